@@ -1,0 +1,185 @@
+"""The real data sets that tests, benchmarks and studies share, read where they lie.
+
+They are kept beside the project, not in it: in the folder that the environment variable
+``SKLEARN_MMAE_DATA`` names, else in ``../shared/data`` seen from the project's root. Each has a
+README with source, licence, columns and units. Archives are read in memory; nothing is written.
+Where a set has a split, loaders return the positions of its training and test rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+
+__all__ = [
+    "available",
+    "load_clothing",
+    "load_emoji",
+    "load_grocery",
+    "load_halves",
+    "load_mfeat",
+    "load_nutrimouse",
+    "load_salaries",
+]
+
+
+def available(name):
+    """Whether the data set in the folder `name` can be read here."""
+    return (_root() / name).is_dir()
+
+
+def load_mfeat():
+    """Load six numeric descriptions of 2,000 handwritten numerals, in a fixed shuffled order.
+
+    Returns
+    -------
+    views : dict of str to ndarray of shape (2000, features), float
+        "fou" (76), "fac" (216), "kar" (64), "pix" (240: pictures of 16 x 15, 0 to 6), "zer"
+        (47) and "mor" (6).
+    y : ndarray of shape (2000,), int
+        The numerals.
+    """
+    folder = _folder("uci_mfeat")
+    # The files are sorted by numeral.
+    order = np.random.default_rng(0).permutation(2000)
+    views = {}
+    for name in ("fou", "fac", "kar", "pix", "zer", "mor"):
+        table = pd.read_csv(folder / f"mfeat-{name}.csv.gz").to_numpy()[order]
+        views[name], y = table[:, :-1].astype(float), table[:, -1].astype(int)
+    return views, y
+
+
+def load_nutrimouse():
+    """Load gene expression and liver fatty acids of 40 mice.
+
+    Returns
+    -------
+    gene : DataFrame of shape (40, 120)
+    lipid : DataFrame of shape (40, 21), percent
+    diet, genotype : Series of str, 5 and 2 values
+    """
+    folder = _folder("nutrimouse")
+    gene, lipid, diet, genotype = (
+        pd.read_csv(folder / f"{name}.csv") for name in ("gene", "lipid", "diet", "genotype")
+    )
+    return gene, lipid, diet["diet"], genotype["genotype"]
+
+
+def load_clothing():
+    """Load 23,486 reviews of clothes: title, text and facts, many of them missing.
+
+    Returns
+    -------
+    frame : DataFrame
+    rating : Series of int, 1 to 5
+    train, test : ndarray of int
+        18,788 and 4,698 positions, the split of Shi et al. (2021).
+    """
+    folder = _folder("women_clothing_reviews")
+    frame = pd.read_csv(folder / "womens_clothing_reviews.csv.gz")
+    split = pd.read_csv(folder / "split_shi2021.csv").sort_values("row")["split"]
+    return frame.drop(columns="Rating"), frame["Rating"], *_positions(split, "train", "test")
+
+
+def load_salaries():
+    """Load the staff of Montgomery County in 2016: 9,228 rows of facts and job titles.
+
+    Returns
+    -------
+    frame : DataFrame
+    salary : Series of float, US dollars a year
+    """
+    with (
+        ZipFile(_folder("employee_salaries") / "employee_salaries.zip") as archive,
+        archive.open("employee_salaries/employee_salaries.csv") as file,
+    ):
+        frame = pd.read_csv(file)
+    return frame, frame.pop("current_annual_salary")
+
+
+def load_emoji():
+    """Load 1,650 emoji: pictures with names and key words.
+
+    Returns
+    -------
+    frame : DataFrame
+        "picture" (bytes of a PNG of 72 x 72, RGBA), "name" and "keywords" (str).
+    train, test : ndarray of int
+        1,320 and 330 positions; the test rows are the first by the SHA-1 of the file's name.
+    """
+    folder = _folder("noto_emoji")
+    table = pd.read_csv(folder / "emoji.csv", keep_default_na=False)
+    frame = pd.DataFrame(
+        {
+            "picture": _members(folder / "png72.zip", table["file"]),
+            "name": table["name"],
+            "keywords": table["keywords"].str.replace(" | ", ", ", regex=False),
+        }
+    )
+    order = np.argsort([hashlib.sha1(file.encode()).hexdigest() for file in table["file"]])
+    return frame, np.sort(order[330:]), np.sort(order[:330])
+
+
+def load_grocery():
+    """Load 2,936 photographs of 81 kinds of groceries, taken in shops.
+
+    Returns
+    -------
+    frame : DataFrame
+        "photo" (bytes of a JPEG, its longer side 112 pixels), "text" (the kind in words),
+        "class", "coarse" and "department" (str), and "split" ("train" or "val").
+    """
+    folder = _folder("grocery_store_trainval")
+    table = pd.read_csv(folder / "photos.csv", keep_default_na=False)
+    return pd.DataFrame(
+        {
+            "photo": _members(folder / "photos112.zip", table["file"]),
+            "text": table["text"],
+            "class": table["class_name"],
+            "coarse": table["coarse_name"],
+            "department": table["department"],
+            "split": table["split"],
+        }
+    )
+
+
+def load_halves():
+    """Load scikit-learn's digits cut in halves; needs no folder.
+
+    Returns
+    -------
+    left, right : ndarray of shape (1797, 32), float, 0 to 1
+        Pictures of 8 x 4, row by row.
+    y : ndarray of shape (1797,), int
+    """
+    digits = load_digits()
+    left, right = np.split(digits.images / 16, 2, axis=2)
+    return left.reshape(-1, 32), right.reshape(-1, 32), digits.target
+
+
+def _root():
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("SKLEARN_MMAE_DATA", beside))
+
+
+def _folder(name):
+    if not available(name):
+        raise FileNotFoundError(
+            f"no data set {name!r} in {_root()}. Set SKLEARN_MMAE_DATA to the folder that has it"
+        )
+    return _root() / name
+
+
+def _members(path, names):
+    with ZipFile(path) as archive:
+        return [archive.read(name) for name in names]
+
+
+def _positions(split, *parts):
+    return [np.flatnonzero(split == part) for part in parts]

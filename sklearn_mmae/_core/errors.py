@@ -1,0 +1,103 @@
+"""Errors that name the modality, the column, the row and the remedy.
+
+A low level knows only what is wrong with a cell; the level above knows which row, column and
+modality it was. `locate` lets each add what it knows, so that one sentence reaches the user.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+__all__ = [
+    "CellError",
+    "CellTypeError",
+    "ConvergenceError",
+    "DataWarning",
+    "ModelFileError",
+    "did_you_mean",
+    "listing",
+    "locate",
+]
+
+
+class DataWarning(UserWarning):
+    """Something in the data is odd, but work can go on."""
+
+
+class ConvergenceError(ValueError):
+    """Training or a prediction ran into numbers that are not finite."""
+
+
+class ModelFileError(ValueError):
+    """A model file is damaged, of another kind or version, or asks for what it must not."""
+
+
+class CellError(ValueError):
+    """A cell cannot be read; says where it is and what to write instead.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, without a full stop.
+    remedy : str, default=""
+        What to write instead, a sentence.
+    modality, column, row : optional
+        Where; `locate` fills in what is still unknown.
+    """
+
+    def __init__(self, problem, *, remedy="", modality=None, column=None, row=None):
+        super().__init__(problem)
+        self.problem, self.remedy = problem, remedy
+        self.modality, self.column, self.row = modality, column, row
+
+    def __str__(self):
+        where = []
+        if self.modality is not None:
+            where.append(f"modality {self.modality!r}")
+        if self.column is not None:
+            where.append(f"column {self.column!r}")
+        if self.row is not None:
+            rows = self.row if isinstance(self.row, list | tuple) else [self.row]
+            where.append(f"row{'s' if len(rows) > 1 else ''} {listing(rows, most=5)}")
+        text = f"{', '.join(where)}: {self.problem}" if where else self.problem
+        return f"{text}. {self.remedy}" if self.remedy else text
+
+    def __reduce__(self):
+        # The default would lose the keywords on the way out of a joblib worker.
+        return _rebuild, (type(self), self.problem, vars(self))
+
+
+class CellTypeError(CellError, TypeError):
+    """A cell is of a type that its modality cannot hold."""
+
+
+def _rebuild(cls, problem, state):
+    error = cls(problem)
+    vars(error).update(state)
+    return error
+
+
+@contextmanager
+def locate(*, modality=None, column=None, row=None):
+    """Add what this level knows to a `CellError` passing through."""
+    try:
+        yield
+    except CellError as error:
+        for name, value in (("modality", modality), ("column", column), ("row", row)):
+            if getattr(error, name) is None:
+                setattr(error, name, value)
+        raise
+
+
+def listing(items, most=6):
+    """Return ``a, b, c and 14 more``."""
+    items = [str(item) for item in items]
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+def did_you_mean(name, known):
+    """Return `` Did you mean 'x'?`` when a known name is near, else an empty string."""
+    near = get_close_matches(str(name), [str(k) for k in known], n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,359 @@
+"""What users hand in, and get back: pandas, polars, arrays, sparse matrices, SliceDict.
+
+Reading turns each container into a `Frame` of numpy columns; `rebuild` makes the same container
+again. The dtypes to come back as are plain dicts (`Frame.schema`), so that a fitted estimator
+holds no code and saves as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+from sklearn.utils.validation import check_array
+
+from ._core.holes import observed
+from .cells._base import Cells
+
+__all__ = ["Frame", "read", "rebuild"]
+
+LARGEST_DENSE = 8 * 2**30  # bytes that a sparse matrix may take when made dense
+
+
+@dataclass
+class Frame:
+    """A table as numpy columns.
+
+    Attributes
+    ----------
+    kind : {"pandas", "polars", "array", "slicedict"}
+    names : list
+        Column names; positions for arrays.
+    columns : list of ndarray, or None
+        One per name; None where `matrix` holds them all.
+    matrix : ndarray of shape (rows, columns) or None
+        A numeric array as it came, not copied.
+    schema : list of dict
+        Per column what it takes to come back: ``{"dtype": ..., ...}``.
+    categories : dict of name to list
+    index : pandas.Index or None
+    n_rows : int
+    """
+
+    kind: str
+    names: list
+    columns: list | None
+    schema: list
+    n_rows: int
+    matrix: np.ndarray | None = None
+    categories: dict = None
+    index: pd.Index | None = None
+
+    def cells(self, positions):
+        """Return some columns as `Cells`, without copying a block of numbers."""
+        names = tuple(self.names[j] for j in positions)
+        if self.matrix is not None:
+            first, step = positions[0], np.diff(positions)
+            if (step == 1).all():  # a slice is a view; a list of positions would be a copy
+                block = self.matrix[:, first : first + len(positions)]
+            else:
+                block = self.matrix[:, positions]
+            return Cells.of_matrix(names, block)
+        columns = [self.columns[j] for j in positions]
+        if len(columns) == 1 and columns[0].ndim == 2 and columns[0].dtype.kind in "biuf":
+            inner = tuple(f"{names[0]}[{i}]" for i in range(columns[0].shape[1]))
+            return Cells.of_matrix(inner, columns[0])
+        declared = {n: self.categories[n] for n in names if n in (self.categories or {})}
+        return Cells(names, tuple(columns), categories=declared)
+
+
+def read(X, estimator):
+    """Read any container of rows that scikit-learn's tools can split.
+
+    Parameters
+    ----------
+    X : pandas or polars DataFrame, array, sparse matrix or SliceDict
+    estimator : estimator
+        Named in scikit-learn's own messages.
+
+    Returns
+    -------
+    Frame
+
+    Raises
+    ------
+    TypeError, ValueError
+        For containers that break in splitters (dict, list of arrays), with what to write instead.
+    """
+    if isinstance(X, pd.DataFrame):
+        frame = _read_pandas(X)
+    elif type(X).__module__.split(".")[0] == "polars":
+        frame = _read_polars(X)
+    elif type(X).__name__ == "SliceDict":
+        frame = _read_slicedict(X)
+    else:
+        frame = _read_array(X, estimator)
+    if not frame.names:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape=({frame.n_rows}, 0)) while a minimum of 1 is"
+            " required."
+        )
+    if not frame.n_rows:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape=(0, {len(frame.names)})) while a minimum of 1 is"
+            " required."
+        )
+    return frame
+
+
+def _read_pandas(X):
+    if isinstance(X.columns, pd.MultiIndex):
+        raise TypeError(
+            "the columns are a MultiIndex, whose names are tuples. Flatten them first:"
+            " X.columns = ['_'.join(map(str, c)) for c in X.columns]"
+        )
+    repeated = X.columns[X.columns.duplicated()].unique().tolist()
+    if repeated:
+        raise ValueError(f"columns {repeated} occur more than once. Rename or drop them.")
+    columns, schema, categories = [], [], {}
+    for name in X.columns:
+        column = X[name]
+        dtype = column.dtype
+        described = {"dtype": str(dtype)}
+        if isinstance(dtype, pd.CategoricalDtype):
+            categories[name] = dtype.categories.tolist()
+            described = {
+                "dtype": "category",
+                "categories": categories[name],
+                "ordered": bool(dtype.ordered),
+            }
+            values = column.astype(object).to_numpy()
+        elif isinstance(dtype, pd.DatetimeTZDtype):
+            values = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        elif isinstance(dtype, pd.SparseDtype):
+            values = column.sparse.to_dense().to_numpy()
+            described = {"dtype": str(values.dtype)}
+        elif isinstance(dtype, np.dtype):
+            values = column.to_numpy()
+        elif pd.api.types.is_bool_dtype(dtype):
+            values = column.astype(object).to_numpy()
+        elif pd.api.types.is_numeric_dtype(dtype):
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        elif isinstance(dtype, pd.ArrowDtype) and pd.api.types.is_datetime64_any_dtype(dtype):
+            values = column.astype("datetime64[ns]").to_numpy()
+        else:
+            values = column.to_numpy(dtype=object, na_value=None)
+        columns.append(values)
+        schema.append(described)
+    return Frame("pandas", list(X.columns), columns, schema, len(X), None, categories, X.index)
+
+
+def _read_polars(X):
+    import polars as pl
+
+    if isinstance(X, pl.LazyFrame):
+        raise TypeError("a polars LazyFrame has no rows yet. Give X.collect().")
+    if isinstance(X, pl.Series):
+        X = X.to_frame()
+    columns, schema, categories = [], [], {}
+    for series in X.get_columns():
+        described = {"dtype": str(series.dtype)}
+        if series.dtype.is_numeric():
+            if series.dtype.is_integer() and series.null_count():
+                values = series.cast(pl.Float64).to_numpy()
+            else:
+                values = series.to_numpy()
+        elif series.dtype in (pl.Date, pl.Datetime):
+            described = {
+                "dtype": type(series.dtype).__name__ if series.dtype != pl.Date else "Date",
+                "time_unit": getattr(series.dtype, "time_unit", None),
+                "time_zone": getattr(series.dtype, "time_zone", None),
+            }
+            values = series.dt.replace_time_zone(None) if described["time_zone"] else series
+            values = values.to_numpy()
+        elif series.dtype in (pl.Categorical, pl.Enum):
+            categories[series.name] = series.cat.get_categories().to_list()
+            described = {
+                "dtype": "Enum" if series.dtype == pl.Enum else "Categorical",
+                "categories": categories[series.name],
+            }
+            values = _objects(series.to_list())
+        elif series.dtype == pl.Boolean and not series.null_count():
+            values = series.to_numpy()
+        else:
+            values = _objects(series.to_list())
+        columns.append(values)
+        schema.append(described)
+    return Frame("polars", X.columns, columns, schema, X.height, None, categories)
+
+
+def _read_slicedict(X):
+    columns, schema = [], []
+    for name, values in X.items():
+        values = np.asarray(values)
+        if values.ndim == 1 and values.dtype.kind in "US":
+            values = values.astype(object)
+        columns.append(values)
+        schema.append({"dtype": str(values.dtype)})
+    return Frame("slicedict", list(X), columns, schema, len(X), None, {})
+
+
+def _read_array(X, estimator):
+    if isinstance(X, dict):
+        lengths = ", ".join(f"{k!r}: {len(v)}" for k, v in X.items() if hasattr(v, "__len__"))
+        raise TypeError(
+            f"X is a dict (lengths {lengths}), which scikit-learn's splitters cut by key, not by"
+            " row. Write sklearn_mmae.datasets.as_frame(**X), or skorch.helper.SliceDict(**X)."
+        )
+    if isinstance(X, list | tuple) and X and all(
+        getattr(view, "ndim", 0) >= 2 or isinstance(view, pd.DataFrame) for view in X
+    ):
+        raise TypeError(
+            f"X is a {type(X).__name__} of {len(X)} arrays, which scikit-learn's splitters take for"
+            " as many rows. Write skorch.helper.SliceDict(first=..., second=...), or join them in"
+            " one DataFrame."
+        )
+    if hasattr(X, "detach"):
+        X = X.detach().cpu().float().numpy() if X.dtype.is_floating_point else X.cpu().numpy()
+    if hasattr(X, "compute") and hasattr(X, "dask"):
+        raise TypeError("X is a dask collection. Give X.compute(), or one partition at a time.")
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.astype(np.float64).filled(np.nan)
+    if scipy.sparse.issparse(X):
+        X = check_array(
+            X, accept_sparse=True, ensure_all_finite=False, input_name="X", estimator=estimator
+        )
+        size = X.shape[0] * X.shape[1] * 4
+        if size > LARGEST_DENSE:
+            raise ValueError(
+                f"the sparse X of shape {X.shape} would take {size / 2**30:.0f} GiB when made"
+                " dense. Keep fewer columns (max_features=, TruncatedSVD), or hand in the texts"
+                " themselves as a TextModality."
+            )
+        dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
+        X = X.astype(dtype).toarray()
+    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUM" and X.size:
+        numbers = _as_numbers(X) if X.dtype.kind == "O" else None
+        if numbers is None:
+            values = X.astype(object) if X.dtype.kind == "U" else X
+            columns = [values[:, j] for j in range(X.shape[1])]
+            schema = [{"dtype": str(values.dtype)} for _ in columns]
+            return Frame("array", list(range(X.shape[1])), columns, schema, len(X), None, {})
+        X = numbers
+    if getattr(getattr(X, "dtype", None), "names", None):
+        raise TypeError("X is a structured array. Give pandas.DataFrame(X).")
+    X = check_array(X, dtype="numeric", ensure_all_finite=False, input_name="X", estimator=estimator)
+    if X.dtype.kind not in "biuf":
+        raise TypeError(
+            f"X has dtype {X.dtype}. Give numbers, or a DataFrame whose columns say what they are."
+        )
+    schema = [{"dtype": str(X.dtype)}] * X.shape[1]
+    return Frame("array", list(range(X.shape[1])), None, schema, len(X), matrix=X)
+
+
+def _as_numbers(X):
+    """Return an object array as float64 where every cell is a number or a hole, else None."""
+    if any(isinstance(cell, str | bytes) for cell in X.flat):
+        return None
+    numbers = np.full(X.shape, np.nan)
+    there = observed(X.ravel()).reshape(X.shape)
+    try:
+        numbers[there] = X[there].astype(np.float64)
+    except (TypeError, ValueError):
+        return None
+    return numbers
+
+
+def _objects(cells):
+    column = np.empty(len(cells), object)
+    for i, cell in enumerate(cells):  # slice assignment would unpack lists of equal length
+        column[i] = cell
+    return column
+
+
+def rebuild(kind, names, columns, schema, index=None):
+    """Make a container of predicted or filled-in columns.
+
+    Parameters
+    ----------
+    kind : {"pandas", "polars", "array", "slicedict"}
+    names : list
+    columns : list of ndarray, each of shape (rows, ...)
+    schema : list of dict
+        As `Frame.schema`.
+    index : pandas.Index, optional
+
+    Returns
+    -------
+    DataFrame, ndarray or SliceDict
+    """
+    if kind == "pandas":
+        data = {
+            name: _pandas_column(column, described, index)
+            for name, column, described in zip(names, columns, schema, strict=True)
+        }
+        return pd.DataFrame(data, index=index, columns=names)
+    if kind == "polars":
+        return _polars_frame(names, columns, schema)
+    if kind == "slicedict":
+        from skorch.helper import SliceDict
+
+        return SliceDict(**dict(zip(names, columns, strict=True)))
+    dtypes = {str(c.dtype) for c in columns}
+    if len(dtypes) == 1:
+        return np.stack(columns, 1)
+    return np.stack([c.astype(object) for c in columns], 1)
+
+
+def _pandas_column(column, described, index):
+    dtype = described["dtype"]
+    if column.dtype.kind == "O" and dtype == "object":
+        return pd.Series(_objects(list(column)), index=index, dtype=object)
+    if dtype == "category":
+        kind = pd.CategoricalDtype(described["categories"], described["ordered"])
+        return pd.Series(pd.Categorical(_objects(list(column)), dtype=kind), index=index)
+    if dtype.startswith("datetime64") and "," in dtype:  # datetime64[ns, Europe/Paris]
+        zone = dtype[:-1].split(", ")[1]
+        column = pd.Series(column, index=index).dt.tz_localize("UTC").dt.tz_convert(zone)
+        return column.astype(dtype)
+    if dtype.startswith(("Int", "UInt")) and column.dtype.kind == "f":
+        column = np.rint(column)  # nullable integers hold whole numbers
+    series = pd.Series(column, index=index)
+    try:
+        return series.astype(dtype)
+    except (TypeError, ValueError):
+        # A hole that could not be filled, in a dtype without holes: stays what it is.
+        return series
+
+
+def _polars_frame(names, columns, schema):
+    import polars as pl
+
+    made = []
+    for name, column, described in zip(names, columns, schema, strict=True):
+        dtype = described["dtype"]
+        values = column.tolist() if column.dtype.kind == "O" else column
+        if dtype in ("Enum", "Categorical"):
+            target = pl.Enum(described["categories"]) if dtype == "Enum" else pl.Categorical
+            made.append(pl.Series(name, values, dtype=pl.String).cast(target))
+            continue
+        if dtype in ("Date", "Datetime"):
+            series = pl.Series(name, values)
+            if dtype == "Date":
+                made.append(series.cast(pl.Date))
+            else:
+                unit, zone = described["time_unit"], described["time_zone"]
+                series = series.cast(pl.Datetime(unit))
+                made.append(series.dt.replace_time_zone(zone) if zone else series)
+            continue
+        if dtype == "Object":
+            made.append(pl.Series(name, values, dtype=pl.Object))
+            continue
+        series = pl.Series(name, values)
+        target = getattr(pl, dtype, None)
+        if target is not None and dtype.startswith(("Int", "UInt")) and series.dtype.is_float():
+            series = series.round()
+        made.append(series if target is None else series.cast(target))
+    return pl.DataFrame(made)

@@ -1,0 +1,1 @@
+"""Numpy in, numpy out: files, bytes and pictures to compact arrays and back. Knows no torch."""

@@ -1,0 +1,348 @@
+"""Pictures in, uint8 pixels out: files, bytes, Pillow pictures and arrays, each checked first."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from .._core.errors import CellError, CellTypeError, did_you_mean
+
+__all__ = ["PictureFacts", "decode", "describe", "looks_like_picture", "smallest_unit"]
+
+# No EPS, which would start Ghostscript, nor any format that few use and nobody attacks for us.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+SIGNATURE = re.compile(
+    rb"\x89PNG\r\n|\xff\xd8\xff|RIFF....WEBP|BM|GIF8[79]a|II\*\0|MM\0\*|P[1-6]\s", re.DOTALL
+)
+URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+VECTOR = re.compile(rb"<svg|%!PS|\xc5\xd0\xd3\xc6|%PDF")
+GREY = ("1", "L", "LA", "La", "I", "F")
+UNITS = {"float": (1.0, 255.0), "integer": (255.0, 65535.0)}
+SLACK = 0.01  # share of the range by which resampled pictures may overshoot; cut off
+SMALLEST_SIDE = 8  # of a 2-D array of floats that is taken for a picture, not for a signal
+MISSING = "None where the picture is missing"
+ANOTHER = f"Give a picture, or {MISSING}"
+
+
+class PictureFacts(NamedTuple):
+    """What `describe` finds out about a picture.
+
+    Attributes
+    ----------
+    height, width : int
+    grey, transparent : bool
+        Transparent: some pixel really is.
+    kind : {"float", "integer"} or None
+        Kind of number that needs a unit; None for those that say themselves what is white.
+    low, high : float
+        Smallest and largest number, where there is a kind.
+    """
+
+    height: int
+    width: int
+    grey: bool
+    transparent: bool
+    kind: str | None = None
+    low: float = 0.0
+    high: float = 255.0
+
+
+def describe(cell, *, root=None, max_pixels):
+    """Return the `PictureFacts` of a cell, reading no more of a file than needed.
+
+    Parameters
+    ----------
+    cell : str, path, bytes, PIL picture or ndarray
+    root : path, optional
+        Folder that paths are relative to, and must not leave.
+    max_pixels : int
+        A file of more pixels is refused before it is decoded.
+
+    Raises
+    ------
+    CellError
+        Where it cannot be read.
+    """
+    with _opened(cell, root, max_pixels) as picture:
+        if isinstance(picture, Image.Image) and _is_wide(picture):
+            numbers = np.asarray(_upright(picture))
+            facts = _describe_array(numbers)
+            return facts._replace(kind=None) if picture.mode.startswith("I;16") else facts
+        if isinstance(picture, np.ndarray):
+            return _describe_array(picture)
+        width, height = picture.size
+        # Pillow turns TIFF itself, and says so in its size already.
+        if picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation, 1) > 4:
+            width, height = height, width
+        transparent = picture.has_transparency_data and (
+            picture.convert("RGBA").getextrema()[3][0] < 255
+        )
+        return PictureFacts(height, width, _is_grey(picture), transparent)
+
+
+def decode(cell, *, mode, size, units, root=None, max_pixels):
+    """Return a cell as pixels of one mode and size.
+
+    Parameters
+    ----------
+    cell : str, path, bytes, PIL picture or ndarray
+    mode : {"L", "RGB", "RGBA"}
+        What is transparent is laid over white where the mode has no transparency.
+    size : tuple of int
+        Height and width; resampled with Lanczos' filter, widened to the step when shrinking.
+    units : dict of kind to float
+        The number that stands for white, for each kind of number seen in training.
+    root, max_pixels
+        As in `describe`.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width[, channels]), uint8
+    odd : bool
+        Whether the picture's numbers suggest another unit than the one in `units`.
+
+    Raises
+    ------
+    CellError
+        Where it cannot be read.
+    """
+    odd = False
+    height, width = size
+    with _opened(cell, root, max_pixels) as picture:
+        if isinstance(picture, Image.Image):
+            if picture is not cell:
+                # A JPEG is decoded at a half, quarter or eighth, but never below twice the size.
+                picture.draft(None, (2 * max(size), 2 * max(size)))
+            picture = _upright(picture)
+            if picture.mode.startswith("I;16"):
+                picture = np.rint(np.asarray(picture) / 257).astype(np.uint8)
+            elif _is_wide(picture):
+                picture = np.asarray(picture)
+        if isinstance(picture, np.ndarray):
+            picture, odd = _as_uint8(picture, units)
+            picture = Image.fromarray(picture)
+        if mode != "RGBA" and picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            white = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(white, picture)
+        picture = picture.convert(mode)
+        if picture.size != (width, height):
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return np.asarray(picture), odd
+
+
+def looks_like_picture(cell):
+    """Whether a cell is meant as a picture, going by its type, first bytes or name."""
+    if isinstance(cell, Image.Image):
+        return True
+    if isinstance(cell, bytes | bytearray):
+        return SIGNATURE.match(cell) is not None
+    if isinstance(cell, np.ndarray):
+        if cell.dtype.kind not in "buif" or not cell.size:
+            return False
+        if cell.ndim == 2:
+            return cell.dtype == np.uint8 or min(cell.shape) >= SMALLEST_SIDE
+        return cell.ndim == 3 and cell.shape[2] in (1, 3, 4)
+    if isinstance(cell, str | os.PathLike):
+        path = os.fsdecode(cell)
+        return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
+    return False
+
+
+def smallest_unit(kind, low, high):
+    """Return the number that stands for white: the smallest unit of a kind that holds the range.
+
+    Floats count to 1 or to 255, integers other than uint8 to 255 or to 65535.
+    """
+    for unit in UNITS[kind]:
+        if low >= -SLACK * unit and high <= (1 + SLACK) * unit:
+            return unit
+    raise CellError(
+        f"{kind} pixels from {low:g} to {high:g}",
+        remedy="Give floats in 0..1 or 0..255, integers in 0..255 or 0..65535, or uint8",
+    )
+
+
+@contextmanager
+def _opened(cell, root, max_pixels):
+    """Yield a Pillow picture, its pixels not yet decoded, or a checked array."""
+    if isinstance(cell, np.ndarray):
+        yield _checked(cell)
+        return
+    label, source, head = "picture", None, b""
+    if isinstance(cell, bytes | bytearray):
+        label, source, head = f"{len(cell)} bytes", BytesIO(cell), bytes(cell[:512])
+    elif isinstance(cell, str | os.PathLike):
+        source = _regular_file(os.fsdecode(cell), root)
+        label = repr(os.fsdecode(cell))
+    elif not isinstance(cell, Image.Image):
+        raise CellTypeError(
+            f"a {type(cell).__name__} is not a picture",
+            remedy=f"Give a path, bytes, a PIL picture or an array (H, W[, C]), or {MISSING}",
+        )
+    try:
+        if source is None:
+            _check_size(cell.size, label, max_pixels)
+            yield cell
+            return
+        if isinstance(source, Path):
+            with open(source, "rb") as file:
+                head = file.read(512)
+        if not head:
+            raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER)
+        with Image.open(source, formats=FORMATS) as picture:
+            _check_size(picture.size, label, max_pixels)
+            yield picture
+    except CellError:
+        raise
+    except UnidentifiedImageError:
+        vector = VECTOR.search(head)
+        what = (
+            "is a vector drawing (SVG, EPS or PDF), which is not read"
+            if vector
+            else f"is no picture that can be read ({', '.join(FORMATS)})"
+        )
+        raise CellError(
+            f"{label} {what}", remedy="Convert it to PNG" if vector else ANOTHER
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise CellError(f"{label} has too many pixels ({error})", remedy=ANOTHER) from error
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise CellError(f"{label} cannot be read ({error})", remedy=ANOTHER) from error
+
+
+def _regular_file(name, root):
+    """Return the path of an existing regular file, inside root where there is one."""
+    if URL.match(name):
+        raise CellError(
+            f"{name[:80]!r} is a URL, and nothing is fetched",
+            remedy="Download the picture first and give its path, or its bytes",
+        )
+    try:
+        path = Path(name)
+        if root is not None:
+            folder = Path(root).resolve()
+            if path.is_absolute():
+                raise CellError(
+                    f"{name!r} is absolute, but root={str(root)!r} is given",
+                    remedy="Give a path relative to root",
+                )
+            path = (folder / path).resolve()
+            if not path.is_relative_to(folder):
+                raise CellError(
+                    f"{name!r} leads out of root={str(root)!r}",
+                    remedy="Give a path inside root",
+                )
+        kind = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise CellError(
+            f"no such file {name!r}",
+            remedy=f"Give an existing path, or {MISSING}.{_neighbour(path)}",
+        ) from None
+    except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL, a loop of links
+        raise CellError(f"{name[:80]!r} cannot be read ({error})", remedy=ANOTHER) from error
+    if not stat.S_ISREG(kind):
+        what = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
+        raise CellError(f"{name!r} is {what}, not a file", remedy=ANOTHER)
+    return path
+
+
+def _neighbour(path):
+    try:
+        with os.scandir(path.parent) as entries:
+            return did_you_mean(path.name, [entry.name for entry in islice(entries, 1000)])
+    except OSError:
+        return ""
+
+
+def _check_size(size, label, max_pixels):
+    width, height = size
+    if width * height > max_pixels:
+        raise CellError(
+            f"{label} has {width} x {height} pixels, more than max_pixels={max_pixels}",
+            remedy="Give a smaller picture, or raise max_pixels if you trust its source",
+        )
+    if not width * height:
+        raise CellError(f"{label} has no pixels ({width} x {height})", remedy=ANOTHER)
+
+
+def _checked(array):
+    """Return an array as (H, W) or (H, W, 2 to 4), if it is a picture."""
+    shape = "x".join(map(str, array.shape))
+    if array.dtype.kind not in "buif":
+        raise CellTypeError(
+            f"an array of {array.dtype} is not a picture", remedy="Give an array of real numbers"
+        )
+    if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] > 4):
+        first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
+        raise CellError(
+            f"an array of shape {shape} is not a picture",
+            remedy="Move the channels last: np.moveaxis(picture, 0, -1)"
+            if first
+            else "Give an array (H, W) or (H, W, C) of 1, 3 or 4 channels",
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise CellError(
+            "the picture has pixels that are NaN or infinite",
+            remedy=f"Fill them in, or give {MISSING}",
+        )
+    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def _describe_array(array):
+    height, width = array.shape[:2]
+    channels = array.shape[2] if array.ndim == 3 else 1
+    kind = _kind(array)
+    # In whichever unit, fully opaque is one of the numbers that can stand for white.
+    opaque = (255,) if kind is None else (1, 255, 65535)
+    transparent = channels in (2, 4) and float(array[..., -1].min()) not in opaque
+    facts = PictureFacts(height, width, channels < 3, transparent, kind)
+    if kind is None:
+        return facts
+    return facts._replace(low=float(array.min()), high=float(array.max()))
+
+
+def _as_uint8(array, units):
+    """Return an array as uint8, and whether its numbers suggest another unit than `units` has."""
+    if array.dtype == np.uint8:
+        return array, False
+    if array.dtype == bool:
+        return array * np.uint8(255), False
+    kind, high = _kind(array), float(array.max())
+    own = smallest_unit(kind, float(array.min()), high)
+    known = units.get(kind, own)
+    unit = max(own, known)
+    pixels = np.rint(array.astype(np.float64) * (255 / unit)).clip(0, 255).astype(np.uint8)
+    return pixels, own != known and high > 0
+
+
+def _kind(array):
+    if array.dtype == np.uint8 or array.dtype == bool:
+        return None
+    return "float" if array.dtype.kind == "f" else "integer"
+
+
+def _is_wide(picture):
+    return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
+
+
+def _upright(picture):
+    """Return a decoded copy, turned the way that its EXIF data say."""
+    return ImageOps.exif_transpose(picture)
+
+
+def _is_grey(picture):
+    if picture.mode == "P":
+        red, green, blue = np.reshape(picture.getpalette("RGB"), (-1, 3)).T
+        return bool((red == green).all() and (green == blue).all())
+    return picture.mode in GREY

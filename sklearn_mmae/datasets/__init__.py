@@ -1,0 +1,13 @@
+"""Tables of pictures, texts and numbers, from folders, from arrays, and one to try things on."""
+
+from ._digits import load_digits_frame
+from ._folders import load_image_folder, load_paired_folders, load_text_folder
+from ._frames import as_frame
+
+__all__ = [
+    "as_frame",
+    "load_digits_frame",
+    "load_image_folder",
+    "load_paired_folders",
+    "load_text_folder",
+]

@@ -1,0 +1,345 @@
+"""Folders of pictures and texts as tables, one row per file."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import unicodedata
+import warnings
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pandas as pd
+from PIL import ExifTags, Image
+
+from .._core.errors import CellError, DataWarning, listing
+from ..cells._image import FORMATS, SUFFIXES
+
+__all__ = ["load_image_folder", "load_paired_folders", "load_text_folder"]
+
+_IMAGES = tuple(f"*{suffix}" for suffix in SUFFIXES)
+_TEXTS = ("*.txt", "*.md")
+
+_MARKS = {  # the longer first: the mark of UTF-16 begins that of UTF-32
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # a text has tabs, line ends, perhaps escapes
+# What no language written in Windows-1252 has, and files in other encodings are full of: three
+# accented letters in a row, an accented capital or a sign within a word.
+_LETTER = "À-ÖØ-öø-ÿŒœŠšŽžŸƒ"
+_SIGN = "\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7\u02c6\u02dc\u2020\u2021\u2030\u2039\u203a\u20ac"
+_NOT_1252 = re.compile(f"[{_LETTER}]{{3}}|[a-z][À-ÖØ-ÞŒŠŽŸ]|[A-Za-z][{_SIGN}][a-z{_LETTER}]")
+
+
+def load_image_folder(folder, *, pattern=_IMAGES, recursive=True, sizes=False):
+    """List the pictures of a folder as a table.
+
+    Pictures are not read: a modality opens the paths when it needs them.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    pattern : str or sequence of str, default=all usual endings
+        File names to take, as in ``"*_rgb.png"``; upper and lower case are the same.
+    recursive : bool, default=True
+        Whether to go into sub-folders. Hidden files and folders and ``__MACOSX`` are left out.
+    sizes : bool, default=False
+        Whether to add the columns "width" and "height" in pixels, upright, read from the header.
+
+    Returns
+    -------
+    DataFrame
+        One row per file in natural order (``img2`` before ``img10``), the same on every system:
+        "path" (str), and where there are sub-folders "label", the sub-folder of the file
+        (``"cat"``, or ``"cat/young"`` for a deeper one; a hole for files outside of any).
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If it holds no such file; `CellError` if the header of one cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from sklearn_mmae.datasets import load_image_folder
+    >>> with TemporaryDirectory() as folder:
+    ...     for label in ["cat", "dog"]:
+    ...         (Path(folder) / label).mkdir()
+    ...         Image.new("RGB", (40, 30)).save(Path(folder) / label / "1.png")
+    ...     frame = load_image_folder(folder, sizes=True)
+    >>> frame[["label", "width", "height"]]
+      label  width  height
+    0   cat     40      30
+    1   dog     40      30
+    """
+    files = _files(folder, pattern, recursive)
+    columns = {"path": [str(path) for path in files.values()], **_labels(files)}
+    if sizes:
+        columns["width"], columns["height"] = _sizes(files.values(), "path")
+    return pd.DataFrame(columns)
+
+
+def load_text_folder(folder, *, pattern=_TEXTS, recursive=True, encoding="auto"):
+    r"""Read the texts of a folder into a table.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    pattern : str or sequence of str, default=("*.txt", "*.md")
+        File names to take; upper and lower case are the same.
+    recursive : bool, default=True
+        Whether to go into sub-folders. Hidden files and folders and ``__MACOSX`` are left out.
+    encoding : str, default="auto"
+        "auto" goes by the byte order mark (UTF-8, UTF-16, UTF-32), else tries UTF-8, else
+        Windows-1252 where what comes out looks like words. Any codec of Python can be named.
+
+    Returns
+    -------
+    DataFrame
+        One row per file, as in `load_image_folder`: "path" (str), "text" (str, every line end
+        as ``\n``) and, where there are sub-folders, "label".
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If it holds no such file; `CellError`, with the file's name, for a file that is no text
+        or whose encoding cannot be told.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_mmae.datasets import load_text_folder
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "1.txt").write_text("one", encoding="utf-8")
+    ...     _ = (Path(folder) / "2.txt").write_bytes(b"na\xefve")
+    ...     load_text_folder(folder)["text"].tolist()
+    ['one', 'naïve']
+    """
+    files = _files(folder, pattern, recursive)
+    columns = {
+        "path": [str(path) for path in files.values()],
+        "text": _texts(files.values(), encoding),
+    }
+    return pd.DataFrame({**columns, **_labels(files)})
+
+
+def load_paired_folders(*, image=None, text=None, recursive=True, sizes=False, encoding="auto"):
+    """Match the pictures of one folder with the texts of another, by file name.
+
+    ``photos/trip/1.jpg`` belongs to ``notes/trip/1.txt``: what counts is the path inside the
+    folder without its ending, the *stem*. Both kinds may share one folder.
+
+    Parameters
+    ----------
+    image, text : str or path-like
+        A folder for each kind; the columns have these names.
+    recursive : bool, default=True
+        Whether to go into sub-folders.
+    sizes : bool, default=False
+        Whether to add the columns "width" and "height" of the pictures, in pixels.
+    encoding : str, default="auto"
+        Of the texts, see `load_text_folder`.
+
+    Returns
+    -------
+    DataFrame, its index the stems
+        One row per stem in natural order: "image" (path) and "text" (the text itself), each a
+        hole where the folder has no such file.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If two files of a folder have one stem, or the folders share none at all.
+
+    Warns
+    -----
+    DataWarning
+        How many stems lack which kind, and the first of them.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from sklearn_mmae.datasets import load_paired_folders
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("L", (40, 30)).save(Path(folder) / "tree.png")
+    ...     _ = (Path(folder) / "tree.txt").write_text("an old tree", encoding="utf-8")
+    ...     load_paired_folders(image=folder, text=folder)["text"].to_dict()
+    {'tree': 'an old tree'}
+    """
+    folders = {"image": (image, _IMAGES), "text": (text, _TEXTS)}
+    missing = [kind for kind, (folder, _) in folders.items() if folder is None]
+    if missing:
+        raise ValueError(f"no folder for {listing(missing)}: two kinds are needed to make pairs")
+    kinds = {kind: _by_stem(_files(*where, recursive)) for kind, where in folders.items()}
+    stems = sorted({stem for files in kinds.values() for stem in files}, key=_natural)
+    _report_unmatched(kinds, stems)
+    texts = dict(zip(kinds["text"], _texts(kinds["text"].values(), encoding), strict=True))
+    columns = {
+        "image": [str(kinds["image"][stem]) if stem in kinds["image"] else None for stem in stems],
+        "text": [texts.get(stem) for stem in stems],
+    }
+    frame = pd.DataFrame(columns, index=stems)
+    if sizes:
+        measured = zip(*_sizes(kinds["image"].values(), "image"), strict=True)
+        found = dict(zip(kinds["image"], measured, strict=True))
+        for i, name in enumerate(("width", "height")):
+            numbers = [found[stem][i] if stem in found else None for stem in stems]
+            # A number without a picture is a hole, and the others stay whole numbers.
+            frame[name] = pd.array(numbers, dtype="Int64")
+    return frame
+
+
+def _files(folder, pattern, recursive):
+    """Return the files of a folder: relative POSIX path -> path, in natural order."""
+    root = Path(folder)
+    if not root.exists():
+        raise FileNotFoundError(f"no such folder: {str(folder)!r}")
+    if not root.is_dir():
+        raise NotADirectoryError(f"not a folder: {str(folder)!r}")
+    patterns = [pattern] if isinstance(pattern, str) else list(pattern)
+    found = {}
+    for here, names in _walk(root, recursive):
+        for name in names:
+            if any(fnmatchcase(name.casefold(), one.casefold()) for one in patterns):
+                path = Path(here, name)
+                found[path.relative_to(root).as_posix()] = path
+    if not found:
+        raise ValueError(f"folder {str(folder)!r} holds no file like {listing(patterns, most=9)}")
+    for name, path in found.items():
+        if not path.is_file():
+            raise ValueError(f"{name!r} in {str(folder)!r} is no file, perhaps a broken link")
+    return {name: found[name] for name in sorted(found, key=_natural)}
+
+
+def _walk(root, recursive):
+    # Links to folders are followed, but each folder is seen once and none that holds `root`:
+    # a link upwards would lead around in circles, or through the whole disk.
+    top = os.path.realpath(root)
+    seen = {top}
+    for here, folders, names in os.walk(root, followlinks=True, onerror=_raise):
+        kept = []
+        for folder in sorted(filter(_visible, folders), key=_natural) if recursive else ():
+            real = os.path.realpath(os.path.join(here, folder))
+            if real not in seen and not Path(top).is_relative_to(real):
+                seen.add(real)
+                kept.append(folder)
+        folders[:] = kept
+        yield here, filter(_visible, names)
+
+
+def _raise(error):
+    raise error  # os.walk would leave out a folder that cannot be opened
+
+
+def _visible(name):
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _natural(name):
+    """Key that sorts ``img2`` before ``img10``, folder by folder; ties by the name itself."""
+    parts = unicodedata.normalize("NFC", name).casefold().split("/")
+    return [
+        [int(x) if i % 2 else x for i, x in enumerate(re.split(r"(\d+)", part))] for part in parts
+    ], name
+
+
+def _labels(files):
+    folders = [name.rpartition("/")[0] or None for name in files]
+    return {"label": folders} if any(folders) else {}
+
+
+def _by_stem(files):
+    stems = {}
+    for name, path in files.items():
+        # macOS takes accents apart in file names, other systems do not.
+        stem = unicodedata.normalize("NFC", name.removesuffix(path.suffix))
+        if stem in stems:
+            raise ValueError(
+                f"{str(stems[stem])!r} and {str(path)!r} differ only in their ending. "
+                "Keep one, or rename it"
+            )
+        stems[stem] = path
+    return stems
+
+
+def _report_unmatched(kinds, stems):
+    if not set.intersection(*(set(files) for files in kinds.values())):
+        firsts = "; ".join(f"{kind}: {listing(files, 3)}" for kind, files in kinds.items())
+        raise ValueError(f"no file of one folder has the name of one in the other ({firsts})")
+    lacking = {kind: [s for s in stems if s not in files] for kind, files in kinds.items()}
+    reports = [
+        f"{len(without)} without {kind}: {listing(without, 3)}"
+        for kind, without in lacking.items()
+        if without
+    ]
+    if reports:
+        reports = "; ".join(reports)
+        warnings.warn(f"of {len(stems)} file names, {reports}", DataWarning, stacklevel=3)
+
+
+def _sizes(paths, column):
+    """Return widths and heights, as seen upright, from the headers alone."""
+    sizes = []
+    for path in paths:
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                # Asked of a picture without, `getexif` may decode the pixels to look behind them.
+                tagged = "exif" in image.info
+                turned = tagged and image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+                sizes.append(image.size[::-1] if turned else image.size)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise CellError(
+                f"the picture {str(path)!r} cannot be read",
+                remedy="Replace or remove the file",
+                column=column,
+                row=len(sizes),
+            ) from error
+    return map(list, zip(*sizes, strict=True))
+
+
+def _texts(paths, encoding):
+    if encoding != "auto":
+        try:
+            "a".encode(encoding)  # unlike a look-up, refuses codecs of bytes, as base64
+        except LookupError:
+            raise ValueError(
+                f"unknown encoding {encoding!r}. Use 'auto' or a codec of Python, as 'utf-8'"
+            ) from None
+    return [_text(path, row, encoding) for row, path in enumerate(paths)]
+
+
+def _text(path, row, encoding):
+    content = path.read_bytes()
+    marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+    candidates = [encoding] if encoding != "auto" else [marked] if marked else ["utf-8", "cp1252"]
+    for candidate in candidates:
+        try:
+            text = content.decode(candidate)
+        except UnicodeError:
+            continue
+        if _CONTROL.search(text):
+            problem, remedy = "is no text but binary", "Remove it, or narrow `pattern`"
+            break
+        if encoding == "auto" and candidate == "cp1252" and _NOT_1252.search(text):
+            continue
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+    else:
+        tried = listing(candidates)
+        problem, remedy = f"is not encoded as {tried}", "Name its encoding with `encoding=`"
+    raise CellError(f"{str(path)!r} {problem}", remedy=remedy, column="text", row=row)

@@ -1,0 +1,95 @@
+"""`Fusion`: how what each modality says becomes one code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+
+from ..nn._blocks import layer
+
+__all__ = ["CallableFusion", "Fusion", "ModalityLinear"]
+
+
+class Fusion(nn.Module, ABC):
+    """Encodings and presence in, one code out.
+
+    The linear start has already made a code of the present modalities; a fusion adds to it.
+    Subclass it for a fusion of your own: keep hyper-parameters in ``__init__``, make weights in
+    `build`, and give an instance to the estimator (it is copied, never trained itself).
+    """
+
+    @abstractmethod
+    def build(self, n_modalities, width, n_components):
+        """Make the weights for this many modalities, features and components."""
+
+    @abstractmethod
+    def forward(self, encodings, present, start):
+        """Return what to add to the linear code.
+
+        Parameters
+        ----------
+        encodings : Tensor of shape (modality, row, width)
+            Finite also where a modality is absent; what stands there must not reach the result.
+        present : Tensor of shape (..., modality, row), bool
+            Leading dimensions are several subsets of the same rows.
+        start : Tensor of shape (..., row, component)
+            The linear code of each subset.
+
+        Returns
+        -------
+        Tensor of shape (..., row, component)
+        """
+
+
+class ModalityLinear(nn.Module):
+    """One linear layer per modality, as a single product: (modality, row, a) to (..., b)."""
+
+    def __init__(self, n_modalities, before, after, *, starts_at_zero=False):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_modalities, before, after))
+        self.bias = nn.Parameter(torch.empty(n_modalities, 1, after))
+        self.starts_at_zero = starts_at_zero
+
+    def draw(self, generator, *, zero):
+        """Draw the weights, or set them to zero; see `nn._blocks.initialise`."""
+        bound = 0 if zero else self.weight.shape[1] ** -0.5
+        for parameter in self.parameters():
+            parameter.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, encodings):
+        """Map each modality's rows by its own weights."""
+        return torch.baddbmm(self.bias, encodings, self.weight)
+
+
+class CallableFusion(Fusion):
+    """A plain function of encodings and presence, followed by a linear head.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(encodings, present)`` takes what `Fusion.forward` takes and returns pooled
+        features of shape (..., row, width).
+    """
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def build(self, n_modalities, width, n_components):
+        """Make the head."""
+        self.width = width
+        self.head = layer(nn.Linear, width, n_components)
+        self.head.starts_at_zero = True
+
+    def forward(self, encodings, present, start):
+        """Pool, then map to a code."""
+        pooled = self.function(encodings, present)
+        expected = (*start.shape[:-1], self.width)
+        if tuple(getattr(pooled, "shape", ())) != expected:
+            raise ValueError(
+                f"fusion returned shape {tuple(getattr(pooled, 'shape', ()))}, expected {expected}:"
+                " (..., row, width), the encodings pooled over the modalities that are present."
+            )
+        return self.head(pooled)

@@ -1,0 +1,96 @@
+"""`Modality`: the contract between the user's cells and the networks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from sklearn.base import BaseEstimator
+
+__all__ = ["Modality"]
+
+
+class Modality(BaseEstimator, ABC):
+    """One kind of column: how it is read, learned and written back.
+
+    A modality is a scikit-learn estimator of plain parameters; what it learns of the data
+    (means, categories, a vocabulary) are plain values and numpy arrays in attributes ending
+    in ``_``, so that it clones, pickles and saves without code. Networks are built by
+    `network`, never kept.
+
+    Subclass it to add a kind of your own; ``docs/add_a_modality.md`` walks through one.
+    Raise `CellError` for a cell that cannot be read: the estimator adds the modality's name.
+    """
+
+    @classmethod
+    def accepts(cls, name, column):
+        """Whether ``modalities="auto"`` should give a column to this class.
+
+        Parameters
+        ----------
+        name : str
+        column : ndarray of shape (rows, ...)
+
+        Returns
+        -------
+        bool
+            Default: False, for classes that are only used when asked for.
+        """
+        return False
+
+    @abstractmethod
+    def fit(self, cells):
+        """Learn what the networks need to know of the training rows.
+
+        Parameters
+        ----------
+        cells : Cells
+            The modality's columns, holes included.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        CellError
+            Naming column, rows and remedy.
+        """
+
+    @abstractmethod
+    def transform(self, cells):
+        """Return cells as `Values`: compact arrays, and where anything was observed."""
+
+    def fit_transform(self, cells):
+        """Fit, and return the same cells as `Values`; override it where reading twice is dear."""
+        return self.fit(cells).transform(cells)
+
+    @abstractmethod
+    def inverse_transform(self, predictions):
+        """Return predictions as columns of cells.
+
+        Parameters
+        ----------
+        predictions : ndarray, rows first
+            What the network's `predict` gives.
+
+        Returns
+        -------
+        list of ndarray of shape (rows, ...)
+            One per column, in the order and of the kinds seen in `fit`. Each is an array of
+            numbers, bools, ``datetime64`` or objects.
+        """
+
+    @abstractmethod
+    def network(self, n_components, width, dropout):
+        """Build the modality's `ModalityNetwork`, weights not yet drawn.
+
+        Parameters
+        ----------
+        n_components : int
+            Length of a code.
+        width : int
+            Length of the features that the encoder hands to the fusion; the scale for hidden
+            layers.
+        dropout : float
+            Share of hidden units to drop while training.
+        """

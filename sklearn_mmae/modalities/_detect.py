@@ -1,0 +1,68 @@
+"""``modalities="auto"``: which kind each column is, and the list that says so."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._core.errors import CellTypeError
+from .._core.holes import observed
+from ._image import ImageModality
+from ._tabular import TabularModality
+from ._text import TextModality
+
+__all__ = ["BUILTIN", "detect"]
+
+BUILTIN = (ImageModality, TabularModality, TextModality)  # the order in which a column is offered
+
+
+def detect(names, columns, declared):
+    """Decide the modality of each column.
+
+    Parameters
+    ----------
+    names : list
+    columns : list of ndarray of shape (rows, ...)
+    declared : container of names
+        Columns that the input itself calls categorical.
+
+    Returns
+    -------
+    list of (str, Modality, list of int)
+        All columns of a table as one modality, each other column as one of its own.
+
+    Raises
+    ------
+    CellTypeError
+        For a column that no modality accepts, with what to write instead.
+    """
+    table, single = [], []
+    for place, (name, column) in enumerate(zip(names, columns, strict=True)):
+        if column.ndim == 2 and column.dtype.kind in "biuf":  # a block of numbers in a SliceDict
+            single.append((str(name), TabularModality(), [place]))
+            continue
+        if name in declared:
+            table.append(place)
+            continue
+        accepting = next((m for m in BUILTIN if m.accepts(name, column)), None)
+        if accepting is None:
+            raise _cannot_tell(name, column)
+        if accepting is TabularModality:
+            table.append(place)
+        else:
+            single.append((str(name), accepting(), [place]))
+    found = [("tabular", TabularModality(), table)] if table else []
+    return found + single
+
+
+def _cannot_tell(name, column):
+    rows = np.flatnonzero(observed(column))
+    row = int(rows[0]) if len(rows) else 0
+    cell = column[row]
+    return CellTypeError(
+        f"cannot tell what this column is: the argument must be a string, a picture, an array, a"
+        f" date or a number, but its cell is a {type(cell).__name__}",
+        column=name,
+        row=row,
+        remedy="Turn its cells into one of these, or say which modality it is:"
+        f" modalities=[({str(name)!r}, TextModality(), [{name!r}]), ...]",
+    )

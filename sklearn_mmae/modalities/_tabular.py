@@ -1,0 +1,473 @@
+"""`TabularModality`: numbers, bools, categories and dates."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .._core.errors import CellError, CellTypeError, DataWarning, listing
+from .._core.holes import observed
+from .._core.statistics import BLOCK, category_counts, moments
+from ..cells._base import Values
+from ..nn._tabular import TabularNetwork
+from ._base import Modality
+
+__all__ = ["TabularModality"]
+
+FEW_VALUES = 40  # "auto" takes a column of strings with at most this many as a category
+LARGEST = np.finfo(np.float32).max
+
+
+class TabularModality(Modality):
+    """Numbers, bools, categories and dates, with holes in any cell.
+
+    Numbers and dates are standardised and learned by squared error, bools and categories by
+    cross-entropy. Every column weighs the same: a squared error counts in units of the column's
+    variance, a cross-entropy in units of its entropy.
+
+    Parameters
+    ----------
+    max_categories : int, default=100
+        The most categories that a column keeps. Rarer ones are read as holes, and never come
+        back.
+
+    Attributes
+    ----------
+    kinds_ : list of {"number", "date", "bool", "category"}
+        What each column holds.
+    dtypes_ : list of str
+        The numpy dtypes in which columns come back.
+    mean_, scale_ : ndarray of shape (numbers and dates,)
+        Dates count in their own unit since 1970.
+    categories_ : list of list
+        The values of each bool or categorical column, in the order of their codes.
+    shares_ : list of ndarray
+        Their relative frequencies.
+    weight_ : float
+        How many columns a row has observed on average, of those that vary at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae.cells._base import Cells
+    >>> from sklearn_mmae.modalities import TabularModality
+    >>> colour = np.array(["red", "blue", None, "red"], dtype=object)
+    >>> size = np.array([1.0, 2.0, 3.0, np.nan])
+    >>> cells = Cells(("colour", "size"), (colour, size))
+    >>> modality = TabularModality().fit(cells)
+    >>> modality.kinds_, modality.categories_
+    (['category', 'number'], [['blue', 'red']])
+    """
+
+    def __init__(self, max_categories=100):
+        self.max_categories = max_categories
+
+    @classmethod
+    def accepts(cls, name, column):
+        """Whether a column holds numbers, bools, dates, or strings of few values."""
+        if column.ndim != 1:
+            return False
+        if column.dtype.kind in "biufM":
+            return True
+        if column.dtype.kind != "O":
+            return False
+        values = column[observed(column)]
+        if not len(values):
+            return True
+        try:
+            kind = _kind(column, None)
+        except CellTypeError:
+            return False
+        if kind == "category":
+            return len(set(values)) <= min(FEW_VALUES, max(2, len(values) // 2))
+        return True
+
+    def fit(self, cells):
+        """Learn kinds, scales and categories.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        if cells.matrix is not None:
+            self.kinds_ = ["number"] * len(cells.names)
+            self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
+        else:
+            self.kinds_ = [
+                _kind(column, name, cells.categories.get(name)) for name, column in cells
+            ]
+            self.dtypes_ = [
+                _come_back_as(column, kind)
+                for column, kind in zip(cells.columns, self.kinds_, strict=True)
+            ]
+        numbers = self._numbers(cells)
+        count, self.mean_, variance = moments(numbers)
+        self.scale_ = np.sqrt(np.where(variance > 0, variance, 1))
+        n_rows = max(len(numbers), 1)
+        weight = (count[variance > 0] / n_rows).sum()
+        empty = [n for n, c in zip(self._names(cells, "number", "date"), count, strict=True) if not c]
+
+        self.categories_, self.shares_ = [], []
+        for name, column in self._coded(cells):
+            values, n_observed = self._learn_categories(name, column, cells.categories.get(name))
+            self.categories_.append(values)
+            counts = category_counts(_codes(column, values)[0], len(values))
+            self.shares_.append(counts / max(counts.sum(), 1))
+            weight += counts.sum() / n_rows if (counts > 0).sum() > 1 else 0
+            if not n_observed:
+                empty.append(name)
+        self.weight_ = float(weight) or 1.0
+        if empty:
+            warnings.warn(
+                f"column {listing(map(repr, empty))}: no cell is observed. Nothing can be learned"
+                " of it, and it will come back empty.",
+                DataWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def transform(self, cells):
+        """Return standardised numbers and the codes of categories.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Returns
+        -------
+        Values
+            ``raw`` (the input's own float32 memory, where it has no hole) or ``numbers``
+            (standardised, 0 in the holes) with ``observed`` where there are holes; ``codes``
+            (int32, -1 in the holes).
+        """
+        tensors, present = {}, None
+        numbers = self._numbers(cells)
+        if numbers.shape[1]:
+            if _usable_as_it_is(numbers) and not _any_nan(numbers):
+                tensors["raw"] = numbers
+            else:
+                there = ~np.isnan(numbers)
+                tensors["numbers"] = self._standardise(numbers)
+                if not there.all():
+                    tensors["observed"] = there
+                    present = there.any(1)
+            if present is None:
+                present = np.ones(len(numbers), bool)
+        codes = [
+            self._encode_categories(name, column, values)
+            for (name, column), values in zip(self._coded(cells), self.categories_, strict=True)
+        ]
+        if codes:
+            tensors["codes"] = np.stack(codes, 1)
+            there = (tensors["codes"] >= 0).any(1)
+            present = there if present is None else present | there
+        return Values(tensors, present)
+
+    def inverse_transform(self, predictions):
+        """Return numbers in their units, and the most likely category.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (rows, numbers + categories of all columns)
+            Standardised numbers, then logits.
+
+        Returns
+        -------
+        list of ndarray of shape (rows,)
+        """
+        n = len(self.mean_)
+        numbers = iter((predictions[:, :n] * self.scale_ + self.mean_).T)
+        sizes = np.cumsum([n, *map(len, self.categories_)])
+        codes = iter(
+            predictions[:, first:last].argmax(1) if last > first else None
+            for first, last in zip(sizes, sizes[1:], strict=False)
+        )
+        categories = iter(self.categories_)
+        columns = []
+        for kind, dtype in zip(self.kinds_, self.dtypes_, strict=True):
+            if kind in ("number", "date"):
+                columns.append(_as_dtype(next(numbers), dtype))
+                continue
+            code, values = next(codes), next(categories)
+            column = np.full(len(predictions), None, object)
+            if code is not None:
+                column[:] = np.array([*values, None], object)[:-1][code]
+            columns.append(column.astype(bool) if dtype == "bool" else column)
+        return columns
+
+    def network(self, n_components, width, dropout):
+        """Build the network of the table.
+
+        Parameters
+        ----------
+        n_components, width : int
+        dropout : float
+
+        Returns
+        -------
+        ModalityNetwork
+        """
+        return TabularNetwork(
+            torch.tensor(self.mean_, dtype=torch.float32),
+            torch.tensor(self.scale_, dtype=torch.float32),
+            [torch.tensor(share, dtype=torch.float32) for share in self.shares_],
+            self.weight_,
+            n_components,
+            width,
+            dropout,
+        )
+
+    def _check_parameters(self):
+        most = self.max_categories
+        if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 2:
+            raise ValueError(
+                f"max_categories={most!r}: give a whole number of at least 2, such as 100."
+            )
+
+    def _names(self, cells, *kinds):
+        return [n for n, kind in zip(cells.names, self.kinds_, strict=True) if kind in kinds]
+
+    def _coded(self, cells):
+        """Yield the name and cells of each bool or categorical column."""
+        if cells.matrix is None:
+            for (name, column), kind in zip(cells, self.kinds_, strict=True):
+                if kind in ("bool", "category"):
+                    yield name, column
+
+    def _numbers(self, cells):
+        """Return the numbers and dates as one float array; the input's own memory if it can be."""
+        if cells.matrix is not None:
+            if any(kind != "number" for kind in self.kinds_):
+                return self._numbers(type(cells)(cells.names, cells.columns))
+            numbers = cells.matrix
+            if numbers.dtype.kind != "f":
+                numbers = numbers.astype(np.float64)
+            _check_finite(numbers, cells.names)
+            return numbers
+        names, parts = [], []
+        for (name, column), kind in zip(cells, self.kinds_, strict=True):
+            if kind in ("number", "date"):
+                names.append(name)
+                parts.append(_as_floats(name, column, kind))
+        numbers = np.stack(parts, 1) if parts else np.empty((len(cells), 0))
+        _check_finite(numbers, names)
+        return numbers
+
+    def _standardise(self, numbers):
+        standardised = np.empty(numbers.shape, np.float32)
+        for start in range(0, len(numbers), BLOCK):
+            block = numbers[start : start + BLOCK].astype(np.float64)
+            block = (block - self.mean_) / self.scale_
+            standardised[start : start + BLOCK] = np.where(np.isnan(block), 0, block)
+        return standardised
+
+    def _learn_categories(self, name, column, declared):
+        """Return a column's values in order of their codes, and how many cells are observed."""
+        values = column[observed(column)].tolist()
+        if declared is not None:
+            known = list(declared)
+        else:
+            try:
+                known = sorted(set(values))
+            except TypeError:
+                known = sorted(set(values), key=lambda value: (str(type(value)), str(value)))
+        if len(known) > self.max_categories:
+            frequent = pd.Series(values, dtype=object).value_counts(sort=True)
+            kept = set(frequent.index[: self.max_categories])
+            warnings.warn(
+                f"column {name!r}: {len(known)} categories, of which the {self.max_categories} most"
+                " frequent are kept; the others are read as holes. Raise max_categories, or make"
+                " it a TextModality.",
+                DataWarning,
+                stacklevel=3,
+            )
+            known = [value for value in known if value in kept]
+        return known, len(values)
+
+    def _encode_categories(self, name, column, values):
+        codes, unknown = _codes(column, values)
+        if len(unknown) and len(values) < self.max_categories:
+            unseen = dict.fromkeys(column[unknown[:1000]].tolist())
+            warnings.warn(
+                f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
+                " seen in training; read as a hole.",
+                DataWarning,
+                stacklevel=3,
+            )
+        return codes
+
+
+def _kind(column, name, declared=None):
+    """Say what a column holds, by its dtype or else by its observed cells."""
+    if declared is not None:
+        return "category"
+    kind = column.dtype.kind
+    if kind == "b":
+        return "bool"
+    if kind in "iuf":
+        return "number"
+    if kind == "M":
+        return "date"
+    if kind in "UT":
+        return "category"
+    if kind == "m":
+        raise CellTypeError(
+            "holds durations (timedelta64)",
+            column=name,
+            remedy="Turn them into numbers, such as column.dt.total_seconds()",
+        )
+    if kind == "O":
+        rows = np.flatnonzero(observed(column))
+        found = {}
+        for row in rows:
+            found.setdefault(_kind_of_cell(column[row]), row)
+        if None in found:
+            row = found[None]
+            raise CellTypeError(
+                f"a {type(column[row]).__name__} is no number, bool, date or category",
+                column=name,
+                row=int(row),
+                remedy="Give the column to another modality, or turn its cells into one of these",
+            )
+        if set(found) <= {"number", "bool"} and "number" in found:
+            return "number"
+        if len(found) > 1:
+            first, second = list(found.items())[:2]
+            raise CellTypeError(
+                f"mixes {_PLURALS[first[0]]} and {_PLURALS[second[0]]}",
+                column=name,
+                row=[int(first[1]), int(second[1])],
+                remedy="Make all its cells of one kind",
+            )
+        return next(iter(found), "number")
+    raise CellTypeError(
+        f"dtype {column.dtype} is no number, bool, date or category",
+        column=name,
+        remedy="Turn it into real numbers, strings or dates",
+    )
+
+
+_PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
+
+
+def _kind_of_cell(cell):
+    if isinstance(cell, bool | np.bool_):
+        return "bool"
+    if isinstance(cell, int | float | np.integer | np.floating):
+        return "number"
+    if isinstance(cell, date | np.datetime64):
+        return "date"
+    return "category" if isinstance(cell, str) else None
+
+
+def _come_back_as(column, kind):
+    if kind == "date":
+        dates = column if column.dtype.kind == "M" else _dates(column)
+        there = dates[~np.isnat(dates)]
+        whole = len(there) and (there == there.astype("datetime64[D]")).all()
+        return f"{dates.dtype}|D" if whole else str(dates.dtype)
+    if column.dtype.kind == "O":
+        return {"number": "float64"}.get(kind, "object")
+    return str(column.dtype)
+
+
+def _as_dtype(numbers, dtype):
+    """Return float64 numbers as the column's own dtype."""
+    if dtype.startswith("datetime64"):
+        dtype, _, whole = dtype.partition("|")
+        dates = np.full(len(numbers), "NaT", dtype)
+        finite = np.isfinite(numbers)
+        dates[finite] = np.rint(numbers[finite]).astype(np.int64).astype(dtype)
+        if whole:
+            half = np.timedelta64(12, "h").astype(dtype.replace("datetime", "timedelta"))
+            dates[finite] = (dates[finite] + half).astype("datetime64[D]").astype(dtype)
+        return dates
+    if np.dtype(dtype).kind in "iu":
+        limits = np.iinfo(dtype)
+        # The bounds as floats, pulled in: float64(2**63 - 1) rounds up to what does not fit.
+        low, high = np.nextafter(float(limits.min), 0), np.nextafter(float(limits.max), 0)
+        return np.clip(np.rint(numbers), low, high).astype(dtype)
+    return numbers.astype(dtype)
+
+
+def _dates(column):
+    return pd.to_datetime(pd.Series(column, dtype=object), utc=False).to_numpy("datetime64[ns]")
+
+
+def _as_floats(name, column, kind):
+    """Return one column of numbers or dates as float64, NaN in the holes."""
+    found = _kind(column, name)
+    there = observed(column)
+    if found != kind and there.any() and not (kind == "number" and found == "bool"):
+        rows = np.flatnonzero(there)[:3].tolist()
+        raise CellTypeError(
+            f"holds {_PLURALS[found]}, but was learned as {_PLURALS[kind]}",
+            column=name,
+            row=rows,
+            remedy=f"Give {_PLURALS[kind]}, as in fit",
+        )
+    if kind == "date":
+        dates = column if column.dtype.kind == "M" else _dates(column)
+        floats = dates.astype("datetime64[ns]").astype(np.int64).astype(np.float64)
+        unit = np.timedelta64(1, np.datetime_data(dates.dtype)[0])
+        floats /= unit / np.timedelta64(1, "ns")
+        return np.where(np.isnat(dates), np.nan, floats)
+    if column.dtype.kind == "O":
+        floats = np.full(len(column), np.nan)
+        floats[there] = [float(cell) for cell in column[there]]
+        return floats
+    return column.astype(np.float64)
+
+
+def _codes(column, values):
+    """Return int32 codes, -1 where the value is a hole or not known, and rows of the unknown."""
+    place = {value: i for i, value in enumerate(values)}
+    there = observed(column)
+    codes = np.full(len(column), -1, np.int32)
+    codes[there] = [place.get(value, -1) for value in column[there].tolist()]
+    return codes, np.flatnonzero(there & (codes < 0))
+
+
+def _check_finite(numbers, names):
+    for start in range(0, len(numbers), BLOCK):
+        block = numbers[start : start + BLOCK]
+        with np.errstate(invalid="ignore"):
+            bad = np.abs(block) > LARGEST
+        if bad.any():
+            rows, columns = np.nonzero(bad)
+            row, column = rows[0] + start, columns[0]
+            value = numbers[row, column]
+            what = "infinity (inf)" if np.isinf(value) else f"{value:g}, too large for float32"
+            raise CellError(
+                f"Input X contains {what}",
+                column=names[column],
+                row=(rows[columns == column] + start).tolist(),
+                remedy="Replace it by a finite number, or by NaN where it is unknown",
+            )
+
+
+def _any_nan(numbers):
+    # A sum is NaN if and only if a finite array has a NaN in it; no mask is allocated.
+    return any(
+        np.isnan(numbers[start : start + BLOCK].sum(dtype=np.float64))
+        for start in range(0, len(numbers), BLOCK)
+    )
+
+
+def _usable_as_it_is(numbers):
+    """Whether torch can read the memory itself: float32, native, writeable, no step backwards."""
+    return (
+        numbers.dtype == np.float32
+        and numbers.dtype.isnative
+        and numbers.flags.writeable
+        and all(stride >= 0 for stride in numbers.strides)
+    )

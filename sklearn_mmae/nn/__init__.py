@@ -1,0 +1,1 @@
+"""Building blocks of the networks: tensors only, no frames, no scikit-learn."""

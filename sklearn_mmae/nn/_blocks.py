@@ -1,0 +1,114 @@
+"""Layers that leave torch's global random state alone, and the linear path with a residual."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+__all__ = ["LinearResidual", "SeededDropout", "initialise", "layer", "mlp"]
+
+
+def layer(kind, *args, **options):
+    """Build a torch layer with its weights left unset, for `initialise` to draw.
+
+    Stock layers draw from torch's global generator when built, which would leak into the
+    caller's random numbers and, between threads, into one another.
+    """
+    return skip_init(kind, *args, **options)
+
+
+class SeededDropout(nn.Module):
+    """Dropout that draws from the generator of its fit (``generator`` is set by `initialise`)."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+        self.generator = None
+
+    def forward(self, values):
+        """Zero a share of the values while training, and scale the others up."""
+        if not (self.training and self.share):
+            return values
+        keep = torch.empty_like(values).bernoulli_(1 - self.share, generator=self.generator)
+        return values * keep.div_(1 - self.share)
+
+
+def mlp(*widths, dropout=0.0, norm=False):
+    """Linear layers with GELU between them, dropout after and layer norm before it if asked for."""
+    layers = []
+    for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        layers.append(layer(nn.Linear, before, after))
+        if i < len(widths) - 2:
+            layers += [layer(nn.LayerNorm, after)] if norm else []
+            layers += [nn.GELU(), SeededDropout(dropout)] if dropout else [nn.GELU()]
+    return nn.Sequential(*layers)
+
+
+class LinearResidual(nn.Module):
+    """``linear(x) + residual(x)``: begins as a linear map, and can only improve on it.
+
+    The last layer of the residual is marked ``starts_at_zero`` for `initialise`.
+    """
+
+    def __init__(self, linear, residual):
+        super().__init__()
+        self.linear, self.residual = linear, residual
+        last_layer(residual).starts_at_zero = True
+
+    def forward(self, values):
+        """Map (..., before) to (..., after)."""
+        return self.linear(values) + self.residual(values)
+
+
+def last_layer(module):
+    """Return the last layer of a network that has weights."""
+    return [m for m in module.modules() if isinstance(m, _DRAWN)][-1]
+
+
+_DRAWN = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.ConvTranspose2d,
+    nn.Embedding,
+    nn.GRU,
+)
+
+
+@torch.no_grad()
+def initialise(module, generator, *, residuals_at_zero=True):
+    """Draw every weight from one generator, in the order of the modules.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    generator : torch.Generator
+        On the CPU; dropout layers keep it as theirs.
+    residuals_at_zero : bool, default=True
+        Set the layers marked ``starts_at_zero`` to zero, so that a network begins as its linear
+        path.
+
+    Notes
+    -----
+    Uniform in +-1/sqrt(fan in), torch's own default for linear and convolutional layers. A layer
+    with weights of its own has a method ``draw(generator, *, zero)``.
+    """
+    for part in module.modules():
+        zero = residuals_at_zero and getattr(part, "starts_at_zero", False)
+        if isinstance(part, SeededDropout):
+            part.generator = generator
+        elif hasattr(part, "draw"):
+            part.draw(generator, zero=zero)
+        elif isinstance(part, nn.LayerNorm | nn.GroupNorm):
+            part.reset_parameters()  # ones and zeros: nothing is drawn
+        elif isinstance(part, nn.Embedding):
+            part.weight.normal_(generator=generator).mul_(part.embedding_dim**-0.5)
+        elif isinstance(part, _DRAWN):
+            for parameter in part.parameters():
+                if zero:
+                    parameter.zero_()
+                    continue
+                weight = next(part.parameters())
+                fan_in = part.hidden_size if isinstance(part, nn.GRU) else weight[0].numel()
+                parameter.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)

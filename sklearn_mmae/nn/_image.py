@@ -1,0 +1,206 @@
+"""The network of pictures: dense for small ones, convolutions for large ones."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from ._blocks import LinearResidual, SeededDropout, layer, mlp
+from ._modality import ModalityNetwork
+
+__all__ = ["SMALLEST_SHARE", "ImageNetwork"]
+
+SMALLEST_SHARE = 1e-4  # a pixel that never changes would have a null logit of infinity
+RARE = 0.05  # added to a pixel's variance, so that a nearly constant one has no huge slope
+DENSE = 16 * 16  # up to this many pixels linear layers are both faster and better
+COARSEST = 8  # convolutions halve a picture until no side is longer
+MOST_CHANNELS = 128
+
+
+class ImageNetwork(ModalityNetwork):
+    """Encoder, decoder and deviance of pictures of one size.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height, width and channels.
+    mean : Tensor of shape (pixels,)
+        Of the pixels, ``height * width * channels`` of them.
+    scale : float
+        Root of the total variance over the pixels.
+    low, high : float
+        Range of a pixel.
+    loss : {"squared", "cross-entropy"}
+    null_deviance : float
+        Mean cross-entropy beyond the best, in nats, of the mean picture; 1 for squared errors.
+    n_components, width : int
+    dropout : float
+    """
+
+    def __init__(
+        self,
+        shape,
+        mean,
+        *,
+        scale,
+        low,
+        high,
+        loss,
+        null_deviance,
+        n_components,
+        width,
+        dropout,
+    ):
+        n_pixels = math.prod(shape)
+        super().__init__(n_pixels, n_pixels)
+        self.scale, self.low, self.span = scale, low, (high - low) or 1.0
+        self.null_deviance = null_deviance
+        self.has_link = loss == "cross-entropy"
+        self.register_buffer("mean", mean)
+        if self.has_link:
+            share = self._share(mean).clamp(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
+            self.null_outputs.copy_(share.logit())
+        linear = layer(nn.Linear, n_components, n_pixels)
+        if shape[0] * shape[1] <= DENSE:
+            self.encoder = mlp(n_pixels, width, width, dropout=dropout)
+            residual = mlp(n_components, width, n_pixels, dropout=dropout)
+        else:
+            self.encoder = ConvolutionalEncoder(shape, width, dropout)
+            residual = ConvolutionalDecoder(shape, n_components, dropout)
+        self.decoder = LinearResidual(linear, residual)
+
+    def view(self, tensors):
+        """Return the centred pixels, (rows, pixels), of total variance 1; 0 in the holes."""
+        view = (tensors["pixels"].float() - self.mean) / self.scale
+        return _where_observed(view, tensors)
+
+    def observed(self, tensors):
+        """Return which pixels are observed, or None where all of a present row are."""
+        return tensors.get("observed")
+
+    def encode(self, view):
+        """Return the features of a view; the layers see pixels of variance 1."""
+        return self.encoder(view * self.n_view**0.5)
+
+    def decode(self, code):
+        """Return pixels in units of the view, or logits."""
+        outputs = self.decoder(code)
+        return outputs if self.has_link else outputs * self.n_view**-0.5
+
+    def deviance(self, outputs, tensors):
+        """Return squared errors or Kullback-Leibler divergences, summed over observed pixels."""
+        if not self.has_link:
+            return _where_observed(outputs - self.view(tensors), tensors).square().sum(-1)
+        share = self._share(tensors["pixels"].float()).clamp(0, 1)
+        best = torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share)
+        nats = nn.functional.softplus(outputs) - outputs * share + best
+        return _where_observed(nats, tensors).sum(-1) / self.null_deviance
+
+    @torch.no_grad()
+    def start(self, weight):
+        """Set the linear path: pixels directly, logits by their slope at the mean picture."""
+        linear = self.decoder.linear
+        if self.has_link:
+            share = self.null_outputs.sigmoid()
+            slope = self.scale / self.span / (share * (1 - share) + RARE)
+            linear.weight.copy_(weight * (self.gain * slope)[:, None])
+            linear.bias.copy_(self.null_outputs)
+        else:
+            linear.weight.copy_(weight * self.n_view**0.5)
+            linear.bias.zero_()
+
+    def predict(self, outputs):
+        """Return pixels in their own units, within the range seen in training."""
+        if self.has_link:
+            return self.low + self.span * outputs.sigmoid()
+        pixels = outputs * self.scale + self.mean
+        return pixels.clamp(self.low, self.low + self.span)
+
+    def _share(self, pixels):
+        return (pixels - self.low) / self.span
+
+
+def _where_observed(values, tensors):
+    """Return values (..., rows, pixels), 0 where the batch holds nothing."""
+    if "present" in tensors:
+        values = torch.where(tensors["present"][:, None], values, 0)
+    if "observed" in tensors:
+        values = torch.where(tensors["observed"], values, 0)
+    return values
+
+
+class ConvolutionalEncoder(nn.Module):
+    """Patches of 4 x 4, then convolutions that halve the picture: (..., pixels) to (..., width)."""
+
+    def __init__(self, shape, width, dropout):
+        super().__init__()
+        self.shape = shape
+        channels, grid = _pyramid(shape)
+        # Patches first: at full resolution convolutions would take most of the time.
+        layers = [
+            nn.ZeroPad2d((0, -shape[1] % 4, 0, -shape[0] % 4)),
+            layer(nn.Conv2d, shape[2], channels[0], 4, stride=4),
+            *_normalised(channels[0]),
+        ]
+        for before, after in pairwise(channels):
+            layers += [
+                layer(nn.Conv2d, before, after, 3, stride=2, padding=1),
+                *_normalised(after),
+            ]
+        self.layers = nn.Sequential(
+            *layers,
+            nn.Flatten(),
+            SeededDropout(dropout),
+            layer(nn.Linear, channels[-1] * math.prod(grid), width),
+        )
+
+    def forward(self, view):
+        """Map (..., pixels), channels last, to (..., width)."""
+        pictures = view.reshape(-1, *self.shape).permute(0, 3, 1, 2).contiguous()
+        return self.layers(pictures).reshape(*view.shape[:-1], -1)
+
+
+class ConvolutionalDecoder(nn.Module):
+    """The encoder's mirror image: (..., components) to (..., pixels)."""
+
+    def __init__(self, shape, n_components, dropout):
+        super().__init__()
+        self.shape = shape
+        channels, grid = _pyramid(shape)
+        channels = channels[::-1]
+        layers = [
+            layer(nn.Linear, n_components, channels[0] * math.prod(grid)),
+            nn.GELU(),
+            SeededDropout(dropout),
+            nn.Unflatten(1, (channels[0], *grid)),
+        ]
+        for before, after in pairwise(channels):
+            layers += [
+                layer(nn.ConvTranspose2d, before, after, 4, stride=2, padding=1),
+                *_normalised(after),
+            ]
+        # Overlapping patches leave no seams.
+        last = layer(nn.ConvTranspose2d, channels[-1], shape[2], 8, stride=4, padding=2)
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, code):
+        """Map (..., components) to (..., pixels), channels last."""
+        height, width, _ = self.shape
+        pictures = self.layers(code.reshape(-1, code.shape[-1]))[..., :height, :width]
+        return pictures.permute(0, 2, 3, 1).reshape(*code.shape[:-1], -1)
+
+
+def _pyramid(shape):
+    """Return the channels of each level, fine to coarse, and the coarsest height and width."""
+    channels, grid = [32], [-(-side // 4) for side in shape[:2]]
+    while max(grid) > COARSEST:
+        channels.append(min(2 * channels[-1], MOST_CHANNELS))
+        grid = [-(-side // 2) for side in grid]
+    return channels, grid
+
+
+def _normalised(channels):
+    return layer(nn.GroupNorm, 8, channels), nn.GELU()

@@ -1,0 +1,102 @@
+"""`ModalityNetwork`: what the joint network asks of each modality."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+
+__all__ = ["ModalityNetwork"]
+
+
+class ModalityNetwork(nn.Module, ABC):
+    """Encoder, decoder and deviance of one modality, built by `Modality.network`.
+
+    A batch arrives as the modality's own dict of tensors, rows first. Everything else speaks of
+    three flat things:
+
+    - the *view*: the row as centred numbers of total variance 1, zero where nothing was
+      observed. The linear start (PCA, regressions) works on it, and the encoder reads it.
+    - the *features*: what the encoder makes of the view, for the fusion.
+    - the *outputs*: the parameters of the modality's distribution, from the decoder.
+
+    Attributes
+    ----------
+    n_view, n_outputs : int
+        Columns of the view and of the outputs.
+    null_outputs : Tensor of shape (n_outputs,)
+        A buffer: the outputs of the best constant prediction.
+    gain : Tensor of shape ()
+        A buffer: how steeply `start` lets the linear path drive the outputs. Chosen from the data
+        where the outputs are not in the units of the view (logits), else 1.
+    encoder, decoder : torch.nn.Module
+        Set by the subclass: view (..., n_view) to features (..., width), and code
+        (..., n_components) to outputs.
+    """
+
+    has_link = False  # whether outputs are in other units than the view, so that `gain` matters
+
+    def __init__(self, n_view, n_outputs):
+        super().__init__()
+        self.n_view, self.n_outputs = n_view, n_outputs
+        self.register_buffer("null_outputs", torch.zeros(n_outputs))
+        self.register_buffer("gain", torch.ones(()))
+
+    @abstractmethod
+    def view(self, tensors):
+        """Return the centred numbers of a batch, (rows, n_view), zero in the holes."""
+
+    def observed(self, tensors):
+        """Return which numbers of the view are observed, (rows, n_view) bool, for the linear start.
+
+        Default: None, for modalities whose present rows have no holes.
+        """
+        return None
+
+    @abstractmethod
+    def deviance(self, outputs, tensors):
+        """Return how far the outputs are from a batch, per row.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (..., rows, n_outputs)
+            Leading dimensions (several codes of the same rows) broadcast against the batch.
+        tensors : dict of Tensor
+
+        Returns
+        -------
+        Tensor of shape (..., rows)
+            0 is perfect; scaled so that `null_outputs` has mean 1 over the training rows. Only
+            observed cells count, and what lies in the holes never reaches a gradient.
+        """
+
+    @abstractmethod
+    def start(self, weight):
+        """Set the decoder's linear path.
+
+        Parameters
+        ----------
+        weight : Tensor of shape (n_view, n_components)
+            The linear start: ``view ~ weight @ code``.
+        """
+
+    def encode(self, view):
+        """Return the features of a view, (rows, n_view) to (rows, width)."""
+        return self.encoder(view)
+
+    def decode(self, code):
+        """Return the outputs for codes, (..., n_components) to (..., n_outputs)."""
+        return self.decoder(code)
+
+    def predict(self, outputs):
+        """Return outputs, (rows, n_outputs), as what `Modality.inverse_transform` takes.
+
+        Default: the outputs as they are. Returns a tensor, rows first.
+        """
+        return outputs
+
+    def corrupt(self, view, noise, generator):
+        """Return a noisy view for denoising, at `noise` times the spread of the view's columns."""
+        spread = torch.empty_like(view).normal_(generator=generator)
+        return torch.add(view, spread, alpha=noise * self.n_view**-0.5)

@@ -1,0 +1,129 @@
+"""The network of a table: numbers by squared error, categories by cross-entropy."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ._blocks import LinearResidual, layer, mlp
+from ._modality import ModalityNetwork
+
+__all__ = ["TabularNetwork"]
+
+RARE = 0.05  # added to a category's share, so that a rare one cannot start with a huge slope
+
+
+class TabularNetwork(ModalityNetwork):
+    """Encoder, decoder and deviance of numbers and categories.
+
+    Each column has the same weight: a number is scaled to variance 1, the indicators of a
+    categorical column together to variance 1 in the view; a squared error is counted in units
+    of the variance, a cross-entropy in units of the column's entropy.
+
+    Parameters
+    ----------
+    mean, scale : Tensor of shape (numbers,)
+        Of the raw numbers.
+    shares : list of Tensor, each of shape (categories of the column,)
+        Relative frequencies.
+    weight : float
+        Columns that a row has observed on average and that vary at all.
+    n_components, width : int
+    dropout : float
+    """
+
+    def __init__(self, mean, scale, shares, weight, n_components, width, dropout):
+        sizes = [len(share) for share in shares]
+        n_outputs = len(mean) + sum(sizes)
+        super().__init__(n_outputs, n_outputs)
+        self.n_numbers, self.sizes, self.weight = len(mean), sizes, weight
+        self.has_link = bool(sizes)
+        self.register_buffer("mean", mean)
+        self.register_buffer("inverse_scale", 1 / scale)
+        share = torch.cat([mean.new_zeros(0), *shares])
+        self.register_buffer("share", share)
+        self.register_buffer("first", torch.tensor([0, *sizes[:-1]]).cumsum(0)[: len(sizes)])
+        spread = [(1 - (s**2).sum()).clamp_min(1e-12).rsqrt().expand(len(s)) for s in shares]
+        self.register_buffer("indicator_scale", torch.cat([mean.new_zeros(0), *spread]))
+        entropy = [-(s * s.clamp_min(1e-30).log()).sum() for s in shares]
+        # A column of one category says nothing, and has no entropy to divide by.
+        self.register_buffer(
+            "entropy_weight", torch.tensor([1 / float(h) if h > 1e-9 else 0.0 for h in entropy])
+        )
+        self.null_outputs[self.n_numbers :] = share.clamp_min(1e-6).log()
+        self.encoder = mlp(self.n_view, width, width, dropout=dropout)
+        self.decoder = LinearResidual(
+            layer(nn.Linear, n_components, n_outputs),
+            mlp(n_components, width, n_outputs, norm=True),
+        )
+
+    def numbers(self, tensors):
+        """Return the standardised numbers of a batch, 0 in the holes."""
+        if "raw" in tensors:
+            return (tensors["raw"] - self.mean) * self.inverse_scale
+        return tensors["numbers"]
+
+    def view(self, tensors):
+        """Return numbers and centred indicators, of total variance 1."""
+        parts = [self.numbers(tensors)] if self.n_numbers else []
+        if self.sizes:
+            codes = tensors["codes"].long()
+            hole = codes < 0
+            n_indicators = len(self.share)
+            place = torch.where(hole, n_indicators, codes + self.first)
+            indicator = self.share.new_zeros(len(codes), n_indicators + 1).scatter_(1, place, 1.0)
+            centred = (indicator[:, :-1] - self.share) * self.indicator_scale
+            parts.append(torch.where(self._spread(hole), 0, centred))
+        view = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        return view * self.weight**-0.5
+
+    def _spread(self, per_column):
+        """Repeat one value per categorical column for each of its categories."""
+        return torch.cat(
+            [per_column[:, i : i + 1].expand(-1, n) for i, n in enumerate(self.sizes)], 1
+        )
+
+    def observed(self, tensors):
+        """Return which numbers and indicators are observed, or None where all are."""
+        parts = []
+        if self.n_numbers:
+            rows = len(next(iter(tensors.values())))
+            everything = self.mean.new_ones(1, dtype=torch.bool).expand(rows, self.n_numbers)
+            parts.append(tensors.get("observed", everything))
+        if self.sizes:
+            parts.append(self._spread(tensors["codes"] >= 0))
+        observed = torch.cat(parts, 1)
+        return None if "observed" not in tensors and observed.all() else observed
+
+    def deviance(self, outputs, tensors):
+        """Return squared errors and cross-entropies per row, each column in its own units."""
+        n = self.n_numbers
+        total = 0
+        if n:
+            error = outputs[..., :n] - self.numbers(tensors)
+            if "observed" in tensors:
+                error = error * tensors["observed"]  # both finite: holes hold 0
+            total = error.square().sum(-1)
+        for i, (logits, weight) in enumerate(
+            zip(outputs[..., n:].split(self.sizes, -1), self.entropy_weight, strict=True)
+            if self.sizes
+            else ()
+        ):
+            codes = tensors["codes"][:, i].long()
+            target = codes.clamp_min(0).expand(logits.shape[:-1])
+            nats = -F.log_softmax(logits, -1).gather(-1, target[..., None])[..., 0]
+            total = total + nats * (weight * (codes >= 0))
+        return total / self.weight
+
+    def start(self, weight):
+        """Set the linear path: numbers directly, logits by the slope of log p at the mean."""
+        n = self.n_numbers
+        weight = weight * self.weight**0.5
+        with torch.no_grad():
+            linear = self.decoder.linear
+            linear.weight[:n] = weight[:n]
+            linear.bias.copy_(self.null_outputs)
+            if self.sizes:
+                slope = 1 / (self.indicator_scale * (self.share + RARE))
+                linear.weight[n:] = weight[n:] * (self.gain * slope)[:, None]

@@ -1,0 +1,80 @@
+"""Rows as tensors that stay where the network is, and batches that are slices of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import Dataset
+
+__all__ = ["Batch", "BatchIterator", "Rows"]
+
+
+class Batch(NamedTuple):
+    """Some rows: a dict of tensors per modality, and each row's pattern of presence."""
+
+    values: list
+    pattern: torch.Tensor
+
+    def __len__(self):
+        return len(self.pattern)
+
+
+class Rows(Dataset):
+    """All rows of a table on one device, or some of them without a copy.
+
+    Parameters
+    ----------
+    values : list of dict of Tensor, each of shape (rows, ...)
+        One dict per modality.
+    pattern : Tensor of shape (rows,), int64
+        Which modalities are present: a row of `MultimodalNetwork.patterns`.
+    rows : Tensor of shape (n,), int64, or None
+        Which rows; None for all of them.
+    """
+
+    def __init__(self, values, pattern, rows=None):
+        self.values, self.pattern, self.rows = values, pattern, rows
+
+    def __len__(self):
+        return len(self.pattern) if self.rows is None else len(self.rows)
+
+    def take(self, index):
+        """Return the rows at these places among ours as a `Batch`."""
+        if self.rows is not None:
+            index = self.rows.index_select(0, index)
+        return Batch(
+            [{k: v.index_select(0, index) for k, v in tensors.items()} for tensors in self.values],
+            self.pattern.index_select(0, index),
+        )
+
+    def subset(self, rows):
+        """Return some of all rows, without a copy."""
+        return Rows(self.values, self.pattern, rows)
+
+
+class BatchIterator:
+    """Whole batches, in order or, given a generator, in a new random order each time.
+
+    Parameters
+    ----------
+    dataset : Rows
+    batch_size : int
+    generator : torch.Generator or None
+        On the CPU, so that the order is the same on every device.
+    """
+
+    def __init__(self, dataset, batch_size, generator=None):
+        self.dataset, self.batch_size, self.generator = dataset, batch_size, generator
+
+    def __len__(self):
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self):
+        n, device = len(self.dataset), self.dataset.pattern.device
+        if self.generator is None:
+            order = torch.arange(n, device=device)
+        else:
+            order = torch.randperm(n, generator=self.generator).to(device)
+        for index in order.split(self.batch_size):
+            yield self.dataset.take(index)

@@ -1,0 +1,257 @@
+"""How a network is taught: hold rows out, start linear, train, keep what helps, finish on all rows.
+
+The held-out rows decide two things: after how many epochs to stop, and whether the networks help
+at all. They are kept only if they lower the held-out loss by more than one standard error of the
+paired difference; otherwise the model is the linear start on all rows. So a small or linear table
+gets its principal components, exactly.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+
+import torch
+from skorch.callbacks import Callback
+
+from .._core.errors import ConvergenceError
+from ..nn._blocks import initialise
+from ._batches import BatchIterator
+from ._linear_start import fit_linear_start
+from ._net import AutoencoderNet, StopTraining
+
+__all__ = ["Settings", "learn", "make_net", "start_linear"]
+
+BLOCK = 2048  # rows at a time in the linear start
+GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+GAIN_ROWS = 1024  # enough to choose among six
+LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
+LARGEST_HELD_OUT = 0.3
+STANDARD_ERRORS = 1.0  # by which the networks must beat the linear start
+FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a share of those before
+
+
+@dataclass
+class Settings:
+    """What the estimator's parameters say about training."""
+
+    n_components: int
+    init: str
+    modality_dropout: float
+    noise: float
+    max_epochs: int
+    batch_size: int
+    lr: float
+    optimizer: type
+    weight_decay: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    device: torch.device
+    names: list
+    callbacks: list = field(default_factory=list)
+
+
+class _BestEpoch(Callback):
+    """Keep the best weights by held-out loss, and stop when they get no better."""
+
+    def __init__(self, patience):
+        self.patience = patience
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.weights_, self.loss_, self.epoch_ = net.weights(), float("inf"), 0
+
+    def on_epoch_end(self, net, **kwargs):
+        loss = net.history[-1, "valid_loss"]
+        if loss < self.loss_:
+            self.weights_, self.loss_, self.epoch_ = net.weights(), loss, len(net.history)
+        elif len(net.history) - self.epoch_ >= self.patience:
+            raise StopTraining
+
+
+def make_net(network, settings, generator):
+    """Return an initialised `AutoencoderNet` around a network."""
+    optimizer = settings.optimizer
+    options = {"weight_decay": settings.weight_decay}
+    accepted = inspect.signature(optimizer).parameters
+    if "fused" in accepted:
+        options["fused"] = True
+    return AutoencoderNet(
+        network,
+        modality_dropout=settings.modality_dropout,
+        noise=settings.noise,
+        generator=generator.on_device,
+        names=settings.names,
+        lr=settings.lr,
+        max_epochs=settings.max_epochs,
+        batch_size=settings.batch_size,
+        device=settings.device,
+        callbacks=settings.callbacks,
+        optimizer=optimizer,
+        # The linear path is right as it stands: decay would pull it away from PCA.
+        optimizer__param_groups=[
+            ("*.linear.*", {"weight_decay": 0.0}),
+            ("projections.*", {"weight_decay": 0.0}),
+        ],
+        iterator_train__generator=generator.of_order,
+        **{f"optimizer__{name}": value for name, value in options.items() if name in accepted},
+    ).initialize()
+
+
+@torch.no_grad()
+def start_linear(network, rows, settings, generator):
+    """Set a network's linear path from the closed form on these rows."""
+
+    def blocks():
+        for batch in BatchIterator(rows, BLOCK):
+            yield (
+                network.views(batch.values),
+                [n.observed(v) for n, v in zip(network.networks, batch.values, strict=True)],
+                network.patterns[batch.pattern],
+            )
+
+    linear = fit_linear_start(blocks, settings.n_components, generator.of_order)
+    network.start(linear)
+    device = rows.pattern.device
+    batch = rows.take(torch.arange(min(len(rows), GAIN_ROWS), device=device))
+    linked = [m for m, part in enumerate(network.networks) if part.has_link]
+    if linked:
+        network.eval()
+        code = network.encode(network.views(batch.values), batch.pattern)
+    for m in linked:
+        part, loss = network.networks[m], {}
+        for gain in GAINS:
+            part.gain.fill_(gain)
+            part.start(linear.decoders[m])
+            there = network.patterns[batch.pattern, m]
+            deviance = part.deviance(part.decode(code), batch.values[m])
+            loss[gain] = float(torch.where(there, deviance, 0).mean())
+        part.gain.fill_(min(loss, key=loss.get))
+        part.start(linear.decoders[m])
+
+
+def learn(network, rows, settings, generator, progress, *, fresh=True):
+    """Teach a network all it can learn from these rows.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+        On the device; weights not yet drawn.
+    rows : Rows
+    settings : Settings
+    generator : Generators
+    progress : Callback
+        Hears of every epoch.
+    fresh : bool, default=True
+        Draw the weights and start linear; else go on from the weights there are.
+
+    Returns
+    -------
+    net : AutoencoderNet
+    interrupted : KeyboardInterrupt or None
+        What ended training early; the best epoch so far is kept.
+    """
+    held_out = _hold_out(rows, settings, generator) if settings.early_stopping else None
+    train = rows if held_out is None else held_out[0]
+    linear_start = fresh and settings.init == "linear"
+    if fresh:
+        initialise(network, generator.of_weights, residuals_at_zero=linear_start)
+    _set_share(network, rows)
+    if linear_start:
+        start_linear(network, train, settings, generator)
+    best = _BestEpoch(settings.n_iter_no_change)
+    settings.callbacks = [progress, *settings.callbacks]
+    if held_out is None:
+        net = make_net(network, settings, generator)
+        interrupted = _run(net, (train, None), settings.max_epochs)
+        net.swap_averages()
+        return net, interrupted
+    settings.callbacks = [best, *settings.callbacks]
+    net = make_net(network, settings, generator)
+    guarded = linear_start or not fresh
+    before = _row_losses(net, held_out[1]) if guarded else None
+    first = net.weights()
+    interrupted = _run(net, held_out, settings.max_epochs)
+    net.restore(best.weights_)
+    if guarded and not _better(before, _row_losses(net, held_out[1])):
+        net.restore(first)
+        if linear_start:
+            start_linear(network, rows, settings, generator)
+            net.averages_ = [p.detach().clone() for p in net.parameters_]
+    elif interrupted is None and best.epoch_:
+        _finish(net, rows, best.epoch_, settings)
+    return net, interrupted
+
+
+def _finish(net, rows, epochs, settings):
+    """Go on from the best weights with all rows, steps shrinking to nothing."""
+    net.callbacks_ = []
+    history = net.history_
+    epochs = max(1, round(FINISH * epochs))
+    groups = net.optimizer_.param_groups
+    rates = [group["lr"] for group in groups]
+    net.notify("on_train_begin", X=None, y=None)
+    for epoch in range(epochs):
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate * (1 - epoch / epochs)
+        net.history_ = type(history)()
+        net.fit_loop((rows, None), epochs=1)
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
+    net.history_ = history
+    net.restore(net.weights())
+
+
+def _run(net, split, epochs):
+    """Run the epochs; say what interrupted them, if anything did."""
+    net.notify("on_train_begin", X=split, y=None)
+    try:
+        net.fit_loop(split, epochs=epochs)
+    except StopTraining:
+        pass
+    except KeyboardInterrupt as interrupted:
+        return interrupted
+    finally:
+        net.notify("on_train_end", X=split, y=None)
+    return None
+
+
+def _hold_out(rows, settings, generator):
+    n = len(rows)
+    n_held = max(settings.validation_fraction * n, min(LEAST_HELD_OUT, LARGEST_HELD_OUT * n))
+    n_held = min(round(n_held), n - 1)
+    if n_held < 1:
+        return None
+    order = torch.randperm(n, generator=generator.of_order).to(rows.pattern.device)
+    return rows.subset(order[n_held:].sort().values), rows.subset(order[:n_held].sort().values)
+
+
+def _set_share(network, rows):
+    """Note in which share of the rows each modality is present."""
+    counts = torch.bincount(rows.pattern, minlength=len(network.patterns))
+    share = (counts[:, None] * network.patterns).sum(0) / len(rows)
+    network.share.copy_(share.clamp_min(1e-6))
+
+
+@torch.no_grad()
+def _row_losses(net, rows):
+    """Return the validation loss of each row, as the epochs measure it."""
+    network = net.module_.eval()
+    losses = []
+    for batch in BatchIterator(rows, net.batch_size):
+        generator = torch.Generator(batch.pattern.device).manual_seed(len(batch))
+        code = network.encode(
+            network.views(batch.values), net.draw_patterns(batch.pattern, generator)
+        )
+        losses.append(network.deviances(code, batch).mean(1).sum(0))
+    losses = torch.cat(losses).double()
+    if not losses.isfinite().all():
+        raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")
+    return losses
+
+
+def _better(before, after):
+    """Whether the mean gain is more than its standard error: a paired comparison of rows."""
+    gain = before - after
+    error = gain.std() / len(gain) ** 0.5 if len(gain) > 1 else float("inf")
+    return bool(gain.mean() > STANDARD_ERRORS * error)

@@ -1,0 +1,209 @@
+"""The closed-form start: joint PCA for the decoders, regressions for every set of modalities.
+
+A batch view is (rows, columns) per modality, of total variance 1, so that each modality weighs the
+same in the joint principal components [1]_. From a part of the modalities the components are
+predicted by ridge regression, its strength chosen by generalised cross-validation [2]_. Only
+second moments are needed, so the data are read block by block, and never held twice.
+
+References
+----------
+.. [1] Abdi, Williams & Valentin (2013), "Multiple factor analysis", WIREs Comp. Stat. 5(2).
+.. [2] Golub, Heath & Wahba (1979), "Generalized cross-validation as a method for choosing a good
+   ridge parameter", Technometrics 21(2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["LinearStart", "fit_linear_start", "ridge"]
+
+MOST_COLUMNS = 1024  # a wider view is first reduced to its own leading components
+SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
+SWEEPS = 5  # of the subspace iteration that reduces a wide view
+
+
+@dataclass(frozen=True)
+class LinearStart:
+    """What the closed form found; see `fit_linear_start`.
+
+    Attributes
+    ----------
+    decoders : list of Tensor, each of shape (columns, components)
+        ``view ~ decoder @ code``; codes have unit variance.
+    projections : list of Tensor, each of shape (2 * components, columns)
+        Per modality its share of the joint projection, then its own prediction of the code.
+    moments, targets : Tensor, (2 * components * modalities,) squared and by (components,)
+        Second moments of the projected views, and with the code, for `ridge`.
+    spread : Tensor of shape (components,)
+        Standard deviation of each component.
+    n_rows : int
+    """
+
+    decoders: list
+    projections: list
+    moments: torch.Tensor
+    targets: torch.Tensor
+    spread: torch.Tensor
+    n_rows: int
+
+
+def fit_linear_start(blocks, n_components, generator):
+    """Fit joint principal components and the regressions onto them.
+
+    Parameters
+    ----------
+    blocks : callable
+        Called without arguments, yields ``(views, observed, present)`` block by block: lists over
+        the modalities of Tensor (rows, columns) and of bool Tensor (rows, columns) or None where
+        all of a present row is observed; and a bool Tensor (rows, modalities).
+    n_components : int
+    generator : torch.Generator
+        For the random start of the reduction of wide views.
+
+    Returns
+    -------
+    LinearStart
+
+    Notes
+    -----
+    Each second moment is averaged over the rows in which both cells are observed, which is how
+    the holes reach the start: a column with many of them is not shrunk towards its mean.
+    """
+    views, _, present = next(iter(blocks()))
+    device = present.device
+    bases = [
+        _leading_basis(blocks, m, view.shape[1], n_components, generator)
+        if view.shape[1] > MOST_COLUMNS
+        else None
+        for m, view in enumerate(views)
+    ]
+    sizes = [
+        view.shape[1] if basis is None else basis.shape[1]
+        for view, basis in zip(views, bases, strict=True)
+    ]
+    total = sum(sizes)
+    product = torch.zeros(total, total, dtype=torch.float64, device=device)
+    pairs = torch.zeros_like(product)
+    whole, n_rows = True, 0
+    for views, observed, present in blocks():
+        n_rows += len(present)
+        reduced = torch.cat(
+            [
+                view.double() if basis is None else view.double() @ basis
+                for view, basis in zip(views, bases, strict=True)
+            ],
+            1,
+        )
+        product += reduced.T @ reduced
+        if whole and present.all() and all(o is None for o in observed):
+            continue
+        if whole:
+            pairs.fill_(n_rows - len(present))
+            whole = False
+        there = torch.cat(
+            [
+                (p[:, None] if o is None or basis is not None else o & p[:, None]).expand(-1, size)
+                for o, p, basis, size in zip(observed, present.T, bases, sizes, strict=True)
+            ],
+            1,
+        ).double()
+        pairs += there.T @ there
+    covariance = product / (n_rows if whole else pairs.clamp_min(1))
+
+    values, vectors = torch.linalg.eigh(covariance)
+    k = min(n_components, total)
+    spread = torch.zeros(n_components, dtype=torch.float64, device=device)
+    spread[:k] = values.flip(0)[:k].clamp_min(0).sqrt()
+    spread.clamp_(min=max(float(spread.max()) * SMALLEST_SPREAD, 1e-12))
+    axes = torch.zeros(total, n_components, dtype=torch.float64, device=device)
+    axes[:, :k] = _fixed_signs(vectors.flip(1)[:, :k])
+
+    decoder, projection = axes * spread, axes / spread
+    weight = spread**2
+    towards_code = covariance @ projection
+    places = torch.tensor([0, *sizes]).cumsum(0).tolist()
+    slices = [slice(a, b) for a, b in zip(places, places[1:], strict=False)]
+    own = [
+        projection[s]
+        if len(sizes) == 1
+        else ridge(covariance[s, s], towards_code[s], weight, n_rows)
+        for s in slices
+    ]
+    projected = torch.zeros(
+        total, 2 * n_components * len(sizes), dtype=torch.float64, device=device
+    )
+    for m, s in enumerate(slices):
+        first = 2 * n_components * m
+        projected[s, first : first + n_components] = projection[s]
+        projected[s, first + n_components : first + 2 * n_components] = own[m]
+
+    def widen(basis, matrix):
+        return matrix if basis is None else basis @ matrix
+
+    return LinearStart(
+        decoders=[widen(b, decoder[s]).float() for b, s in zip(bases, slices, strict=True)],
+        projections=[
+            widen(b, torch.cat([projection[s], o], 1)).T.float().contiguous()
+            for b, s, o in zip(bases, slices, own, strict=True)
+        ],
+        moments=projected.T @ covariance @ projected,
+        targets=projected.T @ towards_code,
+        spread=spread,
+        n_rows=n_rows,
+    )
+
+
+def ridge(moments, targets, weight, n_rows):
+    """Return ridge coefficients from second moments, the penalty by cross-validation.
+
+    Parameters
+    ----------
+    moments : Tensor of shape (inputs, inputs), float64
+        Mean of ``x x'``.
+    targets : Tensor of shape (inputs, outputs)
+        Mean of ``x y'``; outputs have unit variance.
+    weight : Tensor of shape (outputs,)
+        How much each output counts when the penalty is chosen.
+    n_rows : int
+        Rows behind the means.
+
+    Returns
+    -------
+    Tensor of shape (inputs, outputs)
+    """
+    values, vectors = torch.linalg.eigh(moments)
+    values = values.clamp_min(0)
+    along = vectors.T @ targets
+    largest = max(float(values.max()), 1e-300)
+    penalties = largest * torch.logspace(-8, 1, 28, dtype=torch.float64, device=values.device)
+    shrunk = 1 / (values + penalties[:, None])  # (penalty, direction)
+    power = (along.square() * weight).sum(1)
+    explained = ((2 * shrunk - values * shrunk**2) * power).sum(1)
+    left = (weight.sum() - explained).clamp_min(1e-12 * float(weight.sum()))
+    freedom = 1 + (values * shrunk).sum(1)
+    # With as many directions as rows everything fits, and the criterion is 0 / 0.
+    usable = (1 - freedom / max(n_rows, 1)).clamp_min(0.05)
+    best = (left / usable**2).argmin()
+    return vectors @ (shrunk[best][:, None] * along)
+
+
+def _leading_basis(blocks, m, n_columns, n_components, generator):
+    """Return the leading axes of one wide view, by subspace iteration (Halko et al., 2011)."""
+    size = min(n_columns, max(256, 2 * n_components + 64))
+    basis = torch.randn(n_columns, size, generator=generator)
+    for sweep in range(SWEEPS):
+        image = 0
+        for views, _, _ in blocks():
+            view = views[m]
+            image = image + view.T @ (view @ basis.to(view.device))
+        basis = torch.linalg.qr(image.double() if sweep == SWEEPS - 1 else image).Q
+    return basis
+
+
+def _fixed_signs(vectors):
+    """Make the largest entry of each axis positive, as scikit-learn's PCA does."""
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    return vectors * torch.where(largest < 0, -1.0, 1.0)

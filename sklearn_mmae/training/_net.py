@@ -1,0 +1,240 @@
+"""`AutoencoderNet`: a skorch net whose epochs cost no more than a loop written by hand."""
+
+from __future__ import annotations
+
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+
+from .._core.errors import ConvergenceError
+from ._batches import BatchIterator
+
+__all__ = ["AutoencoderNet", "StopTraining"]
+
+AVERAGING = 0.99  # of the weights, per step: constant steps then end as quietly as annealed ones
+
+LARGEST_GRADIENT = 0.5
+
+
+class StopTraining(Exception):  # noqa: N818  (a signal, not an error)
+    """Training is over before the last epoch."""
+
+
+class AutoencoderNet(NeuralNet):
+    """skorch's net, its hooks and history, over batches that are slices of tensors.
+
+    Each step decodes every row twice: from all that is present, and from a random part of it, so
+    that each modality alone leads to the whole row. What is evaluated and kept is a running mean
+    of the weights (Polyak & Juditsky, 1992), so that no schedule of learning rates is needed.
+
+    Skips skorch's bookkeeping per batch unless a callback asks for it: `on_batch_begin` and
+    `on_batch_end` are sent to callbacks that define them; `on_grad_computed`, or an optimiser
+    that takes a closure, brings back skorch's own step.
+
+    Parameters
+    ----------
+    module : MultimodalNetwork
+    modality_dropout : float
+        Chance of each modality to be hidden in the second code.
+    noise : float
+    generator : torch.Generator
+        Of the training device, for noise and subsets.
+    names : list of str
+        Of the modalities, for the history and errors.
+    **options
+        Those of `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self, module, *, modality_dropout=0.5, noise=0.0, generator=None, names=(), **options
+    ):
+        self.modality_dropout, self.noise = modality_dropout, noise
+        self.generator, self.names = generator, names
+        super().__init__(
+            module,
+            criterion=nn.Identity,  # the module returns its loss: it depends on the masks
+            iterator_train=BatchIterator,
+            iterator_valid=BatchIterator,
+            train_split=None,
+            verbose=0,
+            callbacks__print_log=None,
+            callbacks__train_loss=None,
+            callbacks__valid_loss=None,
+            **options,
+        )
+
+    def initialize(self):
+        """Initialise as skorch does, and start the running mean of the weights."""
+        super().initialize()
+        self.parameters_ = [p for p in self.module_.parameters() if p.requires_grad]
+        self.averages_ = [p.detach().clone() for p in self.parameters_]
+        self.n_steps_ = 0
+        chance = self._chance_of_patterns()
+        # Drawn by inverting the distribution: multinomial would wait for the device.
+        self.chances_ = None if chance is None else chance.cumsum(0)
+        return self
+
+    def _chance_of_patterns(self):
+        """Return how likely each pattern of presence is to be drawn for the second code."""
+        patterns = self.module_.patterns
+        if patterns.shape[1] == 1 or not self.modality_dropout:
+            return None
+        seen = patterns.sum(1, dtype=torch.float32)
+        hidden = patterns.shape[1] - seen
+        chance = (1 - self.modality_dropout) ** seen * self.modality_dropout**hidden
+        chance[0] = chance[-1] = 0  # nothing teaches nothing; everything is the first code
+        return chance / chance.sum()
+
+    def draw_patterns(self, pattern, generator):
+        """Return what the encoder may see: all of each row and, if asked for, a random part."""
+        if self.chances_ is None:
+            return pattern[None]
+        draw = torch.rand(len(pattern), generator=generator, device=pattern.device)
+        part = torch.searchsorted(self.chances_, draw).clamp_max(len(self.chances_) - 2)
+        return torch.stack([pattern, self.module_.meet[pattern, part]])
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Return the pair of training and validation rows, as given to `fit_loop`."""
+        return X
+
+    def notify(self, method_name, **cb_kwargs):
+        """Tell the callbacks; those of skorch stop training by KeyboardInterrupt, a user does not.
+
+        skorch takes every KeyboardInterrupt for the wish to stop early, which would swallow Ctrl-C.
+        """
+        getattr(self, method_name)(self, **cb_kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt as interrupt:
+                if type(callback).__module__.startswith("skorch."):
+                    raise StopTraining from interrupt
+                raise
+
+    def infer(self, x, **fit_params):
+        """Return the losses of a batch, (modality,)."""
+        shown = self.draw_patterns(x.pattern, self.generator)
+        return self.module_(x, shown, self.noise, self.generator)
+
+    def train_step_single(self, batch, **fit_params):
+        """Compute the loss and its gradient."""
+        losses = self.infer(batch)
+        loss = losses.sum()
+        loss.backward()
+        # One row with an outlier must not undo what many have taught.
+        clip_grad_norm_(self.parameters_, LARGEST_GRADIENT)
+        return {"loss": loss, "losses": losses.detach(), "y_pred": None}
+
+    def train_step(self, batch, **fit_params):
+        """Take one step, without a closure unless one is needed."""
+        if self.needs_closure_:
+            return super().train_step(batch, **fit_params)
+        self.optimizer_.zero_grad()
+        step = self.train_step_single(batch)
+        self.optimizer_.step()
+        return step
+
+    def validation_step(self, batch, **fit_params):
+        """Return the loss of held-out rows: each from all of it, and from fixed parts of it."""
+        with torch.no_grad():
+            # The same parts at every epoch, or the best epoch would be a lucky one.
+            generator = torch.Generator(batch.pattern.device).manual_seed(len(batch))
+            losses = self.module_(batch, self.draw_patterns(batch.pattern, generator))
+        return {"loss": losses.sum(), "losses": losses, "y_pred": None}
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Run epochs, having asked which callbacks want to hear of batches."""
+        self.watched_ = self._overridden("on_batch_begin", "on_batch_end")
+        self.needs_closure_ = self._overridden("on_grad_computed") or isinstance(
+            self.optimizer_, torch.optim.LBFGS
+        )
+        return super().fit_loop(X, y, epochs=epochs, **fit_params)
+
+    def _overridden(self, *hooks):
+        return any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for _, callback in self.callbacks_
+            for hook in hooks
+        )
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run all batches, with one record an epoch and no wait for the device within."""
+        if iterator is None:
+            return
+        self.module_.train(training)
+        if not training:
+            self.swap_averages()
+        total, n_rows = 0, 0
+        try:
+            for batch in iterator:
+                if self.watched_:
+                    self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch)
+                total = total + step["losses"] * len(batch)
+                n_rows += len(batch)
+                if training:
+                    self._average()
+                if self.watched_:
+                    self.notify("on_batch_end", batch=batch, training=training, **step)
+        finally:
+            if not training:
+                self.swap_averages()
+        losses = (total / n_rows).tolist()
+        self._check_finite(losses, prefix)
+        self.history.record(f"{prefix}_loss", sum(losses))
+        for name, loss in zip(self.names, losses, strict=True):
+            self.history.record(f"{prefix}_loss_{name}", loss)
+        before = [e[f"{prefix}_loss"] for e in self.history[:-1]]
+        self.history.record(f"{prefix}_loss_best", sum(losses) < min(before, default=np.inf))
+
+    def _check_finite(self, losses, prefix):
+        broken = [
+            name for name, loss in zip(self.names, losses, strict=True) if not np.isfinite(loss)
+        ]
+        if broken:
+            raise ConvergenceError(
+                f"the {'training' if prefix == 'train' else 'validation'} loss of modality"
+                f" {', '.join(map(repr, broken))} is {losses[self.names.index(broken[0])]} in epoch"
+                f" {len(self.history)}: training diverged. Lower lr (now {self.lr:g}), or look for"
+                " outliers in the data."
+            )
+
+    def _average(self):
+        self.n_steps_ += 1
+        # Young means forget faster, or the start would linger in them.
+        keep = min(AVERAGING, self.n_steps_ / (self.n_steps_ + 10))
+        torch._foreach_lerp_(self.averages_, [p.detach() for p in self.parameters_], 1 - keep)
+
+    def swap_averages(self):
+        """Exchange the weights for their running means, or back."""
+        for i, parameter in enumerate(self.parameters_):
+            parameter.data, self.averages_[i] = self.averages_[i], parameter.data
+
+    def weights(self):
+        """Return a copy of the averaged weights."""
+        return [average.clone() for average in self.averages_]
+
+    def snapshot(self):
+        """Return all that a step changes of the weights, for `roll_back`."""
+        return [p.detach().clone() for p in self.parameters_], self.weights(), self.n_steps_
+
+    def roll_back(self, snapshot):
+        """Undo the steps since `snapshot`."""
+        parameters, averages, self.n_steps_ = snapshot
+        for parameter, value in zip(self.parameters_, parameters, strict=True):
+            parameter.data = value
+        self.averages_ = averages
+
+    def restore(self, weights):
+        """Set the weights and their means to what `weights` returned."""
+        for parameter, average, weight in zip(
+            self.parameters_, self.averages_, weights, strict=True
+        ):
+            parameter.data.copy_(weight)
+            average.copy_(weight)
+
+

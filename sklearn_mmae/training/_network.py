@@ -1,0 +1,216 @@
+"""`MultimodalNetwork`: encoders, the linear start, a fusion, decoders."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+from torch import nn
+
+from ..nn._blocks import layer
+from ._linear_start import ridge
+
+__all__ = ["MultimodalNetwork", "list_patterns"]
+
+MOST_ENUMERATED = 6  # modalities up to which every pattern of presence has its own regression
+
+
+def list_patterns(present):
+    """List the patterns of presence a network should know.
+
+    Parameters
+    ----------
+    present : Tensor of shape (rows, modalities), bool
+        The training rows.
+
+    Returns
+    -------
+    Tensor of shape (patterns, modalities), bool
+        First nothing, last everything. Every subset for a few modalities; else each alone, all
+        but each, and those among the rows.
+    """
+    n = present.shape[1]
+    if n <= MOST_ENUMERATED:
+        return torch.tensor(list(product([False, True], repeat=n)))
+    single = torch.eye(n, dtype=torch.bool)
+    seen, counts = present.unique(dim=0, return_counts=True)
+    seen = seen[counts.argsort(descending=True, stable=True)[:32]]
+    known = torch.cat([single, ~single, seen.cpu()]).unique(dim=0)
+    inside = known.any(1) & ~known.all(1)
+    ends = torch.tensor([[False] * n, [True] * n])
+    return torch.cat([ends[:1], known[inside], ends[1:]])
+
+
+class MultimodalNetwork(nn.Module):
+    """One code for a row of several modalities, from any part of them, and back.
+
+    ``code = linear(views of the present modalities) + fusion(their encodings)``: the linear part
+    is the joint principal components where all are present, and their best linear prediction
+    otherwise, so that training begins at the linear optimum for every subset.
+
+    Parameters
+    ----------
+    networks : list of ModalityNetwork
+    fusion : Fusion
+        Already built.
+    n_components : int
+    patterns : Tensor of shape (patterns, modalities), bool
+        See `list_patterns`.
+    """
+
+    def __init__(self, networks, fusion, n_components, patterns):
+        super().__init__()
+        n = len(networks)
+        self.networks, self.fusion = nn.ModuleList(networks), fusion
+        # With one modality the joint projection and its own are the same.
+        self.n_projected = n_components * (1 if n == 1 else 2)
+        self.projections = nn.ModuleList(
+            layer(nn.Linear, network.n_view, self.n_projected, bias=False) for network in networks
+        )
+        self.register_buffer("patterns", patterns)
+        self.register_buffer("meet", _meet(patterns))
+        self.register_buffer("moments", torch.zeros(2 * n * n_components, 2 * n * n_components))
+        self.register_buffer("targets", torch.zeros(2 * n * n_components, n_components))
+        self.register_buffer("spread", torch.ones(n_components))
+        self.register_buffer("scale", torch.ones(n_components))
+        self.register_buffer("n_rows", torch.zeros((), dtype=torch.int64))
+        self.register_buffer(
+            "table", torch.zeros(len(patterns), n_components, n * self.n_projected)
+        )
+        self.register_buffer("share", torch.ones(n))
+
+    @torch.no_grad()
+    def start(self, linear):
+        """Set the linear path from a `LinearStart`."""
+        for network, decoder in zip(self.networks, linear.decoders, strict=True):
+            network.start(decoder)
+        for projection, weight in zip(self.projections, linear.projections, strict=True):
+            projection.weight.copy_(weight[: self.n_projected])
+        self.moments.copy_(linear.moments)
+        self.targets.copy_(linear.targets)
+        self.spread.copy_(linear.spread)
+        self.scale.copy_(linear.spread / linear.spread.square().mean().sqrt())
+        self.n_rows.fill_(linear.n_rows)
+        self.table.copy_(self.regressions(self.patterns))
+
+    def regressions(self, patterns):
+        """Return how each pattern of presence makes a code of the projected views.
+
+        Parameters
+        ----------
+        patterns : Tensor of shape (patterns, modalities), bool
+
+        Returns
+        -------
+        Tensor of shape (patterns, components, modalities * projected)
+        """
+        k, n = len(self.spread), len(self.networks)
+        table = self.table.new_zeros(len(patterns), k, n, self.n_projected)
+        identity = torch.eye(k, device=table.device)
+        moments, targets = self.moments.double(), self.targets.double()
+        for i, pattern in enumerate(patterns.tolist()):
+            members = [m for m, there in enumerate(pattern) if there]
+            if len(members) == n:
+                table[i, :, :, :k] = identity[:, None]  # the sum of the shares is the projection
+            elif len(members) == 1:
+                table[i, :, members[0], k:] = identity
+            elif members:
+                at = torch.cat(
+                    [torch.arange(2 * k * m, 2 * k * (m + 1), device=table.device) for m in members]
+                )
+                solved = ridge(
+                    moments[at][:, at], targets[at], self.spread.double() ** 2, int(self.n_rows)
+                )
+                table[i, :, members] = solved.T.reshape(k, len(members), 2 * k).to(table.dtype)
+        return table.flatten(2)
+
+    def views(self, values):
+        """Return the view of each modality of a batch."""
+        return [network.view(v) for network, v in zip(self.networks, values, strict=True)]
+
+    def encode(self, views, pattern, patterns=None, table=None):
+        """Return codes for views, given which modalities may be seen.
+
+        Parameters
+        ----------
+        views : list of Tensor (rows, columns)
+        pattern : Tensor of shape (..., rows), int64
+            Rows of `patterns`; leading dimensions are several subsets of the same rows.
+        patterns, table : Tensor, optional
+            Other patterns than the network's own, and their `regressions`.
+
+        Returns
+        -------
+        Tensor of shape (..., rows, components)
+            Of about unit variance.
+        """
+        patterns = self.patterns if patterns is None else patterns
+        table = self.table if table is None else table
+        projected = torch.cat(
+            [project(view) for project, view in zip(self.projections, views, strict=True)], 1
+        )
+        # One product for all patterns, then each row picks its own: no row-wise matrices.
+        linear = (projected @ table.flatten(0, 1).T).unflatten(1, (len(table), -1))
+        start = linear[torch.arange(len(projected), device=linear.device), pattern]
+        encodings = torch.stack(
+            [network.encode(view) for network, view in zip(self.networks, views, strict=True)]
+        )
+        present = patterns[pattern].movedim(-1, -2)
+        code = start + self.fusion(encodings, present, start)
+        # Nothing observed: the average row's code, whatever the fusion makes of nothing.
+        return torch.where(present.any(-2)[..., None], code, 0)
+
+    def deviances(self, code, batch):
+        """Return each modality's deviance, (modality, ..., rows), 0 where it is absent.
+
+        Parameters
+        ----------
+        code : Tensor of shape (..., rows, components)
+        batch : Batch
+        """
+        there = self.patterns[batch.pattern].T
+        return torch.stack(
+            [
+                torch.where(present, network.deviance(network.decode(code), values), 0)
+                for network, values, present in zip(
+                    self.networks, batch.values, there, strict=True
+                )
+            ]
+        )
+
+    def forward(self, batch, pattern, noise=0.0, generator=None):
+        """Return the loss of each modality, (modality,), averaged over subsets and rows.
+
+        Parameters
+        ----------
+        batch : Batch
+        pattern : Tensor of shape (subsets, rows), int64
+            What the encoder may see of each row; all that is observed is to be decoded.
+        noise : float
+            Strength of the corruption of what the encoder sees.
+        generator : torch.Generator
+        """
+        views = self.views(batch.values)
+        if noise:
+            views = [
+                network.corrupt(view, noise, generator)
+                for network, view in zip(self.networks, views, strict=True)
+            ]
+        deviances = self.deviances(self.encode(views, pattern), batch)
+        # A modality that is rarely there counts as much as one that always is.
+        return deviances.flatten(1).mean(1) / (self.share * len(self.networks))
+
+
+def _meet(patterns):
+    """Return the table of intersections: (patterns, patterns), int64.
+
+    Where the intersection is empty or not among the patterns, the first one stays.
+    """
+    keys = {tuple(p): i for i, p in enumerate(patterns.tolist())}
+    table = torch.arange(len(patterns))[:, None].repeat(1, len(patterns))
+    for i, a in enumerate(patterns.tolist()):
+        for j, b in enumerate(patterns.tolist()):
+            both = tuple(x and y for x, y in zip(a, b, strict=True))
+            if any(both) and both in keys:
+                table[i, j] = keys[both]
+    return table

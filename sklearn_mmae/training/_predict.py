@@ -1,0 +1,134 @@
+"""Codes, outputs and deviances of many rows, in blocks of one fixed size.
+
+Every block has the same number of rows, the last one padded: a matrix product takes another path
+for another shape, and the bits of a row would depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ._batches import Batch
+
+__all__ = ["block_size", "decode", "deviances", "encode", "index_patterns"]
+
+
+def block_size(network):
+    """Return the rows per block: many for small networks, few for large ones."""
+    columns = sum(part.n_view for part in network.networks)
+    size = 2 ** int(np.log2(2**20 / columns)) if columns < 2**20 else 1
+    return int(np.clip(size, 32, 512))
+
+
+def index_patterns(present, patterns):
+    """Number the pattern of presence of each row.
+
+    Parameters
+    ----------
+    present : ndarray of shape (rows, modalities), bool
+    patterns : ndarray of shape (patterns, modalities), bool
+        Those that are known.
+
+    Returns
+    -------
+    index : ndarray of shape (rows,), int64
+        Among the known ones, then the unknown ones.
+    unknown : ndarray of shape (others, modalities), bool
+    """
+    known = {tuple(p): i for i, p in enumerate(patterns.tolist())}
+    found, inverse = np.unique(present, axis=0, return_inverse=True)
+    unknown, numbers = [], []
+    for pattern in map(tuple, found.tolist()):
+        if pattern not in known:
+            known[pattern] = len(known)
+            unknown.append(pattern)
+        numbers.append(known[pattern])
+    unknown = np.array(unknown, bool).reshape(-1, present.shape[1])
+    return np.array(numbers, np.int64)[inverse.ravel()], unknown
+
+
+def _blocks(n, size):
+    """Yield where each block begins, how many of its rows are real, and the rows to take."""
+    for start in range(0, n, size):
+        rows = torch.arange(start, start + size).clamp_max(n - 1)
+        yield start, min(size, n - start), rows
+
+
+def _on(batch, device):
+    if device.type == "cpu":
+        return batch
+    return Batch(
+        [{k: v.to(device) for k, v in tensors.items()} for tensors in batch.values],
+        batch.pattern.to(device),
+    )
+
+
+@torch.inference_mode()
+def encode(network, rows, unknown=None):
+    """Return the codes of rows, (rows, components) float32 on the CPU.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+    rows : Rows
+        On the CPU.
+    unknown : ndarray of shape (patterns, modalities), bool, optional
+        Patterns of presence beyond the network's own, as `index_patterns` numbers them.
+    """
+    device, size = network.patterns.device, block_size(network)
+    patterns = table = None
+    if unknown is not None and len(unknown):
+        others = torch.as_tensor(unknown, device=device)
+        patterns = torch.cat([network.patterns, others])
+        table = torch.cat([network.table, network.regressions(others)])
+    codes = torch.empty(len(rows), len(network.spread))
+    for start, n, index in _blocks(len(rows), size):
+        batch = _on(rows.take(index), device)
+        code = network.encode(network.views(batch.values), batch.pattern, patterns, table)
+        codes[start : start + n] = (code * network.scale)[:n].cpu()
+    return codes
+
+
+@torch.inference_mode()
+def decode(network, codes, m):
+    """Return the predictions of one modality for codes, as an array."""
+    device, size = network.patterns.device, block_size(network)
+    part, found = network.networks[m], None
+    for start, n, index in _blocks(len(codes), size):
+        code = codes.index_select(0, index).to(device) / network.scale
+        predicted = part.predict(part.decode(code))[:n].cpu().numpy()
+        if found is None:
+            found = np.empty((len(codes), *predicted.shape[1:]), predicted.dtype)
+        found[start : start + n] = predicted
+    return found
+
+
+@torch.inference_mode()
+def deviances(network, rows, codes, present):
+    """Return the deviances of codes, and of the best constant.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+    rows : Rows
+    codes : Tensor of shape (rows, components)
+    present : ndarray of shape (rows, modalities), bool
+
+    Returns
+    -------
+    model, null : ndarray of shape (rows, modalities), float64
+        NaN where the modality is absent.
+    """
+    device, size = network.patterns.device, block_size(network)
+    model, null = np.full((2, len(rows), present.shape[1]), np.nan)
+    for start, n, index in _blocks(len(rows), size):
+        batch = _on(rows.take(index), device)
+        code = codes.index_select(0, index).to(device) / network.scale
+        for m, (part, values) in enumerate(zip(network.networks, batch.values, strict=True)):
+            constant = part.null_outputs.expand(size, -1)
+            here = slice(start, start + n)
+            model[here, m] = part.deviance(part.decode(code), values)[:n].cpu()
+            null[here, m] = part.deviance(constant, values)[:n].cpu()
+    model[~present], null[~present] = np.nan, np.nan
+    return model, null
