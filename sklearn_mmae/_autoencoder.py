@@ -359,14 +359,16 @@ class MultimodalAutoencoder(
         rows, present, _ = self._read_rows(X)
         self._check_anything_present(present, [name for name, _, _ in self.modalities_])
         rows = _to_device(rows, self.net_.module_.patterns.device)
-        before = self.net_.snapshot()
+        weights = self.net_.weights_
+        shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
+        weights.swap()  # what is shown are the means; steps are taken from the weights themselves
         try:
-            self.net_.swap_averages()
             self.net_.fit_loop((rows, None), epochs=1)
-            self.net_.swap_averages()
         except BaseException:
-            self.net_.roll_back(before)
+            weights.set(shown)
+            weights.averages = running
             raise
+        weights.swap()
         self.net_.module_.eval()
         self.history_ = self.history_ + _plain_history(self.net_)[-1:]
         self.n_iter_ += 1
@@ -520,7 +522,8 @@ class MultimodalAutoencoder(
         k, width = self.n_components, self.width
         networks = [m.network(k, width, self.dropout) for m in modalities]
         if isinstance(self.fusion, str):
-            fusion = FUSIONS[self.fusion]()
+            # One modality has nothing to be fused with: its own head is all it takes.
+            fusion = FUSIONS[self.fusion if len(networks) > 1 else "mean"]()
         elif isinstance(self.fusion, Fusion):
             fusion = copy.deepcopy(self.fusion)
         else:

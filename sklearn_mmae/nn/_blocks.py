@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
-__all__ = ["LinearResidual", "SeededDropout", "initialise", "layer", "mlp"]
+__all__ = ["LinearResidual", "SeededDropout", "encoder", "initialise", "layer", "mlp"]
 
 
 def layer(kind, *args, **options):
@@ -15,7 +14,7 @@ def layer(kind, *args, **options):
     Stock layers draw from torch's global generator when built, which would leak into the
     caller's random numbers and, between threads, into one another.
     """
-    return skip_init(kind, *args, **options)
+    return kind(*args, device="meta", **options).to_empty(device="cpu")
 
 
 class SeededDropout(nn.Module):
@@ -43,6 +42,11 @@ def mlp(*widths, dropout=0.0, norm=False):
             layers += [layer(nn.LayerNorm, after)] if norm else []
             layers += [nn.GELU(), SeededDropout(dropout)] if dropout else [nn.GELU()]
     return nn.Sequential(*layers)
+
+
+def encoder(n_view, width, dropout):
+    """One hidden layer: what it finds in the view are the features."""
+    return nn.Sequential(layer(nn.Linear, n_view, width), nn.GELU(), SeededDropout(dropout))
 
 
 class LinearResidual(nn.Module):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ._blocks import LinearResidual, SeededDropout, layer, mlp
+from ._blocks import LinearResidual, SeededDropout, encoder, layer, mlp
 from ._modality import ModalityNetwork
 
 __all__ = ["SMALLEST_SHARE", "ImageNetwork"]
@@ -65,8 +65,8 @@ class ImageNetwork(ModalityNetwork):
             self.null_outputs.copy_(share.logit())
         linear = layer(nn.Linear, n_components, n_pixels)
         if shape[0] * shape[1] <= DENSE:
-            self.encoder = mlp(n_pixels, width, width, dropout=dropout)
-            residual = mlp(n_components, width, n_pixels, dropout=dropout)
+            self.encoder = encoder(n_pixels, width, dropout)
+            residual = mlp(n_components, width, n_pixels, norm=True)
         else:
             self.encoder = ConvolutionalEncoder(shape, width, dropout)
             residual = ConvolutionalDecoder(shape, n_components, dropout)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._blocks import LinearResidual, layer, mlp
+from ._blocks import LinearResidual, encoder, layer, mlp
 from ._modality import ModalityNetwork
 
 __all__ = ["TabularNetwork"]
@@ -52,7 +52,7 @@ class TabularNetwork(ModalityNetwork):
             "entropy_weight", torch.tensor([1 / float(h) if h > 1e-9 else 0.0 for h in entropy])
         )
         self.null_outputs[self.n_numbers :] = share.clamp_min(1e-6).log()
-        self.encoder = mlp(self.n_view, width, width, dropout=dropout)
+        self.encoder = encoder(self.n_view, width, dropout)
         self.decoder = LinearResidual(
             layer(nn.Linear, n_components, n_outputs),
             mlp(n_components, width, n_outputs, norm=True),

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._blocks import LinearResidual, layer, mlp
+from ._blocks import LinearResidual, encoder, layer, mlp
 from ._modality import ModalityNetwork
 
 __all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
@@ -61,10 +61,10 @@ class TextNetwork(ModalityNetwork):
         self.register_buffer("mean", mean)
         self.register_buffer("word_of", word_of)
         self.null_outputs[:n_logits] = null_logits
-        self.encoder = mlp(self.n_view, width, width, dropout=dropout)
+        self.encoder = encoder(self.n_view, width, dropout)
         self.decoder = LinearResidual(
             layer(nn.Linear, n_components, self.n_outputs),
-            mlp(n_components, width, self.n_outputs, dropout=dropout),
+            mlp(n_components, width, self.n_outputs, norm=True),
         )
 
     def view(self, tensors):

@@ -28,7 +28,7 @@ GAIN_ROWS = 1024  # enough to choose among six
 LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
 LARGEST_HELD_OUT = 0.3
 STANDARD_ERRORS = 1.0  # by which the networks must beat the linear start
-FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a share of those before
+FINISH = 0.25  # epochs on all rows after the held-out ones have spoken, as a share of those before
 
 
 @dataclass
@@ -59,12 +59,13 @@ class _BestEpoch(Callback):
         self.patience = patience
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self.weights_, self.loss_, self.epoch_ = net.weights(), float("inf"), 0
+        self.best_, self.loss_, self.epoch_ = net.weights_.copy(), float("inf"), 0
 
     def on_epoch_end(self, net, **kwargs):
         loss = net.history[-1, "valid_loss"]
         if loss < self.loss_:
-            self.weights_, self.loss_, self.epoch_ = net.weights(), loss, len(net.history)
+            self.best_, self.loss_ = [mean.clone() for mean in net.weights_.averages], loss
+            self.epoch_ = len(net.history)
         elif len(net.history) - self.epoch_ >= self.patience:
             raise StopTraining
 
@@ -88,11 +89,6 @@ def make_net(network, settings, generator):
         device=settings.device,
         callbacks=settings.callbacks,
         optimizer=optimizer,
-        # The linear path is right as it stands: decay would pull it away from PCA.
-        optimizer__param_groups=[
-            ("*.linear.*", {"weight_decay": 0.0}),
-            ("projections.*", {"weight_decay": 0.0}),
-        ],
         iterator_train__generator=generator.of_order,
         **{f"optimizer__{name}": value for name, value in options.items() if name in accepted},
     ).initialize()
@@ -164,33 +160,33 @@ def learn(network, rows, settings, generator, progress, *, fresh=True):
     if held_out is None:
         net = make_net(network, settings, generator)
         interrupted = _run(net, (train, None), settings.max_epochs)
-        net.swap_averages()
+        net.weights_.swap()
         return net, interrupted
     settings.callbacks = [best, *settings.callbacks]
     net = make_net(network, settings, generator)
     guarded = linear_start or not fresh
     before = _row_losses(net, held_out[1]) if guarded else None
-    first = net.weights()
+    first = net.weights_.copy()
     interrupted = _run(net, held_out, settings.max_epochs)
-    net.restore(best.weights_)
+    net.weights_.set(best.best_)
     if guarded and not _better(before, _row_losses(net, held_out[1])):
-        net.restore(first)
+        net.weights_.set(first)
         if linear_start:
             start_linear(network, rows, settings, generator)
-            net.averages_ = [p.detach().clone() for p in net.parameters_]
     elif interrupted is None and best.epoch_:
-        _finish(net, rows, best.epoch_, settings)
+        _finish(net, rows, best.epoch_)
+    net.weights_.averages = net.weights_.copy()
     return net, interrupted
 
 
-def _finish(net, rows, epochs, settings):
+def _finish(net, rows, epochs):
     """Go on from the best weights with all rows, steps shrinking to nothing."""
-    net.callbacks_ = []
+    callbacks, net.callbacks_ = net.callbacks_, []
     history = net.history_
     epochs = max(1, round(FINISH * epochs))
     groups = net.optimizer_.param_groups
     rates = [group["lr"] for group in groups]
-    net.notify("on_train_begin", X=None, y=None)
+    net.weights_.averages = net.weights_.copy()
     for epoch in range(epochs):
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * (1 - epoch / epochs)
@@ -198,8 +194,8 @@ def _finish(net, rows, epochs, settings):
         net.fit_loop((rows, None), epochs=1)
     for group, rate in zip(groups, rates, strict=True):
         group["lr"] = rate
-    net.history_ = history
-    net.restore(net.weights())
+    net.history_, net.callbacks_ = history, callbacks
+    net.weights_.swap()
 
 
 def _run(net, split, epochs):

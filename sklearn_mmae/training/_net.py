@@ -8,10 +8,10 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import nn
-from torch.nn.utils import clip_grad_norm_
 
 from .._core.errors import ConvergenceError
 from ._batches import BatchIterator
+from ._flat import FlatWeights
 
 __all__ = ["AutoencoderNet", "StopTraining"]
 
@@ -68,15 +68,32 @@ class AutoencoderNet(NeuralNet):
         )
 
     def initialize(self):
-        """Initialise as skorch does, and start the running mean of the weights."""
+        """Initialise as skorch does, and prepare the drawing of subsets."""
         super().initialize()
-        self.parameters_ = [p for p in self.module_.parameters() if p.requires_grad]
-        self.averages_ = [p.detach().clone() for p in self.parameters_]
-        self.n_steps_ = 0
         chance = self._chance_of_patterns()
         # Drawn by inverting the distribution: multinomial would wait for the device.
         self.chances_ = None if chance is None else chance.cumsum(0)
         return self
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Give the optimiser the weights as two long tensors, with and without decay."""
+        linear, networks = [], []
+        for name, parameter in self.module_.named_parameters():
+            # The linear path is right as it stands: decay would pull it away from PCA.
+            on_path = name.startswith("projections.") or ".linear." in name
+            (linear if on_path else networks).append(parameter)
+        self.weights_ = FlatWeights([linear, networks])
+        options = dict(self.get_params_for("optimizer"))
+        options.setdefault("lr", self.lr)
+        first, second = self.weights_.parameters
+        still = {"weight_decay": 0.0} if "weight_decay" in options else {}
+        self.optimizer_ = self.optimizer(
+            [{"params": [first], **still}, {"params": [second]}], **options
+        )
+        return self
+
+    def _zero_grad_optimizer(self, set_to_none=None):
+        self.weights_.zero_gradients()
 
     def _chance_of_patterns(self):
         """Return how likely each pattern of presence is to be drawn for the second code."""
@@ -126,14 +143,14 @@ class AutoencoderNet(NeuralNet):
         loss = losses.sum()
         loss.backward()
         # One row with an outlier must not undo what many have taught.
-        clip_grad_norm_(self.parameters_, LARGEST_GRADIENT)
+        self.weights_.clip_gradients(LARGEST_GRADIENT)
         return {"loss": loss, "losses": losses.detach(), "y_pred": None}
 
     def train_step(self, batch, **fit_params):
         """Take one step, without a closure unless one is needed."""
         if self.needs_closure_:
             return super().train_step(batch, **fit_params)
-        self.optimizer_.zero_grad()
+        self.weights_.zero_gradients()
         step = self.train_step_single(batch)
         self.optimizer_.step()
         return step
@@ -167,7 +184,7 @@ class AutoencoderNet(NeuralNet):
             return
         self.module_.train(training)
         if not training:
-            self.swap_averages()
+            self.weights_.swap()
         total, n_rows = 0, 0
         try:
             for batch in iterator:
@@ -177,12 +194,12 @@ class AutoencoderNet(NeuralNet):
                 total = total + step["losses"] * len(batch)
                 n_rows += len(batch)
                 if training:
-                    self._average()
+                    self.weights_.average(AVERAGING)
                 if self.watched_:
                     self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
             if not training:
-                self.swap_averages()
+                self.weights_.swap()
         losses = (total / n_rows).tolist()
         self._check_finite(losses, prefix)
         self.history.record(f"{prefix}_loss", sum(losses))
@@ -202,39 +219,3 @@ class AutoencoderNet(NeuralNet):
                 f" {len(self.history)}: training diverged. Lower lr (now {self.lr:g}), or look for"
                 " outliers in the data."
             )
-
-    def _average(self):
-        self.n_steps_ += 1
-        # Young means forget faster, or the start would linger in them.
-        keep = min(AVERAGING, self.n_steps_ / (self.n_steps_ + 10))
-        torch._foreach_lerp_(self.averages_, [p.detach() for p in self.parameters_], 1 - keep)
-
-    def swap_averages(self):
-        """Exchange the weights for their running means, or back."""
-        for i, parameter in enumerate(self.parameters_):
-            parameter.data, self.averages_[i] = self.averages_[i], parameter.data
-
-    def weights(self):
-        """Return a copy of the averaged weights."""
-        return [average.clone() for average in self.averages_]
-
-    def snapshot(self):
-        """Return all that a step changes of the weights, for `roll_back`."""
-        return [p.detach().clone() for p in self.parameters_], self.weights(), self.n_steps_
-
-    def roll_back(self, snapshot):
-        """Undo the steps since `snapshot`."""
-        parameters, averages, self.n_steps_ = snapshot
-        for parameter, value in zip(self.parameters_, parameters, strict=True):
-            parameter.data = value
-        self.averages_ = averages
-
-    def restore(self, weights):
-        """Set the weights and their means to what `weights` returned."""
-        for parameter, average, weight in zip(
-            self.parameters_, self.averages_, weights, strict=True
-        ):
-            parameter.data.copy_(weight)
-            average.copy_(weight)
-
-

@@ -1,0 +1,72 @@
+"""All weights of a network as a few long tensors, so that a step costs no bookkeeping."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+__all__ = ["FlatWeights"]
+
+
+class FlatWeights:
+    """Views: each parameter and its gradient become a piece of one long tensor per group.
+
+    An optimiser, a norm, a running mean then work on one tensor instead of dozens, which at small
+    batches is most of a step's time. Load or move the module before, not after.
+
+    Parameters
+    ----------
+    groups : list of list of torch.nn.Parameter
+        Which parameters share a tensor; they become views of it, of equal value.
+    """
+
+    def __init__(self, groups):
+        self.parameters = []
+        for group in groups:
+            flat = nn.Parameter(torch.cat([p.detach().flatten() for p in group]))
+            flat.grad = torch.zeros_like(flat)
+            place = 0
+            for parameter in group:
+                piece = slice(place, place + parameter.numel())
+                parameter.data = flat.data[piece].view_as(parameter)
+                parameter.grad = flat.grad[piece].view_as(parameter)
+                place = piece.stop
+            self.parameters.append(flat)
+        self.averages = self.copy()
+        self.n_steps = 0
+
+    def copy(self):
+        """Return a copy of the weights."""
+        return [flat.detach().clone() for flat in self.parameters]
+
+    @torch.no_grad()
+    def set(self, weights):
+        """Set the weights to what `copy` returned."""
+        for flat, values in zip(self.parameters, weights, strict=True):
+            flat.copy_(values)
+
+    def zero_gradients(self):
+        """Set the gradients to zero, in place: they are views."""
+        for flat in self.parameters:
+            flat.grad.zero_()
+
+    def clip_gradients(self, largest):
+        """Scale the gradients down to a joint norm of at most `largest`."""
+        norm = torch.stack([flat.grad.norm() for flat in self.parameters]).norm()
+        factor = (largest / (norm + 1e-6)).clamp_max(1.0)
+        for flat in self.parameters:
+            flat.grad.mul_(factor)
+
+    @torch.no_grad()
+    def average(self, memory):
+        """Move the running means towards the weights; young means forget faster."""
+        self.n_steps += 1
+        keep = min(memory, self.n_steps / (self.n_steps + 10))
+        for mean, flat in zip(self.averages, self.parameters, strict=True):
+            mean.lerp_(flat, 1 - keep)
+
+    def swap(self):
+        """Exchange the weights for their running means, or back."""
+        weights = self.copy()
+        self.set(self.averages)
+        self.averages = weights
