@@ -2,6 +2,7 @@
 
 from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
+from ._persistence import load
 from .fusion import Fusion
 from .modalities import ImageModality, Modality, TabularModality, TextModality
 
@@ -19,4 +20,5 @@ __all__ = [
     "TabularModality",
     "TextModality",
     "__version__",
+    "load",
 ]

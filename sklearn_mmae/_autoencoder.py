@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -19,16 +19,22 @@ from sklearn.utils.validation import (
     _get_feature_names,
     check_is_fitted,
 )
+from skorch.callbacks import Callback
 
 from . import _frames
 from ._composition import resolve
+from ._core import archive
 from ._core.compat import CallbackSupportMixin, with_callbacks
 from ._core.errors import CellError, ConvergenceError, DataWarning, did_you_mean, listing, locate
 from ._core.random import Generators
+from ._core.threads import one_thread
+from ._description import describe
 from .cells._base import Cells
 from .fusion import FUSIONS, CallableFusion, Fusion
+from .nn._blocks import SeededDropout
 from .training._batches import Rows
 from .training._fit import Settings, learn, make_net
+from .training._net import StopTraining
 from .training._network import MultimodalNetwork, list_patterns
 from .training._predict import decode, deviances, encode, index_patterns
 from .training._progress import Progress
@@ -72,6 +78,9 @@ class MultimodalAutoencoder(
         row, width) to (..., row, width).
     init : {"linear", "random"}, default="linear"
         Begin at the closed-form linear optimum, or at random weights.
+    rotation : {"varimax", None}, default="varimax"
+        Turn the axes of the linear start so that each speaks of few columns, which trees and
+        people read better; what is explained stays the same. None keeps the principal axes.
     modality_dropout : float in [0, 1), default=0.5
         In every step each row is decoded from all that is present, and again from a part of it in
         which each modality is hidden with this chance. 0 switches the second off.
@@ -164,6 +173,7 @@ class MultimodalAutoencoder(
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "fusion": [StrOptions(set(FUSIONS)), Fusion, callable],
         "init": [StrOptions({"linear", "random"})],
+        "rotation": [StrOptions({"varimax"}), None],
         "modality_dropout": [Interval(Real, 0, 1, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -190,6 +200,7 @@ class MultimodalAutoencoder(
         *,
         fusion="joint",
         init="linear",
+        rotation="varimax",
         modality_dropout=0.5,
         noise=0.2,
         dropout=0.1,
@@ -212,6 +223,7 @@ class MultimodalAutoencoder(
         self.n_components = n_components
         self.fusion = fusion
         self.init = init
+        self.rotation = rotation
         self.modality_dropout = modality_dropout
         self.noise = noise
         self.dropout = dropout
@@ -332,6 +344,7 @@ class MultimodalAutoencoder(
             context.call_on_fit_task_end(estimator=self, X=X)
         return self
 
+    @one_thread()
     def partial_fit(self, X, y=None):
         """Learn from some rows: the first call begins, later ones add an epoch each.
 
@@ -357,23 +370,30 @@ class MultimodalAutoencoder(
             self._commit(fitted)
             return self
         rows, present, _ = self._read_rows(X)
-        self._check_anything_present(present, [name for name, _, _ in self.modalities_])
         rows = _to_device(rows, self.net_.module_.patterns.device)
-        weights = self.net_.weights_
+        net, weights = self.net_, self.net_.weights_
         shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
+        moments = copy.deepcopy(net.optimizer_.state_dict())
         weights.swap()  # what is shown are the means; steps are taken from the weights themselves
+        net.notify("on_train_begin", X=rows, y=None)
         try:
-            self.net_.fit_loop((rows, None), epochs=1)
+            net.fit_loop((rows, None), epochs=1)
+        except StopTraining:
+            pass  # it is one epoch anyway
         except BaseException:
             weights.set(shown)
             weights.averages = running
+            net.optimizer_.load_state_dict(moments)
+            net.module_.eval()
             raise
+        net.notify("on_train_end", X=rows, y=None)
         weights.swap()
         self.net_.module_.eval()
         self.history_ = self.history_ + _plain_history(self.net_)[-1:]
         self.n_iter_ += 1
         return self
 
+    @one_thread()
     def _learn(self, X, previous, context):
         """Learn everything aside; return the fitted attributes and what interrupted training."""
         frame = _frames.read(X, self)
@@ -389,7 +409,7 @@ class MultimodalAutoencoder(
                 for name, modality, places in resolved
             ]
             present = np.stack([values.present for values in read], 1)
-            self._check_anything_present(present, [name for name, _, _ in resolved])
+            _check_anything_present(present, [name for name, _, _ in resolved])
         else:
             resolved = [(n, copy.deepcopy(m), p) for n, m, p in previous._resolved()]
             _, present, read = previous._read_rows(X)
@@ -409,6 +429,7 @@ class MultimodalAutoencoder(
         network = self._build_network(modalities, patterns).to(device)
         if previous is not None:
             network.load_state_dict(previous.net_.module_.state_dict())
+            _seed_dropout(network, generators)
         rows = _to_device(_as_rows(read, present, patterns), device)
         n_rows = len(rows)
         batch_size = self.batch_size
@@ -419,6 +440,12 @@ class MultimodalAutoencoder(
         net, interrupted = learn(
             network, rows, settings, generators, progress, fresh=previous is None
         )
+        # Those of this package have watched this fit; a partial_fit tells the user's own.
+        net.callbacks_ = [
+            (name, callback)
+            for name, callback in net.callbacks_
+            if not type(callback).__module__.startswith(f"{__package__}.")
+        ]
         network.eval()
         host = _to_device(rows, torch.device("cpu"))
         codes = encode(network, host)
@@ -467,19 +494,25 @@ class MultimodalAutoencoder(
                 )
         if not np.isfinite(self.lr):
             raise ValueError(f"lr={self.lr}: give a finite learning rate, such as 0.002.")
+        if isinstance(self.optimizer, type) and (
+            not issubclass(self.optimizer, torch.optim.Optimizer)
+            or self.optimizer is torch.optim.LBFGS
+        ):
+            raise ValueError(
+                f"optimizer={self.optimizer.__name__} cannot be used: it is no torch.optim.Optimizer"
+                f" that takes groups of weights. Give one, or {listing(map(repr, OPTIMIZERS))}."
+            )
+        for callback in self.callbacks or ():
+            if not isinstance(callback[1] if isinstance(callback, tuple) else callback, Callback):
+                raise ValueError(
+                    f"callbacks holds {callback!r}, which is no skorch callback. Give instances of"
+                    " skorch.callbacks.Callback."
+                )
         size = 4 * self.n_components * (self.n_components + 4 * self.width)
         if size > LARGEST_NETWORK:
             raise ValueError(
                 f"n_components={self.n_components} with width={self.width} would take"
-                f" {size / 2**30:.0f} GiB of weights at least. Give fewer components."
-            )
-
-    def _check_anything_present(self, present, names):
-        absent = [name for name, there in zip(names, present.any(0), strict=True) if not there]
-        if absent and not hasattr(self, "net_"):
-            raise ValueError(
-                f"modality {listing(map(repr, absent))}: no row has anything of it, so nothing can"
-                " be learned. Leave it out ('drop'), or give rows that have it."
+                f" {size / 2**30:.0f} GiB of weights at least. Give smaller ones."
             )
 
     def _find_device(self):
@@ -488,12 +521,12 @@ class MultimodalAutoencoder(
             name = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             device = torch.device(name)
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
+            torch.ones(1, device=device).item()  # device "meta" has no numbers
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
             there = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".")
             raise ValueError(
-                f"device={self.device!r} cannot be used: {reason} Give one of {listing(there)}."
+                f"device={self.device!r} cannot be used: {reason}. Give one of {listing(there)}."
             ) from error
         return device
 
@@ -502,6 +535,7 @@ class MultimodalAutoencoder(
         return Settings(
             n_components=self.n_components,
             init=self.init,
+            rotation=self.rotation,
             modality_dropout=self.modality_dropout,
             noise=self.noise,
             max_epochs=self.max_epochs,
@@ -604,7 +638,7 @@ class MultimodalAutoencoder(
         """
         check_is_fitted(self)
         names = [name for name, _, _ in self.modalities_]
-        targets = [to] if isinstance(to, str) else list(to)
+        targets = list(to) if isinstance(to, list | tuple) else [to]
         for target in targets:
             if target not in names:
                 raise ValueError(
@@ -644,6 +678,7 @@ class MultimodalAutoencoder(
             columns[place] = _fill(given, predicted)
         return self._rebuild(columns, frame.index)
 
+    @one_thread()
     def score(self, X, y=None):
         """Return the share of deviance explained, the mean over modalities.
 
@@ -664,6 +699,7 @@ class MultimodalAutoencoder(
         explained = _explained(*deviances(self.net_.module_, rows, codes, present))
         return float(np.nanmean(explained)) if np.isfinite(explained).any() else float("nan")
 
+    @one_thread()
     def score_samples(self, X, by_modality=False):
         """Say how well each row fits what was learned; low is unusual.
 
@@ -699,6 +735,7 @@ class MultimodalAutoencoder(
             for (name, modality, _), places in zip(self.modalities_, self._places, strict=True)
         ]
 
+    @one_thread()
     def _encode(self, X, hidden=None):
         """Return codes, rows, presence and frame of new data."""
         check_is_fitted(self)
@@ -763,18 +800,27 @@ class MultimodalAutoencoder(
             used = {fitted[place] for places in self._places for place in places}
             if whole and list(frame.names) == expected and used & now.keys():
                 return {i: now[name] for i, name in enumerate(fitted) if name in now}
-            _check_feature_names(self, _NamesOnly(frame.names), reset=False)
+            only_names = pd.DataFrame(columns=pd.Index(frame.names, dtype=object))
+            _check_feature_names(self, only_names, reset=False)
         elif frame.kind == "array" and hasattr(self, "feature_names_in_"):
             _check_feature_names(self, X, reset=False)
         _check_n_features(self, np.empty((0, len(frame.names))), reset=False)
         return {i: i for i in range(len(frame.names))}
 
+    @one_thread()
     def _decode(self, codes, wanted=None):
         """Return predicted columns by their positions in `fit`."""
         columns = {}
-        for m, (_, modality, places) in enumerate(self._resolved()):
+        for m, (name, modality, places) in enumerate(self._resolved()):
             if wanted is None or wanted[m]:
-                predicted = modality.inverse_transform(decode(self.net_.module_, codes, m))
+                outputs = decode(self.net_.module_, codes, m)
+                finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
+                if not finite.all():
+                    raise ConvergenceError(
+                        f"modality {name!r}, row {listing(np.flatnonzero(~finite))}: what comes back"
+                        " is not finite. Is the vector far outside of those that transform gives?"
+                    )
+                predicted = modality.inverse_transform(outputs)
                 columns |= dict(zip(places, predicted, strict=True))
         return columns
 
@@ -812,13 +858,40 @@ class MultimodalAutoencoder(
         if weights is not None:
             self.net_ = self._restore_net(weights)
 
-    def _restore_net(self, weights):
-        tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
+    def save(self, path):
+        """Write the fitted estimator to one file, which `sklearn_mmae.load` reads; no pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            An older file of that name stays as it was until the new one is complete.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For what no file without code can hold: a vectorizer, a callable as fusion.
+
+        Notes
+        -----
+        Parameters, fitted attributes and weights are kept, but not `device`, `callbacks`,
+        `verbose`, a ``RandomState`` and the state of the optimizer.
+        """
+        check_is_fitted(self)
+        archive.write(path, describe(self), kind="MultimodalAutoencoder")
+
+    def _rebuild_network(self, patterns):
+        """Build the network of the last fit, weights not yet set."""
         as_fitted = copy.copy(self)
         vars(as_fitted).update(
             n_components=self.n_components_, width=self._width, fusion=self._fusion
         )
-        network = as_fitted._build_network([m for _, m, _ in self.modalities_], tensors["patterns"])
+        return as_fitted._build_network([m for _, m, _ in self.modalities_], patterns)
+
+    def _restore_net(self, weights):
+        tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
+        network = self._rebuild_network(tensors["patterns"])
         network.load_state_dict(tensors)
         try:
             device = self._find_device()
@@ -826,24 +899,38 @@ class MultimodalAutoencoder(
             device = torch.device("cpu")  # fitted on a device that this machine lacks
         network.to(device).eval()
         generators = Generators.from_state(np.random.RandomState(0), device)
+        _seed_dropout(network, generators)
         batch_size = 64 if self.batch_size == "auto" else self.batch_size
         settings = self._settings(device, batch_size, [name for name, _, _ in self.modalities_])
         settings.callbacks = []
         return make_net(network, settings, generators)
 
 
-class _NamesOnly:
-    """A stand-in with column names, for scikit-learn's messages about them."""
+def _seed_dropout(network, generators):
+    """Give a network whose weights are not drawn the generator that `initialise` would give it."""
+    for part in network.modules():
+        if isinstance(part, SeededDropout):
+            part.generator = generators.on_device
 
-    def __init__(self, names):
-        self.columns = pd.Index(names, dtype=object)
-        self.shape = (0, len(names))
+
+def _check_anything_present(present, names):
+    absent = [name for name, there in zip(names, present.any(0), strict=True) if not there]
+    if absent:
+        raise ValueError(
+            f"modality {listing(map(repr, absent))}: no row has anything of it, so nothing can be"
+            " learned. Leave it out ('drop'), or give rows that have it."
+        )
 
 
 def _located(name, work, cells):
     with locate(modality=name), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = work(cells)
+        try:
+            result = work(cells)
+        except (TypeError, ValueError) as error:
+            if type(error) not in (TypeError, ValueError, InvalidParameterError):
+                raise  # a CellError is told by `locate`; others may need more than a message
+            raise type(error)(f"modality {name!r}: {error}") from error
     for warning in caught:
         text = str(warning.message)
         if issubclass(warning.category, DataWarning):

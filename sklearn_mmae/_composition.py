@@ -69,14 +69,16 @@ def resolve(modalities, frame, X, reserved):
         places = _positions(key, frame, X, name)
         if not places:
             raise ValueError(
-                f"modality {name!r} matches no column (columns={key!r}). Name at least one of"
+                f"modality {name!r} matches no column (columns={key!r}) among the"
+                f" {len(frame.names)} feature(s) of X. Name at least one of"
                 f" {listing(map(repr, frame.names))}, or write 'drop' instead of the modality."
             )
         for place in places:
             if place in owner:
+                other = f"and to {owner[place]!r}" if owner[place] != name else "twice"
                 raise ValueError(
-                    f"column {frame.names[place]!r} belongs to both modality {owner[place]!r} and"
-                    f" {name!r}. Give each column to one modality."
+                    f"column {frame.names[place]!r} belongs to modality {name!r} {other}. Give each"
+                    " column once, to one modality."
                 )
             owner[place] = name
         resolved.append((name, clone(modality), places))
@@ -92,6 +94,8 @@ def _check_list(modalities):
                 f"modalities[{i}] is {entry!r}. Each entry is (name, modality, columns), such as"
                 " ('photo', ImageModality(), ['photo'])."
             )
+        if not entry[0]:
+            raise ValueError(f"modalities[{i}] has an empty name. Give it one, such as 'table'.")
     if not modalities:
         raise ValueError("modalities is empty. Give 'auto', or [(name, modality, columns), ...].")
 
@@ -138,6 +142,11 @@ def _positions(key, frame, X, modality):
         return list(range(n))[key]
     if isinstance(key, str | numbers.Integral) and not isinstance(key, bool):
         return [place(key)]
+    if not np.iterable(key):
+        raise ValueError(
+            f"modality {modality!r}: columns={key!r} names no columns. Give a name, a list of names"
+            " or positions, a slice, a mask or a callable."
+        )
     items = list(key)
     if items and all(isinstance(item, bool | np.bool_) for item in items):
         if len(items) != n:

@@ -14,6 +14,7 @@ import pandas as pd
 import scipy.sparse
 from sklearn.utils.validation import check_array
 
+from ._core.errors import listing
 from ._core.holes import observed
 from .cells._base import Cells
 
@@ -155,8 +156,8 @@ def _read_polars(X):
 
     if isinstance(X, pl.LazyFrame):
         raise TypeError("a polars LazyFrame has no rows yet. Give X.collect().")
-    if isinstance(X, pl.Series):
-        X = X.to_frame()
+    if not isinstance(X, pl.DataFrame):
+        raise TypeError(f"a polars {type(X).__name__} is no table. Give X.to_frame().")
     columns, schema, categories = [], [], {}
     for series in X.get_columns():
         described = {"dtype": str(series.dtype)}
@@ -174,7 +175,11 @@ def _read_polars(X):
             values = series.dt.replace_time_zone(None) if described["time_zone"] else series
             values = values.to_numpy()
         elif series.dtype in (pl.Categorical, pl.Enum):
-            categories[series.name] = series.cat.get_categories().to_list()
+            if series.dtype == pl.Enum:
+                known = series.dtype.categories
+            else:
+                known = series.drop_nulls().unique().cast(pl.String).sort()
+            categories[series.name] = known.to_list()
             described = {
                 "dtype": "Enum" if series.dtype == pl.Enum else "Categorical",
                 "categories": categories[series.name],
@@ -192,7 +197,7 @@ def _read_polars(X):
 def _read_slicedict(X):
     columns, schema = [], []
     for name, values in X.items():
-        values = np.asarray(values)
+        values = np.asarray(_filled(values))
         if values.ndim == 1 and values.dtype.kind in "US":
             values = values.astype(object)
         columns.append(values)
@@ -201,11 +206,15 @@ def _read_slicedict(X):
 
 
 def _read_array(X, estimator):
-    if isinstance(X, dict):
+    if isinstance(X, dict) and not scipy.sparse.issparse(X):  # a dok_matrix is a dict
         lengths = ", ".join(f"{k!r}: {len(v)}" for k, v in X.items() if hasattr(v, "__len__"))
         raise TypeError(
             f"X is a dict (lengths {lengths}), which scikit-learn's splitters cut by key, not by"
             " row. Write sklearn_mmae.datasets.as_frame(**X), or skorch.helper.SliceDict(**X)."
+        )
+    if not (hasattr(X, "__len__") or hasattr(X, "__array__")) or isinstance(X, str | bytes | set):
+        raise TypeError(
+            f"X is a {type(X).__name__}, not a table. Give a DataFrame or an array (rows, columns)."
         )
     if isinstance(X, list | tuple) and X and all(
         getattr(view, "ndim", 0) >= 2 or isinstance(view, pd.DataFrame) for view in X
@@ -215,12 +224,14 @@ def _read_array(X, estimator):
             " as many rows. Write skorch.helper.SliceDict(first=..., second=...), or join them in"
             " one DataFrame."
         )
+    if isinstance(X, list | tuple):
+        X = _as_array(X)
     if hasattr(X, "detach"):
-        X = X.detach().cpu().float().numpy() if X.dtype.is_floating_point else X.cpu().numpy()
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype.is_floating_point and X.itemsize < 4 else X).numpy()
     if hasattr(X, "compute") and hasattr(X, "dask"):
         raise TypeError("X is a dask collection. Give X.compute(), or one partition at a time.")
-    if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(np.float64).filled(np.nan)
+    X = _filled(X)
     if scipy.sparse.issparse(X):
         X = check_array(
             X, accept_sparse=True, ensure_all_finite=False, input_name="X", estimator=estimator
@@ -251,6 +262,35 @@ def _read_array(X, estimator):
         )
     schema = [{"dtype": str(X.dtype)}] * X.shape[1]
     return Frame("array", list(range(X.shape[1])), None, schema, len(X), matrix=X)
+
+
+def _as_array(rows):
+    """Return a list of rows as an array, of objects where they hold more than numbers."""
+    if any(isinstance(row, dict) for row in rows):
+        raise TypeError(f"X is a {type(rows).__name__} of dicts. Give pandas.DataFrame(X).")
+    try:
+        array = np.asarray(rows)
+    except ValueError:
+        lengths = list(dict.fromkeys(np.size(row) for row in rows))
+        raise ValueError(
+            f"the rows of X have different lengths ({listing(lengths)}). Give every row as many"
+            " cells, None where one is missing."
+        ) from None
+    # Beside a str numpy would turn numbers into text.
+    return np.array(rows, dtype=object) if array.dtype.kind in "US" else array
+
+
+def _filled(X):
+    """Return a masked array as an array with holes; any other X as it is."""
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    if X.dtype.kind in "biuf":
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    if X.dtype.kind in "mM":
+        return X.filled(np.array("NaT", X.dtype))
+    cells = np.array(X.data, dtype=object)
+    cells[np.ma.getmaskarray(X)] = None
+    return cells
 
 
 def _as_numbers(X):
@@ -352,7 +392,7 @@ def _polars_frame(names, columns, schema):
             made.append(pl.Series(name, values, dtype=pl.Object))
             continue
         series = pl.Series(name, values)
-        target = getattr(pl, dtype, None)
+        target = getattr(pl, dtype, None)  # None for nested dtypes
         if target is not None and dtype.startswith(("Int", "UInt")) and series.dtype.is_float():
             series = series.round()
         made.append(series if target is None else series.cast(target))

@@ -8,9 +8,23 @@ from torch.nn import functional as F
 
 from ..nn._blocks import layer
 from ._base import Fusion, ModalityLinear
-from ._mean import PrecisionFusion
+from ._mean import precision_weighted
 
 __all__ = ["ConcatFusion", "JointFusion"]
+
+
+class Correction(nn.Module):
+    """The hidden layer's second half: with the linear code, through a GELU, to the components."""
+
+    def __init__(self, width, n_components):
+        super().__init__()
+        self.from_start = layer(nn.Linear, n_components, width)
+        self.head = layer(nn.Linear, width, n_components)
+        self.head.starts_at_zero = True
+
+    def forward(self, total, start):
+        """Return what to add to the code."""
+        return self.head(F.gelu(total + self.from_start(start)))
 
 
 class ConcatFusion(Fusion):
@@ -22,26 +36,33 @@ class ConcatFusion(Fusion):
     def build(self, n_modalities, width, n_components):
         """Make the hidden layer, as a sum over modalities, and the head."""
         self.hidden = ModalityLinear(n_modalities, width, width)
-        self.from_start = layer(nn.Linear, n_components, width)
-        self.head = layer(nn.Linear, width, n_components)
-        self.head.starts_at_zero = True
+        self.correction = Correction(width, n_components)
 
     def forward(self, encodings, present, start):
         """Map the present encodings and the linear code through the hidden layer."""
         # The bias of each modality's layer tells the hidden units which ones are present.
         total = torch.where(present[..., None], self.hidden(encodings), 0).sum(-3)
-        return self.head(F.gelu(total + self.from_start(start)))
+        return self.correction(total, start)
 
 
 class JointFusion(Fusion):
-    """The precision-weighted mean, corrected by a hidden layer that sees all modalities."""
+    """The precision-weighted mean, corrected by a hidden layer that sees all modalities.
+
+    The sum of `PrecisionFusion` and `ConcatFusion`, their products taken together.
+    """
 
     def build(self, n_modalities, width, n_components):
-        """Build both parts."""
-        self.mean, self.correction = PrecisionFusion(), ConcatFusion()
-        self.mean.build(n_modalities, width, n_components)
-        self.correction.build(n_modalities, width, n_components)
+        """Make the heads of the mean, and the hidden layer of the correction."""
+        self.width = width
+        self.head = ModalityLinear(n_modalities, width, n_components, starts_at_zero=True)
+        self.others = ModalityLinear(n_modalities, width, width + n_components)
+        self.correction = Correction(width, n_components)
 
     def forward(self, encodings, present, start):
-        """Add both parts."""
-        return self.mean(encodings, present, start) + self.correction(encodings, present, start)
+        """Add the weighted mean and its correction."""
+        there = present[..., None]
+        hidden, log_precision = self.others(encodings).split_with_sizes(
+            [self.width, start.shape[-1]], -1
+        )
+        mean = precision_weighted(self.head(encodings), log_precision, there)
+        return mean + self.correction(torch.where(there, hidden, 0).sum(-3), start)

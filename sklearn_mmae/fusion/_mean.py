@@ -38,8 +38,11 @@ class PrecisionFusion(Fusion):
     def forward(self, encodings, present, start):
         """Average the proposals by precision over the present modalities."""
         there = present[..., None]
-        # A softmax over the present ones; a row with none of them gets weights of 0, not NaN.
-        score = self.log_precision(encodings).clamp(-10, 10)
-        weight = torch.where(there, score.exp(), 0)
-        total = (weight * self.head(encodings)).sum(-3)
-        return total / weight.sum(-3).clamp_min(1e-6)
+        return precision_weighted(self.head(encodings), self.log_precision(encodings), there)
+
+
+def precision_weighted(proposals, log_precision, there):
+    """Return the mean of the proposals that are there, weighted by precision; 0 where none is."""
+    # A softmax over the present ones; a row with none of them gets weights of 0, not NaN.
+    weight = torch.where(there, log_precision.clamp(-10, 10).exp(), 0)
+    return (weight * proposals).sum(-3) / weight.sum(-3).clamp_min(1e-6)

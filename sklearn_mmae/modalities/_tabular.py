@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .._core.errors import CellError, CellTypeError, DataWarning, listing
+from .._core.errors import CellError, CellTypeError, DataWarning, did_you_mean, listing
 from .._core.holes import observed
 from .._core.statistics import BLOCK, category_counts, moments
 from ..cells._base import Values
@@ -20,6 +20,8 @@ __all__ = ["TabularModality"]
 
 FEW_VALUES = 40  # "auto" takes a column of strings with at most this many as a category
 LARGEST = np.finfo(np.float32).max
+MANY_ALIKE = 16  # so many columns of one range are taken for pixels or other counts of one unit
+SCALES = ("auto", "column", "common")
 
 
 class TabularModality(Modality):
@@ -27,10 +29,16 @@ class TabularModality(Modality):
 
     Numbers and dates are standardised and learned by squared error, bools and categories by
     cross-entropy. Every column weighs the same: a squared error counts in units of the column's
-    variance, a cross-entropy in units of its entropy.
+    variance, a cross-entropy in units of its entropy. Only where numbers share one scale, a column
+    that varies more weighs more.
 
     Parameters
     ----------
+    scale : {"auto", "column", "common"}, default="auto"
+        What numbers are divided by, after centring. "column": each column by its own standard
+        deviation. "common": all by one, the root mean variance of the columns that vary. "auto"
+        takes "common" where the columns are of one unit, as pixels are: if at least 16 of them
+        vary, and more than half of these have both the same minimum and the same maximum.
     max_categories : int, default=100
         The most categories that a column keeps. Rarer ones are read as holes, and never come
         back.
@@ -41,14 +49,25 @@ class TabularModality(Modality):
         What each column holds.
     dtypes_ : list of str
         The numpy dtypes in which columns come back.
+    scaling_ : {"column", "common"}
+        How numbers are scaled; dates always by column.
     mean_, scale_ : ndarray of shape (numbers and dates,)
         Dates count in their own unit since 1970.
+    n_observed_ : ndarray of shape (numbers and dates,)
+        Cells observed. A column without any comes back as NaN.
     categories_ : list of list
         The values of each bool or categorical column, in the order of their codes.
     shares_ : list of ndarray
         Their relative frequencies.
     weight_ : float
-        How many columns a row has observed on average, of those that vary at all.
+        Deviance of the column means per row: how many columns a row has observed on average, of
+        those that vary at all.
+
+    Notes
+    -----
+    Pixels of one picture must not be blown up where they rarely vary: a corner that is black in
+    all pictures but one is noise, and dividing it by its own small deviation makes it weigh as
+    much as the middle. So PCA of pixels is done without scaling, too.
 
     Examples
     --------
@@ -63,8 +82,9 @@ class TabularModality(Modality):
     (['category', 'number'], [['blue', 'red']])
     """
 
-    def __init__(self, max_categories=100):
+    def __init__(self, max_categories=100, *, scale="auto"):
         self.max_categories = max_categories
+        self.scale = scale
 
     @classmethod
     def accepts(cls, name, column):
@@ -106,15 +126,16 @@ class TabularModality(Modality):
                 _kind(column, name, cells.categories.get(name)) for name, column in cells
             ]
             self.dtypes_ = [
-                _come_back_as(column, kind)
-                for column, kind in zip(cells.columns, self.kinds_, strict=True)
+                _come_back_as(name, column, kind)
+                for (name, column), kind in zip(cells, self.kinds_, strict=True)
             ]
         numbers = self._numbers(cells)
-        count, self.mean_, variance = moments(numbers)
-        self.scale_ = np.sqrt(np.where(variance > 0, variance, 1))
+        self.n_observed_, self.mean_, variance = moments(numbers)
+        self.scaling_, self.scale_ = self._learn_scale(numbers, variance)
         n_rows = max(len(numbers), 1)
-        weight = (count[variance > 0] / n_rows).sum()
-        empty = [n for n, c in zip(self._names(cells, "number", "date"), count, strict=True) if not c]
+        weight = (self.n_observed_ * variance / self.scale_**2).sum() / n_rows
+        names = self._names(cells, "number", "date")
+        empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
 
         self.categories_, self.shares_ = [], []
         for name, column in self._coded(cells):
@@ -185,7 +206,8 @@ class TabularModality(Modality):
         list of ndarray of shape (rows,)
         """
         n = len(self.mean_)
-        numbers = iter((predictions[:, :n] * self.scale_ + self.mean_).T)
+        numbers = predictions[:, :n] * self.scale_ + self.mean_
+        numbers = iter(np.where(self.n_observed_ > 0, numbers, np.nan).T)
         sizes = np.cumsum([n, *map(len, self.categories_)])
         codes = iter(
             predictions[:, first:last].argmax(1) if last > first else None
@@ -232,16 +254,32 @@ class TabularModality(Modality):
             raise ValueError(
                 f"max_categories={most!r}: give a whole number of at least 2, such as 100."
             )
+        if self.scale not in SCALES:
+            raise ValueError(
+                f"scale={self.scale!r}: give one of {listing(map(repr, SCALES))}."
+                + did_you_mean(self.scale, SCALES)
+            )
+
+    def _learn_scale(self, numbers, variance):
+        """Return the kind of scaling, and what each number or date is divided by."""
+        is_number = np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
+        varies = is_number & (variance > 0)
+        scaling = self.scale
+        if scaling == "auto":
+            scaling = "common" if _of_one_unit(numbers, varies) else "column"
+        scale = np.sqrt(np.where(variance > 0, variance, 1))
+        if scaling == "common" and varies.any():
+            scale[is_number] = np.sqrt(variance[varies].mean())
+        return scaling, scale
 
     def _names(self, cells, *kinds):
         return [n for n, kind in zip(cells.names, self.kinds_, strict=True) if kind in kinds]
 
     def _coded(self, cells):
         """Yield the name and cells of each bool or categorical column."""
-        if cells.matrix is None:
-            for (name, column), kind in zip(cells, self.kinds_, strict=True):
-                if kind in ("bool", "category"):
-                    yield name, column
+        for (name, column), kind in zip(cells, self.kinds_, strict=True):
+            if kind in ("bool", "category"):
+                yield name, column
 
     def _numbers(self, cells):
         """Return the numbers and dates as one float array; the input's own memory if it can be."""
@@ -254,10 +292,10 @@ class TabularModality(Modality):
             _check_finite(numbers, cells.names)
             return numbers
         names, parts = [], []
-        for (name, column), kind in zip(cells, self.kinds_, strict=True):
+        for (name, column), kind, dtype in zip(cells, self.kinds_, self.dtypes_, strict=True):
             if kind in ("number", "date"):
                 names.append(name)
-                parts.append(_as_floats(name, column, kind))
+                parts.append(_as_floats(name, column, kind, dtype))
         numbers = np.stack(parts, 1) if parts else np.empty((len(cells), 0))
         _check_finite(numbers, names)
         return numbers
@@ -265,8 +303,14 @@ class TabularModality(Modality):
     def _standardise(self, numbers):
         standardised = np.empty(numbers.shape, np.float32)
         for start in range(0, len(numbers), BLOCK):
-            block = numbers[start : start + BLOCK].astype(np.float64)
-            block = (block - self.mean_) / self.scale_
+            block = numbers[start : start + BLOCK]
+            if numbers.dtype == np.float32:
+                # To the bit what the network makes of "raw": which of the two a row takes
+                # depends on the holes of others.
+                scale = self.scale_.astype(np.float32)
+                block = (block - self.mean_.astype(np.float32)) * (np.float32(1) / scale)
+            else:
+                block = (block.astype(np.float64) - self.mean_) / self.scale_
             standardised[start : start + BLOCK] = np.where(np.isnan(block), 0, block)
         return standardised
 
@@ -333,7 +377,8 @@ def _kind(column, name, declared=None):
         if None in found:
             row = found[None]
             raise CellTypeError(
-                f"a {type(column[row]).__name__} is no number, bool, date or category",
+                f"a {type(column[row]).__name__} is no number, bool, date or category: the"
+                " argument must be a string, a date or a number",
                 column=name,
                 row=int(row),
                 remedy="Give the column to another modality, or turn its cells into one of these",
@@ -369,9 +414,9 @@ def _kind_of_cell(cell):
     return "category" if isinstance(cell, str) else None
 
 
-def _come_back_as(column, kind):
+def _come_back_as(name, column, kind):
     if kind == "date":
-        dates = column if column.dtype.kind == "M" else _dates(column)
+        dates = _dates(name, column)
         there = dates[~np.isnat(dates)]
         whole = len(there) and (there == there.astype("datetime64[D]")).all()
         return f"{dates.dtype}|D" if whole else str(dates.dtype)
@@ -386,24 +431,36 @@ def _as_dtype(numbers, dtype):
         dtype, _, whole = dtype.partition("|")
         dates = np.full(len(numbers), "NaT", dtype)
         finite = np.isfinite(numbers)
-        dates[finite] = np.rint(numbers[finite]).astype(np.int64).astype(dtype)
+        dates[finite] = _as_dtype(numbers[finite], "int64").astype(dtype)
         if whole:
             half = np.timedelta64(12, "h").astype(dtype.replace("datetime", "timedelta"))
             dates[finite] = (dates[finite] + half).astype("datetime64[D]").astype(dtype)
         return dates
     if np.dtype(dtype).kind in "iu":
         limits = np.iinfo(dtype)
-        # The bounds as floats, pulled in: float64(2**63 - 1) rounds up to what does not fit.
-        low, high = np.nextafter(float(limits.min), 0), np.nextafter(float(limits.max), 0)
-        return np.clip(np.rint(numbers), low, high).astype(dtype)
+        high = float(limits.max)
+        if high > limits.max:  # float64 rounds 2**63 - 1 up to what does not fit
+            high = np.nextafter(high, 0)
+        return np.clip(np.rint(numbers), limits.min, high).astype(dtype)
     return numbers.astype(dtype)
 
 
-def _dates(column):
-    return pd.to_datetime(pd.Series(column, dtype=object), utc=False).to_numpy("datetime64[ns]")
+def _dates(name, column):
+    """Return a column of dates as ``datetime64``."""
+    if column.dtype.kind == "M":
+        return column.astype("datetime64[us]") if column.dtype == "datetime64" else column
+    try:
+        dates = pd.to_datetime(pd.Series(column, dtype=object))
+    except (TypeError, ValueError) as error:
+        raise CellError(
+            f"has dates that do not go together ({error})",
+            column=name,
+            remedy="Give all of them with a time zone, or all without one",
+        ) from error
+    return dates.to_numpy("datetime64[us]")
 
 
-def _as_floats(name, column, kind):
+def _as_floats(name, column, kind, dtype):
     """Return one column of numbers or dates as float64, NaN in the holes."""
     found = _kind(column, name)
     there = observed(column)
@@ -416,11 +473,17 @@ def _as_floats(name, column, kind):
             remedy=f"Give {_PLURALS[kind]}, as in fit",
         )
     if kind == "date":
-        dates = column if column.dtype.kind == "M" else _dates(column)
-        floats = dates.astype("datetime64[ns]").astype(np.int64).astype(np.float64)
-        unit = np.timedelta64(1, np.datetime_data(dates.dtype)[0])
-        floats /= unit / np.timedelta64(1, "ns")
-        return np.where(np.isnat(dates), np.nan, floats)
+        given = _dates(name, column)
+        dates = given.astype(dtype.partition("|")[0])
+        wrapped = there & (dates.astype(given.dtype) != given)  # numpy says nothing
+        if np.can_cast(given.dtype, dates.dtype) and wrapped.any():
+            raise CellError(
+                f"dates outside of what {dates.dtype} can hold, the dtype of fit",
+                column=name,
+                row=np.flatnonzero(wrapped).tolist(),
+                remedy="Use datetime64[s] or datetime64[us] in fit",
+            )
+        return np.where(np.isnat(dates), np.nan, dates.astype(np.int64).astype(np.float64))
     if column.dtype.kind == "O":
         floats = np.full(len(column), np.nan)
         floats[there] = [float(cell) for cell in column[there]]
@@ -453,6 +516,14 @@ def _check_finite(numbers, names):
                 row=(rows[columns == column] + start).tolist(),
                 remedy="Replace it by a finite number, or by NaN where it is unknown",
             )
+
+
+def _of_one_unit(numbers, varies):
+    """Whether many columns vary, and most of these have the same minimum and maximum."""
+    if varies.sum() < MANY_ALIKE:
+        return False
+    ends = np.stack([np.fmin.reduce(numbers), np.fmax.reduce(numbers)])[:, varies]
+    return np.unique(ends, axis=1, return_counts=True)[1].max() > varies.sum() / 2
 
 
 def _any_nan(numbers):

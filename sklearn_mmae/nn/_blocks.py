@@ -95,20 +95,17 @@ def initialise(module, generator, *, residuals_at_zero=True):
 
     Notes
     -----
-    Uniform in +-1/sqrt(fan in), torch's own default for linear and convolutional layers. A layer
-    with weights of its own has a method ``draw(generator, *, zero)``.
+    Uniform in +-1/sqrt(fan in), torch's own default for linear and convolutional layers.
     """
     for part in module.modules():
-        zero = residuals_at_zero and getattr(part, "starts_at_zero", False)
         if isinstance(part, SeededDropout):
             part.generator = generator
-        elif hasattr(part, "draw"):
-            part.draw(generator, zero=zero)
         elif isinstance(part, nn.LayerNorm | nn.GroupNorm):
             part.reset_parameters()  # ones and zeros: nothing is drawn
         elif isinstance(part, nn.Embedding):
             part.weight.normal_(generator=generator).mul_(part.embedding_dim**-0.5)
         elif isinstance(part, _DRAWN):
+            zero = residuals_at_zero and getattr(part, "starts_at_zero", False)
             for parameter in part.parameters():
                 if zero:
                     parameter.zero_()

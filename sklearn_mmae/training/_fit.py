@@ -37,6 +37,7 @@ class Settings:
 
     n_components: int
     init: str
+    rotation: str | None
     modality_dropout: float
     noise: float
     max_epochs: int
@@ -106,7 +107,9 @@ def start_linear(network, rows, settings, generator):
                 network.patterns[batch.pattern],
             )
 
-    linear = fit_linear_start(blocks, settings.n_components, generator.of_order)
+    linear = fit_linear_start(
+        blocks, settings.n_components, generator.of_order, rotate=settings.rotation == "varimax"
+    )
     network.start(linear)
     device = rows.pattern.device
     batch = rows.take(torch.arange(min(len(rows), GAIN_ROWS), device=device))

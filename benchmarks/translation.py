@@ -1,0 +1,199 @@
+"""How much of one modality do the others tell, and does each alone lead to the whole?"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks._table import Table, arguments, timed
+from benchmarks.never_below_linear import side_by_side
+from benchmarks.shared_data import available, load_halves, load_mfeat
+from sklearn_mmae import MultimodalAutoencoder
+from sklearn_mmae.modalities import ImageModality, TabularModality
+
+MEASURES = (
+    "each from the others",
+    "worst of them",
+    "joint",
+    "probe, all",
+    "probe, one alone",
+    "seconds a fit",
+)
+COLUMNS = ("data", "model", *MEASURES)
+NOTES = (
+    "R2 = 1 - SSE / SST over all cells of a modality on held-out rows, the mean over modalities"
+    " (halves of the digits: the right from the left and the left from the right; mfeat: each of"
+    " six standardised views from the other five), then the mean over splits. *joint*: all"
+    " modalities reconstructed from all.",
+    "*probe*: accuracy of a logistic regression trained on the standardised codes of all"
+    " modalities; *one alone*: the same regression fed with codes of each modality alone, the mean."
+    " Regressions have no code: no probe and no joint figure. RidgeCV and the neighbours have no"
+    " bottleneck either.",
+)
+
+
+def main():
+    """Print the table."""
+    options = arguments(__doc__)
+    table = Table("translation", "Translation", COLUMNS, quick=options.quick, notes=NOTES)
+    n_splits = 1 if options.quick else 5
+    settings = {"max_epochs": 2} if options.quick else {}
+
+    for name, make in {
+        "ours": table_of,
+        "ours, ImageModality": lambda places: [
+            (view, ImageModality(shape=(8, 4)), at) for view, at in places.items()
+        ],
+    }.items():
+        measured = [
+            measure_ours(*split, make, n_components=16, random_state=seed, **settings)
+            for seed, split in enumerate(splits_of_halves(n_splits))
+        ]
+        add(table, "digits halves", name, measured)
+    regressors = regressors_with(16) | {
+        "5 nearest neighbours": KNeighborsRegressor(5),
+        "MLPRegressor": MLPRegressor(random_state=0),
+    }
+    baselines(table, "digits halves", regressors, 16, splits_of_halves(n_splits))
+
+    if available("uci_mfeat"):
+        n_splits = min(n_splits, 3)
+        measured = [
+            measure_ours(*split, table_of, n_components=32, random_state=seed, **settings)
+            for seed, split in enumerate(splits_of_mfeat(n_splits))
+        ]
+        add(table, "mfeat", "ours", measured)
+        regressors = regressors_with(32) | {"5 nearest neighbours": KNeighborsRegressor(5)}
+        baselines(table, "mfeat", regressors, 32, splits_of_mfeat(n_splits))
+    else:
+        table.absent("mfeat")
+    table.show()
+
+
+def table_of(places):
+    """Return the list of tabular modalities with these columns."""
+    return [(view, TabularModality(), at) for view, at in places.items()]
+
+
+def splits_of_halves(n_splits):
+    """Yield training and test rows, places, and training and test labels."""
+    left, right, y = load_halves()
+    X, places = side_by_side({"left": left, "right": right})
+    for seed in range(n_splits):
+        train, test, y_train, y_test = train_test_split(X, y, test_size=540, random_state=seed)
+        yield train, test, places, y_train, y_test
+
+
+def splits_of_mfeat(n_splits):
+    """Yield the same for mfeat, standardised."""
+    views, y = load_mfeat()
+    X, places = side_by_side(views)
+    for seed in range(n_splits):
+        train, test, y_train, y_test = train_test_split(X, y, test_size=500, random_state=seed)
+        scaler = StandardScaler().fit(train)
+        yield scaler.transform(train), scaler.transform(test), places, y_train, y_test
+
+
+def measure_ours(train, test, places, y_train, y_test, make, **parameters):
+    """Return what `MEASURES` names for one split."""
+    mmae = MultimodalAutoencoder(make(places), **parameters)
+    _, seconds = timed(mmae.fit, train)
+    crossed = {v: mmae.translate(test, to=v) for v in places}
+    whole = mmae.reconstruct(test)
+    probe = make_probe().fit(mmae.transform(train), y_train)
+    alone = []
+    for at in places.values():
+        shown = np.full_like(test, np.nan)
+        shown[:, at] = test[:, at]
+        alone.append(probe.score(mmae.transform(shown), y_test))
+    return [
+        *crossed_r2(test, crossed, places),
+        mean_r2(test, whole, places),
+        probe.score(mmae.transform(test), y_test),
+        np.mean(alone),
+        seconds,
+    ]
+
+
+def baselines(table, data, regressors, k, splits):
+    """Add a row for each regressor from the others, and one for PCA."""
+    measured = {name: [] for name in [*regressors, f"PCA({k})"]}
+    for train, test, places, y_train, y_test in splits:
+        for name, regressor in regressors.items():
+            crossed, seconds = timed(predict_each, regressor, train, test, places)
+            measured[name].append([*crossed_r2(test, crossed, places), *[np.nan] * 3, seconds])
+        pca, seconds = timed(PCA(k, random_state=0).fit, train)
+        whole = pca.inverse_transform(pca.transform(test))
+        probe = make_probe().fit(pca.transform(train), y_train)
+        alone = []
+        for at in places.values():
+            # The linear counterpart of one modality alone: its prediction of the components.
+            bridge = LinearRegression().fit(train[:, at], pca.transform(train))
+            alone.append(probe.score(bridge.predict(test[:, at]), y_test))
+        accuracy = probe.score(pca.transform(test), y_test)
+        joint = mean_r2(test, whole, places)
+        measured[f"PCA({k})"].append([np.nan, np.nan, joint, accuracy, np.mean(alone), seconds])
+    for name, rows in measured.items():
+        add(table, data, name, rows)
+
+
+def regressors_with(k):
+    """Return the linear regressors, without a bottleneck and with one of `k` components."""
+    return {
+        "RidgeCV": RidgeCV(alphas=np.logspace(-3, 5, 17)),
+        f"PLSRegression({k})": PLSRegression(k),
+    }
+
+
+def predict_each(regressor, train, test, places):
+    """Return predictions of each modality from all others."""
+    crossed = {}
+    for view, at in places.items():
+        others = np.setdiff1d(np.arange(train.shape[1]), at)
+        with warnings.catch_warnings():
+            # What has not converged is as poor as its figure shows.
+            warnings.simplefilter("ignore")
+            regressor.fit(train[:, others], train[:, at])
+        crossed[view] = regressor.predict(test[:, others])
+    return crossed
+
+
+def crossed_r2(test, crossed, places):
+    """Return the mean and the least R2 of modalities predicted from the others."""
+    found = [r2(test[:, places[view]], predicted) for view, predicted in crossed.items()]
+    return np.mean(found), np.min(found)
+
+
+def mean_r2(known, predicted, places):
+    """Return the mean over modalities of R2."""
+    return np.mean([r2(known[:, at], predicted[:, at]) for at in places.values()])
+
+
+def r2(known, predicted):
+    """Return one minus the ratio of squared errors to squared deviations, over all cells."""
+    return 1 - ((known - predicted) ** 2).sum() / ((known - known.mean(0)) ** 2).sum()
+
+
+def make_probe():
+    """Return the linear probe."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+
+
+def add(table, data, model, measured):
+    """Add the mean over splits as a row."""
+    *figures, seconds = np.mean(measured, 0)
+    figures = [None if np.isnan(figure) else float(figure) for figure in figures]
+    table.add(data, model, *figures, f"{seconds:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""A fitted estimator as plain values and arrays, for its file.
+
+Only the writing side; `_persistence` reads, and trusts nothing in a file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+
+import numpy as np
+import pandas as pd
+
+from .fusion import Fusion
+
+__all__ = ["LARGEST", "RUN_TIME", "describe"]
+
+RUN_TIME = {"device", "callbacks", "verbose"}  # of this machine and session: never in a file
+LARGEST = 2**40  # of the numbers in a file that count something
+_REMEDY = (
+    "joblib.dump keeps it; such a file runs code when it is loaded, so load it only where you trust"
+    " its source."
+)
+
+
+def describe(estimator):
+    """Return a fitted `MultimodalAutoencoder` as the tree that its file holds.
+
+    Parameters
+    ----------
+    estimator : MultimodalAutoencoder
+
+    Returns
+    -------
+    dict
+        Of ``parameters``, ``attributes`` and ``weights``; plain values and numpy arrays. Columns
+        that a callable or a slice has named are written out; a ``RandomState`` is not kept.
+
+    Raises
+    ------
+    TypeError
+        For what cannot be kept without code: a vectorizer, a callable, objects in the data.
+    """
+    state = estimator.__getstate__()
+    parameters = {
+        name: state[name] for name in type(estimator)._get_param_names() if name not in RUN_TIME
+    }
+    parameters["modalities"] = _listed(estimator.modalities, estimator.modalities_)
+    parameters["fusion"] = _fusion(estimator.fusion)
+    if isinstance(estimator.optimizer, type):
+        parameters["optimizer"] = {"class": estimator.optimizer.__name__}
+    if isinstance(estimator.random_state, np.random.RandomState):
+        parameters["random_state"] = None
+    for name, value in parameters.items():
+        if isinstance(value, int) and value > LARGEST:
+            raise ValueError(f"{name}={value} is more than a file may hold. Give less.")
+    names = getattr(estimator, "feature_names_in_", None)
+    attributes = {
+        "modalities": [
+            {"name": name, "columns": columns, "modality": _object(modality, f"modality {name!r}")}
+            | {"state": _state_of(modality)}
+            for name, modality, columns in estimator.modalities_
+        ],
+        "places": estimator._places,
+        "container": estimator._container,
+        "history": _by_column(estimator.history_),
+        "n_iter": estimator.n_iter_,
+        "n_components": estimator.n_components_,
+        "width": estimator._width,
+        "fusion": _fusion(estimator._fusion),
+        "explained_deviance": estimator.explained_deviance_,
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": names,
+    }
+    tree = {"parameters": parameters, "attributes": attributes}
+    return {**_plain(tree, ""), "weights": state["_weights"]}
+
+
+def _listed(modalities, fitted):
+    """Return the parameter `modalities`, its columns as plain values."""
+    if isinstance(modalities, str):
+        return modalities
+    chosen = {name: columns for name, _, columns in fitted}
+    return [
+        (
+            name,
+            modality if isinstance(modality, str) else _object(modality, f"modality {name!r}"),
+            chosen.get(name, []) if callable(columns) or isinstance(columns, slice) else columns,
+        )
+        for name, modality, columns in modalities
+    ]
+
+
+def _fusion(fusion):
+    if isinstance(fusion, str):
+        return fusion
+    if isinstance(fusion, Fusion):
+        return _object(fusion, "fusion")
+    raise TypeError(f"fusion={fusion!r} is a function, which a file cannot hold. {_REMEDY}")
+
+
+def _object(part, place):
+    """Return class and parameters of a modality or fusion."""
+    names = [name for name in inspect.signature(type(part)).parameters if hasattr(part, name)]
+    parameters = {name: _plain(getattr(part, name), f"{place}: {name}") for name in names}
+    return {"class": type(part).__name__, "parameters": parameters}
+
+
+def _state_of(modality):
+    parameters = modality.get_params(deep=False)
+    return {
+        name: _plain(value, f"modality of class {type(modality).__name__}: {name}")
+        for name, value in vars(modality).items()
+        if name not in parameters
+    }
+
+
+def _by_column(history):
+    """Return the history with one array per key: long trainings have many epochs."""
+    columns = {}
+    for i, epoch in enumerate(history):
+        for key, value in epoch.items():
+            column = columns.setdefault(key, {"epochs": [], "values": []})
+            column["epochs"].append(i)
+            column["values"].append(value)
+    for column in columns.values():
+        column["epochs"] = np.array(column["epochs"], np.int64)
+        if all(type(value) is type(column["values"][0]) for value in column["values"]):
+            values = np.array(column["values"])
+            column["values"] = values if values.dtype.kind in "bif" else column["values"]
+    return {"n_epochs": len(history), "columns": columns}
+
+
+def _plain(value, place):
+    """Return a value as lists, dictionaries, numbers, text and arrays of numbers."""
+    if isinstance(value, dict):
+        return {key: _plain(item, f"{place}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, np.ndarray | pd.Index):
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufmM":
+            return value
+        value = value.tolist()
+    if isinstance(value, tuple | list):
+        items = [_plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic) and value.dtype.kind in "biufUO":
+        value = value.item()
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise TypeError(
+        f"{place.lstrip('[')} holds a {type(value).__name__}, which a file cannot hold. {_REMEDY}"
+    )

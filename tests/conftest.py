@@ -1,0 +1,59 @@
+"""Fixtures that several test files share."""
+
+import os
+
+# Before SciPy is imported: without it, scikit-learn skips its check of array API input.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import numpy as np
+import pandas as pd
+import pytest
+
+WORDS = {
+    "red": "warm bright ripe sweet cherry tomato",
+    "blue": "cold deep wide calm ocean winter",
+    "green": "fresh young leafy quiet forest meadow",
+}
+
+
+def make_frame(n_rows=40, seed=0, *, holes=False):
+    """Return a table of numbers, dates, categories, texts and pictures that tell of one another."""
+    rng = np.random.default_rng(seed)
+    size = rng.uniform(1, 9, n_rows)
+    colour = rng.choice(list(WORDS), n_rows)
+    channel = {"red": 0, "green": 1, "blue": 2}
+    pictures = np.empty(n_rows, object)
+    texts = []
+    for i in range(n_rows):
+        picture = rng.integers(0, 60, (8, 8, 3))
+        picture[: int(size[i]), :, channel[colour[i]]] += 180
+        pictures[i] = picture.astype(np.uint8)
+        texts.append(" ".join(rng.choice(WORDS[colour[i]].split(), 5)))
+    frame = pd.DataFrame(
+        {
+            "size": size,
+            "count": rng.poisson(3 * size),
+            "ripe": size > 5,
+            "colour": pd.Categorical(colour, categories=sorted(WORDS)),
+            "grade": pd.Categorical(
+                np.where(size < 3, "low", np.where(size < 6, "mid", "high")),
+                categories=["low", "mid", "high"],
+                ordered=True,
+            ),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.rint(10 * size), "D"),
+            "moment": pd.Timestamp("2024-01-01", tz="Europe/Paris")
+            + pd.to_timedelta(np.rint(5000 * size), "s"),
+            "note": texts,
+            "photo": pictures,
+        }
+    )
+    if holes:
+        for name in ("size", "colour", "day", "note", "photo"):
+            frame.loc[rng.random(n_rows) < 0.2, name] = None
+    return frame
+
+
+@pytest.fixture
+def frame():
+    """Forty rows of every kind of column."""
+    return make_frame()

@@ -1,0 +1,153 @@
+"""The house stands as it was drawn: imports, docstrings, dependencies, what an import does."""
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from sklearn.base import BaseEstimator
+
+import sklearn_mmae
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PUBLIC_MODULES = ["", ".datasets", ".fusion", ".modalities", ".testing"]
+
+
+def public_objects():
+    found = {}
+    for suffix in PUBLIC_MODULES:
+        module = importlib.import_module("sklearn_mmae" + suffix)
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isclass(thing) or inspect.isfunction(thing):
+                found[name] = thing
+    return found
+
+
+OBJECTS = public_objects()
+CLASSES = {name: thing for name, thing in OBJECTS.items() if inspect.isclass(thing)}
+# What a user calls: functions, and the methods of the estimators.
+CALLABLES = {name: thing for name, thing in OBJECTS.items() if inspect.isfunction(thing)} | {
+    f"{name}.{method}": function
+    for name, cls in CLASSES.items()
+    if issubclass(cls, BaseEstimator) and hasattr(cls, "transform") and not inspect.isabstract(cls)
+    if not issubclass(cls, sklearn_mmae.Modality)
+    for method, function in inspect.getmembers(cls, inspect.isfunction)
+    if not method.startswith("_") and function.__module__.startswith("sklearn_mmae")
+}
+WITH_EXAMPLE = {
+    name: thing
+    for name, thing in OBJECTS.items()
+    if inspect.isfunction(thing)
+    or (issubclass(thing, BaseEstimator) and not inspect.isabstract(thing))
+}
+
+
+def sections(thing):
+    """Return the sections of a numpydoc docstring by their titles."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}$", inspect.getdoc(thing) or "", flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def undocumented(thing, function):
+    """List the parameters of a function that a docstring does not name."""
+    text = sections(thing).get("Parameters", "")
+    named = re.findall(r"^(\S.*?)(?: :.*)?$", text, re.MULTILINE)
+    named = {name.strip("* ") for names in named for name in names.split(",")}
+    return [name for name in inspect.signature(function).parameters if name not in named | {"self"}]
+
+
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_import_contracts_hold():
+    done = run_python(
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_import_is_quiet_and_changes_nothing():
+    done = run_python(
+        """
+        import random, sys, warnings
+        import numpy, torch, sklearn, pandas, scipy, PIL, skorch
+
+        def state():
+            threads = torch.get_num_threads(), torch.get_num_interop_threads()
+            numbers = torch.get_rng_state().tolist(), str(numpy.random.get_state())
+            return threads, numbers, random.getstate(), list(warnings.filters), numpy.geterr()
+
+        before, modules = state(), set(sys.modules)
+        import sklearn_mmae, sklearn_mmae.datasets
+        assert state() == before
+        new = {name.partition(".")[0] for name in set(sys.modules) - modules}
+        extras = {"matplotlib", "polars", "pyarrow", "rich", "safetensors", "hypothesis", "skrub"}
+        assert not new & extras, new & extras
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_public_name_is_documented(name):
+    assert inspect.getdoc(OBJECTS[name])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_parameters_of_a_class_are_documented(name):
+    cls = CLASSES[name]
+    own = cls.__dict__.get("__init__")
+    if own is not None and not inspect.isabstract(cls):
+        assert undocumented(cls, own) == []
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_a_function_says_what_it_takes_and_returns(name):
+    function = CALLABLES[name]
+    assert undocumented(function, function) == []
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    returns = any(isinstance(node, ast.Return) and node.value for node in ast.walk(tree))
+    assert not returns or sections(function).get("Returns")
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLE)
+def test_what_a_user_calls_has_an_example(name):
+    assert ">>>" in sections(WITH_EXAMPLE[name]).get("Examples", "")
+
+
+def test_every_dependency_has_a_tested_version_in_its_range():
+    pins = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, _, version = line.partition("==")
+            pins[name.lower().replace("_", "-")] = version
+    extras = PROJECT["optional-dependencies"].values()
+    declared = [Requirement(line) for part in (PROJECT["dependencies"], *extras) for line in part]
+    wrong = [
+        str(requirement)
+        for requirement in declared
+        if requirement.name != PROJECT["name"]
+        and not requirement.specifier.contains(pins.get(requirement.name.lower(), "0"))
+    ]
+    assert not wrong
+
+
+def test_the_changelog_begins_with_this_version():
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[1] == sklearn_mmae.__version__

@@ -1,0 +1,91 @@
+"""What the documentation shows runs, in order, and does what it says."""
+
+import re
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(ROOT.glob("docs/**/*.md")) + sorted(ROOT.glob("*.md"))
+COMPASS = ROOT / "docs" / "add_a_modality.md"
+
+
+def run(page):
+    """Run the blocks of a page in one namespace, and return it."""
+    text = page.read_text(encoding="utf-8")
+    # A module that can be imported: the classes of a page are to be pickled, as a user's are.
+    module = sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")
+    namespace = vars(module)
+    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        # Blank lines before it, so that a traceback has the line of the page.
+        before = "\n" * (text.count("\n", 0, block.start()) + 1)
+        exec(compile(before + block[1], str(page), "exec"), namespace)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def compass():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return run(COMPASS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_project_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+def apart(one, other):
+    """Return the angle between directions in degrees, 0 to 180."""
+    return np.abs((np.asarray(one) - np.asarray(other) + 180) % 360 - 180)
+
+
+def test_an_outside_modality_is_translated_and_imputed(compass):
+    wind, weather = compass["wind"], compass["weather"]
+    hole = weather["wind"].isna()
+    assert compass["guessed"].columns.tolist() == ["wind"]
+    assert apart(compass["guessed"]["wind"], wind).mean() < 15  # by chance: 90
+    whole = compass["whole"]
+    assert apart(whole["wind"], wind)[hole].mean() < 15
+    assert (whole["wind"][~hole] == weather["wind"][~hole]).all()
+    assert whole["wind"].between(0, 360).all()
+
+
+def test_north_has_no_seam(compass):
+    mmae, weather = compass["mmae"], compass["weather"]
+    near_north = weather[apart(weather["wind"].fillna(180), 0) < 20]
+    assert near_north["wind"].max() - near_north["wind"].min() > 300
+    again = mmae.reconstruct(near_north)
+    assert apart(again["wind"], near_north["wind"]).mean() < 10
+
+
+def test_the_parameters_of_an_outside_modality_are_reached(compass):
+    mmae = clone(compass["mmae"]).set_params(wind__n_points=8, max_epochs=0)
+    again = mmae.fit(compass["weather"]).reconstruct(compass["weather"])
+    assert set(again["wind"]) <= set(np.arange(0, 360, 45))
+
+
+def test_an_outside_modality_may_be_absent_later(compass):
+    mmae, weather = compass["mmae"], compass["weather"]
+    assert np.isfinite(mmae.transform(weather[["temperature", "rain"]])).all()
+    assert np.isfinite(mmae.transform(weather[["wind"]].dropna())).all()
+
+
+def test_an_error_of_an_outside_modality_is_located(compass):
+    weather = compass["weather"].copy()
+    weather.loc[7, "wind"] = 400
+    with pytest.raises(ValueError, match=r"modality 'wind', column 'wind', row 7: .*0 to 360"):
+        compass["mmae"].transform(weather)

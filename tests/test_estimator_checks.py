@@ -1,0 +1,62 @@
+"""scikit-learn's own tests, with no expected failure and no skip, and those that it leaves out."""
+
+import pytest
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import (
+    check_estimator,
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
+
+from sklearn_mmae import MultimodalAutoencoder, TabularModality
+
+# In scikit-learn's own suite, but not in check_estimator.
+LEFT_OUT = [
+    "check_dataframe_column_names_consistency",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+]
+
+TWO_TABLES = [
+    ("first", TabularModality(), [0]),
+    ("others", TabularModality(), slice(1, None)),
+]
+
+ESTIMATORS = [
+    MultimodalAutoencoder(),
+    MultimodalAutoencoder(TWO_TABLES, n_components=3, max_epochs=5),
+    MultimodalAutoencoder(TWO_TABLES, max_epochs=3, init="random", fusion="mean"),
+    # scikit-learn checks partial_fit only of estimators without early stopping.
+    MultimodalAutoencoder(max_epochs=3, early_stopping=False, fusion="precision"),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_check_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+# Some of these checks transform an array after fitting a frame, of which scikit-learn warns.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("check", LEFT_OUT)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_check_that_scikit_learn_leaves_out(estimator, check):
+    getattr(estimator_checks, check)("MultimodalAutoencoder", clone(estimator))
+
+
+def test_nothing_is_skipped_and_the_readme_says_how_many_ran():
+    results = check_estimator(MultimodalAutoencoder(max_epochs=0), on_skip=None, on_fail=None)
+    not_passed = {r["check_name"]: r["status"] for r in results if r["status"] != "passed"}
+    assert not not_passed
+    assert len(results) == len(list(estimator_checks_generator(MultimodalAutoencoder())))
+    # README: "46 checks of check_estimator, and the 11 that it leaves out".
+    assert (len(results), len(LEFT_OUT)) == (46, 11)
