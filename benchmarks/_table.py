@@ -86,7 +86,8 @@ class Table:
 def _text(cell):
     if cell is None:
         return "-"
-    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"{round(cell, 3) + 0.0:.3f}" if isinstance(cell, float) else str(cell)
 
 
 def _header(quick):

@@ -32,7 +32,9 @@ NOTES = (
     " default chooses for pixels, against PCA of the centred pixels. PCA sees all columns of all"
     " modalities side by side.",
     "*mean of views* is `score`: the mean over modalities. *all columns* pools their squared"
-    " errors. A difference above -0.0005 is a tie.",
+    " errors; no one model is best at both. *equal PCA*: its columns divided by the root of their"
+    " view's number of columns, the best linear answer to `score`. A difference above -0.0005 is a"
+    " tie.",
 )
 
 
@@ -65,7 +67,11 @@ def compare(table, name, views, options, *, standardised=True):
     X, places = side_by_side(views)
     splits = list(ShuffleSplit(2 if options.quick else 5, test_size=0.2, random_state=0).split(X))
     shapes = "standardised" if standardised else "as they are"
-    measures = [shapes] if len(views) == 1 else ["mean of views", "all columns"]
+    measures = ["mean of views", "all columns", "mean of views, equal PCA"]
+    if len(views) == 1:
+        measures = [shapes]
+    # Where views weigh the same, as in `score`: each column by the root of its view's size.
+    equal = np.concatenate([np.full(len(at), len(at) ** -0.5) for at in places.values()])
     for k in COMPONENTS[: 2 if options.quick else None]:
         if k >= min(len(splits[0][0]), X.shape[1]):
             continue
@@ -74,10 +80,14 @@ def compare(table, name, views, options, *, standardised=True):
             if options.quick:
                 train, test = train[:200], test[:50]
             scaler = StandardScaler(with_std=standardised).fit(X[train])
-            pca = PCA(k, random_state=split).fit(scaler.transform(X[train]))
-            known = scaler.transform(X[test])
-            predicted = pca.inverse_transform(pca.transform(known))
-            theirs.append(explained(known, predicted, places))
+            fitted, known = scaler.transform(X[train]), scaler.transform(X[test])
+            by_weight = []
+            for weight in (1.0, equal):
+                pca = PCA(k, random_state=split).fit(fitted * weight)
+                predicted = pca.inverse_transform(pca.transform(known * weight)) / weight
+                by_weight.append(explained(known, predicted, places))
+            (mean, pooled), (mean_of_equal, _) = by_weight
+            theirs.append((mean, pooled, mean_of_equal))
 
             mmae = MultimodalAutoencoder(
                 [
@@ -91,7 +101,7 @@ def compare(table, name, views, options, *, standardised=True):
             seconds.append(timed(mmae.fit, X[train])[1])
             predicted = scaler.transform(mmae.reconstruct(X[test]))
             score, (_, pooled) = mmae.score(X[test]), explained(known, predicted, places)
-            ours.append((score, pooled))
+            ours.append((score, pooled, score))
         for measure, pca_, mmae_ in zip(
             measures, np.transpose(theirs), np.transpose(ours), strict=False
         ):

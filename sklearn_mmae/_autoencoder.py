@@ -248,7 +248,8 @@ class MultimodalAutoencoder(
     def _named_modalities(self):
         """The list without its columns, for `get_params` and `set_params`."""
         try:
-            return [(name, modality) for name, modality, _ in self.modalities]
+            named = [(name, modality) for name, modality, _ in self.modalities]
+            return [] if any(isinstance(modality, type) for _, modality in named) else named
         except (TypeError, ValueError):  # "auto", or a list that `fit` will refuse
             return []
 

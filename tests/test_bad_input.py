@@ -656,7 +656,7 @@ def test_more_components_than_columns():
     [
         (lambda encodings, present: encodings, r"fusion returned shape .*expected"),
         (lambda encodings, present: None, r"fusion returned shape \(\)"),
-        (lambda encodings, present: encodings.mean(-3).expand(*present.shape[:-2], -1, -1) * np.nan, "nan"),
+        (lambda encodings, present: encodings.mean(-3).expand(*present.shape[:-2], -1, -1) * np.nan, "not finite"),
     ],
 )
 def test_a_fusion_that_gives_no_vectors(function, message):

@@ -13,6 +13,7 @@ from .._core.errors import CellError, CellTypeError, DataWarning, did_you_mean, 
 from .._core.holes import observed
 from .._core.statistics import BLOCK, category_counts, moments
 from ..cells._base import Values
+from ..cells._dates import date_format, read_dates, write_dates
 from ..nn._tabular import TabularNetwork
 from ._base import Modality
 
@@ -27,6 +28,7 @@ SCALES = ("auto", "column", "common")
 class TabularModality(Modality):
     """Numbers, bools, categories and dates, with holes in any cell.
 
+    Strings that all follow one format of dates, such as 2016-09-22 or 09/22/2016, are dates.
     Numbers and dates are standardised and learned by squared error, bools and categories by
     cross-entropy. Every column weighs the same: a squared error counts in units of the column's
     variance, a cross-entropy in units of its entropy. Only where numbers share one scale, a column
@@ -393,6 +395,8 @@ def _kind(column, name, declared=None):
                 row=[int(first[1]), int(second[1])],
                 remedy="Make all its cells of one kind",
             )
+        if "category" in found and date_format(column[rows].tolist()):
+            return "date"
         return next(iter(found), "number")
     raise CellTypeError(
         f"dtype {column.dtype} is no number, bool, date or category",
@@ -416,6 +420,9 @@ def _kind_of_cell(cell):
 
 def _come_back_as(name, column, kind):
     if kind == "date":
+        form = _form_of(column)
+        if form:
+            return f"datetime64[s]|{form}"
         dates = _dates(name, column)
         there = dates[~np.isnat(dates)]
         whole = len(there) and (there == there.astype("datetime64[D]")).all()
@@ -432,10 +439,10 @@ def _as_dtype(numbers, dtype):
         dates = np.full(len(numbers), "NaT", dtype)
         finite = np.isfinite(numbers)
         dates[finite] = _as_dtype(numbers[finite], "int64").astype(dtype)
-        if whole:
+        if whole and "%H" not in whole:
             half = np.timedelta64(12, "h").astype(dtype.replace("datetime", "timedelta"))
             dates[finite] = (dates[finite] + half).astype("datetime64[D]").astype(dtype)
-        return dates
+        return write_dates(dates, whole) if "%" in whole else dates
     if np.dtype(dtype).kind in "iu":
         limits = np.iinfo(dtype)
         high = float(limits.max)
@@ -445,10 +452,20 @@ def _as_dtype(numbers, dtype):
     return numbers.astype(dtype)
 
 
+def _form_of(column):
+    """Return the format of a column of dates written as strings, else None."""
+    if column.dtype.kind != "O":
+        return None
+    cells = column[observed(column)].tolist()
+    return date_format(cells) if cells and isinstance(cells[0], str) else None
+
+
 def _dates(name, column):
     """Return a column of dates as ``datetime64``."""
     if column.dtype.kind == "M":
         return column.astype("datetime64[us]") if column.dtype == "datetime64" else column
+    if form := _form_of(column):
+        return read_dates(column, observed(column), form)
     try:
         dates = pd.to_datetime(pd.Series(column, dtype=object))
     except (TypeError, ValueError) as error:
@@ -473,8 +490,20 @@ def _as_floats(name, column, kind, dtype):
             remedy=f"Give {_PLURALS[kind]}, as in fit",
         )
     if kind == "date":
-        given = _dates(name, column)
-        dates = given.astype(dtype.partition("|")[0])
+        dtype, _, form = dtype.partition("|")
+        if "%" in form:  # the format of fit, whatever these rows alone would suggest
+            given = read_dates(column, there, form)
+            wrong = there & np.isnat(given)
+            if wrong.any():
+                raise CellError(
+                    f"dates that do not follow {form!r}, as those of fit do",
+                    column=name,
+                    row=np.flatnonzero(wrong).tolist(),
+                    remedy="Write them alike, or None where the date is unknown",
+                )
+        else:
+            given = _dates(name, column)
+        dates = given.astype(dtype)
         wrapped = there & (dates.astype(given.dtype) != given)  # numpy says nothing
         if np.can_cast(given.dtype, dates.dtype) and wrapped.any():
             raise CellError(

@@ -1,0 +1,402 @@
+"""Every parameter changes something, and an unknown one is an error.
+
+A parameter added later is found by itself: without an entry in the tables below its test fails.
+"""
+
+import inspect
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import make_frame
+from PIL import Image
+from skorch.callbacks import Callback
+
+from sklearn_mmae import (
+    CellError,
+    ImageModality,
+    MultimodalAutoencoder,
+    TabularModality,
+    TextModality,
+)
+
+
+class CountEpochs(Callback):
+    def initialize(self):
+        self.n_epochs = 0
+        return self
+
+    def on_epoch_end(self, net, **kwargs):
+        self.n_epochs += 1
+
+
+def parameters_of(kind):
+    return list(inspect.signature(kind).parameters)
+
+
+def missing_entry(kind, name):
+    return (
+        f"{kind.__name__} has a parameter {name!r} of which no test knows what it does: give it an"
+        " alternative value in the table of tests/test_parameters.py, or a test of its own effect."
+    )
+
+
+# The estimator's own ----------------------------------------------------------------------------
+
+EXPLICIT = [("numbers", TabularModality(), ["size", "count"]), ("note", TextModality(), ["note"])]
+
+# Per parameter a value other than the default, and what else must be set for it to matter.
+ALTERNATIVES = {
+    "modalities": (EXPLICIT, {}),
+    "n_components": (2, {}),
+    "fusion": ("mean", {}),
+    "init": ("linear", {}),
+    "modality_dropout": (0.1, {}),
+    "noise": (0.0, {}),
+    "dropout": (0.5, {}),
+    "width": (9, {}),
+    "max_epochs": (1, {}),
+    "batch_size": (8, {}),
+    "lr": (0.1, {}),
+    "optimizer": ("sgd", {}),
+    "weight_decay": (2.0, {}),
+    "early_stopping": (False, {}),
+    "validation_fraction": (0.6, {}),
+    "n_iter_no_change": (1, {"lr": 0.5, "max_epochs": 12}),
+    "random_state": (1, {}),
+}
+
+# These cannot change a number of a first fit on a CPU; each has a test of its own effect below.
+OTHER_EFFECTS = {
+    "device": "test_device_decides_where_the_network_is",
+    "callbacks": "test_callbacks_are_called",
+    "verbose": "test_verbose_shows_a_bar_and_zero_nothing",
+    "warm_start": "test_warm_start_goes_on_from_the_last_fit",
+}
+
+
+def make_estimator(**parameters):
+    defaults = {"n_components": 3, "width": 8, "init": "random", "max_epochs": 3}
+    return MultimodalAutoencoder(**{**defaults, "random_state": 0, **parameters})
+
+
+@pytest.mark.parametrize("name", parameters_of(MultimodalAutoencoder))
+def test_every_parameter_changes_the_result(name):
+    if name in OTHER_EFFECTS:
+        assert callable(globals()[OTHER_EFFECTS[name]])
+        return
+    assert name in ALTERNATIVES, missing_entry(MultimodalAutoencoder, name)
+    value, others = ALTERNATIVES[name]
+    frame = make_frame()
+    usual = make_estimator(**others)
+    other = make_estimator(**{**others, name: value})
+    assert repr(getattr(usual, name)) != repr(value), "the table's value is the usual one"
+    codes, changed = usual.fit_transform(frame), other.fit_transform(frame)
+    assert codes.shape != changed.shape or not np.array_equal(codes, changed)
+
+
+def test_device_decides_where_the_network_is():
+    frame = make_frame()
+    assert make_estimator(device="cpu").fit(frame).net_.module_.table.device.type == "cpu"
+    with pytest.raises(ValueError, match="device='gpu' cannot be used.* Give one of auto, cpu"):
+        make_estimator(device="gpu").fit(frame)
+    if torch.cuda.is_available():
+        assert make_estimator().fit(frame).net_.module_.table.device.type == "cuda"
+    else:
+        with pytest.raises(ValueError, match="device='cuda' cannot be used"):
+            make_estimator(device="cuda").fit(frame)
+
+
+def test_a_device_that_holds_no_numbers_is_refused():
+    with pytest.raises(ValueError, match="device='meta' cannot be used"):
+        make_estimator(device="meta").fit(make_frame())
+
+
+def test_callbacks_are_called():
+    counting = CountEpochs()
+    estimator = make_estimator(callbacks=[counting]).fit(make_frame())
+    assert counting.n_epochs == estimator.n_iter_ == 3
+
+
+def test_verbose_shows_a_bar_and_zero_nothing(capsys):
+    frame = make_frame()
+    make_estimator(verbose=0).fit(frame)
+    assert capsys.readouterr() == ("", "")
+    make_estimator(verbose=1).fit(frame)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "MultimodalAutoencoder" in err
+    assert "3/3" in err
+
+
+def test_warm_start_goes_on_from_the_last_fit():
+    frame = make_frame()
+    afresh = make_estimator().fit(frame)
+    first = afresh.transform(frame)
+    np.testing.assert_array_equal(afresh.fit(frame).transform(frame), first)
+    going_on = make_estimator(warm_start=True).fit(frame)
+    np.testing.assert_array_equal(going_on.transform(frame), first)
+    before = going_on.explained_deviance_
+    going_on.fit(frame)
+    assert not np.array_equal(going_on.transform(frame), first)
+    assert sum(going_on.explained_deviance_.values()) > sum(before.values())
+
+
+def test_an_optimizer_class_and_a_fusion_function_are_accepted():
+    frame = make_frame()
+    usual = make_estimator().fit_transform(frame)
+    own = make_estimator(optimizer=torch.optim.NAdam).fit_transform(frame)
+    assert not np.array_equal(own, usual)
+
+    def largest(encodings, present):
+        present = present[..., None]
+        return torch.where(present, encodings, -1e6).amax(-3).clamp_min(-1e3)
+
+    pooled = make_estimator(fusion=largest).fit_transform(frame)
+    assert np.isfinite(pooled).all()
+    assert not np.array_equal(pooled, usual)
+
+
+# Values that are no values ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_components", 0),
+        ("n_components", 2.5),
+        ("n_components", "8"),
+        ("n_components", True),
+        ("n_components", 10**9),
+        ("fusion", "attention"),
+        ("init", "pca"),
+        ("modality_dropout", 1.0),
+        ("noise", -0.1),
+        ("dropout", 1.0),
+        ("width", 0),
+        ("max_epochs", -1),
+        ("batch_size", 0),
+        ("lr", -1.0),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("optimizer", "adagrad2"),
+        ("optimizer", dict),
+        ("weight_decay", -1.0),
+        ("weight_decay", float("nan")),
+        ("noise", float("inf")),
+        ("early_stopping", "yes"),
+        ("validation_fraction", 1.0),
+        ("n_iter_no_change", 0),
+        ("random_state", -1),
+        ("device", "tpu"),
+        ("callbacks", "EarlyStopping"),
+        ("callbacks", [3]),
+        ("modalities", "all"),
+        ("modalities", []),
+        ("modalities", None),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
+    estimator = make_estimator(**{name: value})
+    with pytest.raises((ValueError, TypeError), match=name):
+        estimator.fit(np.ones((20, 2)))
+    assert not hasattr(estimator, "net_")
+
+
+# Those of the modalities ------------------------------------------------------------------------
+
+
+def pictures(tmp_path):
+    frame = make_frame()
+    rng = np.random.default_rng(0)
+    return frame.assign(photo=[p // 2 + rng.integers(0, 9, p.shape).astype(np.uint8) for p in frame.photo])
+
+
+def grades(tmp_path):
+    """A column of eight categories, some rare."""
+    rng = np.random.default_rng(0)
+    letters = rng.choice(list("abcdefgh"), 60, p=[0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.05])
+    return pd.DataFrame({"x": np.arange(60.0), "letter": pd.Categorical(letters)})
+
+
+def notes(tmp_path):
+    return make_frame()[["size", "note"]]
+
+
+def pixels(tmp_path):
+    return pd.DataFrame(np.random.default_rng(0).uniform(0, 1, (40, 12))).rename(columns=str)
+
+
+def files(tmp_path):
+    frame = make_frame()
+    for row, picture in enumerate(frame["photo"]):
+        Image.fromarray(picture).save(tmp_path / f"{row}.png")
+    return frame.assign(photo=[f"{row}.png" for row in range(len(frame))])
+
+
+# Class: {parameter: (data, columns, the other parameters, the alternative)}.
+OF_MODALITIES = {
+    TabularModality: {"max_categories": (grades, ["x", "letter"], {}, 3)},
+    TextModality: {
+        "decoder": (notes, ["note"], {}, "sequence"),
+        "max_features": (notes, ["note"], {}, 5),
+        "stop_words": (notes, ["note"], {}, ["ocean", "tomato"]),
+        "vectorizer": (notes, ["note"], {}, None),
+        "n_words": (notes, ["note"], {}, 2),
+        "max_length": (notes, ["note"], {"decoder": "sequence"}, 2),
+    },
+    ImageModality: {
+        "size": (pictures, ["photo"], {}, 4),
+        "mode": (pictures, ["photo"], {}, "L"),
+        "shape": (pixels, [str(i) for i in range(12)], {"shape": (12, 1)}, (2, 2, 3)),
+        "loss": (pictures, ["photo"], {}, "cross-entropy"),
+    },
+}
+
+# What a modality refuses is its own effect.
+REFUSALS = {
+    ImageModality: {
+        "root": "test_root_is_where_paths_begin",
+        "max_pixels": "test_max_pixels_refuses_large_files",
+    }
+}
+
+
+def results(modality, X, columns):
+    """Return vectors and cells that come back."""
+    estimator = make_estimator(
+        modalities=[("part", modality, columns)], init="linear", early_stopping=False
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that rare categories are dropped is the point here
+        codes = estimator.fit_transform(X)
+        back = estimator.inverse_transform(codes)
+    return codes, back
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in (TabularModality, TextModality, ImageModality)
+        for name in parameters_of(kind)
+    ],
+)
+def test_every_parameter_of_a_modality_changes_the_result(kind, name, tmp_path):
+    if name in REFUSALS.get(kind, {}):
+        assert callable(globals()[REFUSALS[kind][name]])
+        return
+    assert name in OF_MODALITIES[kind], missing_entry(kind, name)
+    make, columns, others, value = OF_MODALITIES[kind][name]
+    X = make(tmp_path)
+    codes, back = results(kind(**others), X, columns)
+    other_codes, other_back = results(kind(**{**others, name: value}), X, columns)
+    assert not np.array_equal(codes, other_codes) or repr(back.to_dict()) != repr(
+        other_back.to_dict()
+    )
+
+
+def test_root_is_where_paths_begin(tmp_path):
+    X = files(tmp_path)
+    codes, _ = results(ImageModality(root=tmp_path), X, ["photo"])
+    assert np.isfinite(codes).all()
+    with pytest.raises(CellError, match="photo"):
+        results(ImageModality(root=tmp_path / "elsewhere"), X, ["photo"])
+
+
+def test_max_pixels_refuses_large_files(tmp_path):
+    X = files(tmp_path)
+    with pytest.raises(CellError, match="pixels"):
+        results(ImageModality(root=tmp_path, max_pixels=63), X, ["photo"])
+
+
+# Nested parameters ------------------------------------------------------------------------------
+
+
+def make_nested():
+    return make_estimator(
+        modalities=[
+            ("numbers", TabularModality(), ["size", "count"]),
+            ("note", TextModality(), ["note"]),
+            ("photo", ImageModality(), ["photo"]),
+        ]
+    )
+
+
+def test_nested_parameters_are_read_and_set():
+    estimator = make_nested().set_params(photo__size=4, note__n_words=2)
+    parameters = estimator.get_params()
+    assert parameters["photo__size"] == 4
+    assert parameters["note"].n_words == 2
+    back = estimator.fit(make_frame()).reconstruct(make_frame())
+    assert back["photo"][0].shape == (4, 4, 3)
+    assert all(len(note.split()) <= 2 for note in back["note"])
+
+
+def test_a_modality_is_replaced_by_name():
+    estimator = make_nested().set_params(numbers=TabularModality(max_categories=7))
+    assert estimator.modalities[0][1].max_categories == 7
+    assert estimator.modalities[0][2] == ["size", "count"]
+
+
+def test_drop_leaves_a_modality_out():
+    frame = make_frame()
+    estimator = make_nested().set_params(photo="drop").fit(frame)
+    assert [name for name, _, _ in estimator.modalities_] == ["numbers", "note"]
+    assert list(estimator.reconstruct(frame).columns) == ["size", "count", "note"]
+    with pytest.raises(ValueError, match="every modality is 'drop'"):
+        make_nested().set_params(photo="drop", note="drop", numbers="drop").fit(frame)
+
+
+def test_a_misspelt_parameter_lists_the_valid_ones():
+    with pytest.raises(ValueError, match=r"sizes.*'size'"):
+        make_nested().set_params(photo__sizes=4)
+    with pytest.raises(ValueError, match=r"foto.*n_components"):
+        make_nested().set_params(foto__size=4)
+    with pytest.raises(TypeError, match="latent_dim"):
+        MultimodalAutoencoder(latent_dim=3)
+
+
+def test_with_auto_the_error_says_to_paste_what_was_found():
+    with pytest.raises(ValueError, match=r"photo.*modalities=mmae\.modalities_"):
+        make_estimator().set_params(photo__size=4)
+
+
+def test_what_auto_found_can_be_pasted_back():
+    frame = make_frame()
+    found = make_estimator().fit(frame)
+    pasted = make_estimator(modalities=found.modalities_).fit(frame)
+    np.testing.assert_array_equal(pasted.transform(frame), found.transform(frame))
+    pasted.set_params(photo__size=4).fit(frame)
+    assert pasted.reconstruct(frame)["photo"][0].shape == (4, 4, 3)
+
+
+def test_parameters_given_are_not_written_to():
+    frame = make_frame()
+    modality = TextModality()
+    modalities = [("note", modality, ["note"])]
+    make_estimator(modalities=modalities).fit(frame)
+    assert modalities == [("note", modality, ["note"])]
+    assert not [name for name in vars(modality) if name.endswith("_")]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("noise", "noise"), ("a__b", "__"), ("note", "unique")],
+)
+def test_names_that_clash_are_refused(name, problem):
+    modalities = [("note", TextModality(), ["note"]), (name, TabularModality(), ["size"])]
+    with pytest.raises(ValueError, match=problem):
+        make_estimator(modalities=modalities).fit(make_frame())
+
+
+def test_auto_renames_columns_whose_names_clash():
+    frame = make_frame().rename(columns={"note": "noise", "photo": "a__b"})
+    estimator = make_estimator().fit(frame)
+    names = [name for name, _, _ in estimator.modalities_]
+    assert "noise" not in names
+    assert not any("__" in name for name in names)
+    pasted = make_estimator(modalities=estimator.modalities_).fit(frame)
+    np.testing.assert_array_equal(pasted.transform(frame), estimator.transform(frame))
