@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import warnings
 from copy import deepcopy
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -21,20 +21,20 @@ from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.training._batches import Batch
 
-WIDTH = 64  # columns of each of two modalities
+COLUMNS_EACH = 64  # of two modalities
 COLUMNS = ("what", "size", "ours", "bare", "ratio or difference", "target")
 NOTES = (
-    f"Epochs and transform: two modalities of {WIDTH} float32 columns, the default networks (32"
-    " components, width 256); medians of paired runs. The bare epoch uses a copy of the same"
-    " network, its loss, its subsets and its batches by `index_select`, with fused AdamW, without"
-    " validation. Ours also limits gradients and averages weights at every step: *the same, with"
-    " both* does so too, by `clip_grad_norm_` and `_foreach_lerp_`. *skorch*: its NeuralNet with"
-    " DataLoader and the same network, as it comes.",
+    f"Epochs and transform: two modalities of {COLUMNS_EACH} float32 columns, the default networks"
+    " (32 components, width 256 unless another is named); medians of paired runs. The bare epoch"
+    " uses a copy of the same network, its loss, its subsets and its batches by `index_select`,"
+    " with fused AdamW, without validation. Ours also limits gradients and averages weights at"
+    " every step: *the same, with both* does so too, by `clip_grad_norm_` and `_foreach_lerp_`."
+    " *skorch*: its NeuralNet with DataLoader and the same network, as it comes.",
     "Memory: the peak of a process of its own (VmHWM, Linux) over that with the input in place;"
     " two modalities of 784 float32 columns, one epoch; ours with its default early stopping and"
     " linear start, bare an epoch of the same network.",
     "Import: wall time in a new process, after what is named has been imported; median of 5.",
-    "Not measured: many threads at once, other widths, pictures and text.",
+    "Not measured: several fits at once, pictures and text.",
 )
 IMPORTS = ("torch, sklearn", "torch, sklearn, skorch, pandas")
 
@@ -54,8 +54,8 @@ def main():
         if device == "cuda" and not torch.cuda.is_available():
             table.add("epoch, cuda", "no GPU", None, None, None, None)
             continue
-        for batch_size in (32, 256, 1024):
-            measure_epoch(table, device, batch_size, options.quick)
+        for width, batch_size in product((64, 256), (32, 256, 1024)):
+            measure_epoch(table, device, width, batch_size, options.quick)
     measure_transform(table, options.quick)
     n_rows = 3_000 if options.quick else 100_000
     added = {
@@ -94,10 +94,10 @@ def measure_import(known):
     return [float(seconds) for seconds in run("-c", code).split()]
 
 
-def make_rows(n_rows, width=WIDTH):
+def make_rows(n_rows, n_columns=COLUMNS_EACH):
     """Return correlated noise of two modalities, made in place."""
-    X = np.random.default_rng(0).standard_normal((n_rows, 2 * width), dtype=np.float32)
-    X[:, width:] += X[:, :width]
+    X = np.random.default_rng(0).standard_normal((n_rows, 2 * n_columns), dtype=np.float32)
+    X[:, n_columns:] += X[:, :n_columns]
     return X
 
 
@@ -111,12 +111,12 @@ def make_estimator(X, **parameters):
     return MultimodalAutoencoder(modalities, random_state=0, **parameters)
 
 
-def measure_epoch(table, device, batch_size, quick):
-    """Add an epoch of ours beside bare ones and skorch's."""
+def measure_epoch(table, device, width, batch_size, quick):
+    """Add an epoch of ours beside bare ones and skorch's, for networks of a width."""
     n_rows = 1_024 if quick else 8_192
     X = make_rows(n_rows)
     mmae = make_estimator(
-        X, batch_size=batch_size, max_epochs=1, early_stopping=False, device=device
+        X, width=width, batch_size=batch_size, max_epochs=1, early_stopping=False, device=device
     ).fit(X)
     net, rows = mmae.net_, on_device(mmae._read_rows(X)[0], device)
 
@@ -141,7 +141,7 @@ def measure_epoch(table, device, batch_size, quick):
         few = min(repeats, 5) if name == "skorch" else repeats
         times, mine, other = ratio(ours, work, few)
         target = "1.10" if name == "bare" else None
-        size = f"batch {batch_size}, {n_rows:,} rows"
+        size = f"width {width}, batch {batch_size}, {n_rows:,} rows"
         table.add(f"epoch, {device}, s; beside {name}", size, mine, other, times, target)
 
 
@@ -265,9 +265,7 @@ def measure_memory(side, n_rows):
     X = make_rows(n_rows, 784)
     before = peak()
     if side == "ours":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            make_estimator(X, max_epochs=1, device="cpu").fit(X)
+        make_estimator(X, max_epochs=1, device="cpu").fit(X)
     else:
         few = X[:300]
         # The least that makes the same network: nothing of ours should count as theirs.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
@@ -26,7 +28,7 @@ COLUMNS = (
     "columns",
     "ridge R2",
     "boosting R2",
-    "worst split, ridge",
+    "worst ridge R2",
     "seconds to embed",
 )
 TEXTS = {
@@ -42,7 +44,7 @@ NOTES = (
     " TruncatedSVD(100), one-hot categories (min_frequency=10), imputed and scaled numbers and"
     " dates. *skrub*: what `tabular_pipeline(Ridge())` puts before its regressor. *scaled*: each"
     " of its columns standardised before PCA. Dates of hire are parsed for all.",
-    "clothing: the split of Shi et al. (2021), seeds for the embeddings; salaries: 5 folds.",
+    "clothing: the split of Shi et al. (2021), ours the mean of 3 seeds; salaries: 5 folds.",
 )
 
 
@@ -52,10 +54,11 @@ def main():
     table = Table("tables_with_text", "Tables with text", COLUMNS, quick=options.quick, notes=NOTES)
     if available("women_clothing_reviews"):
         frame, rating, train, test = load_clothing()
-        splits = [(train, test)] * 3
-        compare(table, "clothing", frame, rating, splits, options)
+        splits = [(train, test)]
+        compare(table, "clothing", frame, rating, splits, options, n_seeds=3)
         name = "clothing without Recommended IND"
-        compare(table, name, frame.drop(columns="Recommended IND"), rating, splits, options)
+        fewer = frame.drop(columns="Recommended IND")
+        compare(table, name, fewer, rating, splits, options, n_seeds=3)
     else:
         table.absent("clothing")
     if available("employee_salaries"):
@@ -68,14 +71,14 @@ def main():
     table.show()
 
 
-def compare(table, name, frame, target, splits, options):
+def compare(table, name, frame, target, splits, options, n_seeds=1):
     """Add a row for each embedding of one data set."""
     if options.quick:
-        splits = [(train[:600], test[:200]) for train, test in splits[:1]]
+        splits, n_seeds = [(train[:600], test[:200]) for train, test in splits[:1]], 1
     texts = TEXTS[name.split()[0]]
     for title, make in embeddings(frame, texts, quick=options.quick).items():
         measured = []
-        for seed, (train, test) in enumerate(splits):
+        for seed, (train, test) in product(range(n_seeds if title == "ours" else 1), splits):
             embedding = make(seed)
             known, seconds = timed(embedding.fit_transform, frame.iloc[train])
             new = embedding.transform(frame.iloc[test])

@@ -108,7 +108,9 @@ class MultimodalAutoencoder(
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows held out; small tables hold out up to 50 rows, at most 30 %.
     n_iter_no_change : int, default=10
-        Epochs without a better held-out loss after which to stop.
+        Epochs without a held-out loss better by `tol` after which to stop.
+    tol : float in [0, 1), default=1e-3
+        By what share an epoch must lower the held-out loss to count for `n_iter_no_change`.
     device : str, default="auto"
         "auto" is "cuda" where there is one, else "cpu"; or any torch device.
     callbacks : list of skorch callbacks, default=None
@@ -186,6 +188,7 @@ class MultimodalAutoencoder(
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, 1, closed="left")],
         "device": [str, torch.device],
         "callbacks": [list, None],
         "verbose": ["verbose"],
@@ -213,6 +216,7 @@ class MultimodalAutoencoder(
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change=10,
+        tol=1e-3,
         device="auto",
         callbacks=None,
         verbose=0,
@@ -236,6 +240,7 @@ class MultimodalAutoencoder(
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
         self.device = device
         self.callbacks = callbacks
         self.verbose = verbose
@@ -287,14 +292,19 @@ class MultimodalAutoencoder(
         try:
             return self._set_params("_named_modalities", **params)
         except ValueError as error:
-            if isinstance(self.modalities, str) and isinstance(
-                params.get("modalities", "auto"), str
-            ):
-                raise ValueError(
-                    f"{error} With modalities='auto' there are no modalities to set yet: fit once"
-                    " and give modalities=mmae.modalities_, which lists them."
-                ) from None
-            raise
+            names = [name for name, _ in self._named_modalities]
+            known = {*names, *self.get_params(deep=False)}
+            given = params.get("modalities", "auto")
+            if isinstance(self.modalities, str) and isinstance(given, str):
+                hint = (
+                    "With modalities='auto' there are no modalities to set yet: fit once and give"
+                    " modalities=mmae.modalities_, which lists them."
+                )
+            elif names and {name.partition("__")[0] for name in params} - known:
+                hint = f"The modalities are {listing(map(repr, names))}."
+            else:
+                raise
+            raise ValueError(f"{error} {hint}") from None
 
     def __sklearn_tags__(self):
         """Say what the estimator takes."""
@@ -547,6 +557,7 @@ class MultimodalAutoencoder(
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
             device=device,
             names=names,
             callbacks=list(self.callbacks or ()),

@@ -229,7 +229,7 @@ def _fitted(entry, n_columns, known):
     modality = _object(described, Modality, known)
     _check(isinstance(state, dict), f"what modality {name!r} has learned")
     for key in state:
-        free = key.isidentifier() and not keyword.iskeyword(key) and not hasattr(modality, key)
+        free = key.isidentifier() and not keyword.iskeyword(key) and not hasattr(type(modality), key)
         _check(free, f"modality {name!r} cannot have an attribute {key!r}")
     vars(modality).update(state)
     if type(modality) in _CHECKS:

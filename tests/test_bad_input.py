@@ -8,11 +8,13 @@ import io
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,8 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import torch
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.exceptions import NotFittedError
@@ -97,9 +101,10 @@ def refuses(mmae, call, X, error, *parts, good):
     """Assert the error and all it names, and that the fitted estimator is as it was."""
     before, codes = dict(vars(mmae)), mmae.transform(good)
     weights = {name: w.clone() for name, w in mmae.net_.module_.state_dict().items()}
-    with warnings.catch_warnings(), pytest.raises(error) as caught:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # a warning may come before the error
-        getattr(mmae, call)(X)
+        with pytest.raises(error) as caught:
+            getattr(mmae, call)(X)
     message = str(caught.value)
     for part in parts:
         assert re.search(part, message), f"{part!r} is not in {message!r}"
@@ -153,8 +158,9 @@ REFUSED_IN_FIT = {
     ),
     "dates with and without a zone": (
         with_column(
-            day=pd.Series([datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=timezone.utc)] * 10)
-            .astype(object)
+            day=pd.Series([datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)] * 10).astype(
+                object
+            )
         ),
         CellError,
         *("table", "day", "do not go together", "time zone"),
@@ -187,9 +193,14 @@ REFUSED_LATER = {
     ),
     "one digit string (13)": (with_cell("size", "7"), CellTypeError, "size", "rows 0, 3", "mixes"),
     "strings for dates": (
-        with_column(day=["2024-01-01"] * N),
+        with_column(day=["some day"] * N),
         CellTypeError,
         *("table", "day", "strings, but was learned as dates", "Give dates"),
+    ),
+    "strings for dates, month or day first": (
+        with_column(day=["03/04/2024"] * N),
+        CellTypeError,
+        *("table", "day", "rows 0, 1, 2", "month and day", "2024-01-31"),
     ),
     "numbers for dates (11)": (with_column(day=range(N)), CellTypeError, "day", "numbers", "dates"),
     "dates for numbers (11)": (
@@ -204,8 +215,21 @@ REFUSED_LATER = {
     ),
     "bytes in text (14)": (with_cell("caption", b"ab"), CellTypeError, "caption", "row 3", "bytes"),
     "a list in text (60)": (with_cell("caption", ["a"]), CellTypeError, "caption", "row 3", "list"),
-    "a number for a picture": (with_cell("photo", 5), CellTypeError, "photo", "row 3", "int", "path"),
-    "a signal for a picture": (with_cell("photo", np.zeros(8)), CellError, "photo", "row 3", "shape 8"),
+    "a number for a picture": (
+        with_cell("photo", 5),
+        CellTypeError,
+        "photo",
+        "row 3",
+        "int",
+        "path",
+    ),
+    "a signal for a picture": (
+        with_cell("photo", np.zeros(8)),
+        CellError,
+        "photo",
+        "row 3",
+        "shape 8",
+    ),
     "channels first": (
         with_cell("photo", np.zeros((3, 8, 8))),
         CellError,
@@ -282,6 +306,7 @@ READ = {
     "no column of pictures (39)": rows().drop(columns="photo"),
     "whole numbers as floats": with_column(count=np.arange(N) * 1.0),
     "dates of another unit": with_column(day=rows()["day"].astype("datetime64[s]")),
+    "dates as strings": with_column(day=rows()["day"].dt.strftime("%Y-%m-%d")),
     "an index of its own": rows().set_index(np.arange(N) * 7 % 5),
 }
 
@@ -298,7 +323,9 @@ WARNED = {
         "'table', column 'colour', row 3: 'green' not seen in training; read as a hole",
     ),
     "a row of nothing (42)": (
-        rows().astype(object).assign(**{name: [None, *rows()[name].tolist()[1:]] for name in rows()}),
+        rows()
+        .astype(object)
+        .assign(**{name: [None, *rows()[name].tolist()[1:]] for name in rows()}),
         "row 0: nothing is observed",
     ),
     "10 MB of text (56)": (
@@ -472,7 +499,12 @@ CONTAINERS = {
     "None (27)": (None, TypeError, "None", "DataFrame"),
     "text (27)": ("rows.csv", TypeError, "str", "DataFrame"),
     "a set (27)": ({1, 2}, TypeError, "set", "DataFrame"),
-    "ragged rows (28)": ([[1, 2], [3]], ValueError, "different lengths", "None where one is missing"),
+    "ragged rows (28)": (
+        [[1, 2], [3]],
+        ValueError,
+        "different lengths",
+        "None where one is missing",
+    ),
     "a dict (29)": (
         {"a": NUMBERS, "b": [1, 2]},
         TypeError,
@@ -492,7 +524,11 @@ CONTAINERS = {
         TypeError,
         *("MultiIndex", "Flatten", "X.columns ="),
     ),
-    "names of two types": (pd.DataFrame(NUMBERS, columns=["a", "b", 1, 2]), TypeError, "astype.str"),
+    "names of two types": (
+        pd.DataFrame(NUMBERS, columns=["a", "b", 1, 2]),
+        TypeError,
+        "astype.str",
+    ),
     "a LazyFrame (35)": (
         pl.DataFrame({"a": [1.0]}).lazy(),
         TypeError,
@@ -515,7 +551,12 @@ CONTAINERS = {
         CellError,
         *("'tabular', column 0, row 0", "inf", "finite"),
     ),
-    "inf (2)": (np.where(np.eye(N, 4) > 0, np.inf, NUMBERS), CellError, "column 0, row 0", "finite"),
+    "inf (2)": (
+        np.where(np.eye(N, 4) > 0, np.inf, NUMBERS),
+        CellError,
+        "column 0, row 0",
+        "finite",
+    ),
     "float32 inf (2)": (
         np.where(np.eye(N, 4) > 0, -np.inf, NUMBERS).astype(np.float32),
         CellError,
@@ -656,7 +697,12 @@ def test_more_components_than_columns():
     [
         (lambda encodings, present: encodings, r"fusion returned shape .*expected"),
         (lambda encodings, present: None, r"fusion returned shape \(\)"),
-        (lambda encodings, present: encodings.mean(-3).expand(*present.shape[:-2], -1, -1) * np.nan, "not finite"),
+        (
+            lambda encodings, present: (
+                encodings.mean(-3).expand(*present.shape[:-2], -1, -1) * np.nan
+            ),
+            "not finite",
+        ),
     ],
 )
 def test_a_fusion_that_gives_no_vectors(function, message):
@@ -696,8 +742,14 @@ BAD_LISTS = {
     "nothing": ([], "modalities is empty"),
     "all dropped": ([("a", "drop", SIZE)], "nothing is left"),
     "numbers as text": ([("a", TextModality(), SIZE)], "'a', column 'size'.*str"),
-    "two columns of text": ([("a", TextModality(), ["caption", "colour"])], "'a'.*one column, not 2"),
-    "text as pictures": ([("a", ImageModality(), ["caption"])], "'a', column 'caption', row 0: no such"),
+    "two columns of text": (
+        [("a", TextModality(), ["caption", "colour"])],
+        "'a'.*one column, not 2",
+    ),
+    "text as pictures": (
+        [("a", ImageModality(), ["caption"])],
+        "'a', column 'caption', row 0: no such",
+    ),
     "pictures as numbers": ([("a", TabularModality(), ["photo"])], "'a', column 'photo', row 0"),
     "a parameter of a table": (
         [("a", TabularModality(max_categories=1), SIZE)],
@@ -705,7 +757,10 @@ BAD_LISTS = {
     ),
     "a scale": ([("a", TabularModality(scale="colum"), SIZE)], "'a': scale='colum'.*'column'"),
     "a parameter of text": ([("a", TextModality(decoder="x"), ["caption"])], "'a': decoder='x'"),
-    "a vocabulary of 0": ([("a", TextModality(max_features=0), ["caption"])], "'a': .*max_features"),
+    "a vocabulary of 0": (
+        [("a", TextModality(max_features=0), ["caption"])],
+        "'a': .*max_features",
+    ),
     "a parameter of pictures": ([("a", ImageModality(size=0), ["photo"])], "'a': size=0"),
     "'automatic'": ("automatic", "'auto'"),
     "None for all": (None, "'auto'"),
@@ -795,7 +850,9 @@ def test_modalities_that_cannot_be_translated_to(to, message, of_rows):
 def test_training_that_diverges_says_when_and_where(X, early_stopping):
     """(70, 71)."""
     mmae = new(lr=1e6, max_epochs=30, early_stopping=early_stopping, optimizer="sgd")
-    with pytest.raises(ConvergenceError, match=r"loss of modality '.*' is nan in epoch \d+.*Lower lr"):
+    with pytest.raises(
+        ConvergenceError, match=r"loss of modality '.*' is nan in epoch \d+.*Lower lr"
+    ):
         mmae.fit(X)
     assert not hasattr(mmae, "net_")
 
@@ -924,3 +981,42 @@ def test_nothing_of_the_callers_is_changed():
         mmae.impute(table)
         mmae.score(table)
     assert state() == before
+
+
+class KillsItsProcess(Callback):
+    """Dies as a worker does that runs out of memory."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_an_error():
+    """(74)."""
+    with pytest.raises(TerminatedWorkerError):
+        Parallel(n_jobs=2)([delayed(new(callbacks=[KillsItsProcess()]).fit)(NUMBERS)])
+
+
+@pytest.mark.slow
+def test_forked_workers_after_a_fit_do_not_hang():
+    """(76)."""
+    program = """if True:
+        import numpy as np
+        from joblib import Parallel, delayed
+        from sklearn_mmae import MultimodalAutoencoder
+
+        def vectors():
+            mmae = MultimodalAutoencoder(n_components=2, max_epochs=2, random_state=0)
+            return mmae.fit_transform(X)
+
+        X = np.random.default_rng(0).normal(size=(500, 60))
+        here = vectors()
+        for there in Parallel(2, backend="multiprocessing")(delayed(vectors)() for _ in range(2)):
+            assert (here == there).all()
+    """
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=os.environ | {"OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=60,
+        check=True,
+    )

@@ -53,6 +53,7 @@ ALTERNATIVES = {
     "n_components": (2, {}),
     "fusion": ("mean", {}),
     "init": ("linear", {}),
+    "rotation": (None, {"init": "linear"}),
     "modality_dropout": (0.1, {}),
     "noise": (0.0, {}),
     "dropout": (0.5, {}),
@@ -211,7 +212,8 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
 def pictures(tmp_path):
     frame = make_frame()
     rng = np.random.default_rng(0)
-    return frame.assign(photo=[p // 2 + rng.integers(0, 9, p.shape).astype(np.uint8) for p in frame.photo])
+    noisy = [p // 2 + rng.integers(0, 9, p.shape).astype(np.uint8) for p in frame["photo"]]
+    return frame.assign(photo=noisy)
 
 
 def grades(tmp_path):
@@ -221,12 +223,16 @@ def grades(tmp_path):
     return pd.DataFrame({"x": np.arange(60.0), "letter": pd.Categorical(letters)})
 
 
+def numbers(tmp_path):
+    return make_frame()[["size", "count"]]
+
+
 def notes(tmp_path):
     return make_frame()[["size", "note"]]
 
 
 def pixels(tmp_path):
-    return pd.DataFrame(np.random.default_rng(0).uniform(0, 1, (40, 12))).rename(columns=str)
+    return pd.DataFrame(np.random.default_rng(0).uniform(0, 1, (40, 1024))).rename(columns=str)
 
 
 def files(tmp_path):
@@ -238,7 +244,10 @@ def files(tmp_path):
 
 # Class: {parameter: (data, columns, the other parameters, the alternative)}.
 OF_MODALITIES = {
-    TabularModality: {"max_categories": (grades, ["x", "letter"], {}, 3)},
+    TabularModality: {
+        "scale": (numbers, ["size", "count"], {}, "common"),
+        "max_categories": (grades, ["x", "letter"], {}, 3),
+    },
     TextModality: {
         "decoder": (notes, ["note"], {}, "sequence"),
         "max_features": (notes, ["note"], {}, 5),
@@ -250,7 +259,7 @@ OF_MODALITIES = {
     ImageModality: {
         "size": (pictures, ["photo"], {}, 4),
         "mode": (pictures, ["photo"], {}, "L"),
-        "shape": (pixels, [str(i) for i in range(12)], {"shape": (12, 1)}, (2, 2, 3)),
+        "shape": (pixels, [str(i) for i in range(1024)], {"shape": (32, 32)}, (16, 64)),
         "loss": (pictures, ["photo"], {}, "cross-entropy"),
     },
 }
@@ -353,14 +362,14 @@ def test_drop_leaves_a_modality_out():
 def test_a_misspelt_parameter_lists_the_valid_ones():
     with pytest.raises(ValueError, match=r"sizes.*'size'"):
         make_nested().set_params(photo__sizes=4)
-    with pytest.raises(ValueError, match=r"foto.*n_components"):
+    with pytest.raises(ValueError, match=r"(?s)foto.*n_components.*photo"):
         make_nested().set_params(foto__size=4)
     with pytest.raises(TypeError, match="latent_dim"):
         MultimodalAutoencoder(latent_dim=3)
 
 
 def test_with_auto_the_error_says_to_paste_what_was_found():
-    with pytest.raises(ValueError, match=r"photo.*modalities=mmae\.modalities_"):
+    with pytest.raises(ValueError, match=r"(?s)photo.*modalities=mmae\.modalities_"):
         make_estimator().set_params(photo__size=4)
 
 

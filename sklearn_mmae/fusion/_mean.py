@@ -45,4 +45,5 @@ def precision_weighted(proposals, log_precision, there):
     """Return the mean of the proposals that are there, weighted by precision; 0 where none is."""
     # A softmax over the present ones; a row with none of them gets weights of 0, not NaN.
     weight = torch.where(there, log_precision.clamp(-10, 10).exp(), 0)
-    return (weight * proposals).sum(-3) / weight.sum(-3).clamp_min(1e-6)
+    total = torch.where(there, weight * proposals, 0).sum(-3)
+    return total / weight.sum(-3).clamp_min(1e-6)

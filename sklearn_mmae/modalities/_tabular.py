@@ -134,8 +134,12 @@ class TabularModality(Modality):
         numbers = self._numbers(cells)
         self.n_observed_, self.mean_, variance = moments(numbers)
         self.scaling_, self.scale_ = self._learn_scale(numbers, variance)
-        n_rows = max(len(numbers), 1)
-        weight = (self.n_observed_ * variance / self.scale_**2).sum() / n_rows
+        weight = (self.n_observed_ * variance / self.scale_**2).sum()
+        present = (
+            ~np.isnan(numbers).all(1)
+            if (self.n_observed_ < len(numbers)).any()
+            else np.full(len(numbers), numbers.shape[1] > 0)
+        )
         names = self._names(cells, "number", "date")
         empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
 
@@ -143,12 +147,14 @@ class TabularModality(Modality):
         for name, column in self._coded(cells):
             values, n_observed = self._learn_categories(name, column, cells.categories.get(name))
             self.categories_.append(values)
-            counts = category_counts(_codes(column, values)[0], len(values))
+            codes = _codes(column, values)[0]
+            present |= codes >= 0
+            counts = category_counts(codes, len(values))
             self.shares_.append(counts / max(counts.sum(), 1))
-            weight += counts.sum() / n_rows if (counts > 0).sum() > 1 else 0
+            weight += counts.sum() if (counts > 0).sum() > 1 else 0
             if not n_observed:
                 empty.append(name)
-        self.weight_ = float(weight) or 1.0
+        self.weight_ = float(weight) / max(present.sum(), 1) or 1.0
         if empty:
             warnings.warn(
                 f"column {listing(map(repr, empty))}: no cell is observed. Nothing can be learned"
@@ -502,6 +508,13 @@ def _as_floats(name, column, kind, dtype):
                     remedy="Write them alike, or None where the date is unknown",
                 )
         else:
+            if (found := _form_of(column)) and not found.startswith("%Y"):
+                raise CellTypeError(
+                    "holds dates as strings, in which month and day could be either way round",
+                    column=name,
+                    row=np.flatnonzero(there)[:3].tolist(),
+                    remedy="Give real dates, as in fit, or strings such as 2024-01-31",
+                )
             given = _dates(name, column)
         dates = given.astype(dtype)
         wrapped = there & (dates.astype(given.dtype) != given)  # numpy says nothing

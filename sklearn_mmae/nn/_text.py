@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._blocks import LinearResidual, encoder, layer, mlp
+from ._blocks import LinearResidual, drawn, encoder, layer, mlp
 from ._modality import ModalityNetwork
 
 __all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
@@ -79,8 +79,8 @@ class TextNetwork(ModalityNetwork):
     def corrupt(self, view, noise, generator):
         """Return the view with a share `noise` of the words and other features dropped."""
         present = (view != 0).any(1, keepdim=True)
-        dropped = torch.empty_like(view).bernoulli_(min(noise, 1.0), generator=generator)
-        return torch.where(present & (dropped > 0), -self.mean, view)
+        dropped = drawn(view.shape, min(noise, 1.0), generator, view.device)
+        return torch.where(present & dropped, -self.mean, view)
 
     def start(self, weight):
         """Set the linear path: the logit of a word by the slope of log p at the mean.

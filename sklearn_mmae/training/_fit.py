@@ -48,26 +48,32 @@ class Settings:
     early_stopping: bool
     validation_fraction: float
     n_iter_no_change: int
+    tol: float
     device: torch.device
     names: list
     callbacks: list = field(default_factory=list)
 
 
 class _BestEpoch(Callback):
-    """Keep the best weights by held-out loss, and stop when they get no better."""
+    """Keep the best weights by held-out loss, and stop when they get no better by much."""
 
-    def __init__(self, patience):
-        self.patience = patience
+    def __init__(self, patience, tol):
+        self.patience, self.tol = patience, tol
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.best_, self.loss_, self.epoch_ = net.weights_.copy(), float("inf"), 0
+        self.much_better_, self.waited_ = float("inf"), 0
 
     def on_epoch_end(self, net, **kwargs):
         loss = net.history[-1, "valid_loss"]
         if loss < self.loss_:
-            self.best_, self.loss_ = [mean.clone() for mean in net.weights_.averages], loss
-            self.epoch_ = len(net.history)
-        elif len(net.history) - self.epoch_ >= self.patience:
+            self.best_ = [mean.clone() for mean in net.weights_.averages]
+            self.loss_, self.epoch_ = loss, len(net.history)
+        if loss < self.much_better_ * (1 - self.tol):
+            self.much_better_, self.waited_ = loss, 0
+            return
+        self.waited_ += 1
+        if self.waited_ >= self.patience:
             raise StopTraining
 
 
@@ -158,7 +164,7 @@ def learn(network, rows, settings, generator, progress, *, fresh=True):
     _set_share(network, rows)
     if linear_start:
         start_linear(network, train, settings, generator)
-    best = _BestEpoch(settings.n_iter_no_change)
+    best = _BestEpoch(settings.n_iter_no_change, settings.tol)
     settings.callbacks = [progress, *settings.callbacks]
     if held_out is None:
         net = make_net(network, settings, generator)

@@ -7,6 +7,8 @@ from torch import nn
 
 __all__ = ["FlatWeights"]
 
+EVERY = 4  # steps between two looks at the weights: the means are none the worse, and cost less
+
 
 class FlatWeights:
     """Views: each parameter and its gradient become a piece of one long tensor per group.
@@ -59,9 +61,14 @@ class FlatWeights:
 
     @torch.no_grad()
     def average(self, memory):
-        """Move the running means towards the weights; young means forget faster."""
+        """Move the running means towards the weights, after every few steps.
+
+        Young means forget faster, or the start would linger in them.
+        """
         self.n_steps += 1
-        keep = min(memory, self.n_steps / (self.n_steps + 10))
+        if self.n_steps % EVERY:
+            return
+        keep = min(memory, self.n_steps / (self.n_steps + 10)) ** EVERY
         for mean, flat in zip(self.averages, self.parameters, strict=True):
             mean.lerp_(flat, 1 - keep)
 

@@ -17,6 +17,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -25,7 +26,7 @@ __all__ = ["LinearStart", "fit_linear_start", "ridge"]
 MOST_COLUMNS = 1024  # a wider view is first reduced to its own leading components
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
 TURNS = 100  # of the varimax iteration, at most
-SWEEPS = 5  # of the subspace iteration that reduces a wide view
+SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
         n_rows += len(present)
         reduced = torch.cat(
             [
-                view.double() if basis is None else view.double() @ basis
+                view.double() if basis is None else (view @ basis).double()
                 for view, basis in zip(views, bases, strict=True)
             ],
             1,
@@ -138,7 +139,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     weight = spread**2
     towards_code = covariance @ projection
     places = torch.tensor([0, *sizes]).cumsum(0).tolist()
-    slices = [slice(a, b) for a, b in zip(places, places[1:], strict=False)]
+    slices = [slice(a, b) for a, b in pairwise(places)]
     own = [
         projection[s]
         if len(sizes) == 1
@@ -154,7 +155,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
         projected[s, first + n_components : first + 2 * n_components] = own[m]
 
     def widen(basis, matrix):
-        return matrix if basis is None else basis @ matrix
+        return matrix if basis is None else basis.double() @ matrix
 
     return LinearStart(
         decoders=[widen(b, decoder[s]).float() for b, s in zip(bases, slices, strict=True)],
@@ -205,14 +206,14 @@ def ridge(moments, targets, weight, n_rows):
 
 def _leading_basis(blocks, m, n_columns, n_components, generator):
     """Return the leading axes of one wide view, by subspace iteration (Halko et al., 2011)."""
-    size = min(n_columns, max(256, 2 * n_components + 64))
+    size = min(n_columns, 2 * n_components + 96)
     basis = torch.randn(n_columns, size, generator=generator)
     for sweep in range(SWEEPS):
         image = 0
         for views, _, _ in blocks():
             view = views[m]
             image = image + view.T @ (view @ basis.to(view.device))
-        basis = torch.linalg.qr(image.double() if sweep == SWEEPS - 1 else image).Q
+        basis = torch.linalg.qr(image.double()).Q.float()
     return basis
 
 
