@@ -25,7 +25,7 @@ from . import _frames
 from ._composition import resolve
 from ._core import archive
 from ._core.compat import CallbackSupportMixin, with_callbacks
-from ._core.errors import CellError, ConvergenceError, DataWarning, did_you_mean, listing, locate
+from ._core.errors import ConvergenceError, DataWarning, did_you_mean, listing, locate
 from ._core.random import Generators
 from ._core.threads import one_thread
 from ._description import describe
@@ -380,11 +380,11 @@ class MultimodalAutoencoder(
                 raise interrupted
             self._commit(fitted)
             return self
-        rows, present, _ = self._read_rows(X)
+        rows, _, _ = self._read_rows(X)
         rows = _to_device(rows, self.net_.module_.patterns.device)
         net, weights = self.net_, self.net_.weights_
         shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
-        moments = copy.deepcopy(net.optimizer_.state_dict())
+        moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
         weights.swap()  # what is shown are the means; steps are taken from the weights themselves
         net.notify("on_train_begin", X=rows, y=None)
         try:
@@ -395,6 +395,7 @@ class MultimodalAutoencoder(
             weights.set(shown)
             weights.averages = running
             net.optimizer_.load_state_dict(moments)
+            del net.history_[n_epochs:]
             net.module_.eval()
             raise
         net.notify("on_train_end", X=rows, y=None)
@@ -510,8 +511,9 @@ class MultimodalAutoencoder(
             or self.optimizer is torch.optim.LBFGS
         ):
             raise ValueError(
-                f"optimizer={self.optimizer.__name__} cannot be used: it is no torch.optim.Optimizer"
-                f" that takes groups of weights. Give one, or {listing(map(repr, OPTIMIZERS))}."
+                f"optimizer={self.optimizer.__name__} cannot be used: it is no"
+                " torch.optim.Optimizer that takes groups of weights. Give one, or"
+                f" {listing(map(repr, OPTIMIZERS))}."
             )
         for callback in self.callbacks or ():
             if not isinstance(callback[1] if isinstance(callback, tuple) else callback, Callback):
@@ -611,7 +613,9 @@ class MultimodalAutoencoder(
         """
         check_is_fitted(self)
         index = X.index if isinstance(X, pd.DataFrame) else None
-        codes = check_array(X, dtype=np.float32, input_name="X", estimator=self)
+        codes = check_array(
+            X, dtype=np.float32, force_writeable=True, input_name="X", estimator=self
+        )
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but the vectors of this estimator have"
@@ -685,9 +689,7 @@ class MultimodalAutoencoder(
             if names[place] not in known:
                 columns[place] = predicted
                 continue
-            cells = frame.cells([known[names[place]]])
-            given = cells.columns[0] if cells.matrix is None else cells.matrix[:, 0]
-            columns[place] = _fill(given, predicted)
+            columns[place] = _fill(frame.column(known[names[place]]), predicted)
         return self._rebuild(columns, frame.index)
 
     @one_thread()
@@ -794,8 +796,10 @@ class MultimodalAutoencoder(
     def _holes(self, places, n_rows):
         """Return the cells of columns that are missing altogether."""
         names = [self._container["names"][place] for place in places]
-        if self._container["blocks"]:
-            block = np.broadcast_to(np.float32(np.nan), (n_rows, len(places)))
+        width = self._container["schema"][places[0]].get("width")
+        if self._container["blocks"] or width is not None:
+            names = names if width is None else names * width
+            block = np.broadcast_to(np.float32(np.nan), (n_rows, len(names)))
             return Cells.of_matrix(names, block)
         hole = np.broadcast_to(np.array(None, object), (n_rows,))
         return Cells(tuple(names), (hole,) * len(names))
@@ -829,10 +833,13 @@ class MultimodalAutoencoder(
                 finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
                 if not finite.all():
                     raise ConvergenceError(
-                        f"modality {name!r}, row {listing(np.flatnonzero(~finite))}: what comes back"
-                        " is not finite. Is the vector far outside of those that transform gives?"
+                        f"modality {name!r}, row {listing(np.flatnonzero(~finite))}: what comes"
+                        " back is not finite. Is the vector far outside of those that transform"
+                        " gives?"
                     )
                 predicted = modality.inverse_transform(outputs)
+                if "width" in self._container["schema"][places[0]]:
+                    predicted = [np.stack(predicted, 1)]
                 columns |= dict(zip(places, predicted, strict=True))
         return columns
 
@@ -902,7 +909,7 @@ class MultimodalAutoencoder(
         return as_fitted._build_network([m for _, m, _ in self.modalities_], patterns)
 
     def _restore_net(self, weights):
-        tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
+        tensors = {name: torch.tensor(value) for name, value in weights.items()}
         network = self._rebuild_network(tensors["patterns"])
         network.load_state_dict(tensors)
         try:
@@ -1003,6 +1010,8 @@ def _plain_history(net):
 
 def _fill(given, predicted):
     """Return a column with its holes filled by predictions."""
+    if given.ndim == 2 and given.dtype.kind == "f":  # a block of numbers
+        return np.where(np.isnan(given), predicted, given)
     there = _frames.observed(given)
     if there.all():
         return given

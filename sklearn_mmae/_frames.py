@@ -7,6 +7,7 @@ holds no code and saves as JSON.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_array
 from ._core.errors import listing
 from ._core.holes import observed
 from .cells._base import Cells
+from .cells._numbers import as_whole
 
 __all__ = ["Frame", "read", "rebuild"]
 
@@ -51,6 +53,10 @@ class Frame:
     matrix: np.ndarray | None = None
     categories: dict = None
     index: pd.Index | None = None
+
+    def column(self, position):
+        """Return one column."""
+        return self.columns[position] if self.matrix is None else self.matrix[:, position]
 
     def cells(self, positions):
         """Return some columns as `Cells`, without copying a block of numbers."""
@@ -196,12 +202,15 @@ def _read_polars(X):
 
 def _read_slicedict(X):
     columns, schema = [], []
-    for name, values in X.items():
+    for values in X.values():
         values = np.asarray(_filled(values))
         if values.ndim == 1 and values.dtype.kind in "US":
             values = values.astype(object)
+        described = {"dtype": str(values.dtype)}
+        if values.ndim == 2 and values.dtype.kind in "biuf":  # a block of numbers
+            described["width"] = values.shape[1]
         columns.append(values)
-        schema.append({"dtype": str(values.dtype)})
+        schema.append(described)
     return Frame("slicedict", list(X), columns, schema, len(X), None, {})
 
 
@@ -216,8 +225,10 @@ def _read_array(X, estimator):
         raise TypeError(
             f"X is a {type(X).__name__}, not a table. Give a DataFrame or an array (rows, columns)."
         )
-    if isinstance(X, list | tuple) and X and all(
-        getattr(view, "ndim", 0) >= 2 or isinstance(view, pd.DataFrame) for view in X
+    if (
+        isinstance(X, list | tuple)
+        and X
+        and all(getattr(view, "ndim", 0) >= 2 or isinstance(view, pd.DataFrame) for view in X)
     ):
         raise TypeError(
             f"X is a {type(X).__name__} of {len(X)} arrays, which scikit-learn's splitters take for"
@@ -255,7 +266,9 @@ def _read_array(X, estimator):
         X = numbers
     if getattr(getattr(X, "dtype", None), "names", None):
         raise TypeError("X is a structured array. Give pandas.DataFrame(X).")
-    X = check_array(X, dtype="numeric", ensure_all_finite=False, input_name="X", estimator=estimator)
+    X = check_array(
+        X, dtype="numeric", ensure_all_finite=False, input_name="X", estimator=estimator
+    )
     if X.dtype.kind not in "biuf":
         raise TypeError(
             f"X has dtype {X.dtype}. Give numbers, or a DataFrame whose columns say what they are."
@@ -358,8 +371,7 @@ def _pandas_column(column, described, index):
         zone = dtype[:-1].split(", ")[1]
         column = pd.Series(column, index=index).dt.tz_localize("UTC").dt.tz_convert(zone)
         return column.astype(dtype)
-    if dtype.startswith(("Int", "UInt")) and column.dtype.kind == "f":
-        column = np.rint(column)  # nullable integers hold whole numbers
+    column = _whole_if_asked(column, dtype)
     series = pd.Series(column, index=index)
     try:
         return series.astype(dtype)
@@ -391,9 +403,15 @@ def _polars_frame(names, columns, schema):
         if dtype == "Object":
             made.append(pl.Series(name, values, dtype=pl.Object))
             continue
-        series = pl.Series(name, values)
+        series = pl.Series(name, _whole_if_asked(values, dtype))
         target = getattr(pl, dtype, None)  # None for nested dtypes
-        if target is not None and dtype.startswith(("Int", "UInt")) and series.dtype.is_float():
-            series = series.round()
         made.append(series if target is None else series.cast(target))
     return pl.DataFrame(made)
+
+
+def _whole_if_asked(column, dtype):
+    """Return floats as whole numbers where an integer dtype that knows holes asks for them."""
+    whole = re.match(r"u?int(8|16|32|64)(\[pyarrow\])?$", dtype.lower())
+    if whole and isinstance(column, np.ndarray) and column.dtype.kind == "f":
+        return as_whole(column, dtype.lower().removesuffix("[pyarrow]"))
+    return column

@@ -199,7 +199,11 @@ def _attributes(node, known):
         _check(whole, "the places of a modality's columns")
     used = [place for own in places for place in own]
     _check(len(used) == len(set(used)), "a column is in two modalities")
-    fitted = [_fitted(entry, len(own), known) for entry, own in zip(listed, places, strict=True)]
+    widths = [column.get("width", 1) for column in container["schema"]]  # of blocks of numbers
+    fitted = [
+        _fitted(entry, len(own), sum(widths[place] for place in own), known)
+        for entry, own in zip(listed, places, strict=True)
+    ]
     keys = [name for name, _, _ in fitted]
     _check(len(keys) == len(set(keys)), "two modalities have one name")
     _check(isinstance(explained, dict) and list(explained) == keys, "its explained deviance")
@@ -222,14 +226,16 @@ def _attributes(node, known):
     return attributes
 
 
-def _fitted(entry, n_columns, known):
+def _fitted(entry, n_places, n_columns, known):
     name, columns, described, state = _fields(entry, "name", "columns", "modality", "state")
     _check(isinstance(name, str) and isinstance(columns, list), "a modality's name or columns")
-    _check(len(columns) == n_columns, f"the columns of modality {name!r}")
+    _check(len(columns) == n_places, f"the columns of modality {name!r}")
     modality = _object(described, Modality, known)
     _check(isinstance(state, dict), f"what modality {name!r} has learned")
     for key in state:
-        free = key.isidentifier() and not keyword.iskeyword(key) and not hasattr(type(modality), key)
+        free = (
+            key.isidentifier() and not keyword.iskeyword(key) and not hasattr(type(modality), key)
+        )
         _check(free, f"modality {name!r} cannot have an attribute {key!r}")
     vars(modality).update(state)
     if type(modality) in _CHECKS:
@@ -264,7 +270,7 @@ def _check_container(container, n):
     _check(len(set(names)) == n, "the names of its columns")
     _check(type(blocks) is bool and type(float64) is bool, "the layout of its rows")
     _check(isinstance(schema, list) and len(schema) == n, "the dtypes of its columns")
-    optional = {"categories", "ordered", "time_unit", "time_zone"}
+    optional = {"categories", "ordered", "time_unit", "time_zone", "width"}
     for described in schema:
         _check(isinstance(described, dict) and "dtype" in described, "the dtype of a column")
         _check(described.keys() - {"dtype"} <= optional, "the dtype of a column")
@@ -278,6 +284,8 @@ def _check_container(container, n):
         dated = kind == "polars" and dtype in ("Date", "Datetime")
         _check(dated == ({"time_unit", "time_zone"} <= described.keys()), "the unit of a date")
         _check(described.get("time_unit") in (None, "ms", "us", "ns"), "the unit of a date")
+        width = described.get("width", 1)
+        _check(_is_whole(width) and 0 < width <= LARGEST, "the width of a column")
         zone = described.get("time_zone")
         _check(zone is None or isinstance(zone, str), "the zone of a date")
         if zone is not None:
@@ -300,7 +308,7 @@ def _check_table(m, n_columns):
     return (
         isinstance(m.kinds_, list)
         and set(m.kinds_) <= {"number", "date", "bool", "category"}
-        and (len(m.kinds_) == n_columns or n_columns == 1)  # one column may be a block of numbers
+        and len(m.kinds_) == n_columns
         and _are_text(m.dtypes_)
         and len(m.dtypes_) == len(m.kinds_)
         and m.scaling_ in ("column", "common")

@@ -93,8 +93,10 @@ def test_one_and_two_torch_threads_give_the_same_bits(two_threads, modalities):
 def test_pictures_and_texts_give_the_same_bits_with_one_and_two_threads(two_threads):
     rng = np.random.default_rng(0)
     pictures = list(rng.integers(0, 255, (40, 32, 32, 3)).astype(np.uint8))
-    texts = [" ".join(f"w{chr(97 + i)}{chr(97 + j)}" for i, j in rng.integers(0, 26, (30, 2)))
-             for _ in range(40)]
+    texts = [
+        " ".join(f"w{chr(97 + i)}{chr(97 + j)}" for i, j in rng.integers(0, 26, (30, 2)))
+        for _ in range(40)
+    ]
     X = pd.DataFrame({"photo": pictures, "note": texts})
     estimator = make_estimator(early_stopping=False)
     with_two = fit_fingerprint(estimator, X)
@@ -129,7 +131,9 @@ def test_one_and_two_threads_in_a_fresh_process_give_the_same_bits():
     one, two = (
         subprocess.run(
             [sys.executable, "-c", program, folder, threads],
-            capture_output=True, text=True, check=True,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for threads in ("1", "2")
     )

@@ -66,6 +66,7 @@ ALTERNATIVES = {
     "early_stopping": (False, {}),
     "validation_fraction": (0.6, {}),
     "n_iter_no_change": (1, {"lr": 0.5, "max_epochs": 12}),
+    "tol": (0.9, {"n_iter_no_change": 1, "max_epochs": 6}),
     "random_state": (1, {}),
 }
 
@@ -101,7 +102,7 @@ def test_every_parameter_changes_the_result(name):
 def test_device_decides_where_the_network_is():
     frame = make_frame()
     assert make_estimator(device="cpu").fit(frame).net_.module_.table.device.type == "cpu"
-    with pytest.raises(ValueError, match="device='gpu' cannot be used.* Give one of auto, cpu"):
+    with pytest.raises(ValueError, match=r"device='gpu' cannot be used.* Give one of auto, cpu"):
         make_estimator(device="gpu").fit(frame)
     if torch.cuda.is_available():
         assert make_estimator().fit(frame).net_.module_.table.device.type == "cuda"

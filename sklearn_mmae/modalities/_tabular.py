@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from .._core.holes import observed
 from .._core.statistics import BLOCK, category_counts, moments
 from ..cells._base import Values
 from ..cells._dates import date_format, read_dates, write_dates
+from ..cells._numbers import as_whole
 from ..nn._tabular import TabularNetwork
 from ._base import Modality
 
@@ -219,7 +221,7 @@ class TabularModality(Modality):
         sizes = np.cumsum([n, *map(len, self.categories_)])
         codes = iter(
             predictions[:, first:last].argmax(1) if last > first else None
-            for first, last in zip(sizes, sizes[1:], strict=False)
+            for first, last in pairwise(sizes)
         )
         categories = iter(self.categories_)
         columns = []
@@ -450,11 +452,7 @@ def _as_dtype(numbers, dtype):
             dates[finite] = (dates[finite] + half).astype("datetime64[D]").astype(dtype)
         return write_dates(dates, whole) if "%" in whole else dates
     if np.dtype(dtype).kind in "iu":
-        limits = np.iinfo(dtype)
-        high = float(limits.max)
-        if high > limits.max:  # float64 rounds 2**63 - 1 up to what does not fit
-            high = np.nextafter(high, 0)
-        return np.clip(np.rint(numbers), limits.min, high).astype(dtype)
+        return as_whole(numbers, dtype).astype(dtype)
     return numbers.astype(dtype)
 
 

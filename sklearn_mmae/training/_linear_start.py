@@ -23,7 +23,7 @@ import torch
 
 __all__ = ["LinearStart", "fit_linear_start", "ridge"]
 
-MOST_COLUMNS = 1024  # a wider view is first reduced to its own leading components
+MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
 TURNS = 100  # of the varimax iteration, at most
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
