@@ -31,7 +31,6 @@ from ._core.threads import one_thread
 from ._description import describe
 from .cells._base import Cells
 from .fusion import FUSIONS, CallableFusion, Fusion
-from .nn._blocks import SeededDropout
 from .training._batches import Rows
 from .training._fit import Settings, learn, make_net
 from .training._net import StopTraining
@@ -94,7 +93,7 @@ class MultimodalAutoencoder(
     max_epochs : int, default=100
         The most epochs; 0 keeps the linear start.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto": a 32nd of the rows, as a power of two between 16 and 256.
+        Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
     lr : float, default=2e-3
         Learning rate.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
@@ -438,15 +437,14 @@ class MultimodalAutoencoder(
         patterns = list_patterns(torch.as_tensor(present))
         if previous is not None:
             patterns = previous.net_.module_.patterns.cpu()
-        network = self._build_network(modalities, patterns).to(device)
+        network = self._build_network(modalities, patterns)
         if previous is not None:
             network.load_state_dict(previous.net_.module_.state_dict())
-            _seed_dropout(network, generators)
         rows = _to_device(_as_rows(read, present, patterns), device)
         n_rows = len(rows)
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = int(np.clip(2 ** int(np.log2(max(n_rows / 32, 1))), 16, 256))
+            batch_size = int(np.clip(2 ** int(np.log2(max(n_rows / 16, 1))), 16, 256))
         settings = self._settings(device, batch_size, [name for name, _, _ in resolved])
         progress = Progress(self, context, self.max_epochs, bool(self.verbose))
         net, interrupted = learn(
@@ -918,18 +916,10 @@ class MultimodalAutoencoder(
             device = torch.device("cpu")  # fitted on a device that this machine lacks
         network.to(device).eval()
         generators = Generators.from_state(np.random.RandomState(0), device)
-        _seed_dropout(network, generators)
         batch_size = 64 if self.batch_size == "auto" else self.batch_size
         settings = self._settings(device, batch_size, [name for name, _, _ in self.modalities_])
         settings.callbacks = []
         return make_net(network, settings, generators)
-
-
-def _seed_dropout(network, generators):
-    """Give a network whose weights are not drawn the generator that `initialise` would give it."""
-    for part in network.modules():
-        if isinstance(part, SeededDropout):
-            part.generator = generators.on_device
 
 
 def _check_anything_present(present, names):

@@ -1,1 +1,6 @@
 """Numpy in, numpy out: files, bytes and pictures to compact arrays and back. Knows no torch."""
+
+from .._core.holes import observed
+from ._base import Cells, Values
+
+__all__ = ["Cells", "Values", "observed"]

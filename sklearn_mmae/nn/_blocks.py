@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-__all__ = ["LinearResidual", "SeededDropout", "drawn", "encoder", "initialise", "layer", "mlp"]
+__all__ = ["LinearResidual", "SeededDropout", "decoder", "drawn", "encoder", "initialise", "layer", "mlp", "seed_dropout"]
 
 
 def layer(kind, *args, **options):
@@ -21,7 +21,7 @@ def layer(kind, *args, **options):
 
 
 class SeededDropout(nn.Module):
-    """Dropout that draws from the generator of its fit (``generator`` is set by `initialise`)."""
+    """Dropout that draws from the generator of its fit, set by `seed_dropout`."""
 
     def __init__(self, share):
         super().__init__()
@@ -50,14 +50,13 @@ def drawn(shape, share, generator, device):
     return (whole.view(torch.uint8)[:n] < limit).view(shape)
 
 
-def mlp(*widths, dropout=0.0, norm=False):
-    """Linear layers with GELU between them, dropout after and layer norm before it if asked for."""
+def mlp(*widths):
+    """Linear layers with layer norm and GELU between them."""
     layers = []
     for i, (before, after) in enumerate(pairwise(widths)):
         layers.append(layer(nn.Linear, before, after))
         if i < len(widths) - 2:
-            layers += [layer(nn.LayerNorm, after)] if norm else []
-            layers += [nn.GELU(), SeededDropout(dropout)] if dropout else [nn.GELU()]
+            layers += [layer(nn.LayerNorm, after), nn.GELU()]
     return nn.Sequential(*layers)
 
 
@@ -82,9 +81,23 @@ class LinearResidual(nn.Module):
         return self.linear(values) + self.residual(values)
 
 
+def decoder(n_components, width, n_outputs):
+    """A linear path with two hidden layers beside it: code to outputs."""
+    return LinearResidual(
+        layer(nn.Linear, n_components, n_outputs), mlp(n_components, width, width, n_outputs)
+    )
+
+
 def last_layer(module):
     """Return the last layer of a network that has weights."""
     return [m for m in module.modules() if isinstance(m, _DRAWN)][-1]
+
+
+def seed_dropout(module, generator):
+    """Let the dropout layers of a module draw from a generator of its device."""
+    for part in module.modules():
+        if isinstance(part, SeededDropout):
+            part.generator = generator
 
 
 _DRAWN = (
@@ -105,7 +118,7 @@ def initialise(module, generator, *, residuals_at_zero=True):
     ----------
     module : torch.nn.Module
     generator : torch.Generator
-        On the CPU; dropout layers keep it as theirs.
+        On the CPU, as the module is; dropout layers keep it as theirs.
     residuals_at_zero : bool, default=True
         Set the layers marked ``starts_at_zero`` to zero, so that a network begins as its linear
         path.
@@ -114,10 +127,9 @@ def initialise(module, generator, *, residuals_at_zero=True):
     -----
     Uniform in +-1/sqrt(fan in), torch's own default for linear and convolutional layers.
     """
+    seed_dropout(module, generator)
     for part in module.modules():
-        if isinstance(part, SeededDropout):
-            part.generator = generator
-        elif isinstance(part, nn.LayerNorm | nn.GroupNorm):
+        if isinstance(part, nn.LayerNorm | nn.GroupNorm):
             part.reset_parameters()  # ones and zeros: nothing is drawn
         elif isinstance(part, nn.Embedding):
             part.weight.normal_(generator=generator).mul_(part.embedding_dim**-0.5)

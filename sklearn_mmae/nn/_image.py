@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ._blocks import LinearResidual, SeededDropout, encoder, layer, mlp
+from ._blocks import LinearResidual, SeededDropout, decoder, encoder, layer
 from ._modality import ModalityNetwork
 
 __all__ = ["SMALLEST_SHARE", "ImageNetwork"]
@@ -63,14 +63,15 @@ class ImageNetwork(ModalityNetwork):
         if self.has_link:
             share = self._share(mean).clamp(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
             self.null_outputs.copy_(share.logit())
-        linear = layer(nn.Linear, n_components, n_pixels)
         if shape[0] * shape[1] <= DENSE:
             self.encoder = encoder(n_pixels, width, dropout)
-            residual = mlp(n_components, width, n_pixels, norm=True)
+            self.decoder = decoder(n_components, width, n_pixels)
         else:
             self.encoder = ConvolutionalEncoder(shape, width, dropout)
-            residual = ConvolutionalDecoder(shape, n_components, dropout)
-        self.decoder = LinearResidual(linear, residual)
+            self.decoder = LinearResidual(
+                layer(nn.Linear, n_components, n_pixels),
+                ConvolutionalDecoder(shape, n_components, dropout),
+            )
 
     def view(self, tensors):
         """Return the centred pixels, (rows, pixels), of total variance 1; 0 in the holes."""

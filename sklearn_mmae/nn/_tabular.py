@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._blocks import LinearResidual, encoder, layer, mlp
+from ._blocks import decoder, encoder
 from ._modality import ModalityNetwork
 
 __all__ = ["TabularNetwork"]
@@ -53,10 +53,7 @@ class TabularNetwork(ModalityNetwork):
         )
         self.null_outputs[self.n_numbers :] = share.clamp_min(1e-6).log()
         self.encoder = encoder(self.n_view, width, dropout)
-        self.decoder = LinearResidual(
-            layer(nn.Linear, n_components, n_outputs),
-            mlp(n_components, width, n_outputs, norm=True),
-        )
+        self.decoder = decoder(n_components, width, n_outputs)
 
     def numbers(self, tensors):
         """Return the standardised numbers of a batch, 0 in the holes."""

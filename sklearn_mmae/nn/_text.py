@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._blocks import LinearResidual, drawn, encoder, layer, mlp
+from ._blocks import decoder, drawn, encoder, layer
 from ._modality import ModalityNetwork
 
 __all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
@@ -62,10 +62,7 @@ class TextNetwork(ModalityNetwork):
         self.register_buffer("word_of", word_of)
         self.null_outputs[:n_logits] = null_logits
         self.encoder = encoder(self.n_view, width, dropout)
-        self.decoder = LinearResidual(
-            layer(nn.Linear, n_components, self.n_outputs),
-            mlp(n_components, width, self.n_outputs, norm=True),
-        )
+        self.decoder = decoder(n_components, width, self.n_outputs)
 
     def view(self, tensors):
         """Return the centred weights of all features."""
@@ -190,10 +187,7 @@ class SentenceNetwork(TextNetwork):
         )
         self.length = length
         self.embedding = layer(nn.Embedding, self.n_logits, width)
-        # As `layer` does; torch's skip_init refuses recurrent layers.
-        self.recurrent = nn.GRU(width, width, batch_first=True, device="meta").to_empty(
-            device="cpu"
-        )
+        self.recurrent = layer(nn.GRU, width, width, batch_first=True)
         self.head = layer(nn.Linear, width, self.n_logits)
         self.head.starts_at_zero = True
 

@@ -15,7 +15,7 @@ import torch
 from skorch.callbacks import Callback
 
 from .._core.errors import ConvergenceError
-from ..nn._blocks import initialise
+from ..nn._blocks import initialise, seed_dropout
 from ._batches import BatchIterator
 from ._linear_start import fit_linear_start
 from ._net import AutoencoderNet, StopTraining
@@ -28,7 +28,7 @@ GAIN_ROWS = 1024  # enough to choose among six
 LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
 LARGEST_HELD_OUT = 0.3
 STANDARD_ERRORS = 1.0  # by which the networks must beat the linear start
-FINISH = 0.25  # epochs on all rows after the held-out ones have spoken, as a share of those before
+FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a share of those before
 
 
 @dataclass
@@ -79,6 +79,7 @@ class _BestEpoch(Callback):
 
 def make_net(network, settings, generator):
     """Return an initialised `AutoencoderNet` around a network."""
+    seed_dropout(network, generator.on_device)
     optimizer = settings.optimizer
     options = {"weight_decay": settings.weight_decay}
     accepted = inspect.signature(optimizer).parameters
@@ -141,7 +142,7 @@ def learn(network, rows, settings, generator, progress, *, fresh=True):
     Parameters
     ----------
     network : MultimodalNetwork
-        On the device; weights not yet drawn.
+        On the CPU; weights not yet drawn, unless it is to go on from those it has.
     rows : Rows
     settings : Settings
     generator : Generators
@@ -161,6 +162,7 @@ def learn(network, rows, settings, generator, progress, *, fresh=True):
     linear_start = fresh and settings.init == "linear"
     if fresh:
         initialise(network, generator.of_weights, residuals_at_zero=linear_start)
+    network.to(settings.device)
     _set_share(network, rows)
     if linear_start:
         start_linear(network, train, settings, generator)

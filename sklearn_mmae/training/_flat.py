@@ -7,6 +7,7 @@ from torch import nn
 
 __all__ = ["FlatWeights"]
 
+YOUNG = 16  # steps in which each counts
 EVERY = 4  # steps between two looks at the weights: the means are none the worse, and cost less
 
 
@@ -66,9 +67,10 @@ class FlatWeights:
         Young means forget faster, or the start would linger in them.
         """
         self.n_steps += 1
-        if self.n_steps % EVERY:
+        every = EVERY if self.n_steps > YOUNG else 1
+        if self.n_steps % every:
             return
-        keep = min(memory, self.n_steps / (self.n_steps + 10)) ** EVERY
+        keep = min(memory, self.n_steps / (self.n_steps + 10)) ** every
         for mean, flat in zip(self.averages, self.parameters, strict=True):
             mean.lerp_(flat, 1 - keep)
 

@@ -124,13 +124,18 @@ class AutoencoderNet(NeuralNet):
         skorch takes every KeyboardInterrupt for the wish to stop early, which would swallow Ctrl-C.
         """
         getattr(self, method_name)(self, **cb_kwargs)
+        stop = None
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
+            except StopTraining as asked:
+                stop = asked  # the others hear of this epoch all the same
             except KeyboardInterrupt as interrupt:
-                if type(callback).__module__.startswith("skorch."):
-                    raise StopTraining from interrupt
-                raise
+                if not type(callback).__module__.startswith("skorch."):
+                    raise
+                stop = StopTraining(str(interrupt))
+        if stop is not None:
+            raise stop
 
     def infer(self, x, **fit_params):
         """Return the losses of a batch, (modality,)."""
