@@ -14,10 +14,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from . import modalities
-from ._autoencoder import OPTIMIZERS, MultimodalAutoencoder
+from ._autoencoder import MultimodalAutoencoder
 from ._core import archive
 from ._core.errors import ModelFileError
 from ._description import LARGEST, RUN_TIME
+from ._parameters import OPTIMIZERS, check_parameters
 from .fusion import FUSIONS, Fusion
 from .modalities import ImageModality, Modality, TabularModality, TextModality
 
@@ -102,7 +103,7 @@ def _known(trusted):
 def _restore(tree, known):
     parameters, attributes, weights = _fields(tree, "parameters", "attributes", "weights")
     estimator = MultimodalAutoencoder(**_parameters(parameters, known))
-    estimator._check_parameters()
+    check_parameters(estimator)
     vars(estimator).update(_attributes(attributes, known))
     _check_weights(estimator, weights)
     estimator.net_ = estimator._restore_net(weights)

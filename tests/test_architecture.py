@@ -104,6 +104,22 @@ def test_import_is_quiet_and_changes_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_import_leaves_what_is_slow_until_it_is_needed():
+    done = run_python(
+        """
+        import sys
+        import torch, sklearn
+
+        before = set(sys.modules)
+        import sklearn_mmae
+        late = {"skorch", "PIL", "sklearn.feature_extraction", "sklearn.model_selection"}
+        early = late & (set(sys.modules) - before)
+        assert not early, early
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("name", OBJECTS)
 def test_a_public_name_is_documented(name):
     assert inspect.getdoc(OBJECTS[name])

@@ -1,1 +1,1 @@
-"""What every part may lean on: errors, holes, random numbers, archives. Imports nothing of the package."""
+"""What every part may lean on: errors, holes, random numbers, archives. Imports no other."""

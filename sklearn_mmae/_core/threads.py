@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 
 import torch
 
-__all__ = ["one_thread"]
+__all__ = ["one_thread", "side_by_side"]
 
 _LOCK = Lock()
+_CALLER = local()  # how many threads this one had before `one_thread`
+LEAST_PIECES = 4  # below that, starting helpers costs more than they save
 
 
 @contextmanager
@@ -35,11 +38,40 @@ def one_thread():
         if before > 1:
             torch.set_num_threads(1)
             _for_new_threads(before)
+    outside = getattr(_CALLER, "threads", None)
+    _CALLER.threads = outside or before
     try:
         yield
     finally:
+        _CALLER.threads = outside
         if before > 1:
             torch.set_num_threads(before)
+
+
+def side_by_side(work, pieces):
+    """Call `work` on each piece, as many at once as the caller of `one_thread` had threads.
+
+    Each piece is computed by one thread alone, so the bits are those of a plain loop.
+
+    Parameters
+    ----------
+    work : callable
+        Must touch nothing that another piece does.
+    pieces : list
+    """
+    n_threads = min(getattr(_CALLER, "threads", None) or 1, len(pieces))
+    if n_threads < 2 or len(pieces) < LEAST_PIECES:
+        for piece in pieces:
+            work(piece)
+        return
+
+    def alone(first):
+        with one_thread():
+            for piece in pieces[first::n_threads]:
+                work(piece)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(alone, range(n_threads)))  # list: to raise what a piece raised
 
 
 def _for_new_threads(count):

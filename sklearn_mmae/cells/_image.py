@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .._core.errors import CellError, CellTypeError, did_you_mean
 
 __all__ = ["PictureFacts", "decode", "describe", "looks_like_picture", "smallest_unit"]
+
+# Pillow is imported in the functions that need it: tables without pictures need not wait for it.
 
 # No EPS, which would start Ghostscript, nor any format that few use and nobody attacks for us.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -73,6 +74,8 @@ def describe(cell, *, root=None, max_pixels):
     CellError
         Where it cannot be read.
     """
+    from PIL import ExifTags, Image
+
     with _opened(cell, root, max_pixels) as picture:
         if isinstance(picture, Image.Image) and _is_wide(picture):
             numbers = np.asarray(_upright(picture))
@@ -116,6 +119,8 @@ def decode(cell, *, mode, size, units, root=None, max_pixels):
     CellError
         Where it cannot be read.
     """
+    from PIL import Image
+
     odd = False
     height, width = size
     with _opened(cell, root, max_pixels) as picture:
@@ -143,6 +148,8 @@ def decode(cell, *, mode, size, units, root=None, max_pixels):
 
 def looks_like_picture(cell):
     """Whether a cell is meant as a picture, going by its type, first bytes or name."""
+    from PIL import Image
+
     if isinstance(cell, Image.Image):
         return True
     if isinstance(cell, bytes | bytearray):
@@ -176,6 +183,8 @@ def smallest_unit(kind, low, high):
 @contextmanager
 def _opened(cell, root, max_pixels):
     """Yield a Pillow picture, its pixels not yet decoded, or a checked array."""
+    from PIL import Image, UnidentifiedImageError
+
     if isinstance(cell, np.ndarray):
         yield _checked(cell)
         return
@@ -338,6 +347,8 @@ def _is_wide(picture):
 
 def _upright(picture):
     """Return a decoded copy, turned the way that its EXIF data say."""
+    from PIL import ImageOps
+
     return ImageOps.exif_transpose(picture)
 
 

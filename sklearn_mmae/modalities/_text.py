@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from .._core.errors import CellError, did_you_mean, listing
 from .._core.holes import observed
@@ -277,9 +276,7 @@ class TextModality(Modality):
         return texts, present, blocks
 
     def _learn_words(self, name, texts):
-        counter = CountVectorizer(
-            token_pattern=WORD, max_features=self.max_features, stop_words=self.stop_words
-        )
+        counter = _word_counter(max_features=self.max_features, stop_words=self.stop_words)
         try:
             counts = counter.fit_transform(texts)
         except ValueError as error:
@@ -291,7 +288,7 @@ class TextModality(Modality):
                 column=name,
             ) from None
         self.vocabulary_ = counter.get_feature_names_out().tolist()
-        self.idf_ = TfidfTransformer().fit(counts).idf_
+        self.idf_ = _learn_idf(counts)
         return _heaviest(_tf_idf(counts, self.idf_))
 
     def _learn_second_block(self, name, texts, present):
@@ -299,7 +296,7 @@ class TextModality(Modality):
             counter = _subword_counter(max_features=MOST_SUBWORDS)
             counts = counter.fit_transform(texts)
             self.subwords_ = counter.get_feature_names_out().tolist()
-            self.subword_idf_ = TfidfTransformer().fit(counts).idf_
+            self.subword_idf_ = _learn_idf(counts)
             return _tf_idf(counts, self.subword_idf_)
         self.vectorizer_ = clone(self.vectorizer).fit(texts)
         columns = self._vectorize(name, texts, present)
@@ -310,7 +307,7 @@ class TextModality(Modality):
 
     def _blocks(self, name, texts, present):
         """Return the unscaled blocks of the present rows, each (rows, columns) sparse."""
-        words = CountVectorizer(token_pattern=WORD, vocabulary=self.vocabulary_)
+        words = _word_counter(vocabulary=self.vocabulary_)
         blocks = [_heaviest(_tf_idf(words.transform(texts), self.idf_))]
         if self.vectorizer == "subwords":
             subwords = _subword_counter(vocabulary=self.subwords_)
@@ -413,14 +410,34 @@ def _read(cells):
     return name, texts, present
 
 
+# scikit-learn's text tools take as long to import as half of this package: they are imported in
+# the functions that need them.
+
+
+def _word_counter(**options):
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(token_pattern=WORD, **options)
+
+
 def _subword_counter(**options):
+    from sklearn.feature_extraction.text import CountVectorizer
+
     return CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), **options)
+
+
+def _learn_idf(counts):
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    return TfidfTransformer().fit(counts).idf_
 
 
 def _tf_idf(counts, idf):
     """Return damped tf-idf weights, each row of length 1 or all zero."""
     if not counts.shape[0]:
         return sparse.csr_array(counts.shape)
+    from sklearn.feature_extraction.text import TfidfTransformer
+
     weigh = TfidfTransformer(sublinear_tf=True)
     weigh.idf_ = idf
     return sparse.csr_array(weigh.transform(counts))

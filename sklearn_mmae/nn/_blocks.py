@@ -8,7 +8,17 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-__all__ = ["LinearResidual", "SeededDropout", "decoder", "drawn", "encoder", "initialise", "layer", "mlp", "seed_dropout"]
+__all__ = [
+    "LinearResidual",
+    "SeededDropout",
+    "decoder",
+    "drawn",
+    "encoder",
+    "initialise",
+    "layer",
+    "mlp",
+    "seed_dropout",
+]
 
 
 def layer(kind, *args, **options):
@@ -61,7 +71,7 @@ def mlp(*widths):
 
 
 def encoder(n_view, width, dropout):
-    """One hidden layer: what it finds in the view are the features."""
+    """Return one hidden layer: what it finds in the view are the features."""
     return nn.Sequential(layer(nn.Linear, n_view, width), nn.GELU(), SeededDropout(dropout))
 
 
@@ -82,7 +92,7 @@ class LinearResidual(nn.Module):
 
 
 def decoder(n_components, width, n_outputs):
-    """A linear path with two hidden layers beside it: code to outputs."""
+    """Return a linear path with two hidden layers beside it: code to outputs."""
     return LinearResidual(
         layer(nn.Linear, n_components, n_outputs), mlp(n_components, width, width, n_outputs)
     )

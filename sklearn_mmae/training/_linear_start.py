@@ -93,8 +93,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     ]
     total = sum(sizes)
     product = torch.zeros(total, total, dtype=torch.float64, device=device)
-    pairs = torch.zeros_like(product)
-    whole, n_rows = True, 0
+    pairs, n_rows = None, 0  # for as long as nothing is missing, each pair of cells is in each row
     for views, observed, present in blocks():
         n_rows += len(present)
         reduced = torch.cat(
@@ -105,11 +104,10 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
             1,
         )
         product += reduced.T @ reduced
-        if whole and present.all() and all(o is None for o in observed):
+        if pairs is None and present.all() and all(o is None for o in observed):
             continue
-        if whole:
-            pairs.fill_(n_rows - len(present))
-            whole = False
+        if pairs is None:
+            pairs = torch.full_like(product, n_rows - len(present))
         there = torch.cat(
             [
                 (p[:, None] if o is None or basis is not None else o & p[:, None]).expand(-1, size)
@@ -118,7 +116,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
             1,
         ).double()
         pairs += there.T @ there
-    covariance = product / (n_rows if whole else pairs.clamp_min(1))
+    covariance = product / (n_rows if pairs is None else pairs.clamp_min(1))
 
     values, vectors = torch.linalg.eigh(covariance)
     k = min(n_components, total)
@@ -208,9 +206,9 @@ def _leading_basis(blocks, m, n_columns, n_components, generator):
     """Return the leading axes of one wide view, by subspace iteration (Halko et al., 2011)."""
     size = min(n_columns, 2 * n_components + 96)
     basis = torch.randn(n_columns, size, generator=generator)
-    for sweep in range(SWEEPS):
+    for _ in range(SWEEPS):
         image = 0
-        for views, _, _ in blocks():
+        for views, *_ in blocks():
             view = views[m]
             image = image + view.T @ (view @ basis.to(view.device))
         basis = torch.linalg.qr(image.double()).Q.float()

@@ -172,9 +172,7 @@ class MultimodalNetwork(nn.Module):
         return torch.stack(
             [
                 torch.where(present, network.deviance(network.decode(code), values), 0)
-                for network, values, present in zip(
-                    self.networks, batch.values, there, strict=True
-                )
+                for network, values, present in zip(self.networks, batch.values, there, strict=True)
             ]
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from .._core.threads import side_by_side
 from ._batches import Batch
 
 __all__ = ["block_size", "decode", "deviances", "encode", "index_patterns"]
@@ -22,7 +23,7 @@ def block_size(network):
 
 
 def index_patterns(present, patterns):
-    """Number the pattern of presence of each row.
+    """Return the number of each row's pattern of presence.
 
     Parameters
     ----------
@@ -48,11 +49,17 @@ def index_patterns(present, patterns):
     return np.array(numbers, np.int64)[inverse.ravel()], unknown
 
 
-def _blocks(n, size):
-    """Yield where each block begins, how many of its rows are real, and the rows to take."""
-    for start in range(0, n, size):
-        rows = torch.arange(start, start + size).clamp_max(n - 1)
-        yield start, min(size, n - start), rows
+def _for_blocks(n, size, work):
+    """Call ``work(rows, index, n)`` per block: where its results go, the rows to take, how many."""
+
+    def block(start):
+        stop = min(start + size, n)
+        with torch.inference_mode():  # holds for the thread that enters it
+            work(
+                slice(start, stop), torch.arange(start, start + size).clamp_max(n - 1), stop - start
+            )
+
+    side_by_side(block, range(0, n, size))
 
 
 def _on(batch, device):
@@ -64,7 +71,6 @@ def _on(batch, device):
     )
 
 
-@torch.inference_mode()
 def encode(network, rows, unknown=None):
     """Return the codes of rows, (rows, components) float32 on the CPU.
 
@@ -83,28 +89,29 @@ def encode(network, rows, unknown=None):
         patterns = torch.cat([network.patterns, others])
         table = torch.cat([network.table, network.regressions(others)])
     codes = torch.empty(len(rows), len(network.spread))
-    for start, n, index in _blocks(len(rows), size):
+
+    def work(here, index, n):
         batch = _on(rows.take(index), device)
         code = network.encode(network.views(batch.values), batch.pattern, patterns, table)
-        codes[start : start + n] = (code * network.scale)[:n].cpu()
+        codes[here] = (code * network.scale)[:n].cpu()
+
+    _for_blocks(len(rows), size, work)
     return codes
 
 
-@torch.inference_mode()
 def decode(network, codes, m):
     """Return the predictions of one modality for codes, as an array."""
     device, size = network.patterns.device, block_size(network)
-    part, found = network.networks[m], None
-    for start, n, index in _blocks(len(codes), size):
+    part, found = network.networks[m], {}
+
+    def work(here, index, n):
         code = codes.index_select(0, index).to(device) / network.scale
-        predicted = part.predict(part.decode(code))[:n].cpu().numpy()
-        if found is None:
-            found = np.empty((len(codes), *predicted.shape[1:]), predicted.dtype)
-        found[start : start + n] = predicted
-    return found
+        found[here.start] = part.predict(part.decode(code))[:n].cpu().numpy()
+
+    _for_blocks(len(codes), size, work)
+    return np.concatenate([found[start] for start in sorted(found)])
 
 
-@torch.inference_mode()
 def deviances(network, rows, codes, present):
     """Return the deviances of codes, and of the best constant.
 
@@ -122,13 +129,15 @@ def deviances(network, rows, codes, present):
     """
     device, size = network.patterns.device, block_size(network)
     model, null = np.full((2, len(rows), present.shape[1]), np.nan)
-    for start, n, index in _blocks(len(rows), size):
+
+    def work(here, index, n):
         batch = _on(rows.take(index), device)
         code = codes.index_select(0, index).to(device) / network.scale
         for m, (part, values) in enumerate(zip(network.networks, batch.values, strict=True)):
             constant = part.null_outputs.expand(size, -1)
-            here = slice(start, start + n)
             model[here, m] = part.deviance(part.decode(code), values)[:n].cpu()
             null[here, m] = part.deviance(constant, values)[:n].cpu()
+
+    _for_blocks(len(rows), size, work)
     model[~present], null[~present] = np.nan, np.nan
     return model, null

@@ -1,0 +1,160 @@
+"""Rows to codes, and codes back to columns, with what a fitted estimator knows."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from . import _frames
+from ._core.errors import ConvergenceError, DataWarning, listing
+from ._core.threads import one_thread
+from ._rows import as_rows, fitted_modalities, presence, read_rows
+from .training._batches import Rows
+from .training._predict import decode, deviances, encode, index_patterns
+
+__all__ = [
+    "Encoded",
+    "decode_columns",
+    "encode_rows",
+    "explained_deviance",
+    "fill_columns",
+    "rebuild",
+]
+
+
+class Encoded(NamedTuple):
+    """Rows and their codes.
+
+    Attributes
+    ----------
+    codes : Tensor of shape (rows, components)
+    rows : Rows
+    present : ndarray of shape (rows, modalities), bool
+        What the codes are made of.
+    frame : Frame
+    """
+
+    codes: torch.Tensor
+    rows: Rows
+    present: np.ndarray
+    frame: _frames.Frame
+
+
+@one_thread()
+def encode_rows(estimator, X, hidden=None):
+    """Return new data as `Encoded`.
+
+    Parameters
+    ----------
+    estimator : BaseMultimodalAutoencoder
+        Fitted.
+    X : container of rows
+    hidden : ndarray of shape (modalities,), bool, optional
+        Modalities not to be looked at.
+    """
+    check_is_fitted(estimator)
+    read, frame = read_rows(estimator, X)
+    network = estimator.net_.module_
+    present = presence(read)
+    if hidden is not None:
+        present = present & ~hidden
+    empty = np.flatnonzero(~present.any(1))
+    if len(empty):
+        warnings.warn(
+            f"row {listing(empty)}: nothing is observed. The vector of the average row stands in.",
+            DataWarning,
+            stacklevel=4,
+        )
+    index, unknown = index_patterns(present, network.patterns.cpu().numpy())
+    rows = as_rows(read, index)
+    codes = encode(network, rows, unknown)
+    if not codes.isfinite().all():
+        broken = np.flatnonzero(~codes.isfinite().all(1).numpy())
+        raise ConvergenceError(
+            f"row {listing(broken)}: the vector is not finite. Are its numbers far outside of"
+            " those seen in fit?"
+        )
+    return Encoded(codes, rows, present, frame)
+
+
+@one_thread()
+def decode_columns(estimator, codes, wanted=None):
+    """Return predicted columns by their positions in `fit`.
+
+    Parameters
+    ----------
+    estimator : BaseMultimodalAutoencoder
+        Fitted.
+    codes : Tensor of shape (rows, components)
+    wanted : list of bool, optional
+        Per modality; all of them by default.
+
+    Returns
+    -------
+    dict of int to ndarray
+    """
+    columns = {}
+    for m, (name, modality, places) in enumerate(fitted_modalities(estimator)):
+        if wanted is not None and not wanted[m]:
+            continue
+        outputs = decode(estimator.net_.module_, codes, m)
+        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
+        if not finite.all():
+            raise ConvergenceError(
+                f"modality {name!r}, row {listing(np.flatnonzero(~finite))}: what comes back is"
+                " not finite. Is the vector far outside of those that transform gives?"
+            )
+        predicted = modality.inverse_transform(outputs)
+        if "width" in estimator._container["schema"][places[0]]:
+            predicted = [np.stack(predicted, 1)]
+        columns |= dict(zip(places, predicted, strict=True))
+    return columns
+
+
+def fill_columns(estimator, frame, predicted):
+    """Return the columns of a frame, holes and missing columns filled by predicted ones."""
+    known = {name: i for i, name in enumerate(frame.names)}
+    columns, names = {}, estimator._container["names"]
+    for place, values in predicted.items():
+        at = known.get(names[place])
+        columns[place] = values if at is None else _fill(frame.column(at), values)
+    return columns
+
+
+def _fill(given, predicted):
+    """Return a column with its holes filled by predictions."""
+    if given.ndim == 2 and given.dtype.kind == "f":  # a block of numbers
+        return np.where(np.isnan(given), predicted, given)
+    there = _frames.observed(given)
+    if there.all():
+        return given
+    if given.dtype.kind == "O" or given.ndim > 1:
+        filled = np.empty(len(given), object)
+        for i, (cell, known) in enumerate(zip(given, there, strict=True)):
+            filled[i] = cell if known else predicted[i]
+        return filled
+    return np.where(there, given, predicted).astype(given.dtype)
+
+
+def rebuild(estimator, columns, index=None):
+    """Return columns, by their positions in `fit`, in the container of `fit`."""
+    container = estimator._container
+    places = sorted(columns)
+    return _frames.rebuild(
+        container["kind"],
+        [container["names"][place] for place in places],
+        [columns[place] for place in places],
+        [container["schema"][place] for place in places],
+        index,
+    )
+
+
+def explained_deviance(network, rows, codes, present):
+    """Return one minus the ratio of summed deviances, per modality; NaN where nothing is known."""
+    model, null = (np.nansum(d, 0) for d in deviances(network, rows, codes, present))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(null > 0, 1 - model / null, np.where(model > 0, 0.0, np.nan))

@@ -1,0 +1,99 @@
+"""What parameters may be beyond their types, and what their short names stand for."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+
+from ._core.errors import listing
+from .fusion import FUSIONS, CallableFusion, Fusion
+
+__all__ = ["OPTIMIZERS", "build_fusion", "check_parameters", "find_device"]
+
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+}
+LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
+
+
+def check_parameters(estimator):
+    """Refuse values that make no sense, by the names of their parameters.
+
+    Raises
+    ------
+    ValueError
+        With what to give instead.
+    """
+    estimator._validate_params()
+    for name in ("n_components", "width", "max_epochs", "batch_size", "n_iter_no_change"):
+        if isinstance(getattr(estimator, name), bool):
+            raise ValueError(
+                f"{name}={getattr(estimator, name)}: a bool is no number. Give a whole number."
+            )
+    if not np.isfinite(estimator.lr):
+        raise ValueError(f"lr={estimator.lr}: give a finite learning rate, such as 0.002.")
+    optimizer = estimator.optimizer
+    if isinstance(optimizer, type) and (
+        not issubclass(optimizer, torch.optim.Optimizer) or optimizer is torch.optim.LBFGS
+    ):
+        raise ValueError(
+            f"optimizer={optimizer.__name__} cannot be used: it is no torch.optim.Optimizer that"
+            f" takes groups of weights. Give one, or {listing(map(repr, OPTIMIZERS))}."
+        )
+    _check_callbacks(estimator.callbacks or ())
+    n_components, width = estimator.n_components, estimator.width
+    size = 4 * n_components * (n_components + 4 * width)
+    if size > LARGEST_NETWORK:
+        raise ValueError(
+            f"n_components={n_components} with width={width} would take {size / 2**30:.0f} GiB of"
+            " weights at least. Give smaller ones."
+        )
+
+
+def _check_callbacks(callbacks):
+    if not callbacks:
+        return
+    from skorch.callbacks import Callback  # here, for it would double the time of our import
+
+    for callback in callbacks:
+        if not isinstance(callback[1] if isinstance(callback, tuple) else callback, Callback):
+            raise ValueError(
+                f"callbacks holds {callback!r}, which is no skorch callback. Give instances of"
+                " skorch.callbacks.Callback."
+            )
+
+
+def find_device(name):
+    """Return the torch device of a name, having tried it."""
+    given = name
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.ones(1, device=device).item()  # device "meta" has no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"device={given!r} cannot be used: {reason}. Give one of {listing(there)}."
+        ) from error
+    return device
+
+
+def build_fusion(fusion, n_modalities, width, n_components):
+    """Return what the parameter `fusion` asks for, built; weights not yet drawn."""
+    if isinstance(fusion, str):
+        # One modality has nothing to be fused with: its own head is all it takes.
+        built = FUSIONS[fusion if n_modalities > 1 else "mean"]()
+    elif isinstance(fusion, Fusion):
+        built = copy.deepcopy(fusion)
+    else:
+        built = CallableFusion(fusion)
+    # A user's own class may draw from torch's global generator, which is the caller's.
+    with torch.random.fork_rng(devices=[], enabled=isinstance(fusion, Fusion)):
+        built.build(n_modalities, width, n_components)
+    return built
