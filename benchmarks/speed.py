@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from benchmarks._table import Table, ratio, timed
 from sklearn_mmae import MultimodalAutoencoder
+from sklearn_mmae._rows import as_rows, index_contained, presence, read_rows, to_device
 from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.training._batches import Batch
 
@@ -118,7 +119,7 @@ def measure_epoch(table, device, width, batch_size, quick):
     mmae = make_estimator(
         X, width=width, batch_size=batch_size, max_epochs=1, early_stopping=False, device=device
     ).fit(X)
-    net, rows = mmae.net_, on_device(mmae._read_rows(X)[0], device)
+    net, rows = mmae.net_, to_device(read(mmae, X), torch.device(device))
 
     def finish(work):
         def run_to_the_end():
@@ -145,10 +146,11 @@ def measure_epoch(table, device, width, batch_size, quick):
         table.add(f"epoch, {device}, s; beside {name}", size, mine, other, times, target)
 
 
-def on_device(rows, device):
-    """Return the same rows on a device."""
-    values = [{k: v.to(device) for k, v in tensors.items()} for tensors in rows.values]
-    return type(rows)(values, rows.pattern.to(device))
+def read(mmae, X):
+    """Return rows as the estimator's own loop gets them."""
+    values, _ = read_rows(mmae, X)
+    known = mmae.net_.module_.patterns.cpu().numpy()
+    return as_rows(values, index_contained(presence(values), known))
 
 
 class BareLoop:
@@ -241,7 +243,7 @@ def measure_transform(table, quick):
     X = make_rows(n_rows)
     mmae = make_estimator(X, max_epochs=1, early_stopping=False).fit(X[:5_000])
     module = mmae.net_.module_.to("cpu").eval()
-    rows = mmae._read_rows(X)[0]
+    rows = read(mmae, X)
 
     def forward(size):
         codes = torch.empty(n_rows, 32)
@@ -272,7 +274,7 @@ def measure_memory(side, n_rows):
         mmae = make_estimator(
             few, max_epochs=0, init="random", early_stopping=False, device="cpu"
         ).fit(few)
-        BareLoop(mmae.net_, mmae._read_rows(X)[0], 256).epoch()
+        BareLoop(mmae.net_, read(mmae, X), 256).epoch()
     return peak() - before
 
 

@@ -22,3 +22,12 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+
+def __getattr__(name):
+    """Import `sklearn_mmae.datasets` when it is first asked for: it brings scikit-learn's own."""
+    if name == "datasets":
+        from importlib import import_module
+
+        return import_module(".datasets", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -37,6 +37,7 @@ class JointPCA:
         self.n_components = n_components
 
     def fit(self, frame):
+        """Learn words, weights and components."""
         self.words = TfidfVectorizer().fit(frame["caption"])
         blocks = self._raw(frame)
         self.means = [block.mean(0) for block in blocks]
@@ -60,6 +61,7 @@ class JointPCA:
         return [(b - m) / s for b, m, s in zip(raw, self.means, self.scales, strict=True)]
 
     def predict(self, frame, seen=(0, 1, 2)):
+        """Return pixels, words and numbers, predicted from the blocks that may be seen."""
         blocks = [b if i in seen else 0 * b for i, b in enumerate(self._blocks(frame))]
         back = self.pca.inverse_transform(self.pca.transform(np.hstack(blocks)))
         ends = np.cumsum([b.shape[1] for b in blocks])[:-1]
@@ -67,22 +69,23 @@ class JointPCA:
         return [p * s + m for p, m, s in zip(parts, self.means, self.scales, strict=True)]
 
     def digit_words(self, words):
+        """Return the digit of largest weight among the predicted words of each row."""
         at = [self.words.vocabulary_[word] for word in DIGITS]
         return np.array(DIGITS)[words[:, at].argmax(1)]
 
 
 def r2(true, predicted, mean):
-    """Share of the variance explained, 0 for the mean of the training rows."""
+    """Return the share of the variance explained, 0 for the mean of the training rows."""
     return 1 - ((true - predicted) ** 2).sum() / ((true - mean) ** 2).sum()
 
 
 def pixels(column):
-    """Pictures as rows of pixels."""
+    """Return pictures as rows of pixels."""
     return np.stack([np.asarray(cell) for cell in column]).reshape(len(column), -1).astype(float)
 
 
 def first_digit(captions):
-    """The first word of each caption that names a digit."""
+    """Return the first word of each caption that names a digit."""
     return np.array(
         [next((w for w in str(c).replace(",", "").split() if w in DIGITS), "") for c in captions]
     )
@@ -118,14 +121,19 @@ def main(arguments=None):
     usual = np.mean(word == np.array(DIGITS)[np.bincount(y_train).argmax()])
 
     def row(name, ours, theirs, nothing):
-        print(f"{name:<44}{ours:>8.3f}{theirs:>8.3f}{nothing:>8.3f}")
+        print(f"{name:<48}{ours:>8.3f}{theirs:>8.3f}{nothing:>8.3f}")
 
-    print(f"{'held-out rows':<44}{'MMAE':>8}{'PCA':>8}{'mean':>8}")
-    print("-" * 68)
-    row("picture comes back, R2", r2(true, pixels(back["image"]), mean), r2(true, linear[0], mean), 0)
+    print(f"{'held-out rows':<48}{'MMAE':>8}{'PCA':>8}{'mean':>8}")
+    print("-" * 72)
+    row(
+        "picture comes back, R2",
+        r2(true, pixels(back["image"]), mean),
+        r2(true, linear[0], mean),
+        0,
+    )
     row(
         "numbers come back, R2",
-        r2(numbers / scale, back[NUMBERS] .to_numpy() / scale, middle / scale),
+        r2(numbers / scale, back[NUMBERS].to_numpy() / scale, middle / scale),
         r2(numbers / scale, linear[2] / scale, middle / scale),
         0,
     )

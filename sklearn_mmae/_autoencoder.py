@@ -47,7 +47,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     modality_dropout : float in [0, 1), default=0.5
         In every step each row is decoded from all that is present, and again from a part of it in
         which each modality is hidden with this chance. 0 switches the second off.
-    noise : float, default=0.2
+    noise : float, default=0.4
         Corruption of what the encoder sees in training, in standard deviations (for words: the
         share that is dropped); the target stays clean.
     dropout : float in [0, 1), default=0.1
@@ -169,7 +169,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         init="linear",
         rotation="varimax",
         modality_dropout=0.5,
-        noise=0.2,
+        noise=0.4,
         dropout=0.1,
         width=256,
         max_epochs=100,
