@@ -72,7 +72,7 @@ def encode_rows(estimator, X, hidden=None):
     index, unknown = index_patterns(present, network.patterns.cpu().numpy())
     rows = as_rows(read, index)
     codes = encode(network, rows, unknown)
-    if not codes.isfinite().all():
+    if not np.isfinite(codes.numpy()).all():
         broken = np.flatnonzero(~codes.isfinite().all(1).numpy())
         raise ConvergenceError(
             f"row {listing(broken)}: the vector is not finite. Are its numbers far outside of"

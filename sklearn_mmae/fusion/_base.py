@@ -9,7 +9,7 @@ from torch import nn
 
 from ..nn._blocks import layer
 
-__all__ = ["CallableFusion", "Fusion", "ModalityLinear"]
+__all__ = ["CallableFusion", "Fusion", "ModalityLinear", "selected"]
 
 
 class Fusion(nn.Module, ABC):
@@ -41,6 +41,17 @@ class Fusion(nn.Module, ABC):
         -------
         Tensor of shape (..., row, component)
         """
+
+
+def selected(there, values):
+    """Return values where they are there, else 0; both broadcast.
+
+    Selects and never multiplies: 0 * nan is nan. On a CPU it looks first, which costs less than
+    to copy what is all there; elsewhere the program would wait for the device.
+    """
+    if there.device.type == "cpu" and bool(there.all()):
+        return values.expand(torch.broadcast_shapes(there.shape, values.shape))
+    return torch.where(there, values, 0)
 
 
 class ModalityLinear(nn.Module):

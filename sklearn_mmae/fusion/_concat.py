@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ..nn._blocks import layer
-from ._base import Fusion, ModalityLinear
+from ._base import Fusion, ModalityLinear, selected
 from ._mean import precision_weighted
 
 __all__ = ["ConcatFusion", "JointFusion"]
@@ -41,7 +40,7 @@ class ConcatFusion(Fusion):
     def forward(self, encodings, present, start):
         """Map the present encodings and the linear code through the hidden layer."""
         # The bias of each modality's layer tells the hidden units which ones are present.
-        total = torch.where(present[..., None], self.hidden(encodings), 0).sum(-3)
+        total = selected(present[..., None], self.hidden(encodings)).sum(-3)
         return self.correction(total, start)
 
 
@@ -65,4 +64,4 @@ class JointFusion(Fusion):
             [self.width, start.shape[-1]], -1
         )
         mean = precision_weighted(self.head(encodings), log_precision, there)
-        return mean + self.correction(torch.where(there, hidden, 0).sum(-3), start)
+        return mean + self.correction(selected(there, hidden).sum(-3), start)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
-from ._base import Fusion, ModalityLinear
+from ._base import Fusion, ModalityLinear, selected
 
 __all__ = ["MeanFusion", "PrecisionFusion"]
 
@@ -19,7 +17,7 @@ class MeanFusion(Fusion):
     def forward(self, encodings, present, start):
         """Average the proposals of the present modalities."""
         there = present[..., None]
-        total = torch.where(there, self.head(encodings), 0).sum(-3)
+        total = selected(there, self.head(encodings)).sum(-3)
         return total / there.sum(-3).clamp_min(1)
 
 
@@ -44,6 +42,6 @@ class PrecisionFusion(Fusion):
 def precision_weighted(proposals, log_precision, there):
     """Return the mean of the proposals that are there, weighted by precision; 0 where none is."""
     # A softmax over the present ones; a row with none of them gets weights of 0, not NaN.
-    weight = torch.where(there, log_precision.clamp(-10, 10).exp(), 0)
-    total = torch.where(there, weight * proposals, 0).sum(-3)
+    weight = selected(there, log_precision.clamp(-10, 10).exp())
+    total = selected(there, weight * proposals).sum(-3)
     return total / weight.sum(-3).clamp_min(1e-6)

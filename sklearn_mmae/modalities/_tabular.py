@@ -543,6 +543,8 @@ def _codes(column, values):
 def _check_finite(numbers, names):
     for start in range(0, len(numbers), BLOCK):
         block = numbers[start : start + BLOCK]
+        if block.min(initial=0) >= -LARGEST and block.max(initial=0) <= LARGEST:
+            continue  # no NaN either: it would have been the minimum
         with np.errstate(invalid="ignore"):
             bad = np.abs(block) > LARGEST
         if bad.any():
@@ -567,9 +569,9 @@ def _of_one_unit(numbers, varies):
 
 
 def _any_nan(numbers):
-    # A sum is NaN if and only if a finite array has a NaN in it; no mask is allocated.
+    # The minimum is NaN if one number is; no mask is allocated.
     return any(
-        np.isnan(numbers[start : start + BLOCK].sum(dtype=np.float64))
+        np.isnan(numbers[start : start + BLOCK].min(initial=0))
         for start in range(0, len(numbers), BLOCK)
     )
 

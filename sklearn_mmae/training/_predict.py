@@ -19,7 +19,7 @@ def block_size(network):
     """Return the rows per block: many for small networks, few for large ones."""
     columns = sum(part.n_view for part in network.networks)
     size = 2 ** int(np.log2(2**20 / columns)) if columns < 2**20 else 1
-    return int(np.clip(size, 32, 512))
+    return int(np.clip(size, 32, 1024))
 
 
 def index_patterns(present, patterns):
@@ -38,6 +38,8 @@ def index_patterns(present, patterns):
     unknown : ndarray of shape (others, modalities), bool
     """
     known = {tuple(p): i for i, p in enumerate(patterns.tolist())}
+    if present.all():  # the usual case; sorting the rows would cost more than to encode them
+        return np.full(len(present), known[(True,) * present.shape[1]]), present[:0]
     found, inverse = np.unique(present, axis=0, return_inverse=True)
     unknown, numbers = [], []
     for pattern in map(tuple, found.tolist()):
