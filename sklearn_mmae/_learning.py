@@ -32,6 +32,8 @@ __all__ = ["add_epoch", "learn_aside", "restore_net"]
 # What a fit knows of columns; a warm start takes it over.
 OF_COLUMNS = ("modalities_", "n_features_in_", "feature_names_in_", "_places", "_container")
 
+OF_SIZE = {"n_components": "n_components_", "width": "_width"}  # what a warm start cannot change
+
 
 @one_thread()
 def learn_aside(estimator, X, previous=None, context=None):
@@ -152,6 +154,13 @@ def _build(estimator, fitted, present, previous):
     modalities = [modality for _, modality, _ in fitted["modalities_"]]
     if previous is None:
         return estimator._build_network(modalities, list_patterns(torch.as_tensor(present)))
+    for name in ("n_components", "width"):
+        now, before = getattr(estimator, name), vars(previous)[OF_SIZE[name]]
+        if now != before:
+            raise ValueError(
+                f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
+                " back, or set warm_start=False to begin anew."
+            )
     known = previous.net_.module_
     network = estimator._build_network(modalities, known.patterns.cpu())
     network.load_state_dict(known.state_dict())

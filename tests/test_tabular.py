@@ -461,3 +461,34 @@ def test_bools_are_numbers_where_numbers_are_expected():
 def test_max_categories_is_a_whole_number(most):
     with pytest.raises(ValueError, match=r"max_categories=.*at least 2"):
         TabularModality(max_categories=most).fit(matrix_of(np.ones((3, 2))))
+
+
+@pytest.mark.parametrize(
+    ("dates", "form"),
+    [
+        (["2016-09-22", "2015-01-31"], "%Y-%m-%d"),
+        (["09/22/2016", "01/31/2015"], "%m/%d/%Y"),
+        (["22/09/2016", "31/01/2015"], "%d/%m/%Y"),
+        (["2016-09-22 10:30", "2015-01-31 23:59"], "%Y-%m-%d %H:%M"),
+    ],
+)
+def test_dates_written_as_strings_are_dates(dates, form):
+    column = np.array([*dates, None] * 10, dtype=object)
+    modality = TabularModality().fit(Cells(("day",), (column,)))
+    assert modality.kinds_ == ["date"]
+    assert modality.dtypes_ == [f"datetime64[s]|{form}"]
+    standardised = modality.transform(Cells(("day",), (column,))).tensors["numbers"]
+    (back,) = modality.inverse_transform(standardised[:2])
+    assert back.tolist() == dates
+
+
+def test_a_date_that_breaks_the_format_is_named():
+    column = np.array(["2016-09-22", "2015-01-31"] * 5, dtype=object)
+    modality = TabularModality().fit(Cells(("day",), (column,)))
+    with pytest.raises(CellError, match=r"column 'day', row 1: .*%Y-%m-%d"):
+        modality.transform(Cells(("day",), (np.array(["2016-09-22", "22/09/2016"], object),)))
+
+
+def test_codes_that_look_like_numbers_are_no_dates():
+    column = np.array(["10-20", "30-40", "10-20"] * 5, dtype=object)
+    assert TabularModality().fit(Cells(("code",), (column,))).kinds_ == ["category"]

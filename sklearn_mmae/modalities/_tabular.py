@@ -485,7 +485,9 @@ def _as_floats(name, column, kind, dtype):
     """Return one column of numbers or dates as float64, NaN in the holes."""
     found = _kind(column, name)
     there = observed(column)
-    if found != kind and there.any() and not (kind == "number" and found == "bool"):
+    written = kind == "date" and "%" in dtype and found == "category"
+    bools = kind == "number" and found == "bool"
+    if found != kind and there.any() and not (written or bools):
         rows = np.flatnonzero(there)[:3].tolist()
         raise CellTypeError(
             f"holds {_PLURALS[found]}, but was learned as {_PLURALS[kind]}",

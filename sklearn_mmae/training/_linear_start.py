@@ -79,8 +79,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     Each second moment is averaged over the rows in which both cells are observed, which is how
     the holes reach the start: a column with many of them is not shrunk towards its mean.
     """
-    views, _, present = next(iter(blocks()))
-    device = present.device
+    views, *_ = next(iter(blocks()))
     bases = [
         _leading_basis(blocks, m, view.shape[1], n_components, generator)
         if view.shape[1] > MOST_COLUMNS
@@ -91,48 +90,8 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
         view.shape[1] if basis is None else basis.shape[1]
         for view, basis in zip(views, bases, strict=True)
     ]
-    total = sum(sizes)
-    product = torch.zeros(total, total, dtype=torch.float64, device=device)
-    pairs, n_rows = None, 0  # for as long as nothing is missing, each pair of cells is in each row
-    for views, observed, present in blocks():
-        n_rows += len(present)
-        reduced = torch.cat(
-            [
-                view.double() if basis is None else (view @ basis).double()
-                for view, basis in zip(views, bases, strict=True)
-            ],
-            1,
-        )
-        product += reduced.T @ reduced
-        if pairs is None and present.all() and all(o is None for o in observed):
-            continue
-        if pairs is None:
-            pairs = torch.full_like(product, n_rows - len(present))
-        there = torch.cat(
-            [
-                (p[:, None] if o is None or basis is not None else o & p[:, None]).expand(-1, size)
-                for o, p, basis, size in zip(observed, present.T, bases, sizes, strict=True)
-            ],
-            1,
-        ).double()
-        pairs += there.T @ there
-    covariance = product / (n_rows if pairs is None else pairs.clamp_min(1))
-
-    values, vectors = torch.linalg.eigh(covariance)
-    k = min(n_components, total)
-    spread = torch.zeros(n_components, dtype=torch.float64, device=device)
-    spread[:k] = values.flip(0)[:k].clamp_min(0).sqrt()
-    spread.clamp_(min=max(float(spread.max()) * SMALLEST_SPREAD, 1e-12))
-    axes = torch.zeros(total, n_components, dtype=torch.float64, device=device)
-    axes[:, :k] = vectors.flip(1)[:, :k]
-    if rotate:
-        rotation = _varimax(axes[:, :k])
-        # Still orthonormal axes of the same subspace; the components are no longer uncorrelated.
-        rotated = (rotation.square() * spread[:k, None].square()).sum(0).sqrt()
-        order = rotated.argsort(descending=True, stable=True)
-        axes[:, :k], spread[:k] = (axes[:, :k] @ rotation)[:, order], rotated[order]
-    axes[:, :k] = _fixed_signs(axes[:, :k])
-
+    covariance, n_rows = _second_moments(blocks, bases, sizes)
+    axes, spread = _principal_axes(covariance, n_components, rotate)
     decoder, projection = axes * spread, axes / spread
     weight = spread**2
     towards_code = covariance @ projection
@@ -144,9 +103,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
         else ridge(covariance[s, s], towards_code[s], weight, n_rows)
         for s in slices
     ]
-    projected = torch.zeros(
-        total, 2 * n_components * len(sizes), dtype=torch.float64, device=device
-    )
+    projected = axes.new_zeros(len(axes), 2 * n_components * len(sizes))
     for m, s in enumerate(slices):
         first = 2 * n_components * m
         projected[s, first : first + n_components] = projection[s]
@@ -213,6 +170,53 @@ def _leading_basis(blocks, m, n_columns, n_components, generator):
             image = image + view.T @ (view @ basis.to(view.device))
         basis = torch.linalg.qr(image.double()).Q.float()
     return basis
+
+
+def _second_moments(blocks, bases, sizes):
+    """Return the mean of ``x x'`` over the reduced views side by side, and the number of rows."""
+    product, pairs, n_rows = 0, None, 0
+    for views, observed, present in blocks():
+        n_rows += len(present)
+        reduced = torch.cat(
+            [
+                view.double() if basis is None else (view @ basis).double()
+                for view, basis in zip(views, bases, strict=True)
+            ],
+            1,
+        )
+        product = product + reduced.T @ reduced
+        if pairs is None and present.all() and all(o is None for o in observed):
+            continue  # as long as nothing is missing, each pair of cells is in each row
+        if pairs is None:
+            pairs = torch.full_like(product, n_rows - len(present))
+        there = torch.cat(
+            [
+                (p[:, None] if o is None or basis is not None else o & p[:, None]).expand(-1, size)
+                for o, p, basis, size in zip(observed, present.T, bases, sizes, strict=True)
+            ],
+            1,
+        ).double()
+        pairs += there.T @ there
+    return product / (n_rows if pairs is None else pairs.clamp_min(1)), n_rows
+
+
+def _principal_axes(covariance, n_components, rotate):
+    """Return orthonormal axes, (columns, components), and the spread along each, largest first."""
+    values, vectors = torch.linalg.eigh(covariance)
+    k = min(n_components, len(covariance))
+    spread = covariance.new_zeros(n_components)
+    spread[:k] = values.flip(0)[:k].clamp_min(0).sqrt()
+    spread.clamp_(min=max(float(spread.max()) * SMALLEST_SPREAD, 1e-12))
+    axes = covariance.new_zeros(len(covariance), n_components)
+    axes[:, :k] = vectors.flip(1)[:, :k]
+    if rotate:
+        rotation = _varimax(axes[:, :k])
+        # Still orthonormal axes of the same subspace; the components are no longer uncorrelated.
+        rotated = (rotation.square() * spread[:k, None].square()).sum(0).sqrt()
+        order = rotated.argsort(descending=True, stable=True)
+        axes[:, :k], spread[:k] = (axes[:, :k] @ rotation)[:, order], rotated[order]
+    axes[:, :k] = _fixed_signs(axes[:, :k])
+    return axes, spread
 
 
 def _varimax(loadings):

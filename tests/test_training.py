@@ -1,0 +1,178 @@
+"""The learning side: the linear start against closed forms, the guard, the loop's bookkeeping."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_mmae import MultimodalAutoencoder, TabularModality
+from sklearn_mmae._core.threads import one_thread, side_by_side
+from sklearn_mmae.training._batches import BatchIterator, Rows
+from sklearn_mmae.training._flat import FlatWeights
+from sklearn_mmae.training._linear_start import _varimax, ridge
+from sklearn_mmae.training._network import list_patterns
+
+
+def linear(**parameters):
+    return MultimodalAutoencoder(max_epochs=0, random_state=0, **parameters)
+
+
+def two_tables(n_columns, middle):
+    return [
+        ("first", TabularModality(), slice(0, middle)),
+        ("second", TabularModality(), slice(middle, n_columns)),
+    ]
+
+
+@pytest.mark.parametrize("n_components", [2, 8])
+def test_the_start_of_one_table_is_pca(n_components):
+    X = load_wine().data
+    standardised = StandardScaler().fit_transform(X)
+    pca = PCA(n_components).fit(standardised)
+    mmae = linear(n_components=n_components, rotation=None).fit(X)
+    scores, codes = pca.transform(standardised), mmae.transform(X)
+    alike = np.corrcoef(scores.T, codes.T)[:n_components, n_components:]
+    assert np.allclose(np.abs(np.diag(alike)), 1, atol=1e-5)
+    # One scale for all components: variances keep PCA's proportions, and are 1 on average.
+    assert np.allclose(codes.var(0) * scores.var(0).mean(), scores.var(0), rtol=1e-4)
+    assert np.isclose(mmae.score(X), pca.explained_variance_ratio_.sum(), atol=1e-6)
+
+
+def test_more_components_than_columns_lose_nothing():
+    X = load_wine().data
+    mmae = linear(n_components=20).fit(X)
+    assert mmae.transform(X).shape == (len(X), 20)
+    assert np.isclose(mmae.score(X), 1)
+
+
+def test_varimax_explains_the_same_by_simpler_axes():
+    X = load_breast_cancer().data
+    turned, plain = linear(n_components=6).fit(X), linear(n_components=6, rotation=None).fit(X)
+    assert np.isclose(turned.score(X), plain.score(X), atol=1e-6)
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(30, 6)))[0]
+    rotation = _varimax(torch.tensor(axes)).numpy()
+    assert np.allclose(rotation @ rotation.T, np.eye(6))
+    assert ((axes @ rotation) ** 2).var(0).sum() > (axes**2).var(0).sum()
+
+
+def test_ridge_takes_the_penalty_of_least_generalised_cross_validation():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 20)) * np.linspace(0.1, 2, 20)
+    y = x @ rng.normal(size=(20, 2)) + 3 * rng.normal(size=(60, 2))
+    y /= np.sqrt((y**2).mean(0))
+    found = ridge(torch.tensor(x.T @ x / 60), torch.tensor(x.T @ y / 60), torch.ones(2), 60).numpy()
+
+    def criterion(penalty):
+        hat = x @ np.linalg.solve(x.T @ x + penalty * np.eye(20), x.T)
+        return ((y - hat @ y) ** 2).sum() / (60 - 1 - np.trace(hat)) ** 2
+
+    penalties = np.logspace(-4, 5, 400)
+    best = penalties[np.argmin([criterion(p) for p in penalties])]
+    expected = Ridge(best, fit_intercept=False).fit(x, y).coef_.T
+    assert ((x @ found - x @ expected) ** 2).mean() < 0.05 * (x @ expected).var()
+
+
+def test_the_start_translates_as_ridge_regression_does():
+    X = StandardScaler().fit_transform(load_breast_cancer().data)
+    train, test = X[:400], X[400:]
+    mmae = linear(modalities=two_tables(30, 10), n_components=25).fit(train)
+    ours = mmae.translate(test, to="second")
+    theirs = Ridge(1.0).fit(train[:, :10], train[:, 10:]).predict(test[:, :10])
+    error, rival = (((test[:, 10:] - p) ** 2).sum() for p in (ours, theirs))
+    assert error < 1.1 * rival
+
+
+def test_holes_do_not_shrink_the_start():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 2)) @ rng.normal(size=(2, 12)) + 0.1 * rng.normal(size=(800, 12))
+    holes = np.where(rng.random(X.shape) < 0.3, np.nan, X)
+    whole, holey = (linear(n_components=2).fit(rows) for rows in (X, holes))
+    assert whole.score(X) > 0.98
+    assert holey.score(X) > whole.score(X) - 0.02
+
+
+def test_noise_is_left_to_the_linear_start():
+    X = np.random.default_rng(0).normal(size=(150, 10))
+    learned = MultimodalAutoencoder(n_components=4, max_epochs=20, random_state=0).fit(X)
+    assert learned.n_iter_ > 0
+    assert np.array_equal(learned.transform(X), linear(n_components=4).fit(X).transform(X))
+
+
+def test_a_curve_is_learned_beyond_the_linear_start():
+    angle = np.random.default_rng(0).uniform(0, 6, size=400)
+    X = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)], 1)
+    learned = MultimodalAutoencoder(n_components=2, random_state=0).fit(X)
+    assert learned.score(X) > linear(n_components=2).fit(X).score(X) + 0.2
+
+
+def test_history_tells_losses_by_modality():
+    X = load_wine().data
+    mmae = MultimodalAutoencoder(two_tables(13, 6), 3, max_epochs=3, random_state=0).fit(X)
+    assert len(mmae.history_) == mmae.n_iter_ == 3
+    for epoch in mmae.history_:
+        parts = epoch["valid_loss_first"] + epoch["valid_loss_second"]
+        assert np.isclose(epoch["valid_loss"], parts)
+        assert epoch["dur"] > 0
+
+
+def test_an_epoch_sees_every_row_once():
+    rows = Rows([{"x": torch.arange(10.0)}], torch.ones(10, dtype=torch.int64))
+    some = rows.subset(torch.tensor([1, 3, 5, 7, 9]))
+    shuffled = BatchIterator(some, 2, torch.Generator().manual_seed(0))
+    for _ in range(2):
+        seen = torch.cat([batch.values[0]["x"] for batch in shuffled])
+        assert sorted(seen.tolist()) == [1, 3, 5, 7, 9]
+    assert len(shuffled) == 3
+
+
+def test_flat_weights_are_the_networks_own():
+    layers = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    flat = FlatWeights([[layers[0].weight], [*layers[0].parameters()][1:] + [*layers[1].parameters()]])
+    before = flat.copy()
+    layers(torch.ones(5, 3)).square().sum().backward()
+    flat.clip_gradients(0.5)
+    norm = torch.cat([p.grad.flatten() for p in layers.parameters()]).norm()
+    assert norm <= 0.5 + 1e-4
+    flat.set([torch.zeros_like(w) for w in before])
+    assert all(not p.any() for p in layers.parameters())
+    flat.swap()  # the means have not moved since the beginning
+    assert all(torch.equal(a, b) for a, b in zip(flat.copy(), before, strict=True))
+    flat.zero_gradients()
+    assert not layers[1].bias.grad.any()
+
+
+def test_patterns_of_many_modalities_are_those_that_occur():
+    present = torch.ones(20, 9, dtype=torch.bool)
+    present[3, 2:5] = False
+    patterns = list_patterns(present)
+    assert not patterns[0].any()
+    assert patterns[-1].all()
+    assert len(patterns) == 1 + 9 + 9 + 1 + 1
+    assert (patterns == present[3]).all(1).any()
+
+
+def test_pieces_side_by_side_all_run_and_all_raise():
+    done = np.zeros(20, bool)
+
+    def work(i):
+        if i == 30:
+            raise ValueError("piece 30")
+        done[i] = True
+
+    with one_thread():
+        side_by_side(work, range(20))
+    assert done.all()
+    with one_thread(), pytest.raises(ValueError, match="piece 30"):
+        side_by_side(work, [0, 1, 2, 3, 30])
+
+
+def test_a_warm_start_cannot_change_the_size():
+    X = load_wine().data
+    mmae = MultimodalAutoencoder(n_components=2, max_epochs=1, warm_start=True).fit(X)
+    before = mmae.transform(X)
+    with pytest.raises(ValueError, match="n_components=2, but now n_components=3"):
+        mmae.set_params(n_components=3).fit(X)
+    assert np.array_equal(mmae.set_params(n_components=2).transform(X), before)
