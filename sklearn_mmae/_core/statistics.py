@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["BLOCK", "category_counts", "moments"]
 
-BLOCK = 2048  # rows converted to float64 at a time, so that no second copy of the data appears
+BLOCK = 512  # rows converted to float64 at a time, so that no second copy of the data appears
 
 
 def moments(matrix):

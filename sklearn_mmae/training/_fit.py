@@ -22,7 +22,7 @@ from ._net import AutoencoderNet, StopTraining
 
 __all__ = ["Settings", "learn", "make_net", "start_linear"]
 
-BLOCK = 2048  # rows at a time in the linear start
+BLOCK = 512  # rows at a time in the linear start
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 GAIN_ROWS = 1024  # enough to choose among six
 LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
