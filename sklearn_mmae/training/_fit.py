@@ -27,7 +27,8 @@ GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 GAIN_ROWS = 1024  # enough to choose among six
 LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
 LARGEST_HELD_OUT = 0.3
-STANDARD_ERRORS = 1.0  # by which the networks must beat the linear start
+STANDARD_ERRORS = 1.0  # by which the networks must beat the linear start, ...
+MORE_FOR_FEW = 10  # ... and this many over the number of held-out rows more
 FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a share of those before
 
 
@@ -258,7 +259,11 @@ def _row_losses(net, rows):
 
 
 def _better(before, after):
-    """Whether the mean gain is more than its standard error: a paired comparison of rows."""
+    """Whether the mean gain is beyond its standard error: a paired comparison of rows.
+
+    Of few rows the standard error itself is not known well, so they have to say it more clearly.
+    """
     gain = before - after
     error = gain.std() / len(gain) ** 0.5 if len(gain) > 1 else float("inf")
-    return bool(gain.mean() > STANDARD_ERRORS * error)
+    needed = STANDARD_ERRORS + MORE_FOR_FEW / len(gain)
+    return bool(gain.mean() > needed * error)
