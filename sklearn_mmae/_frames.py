@@ -353,7 +353,16 @@ def rebuild(kind, names, columns, schema, index=None):
     if kind == "slicedict":
         from skorch.helper import SliceDict
 
-        return SliceDict(**dict(zip(names, columns, strict=True)))
+        arrays = [
+            # Pictures that came as one array go back as one, where they are of one size.
+            np.stack(column)
+            if column.dtype.kind == "O"
+            and described["dtype"] != "object"
+            and len({np.shape(cell) for cell in column}) == 1
+            else column
+            for column, described in zip(columns, schema, strict=True)
+        ]
+        return SliceDict(**dict(zip(names, arrays, strict=True)))
     dtypes = {str(c.dtype) for c in columns}
     if len(dtypes) == 1:
         return np.stack(columns, 1)

@@ -10,6 +10,7 @@ import pytest
 from conftest import make_frame
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
+from skorch.helper import SliceDict
 from test_ecosystem import to_polars
 
 from sklearn_mmae import DataWarning, MultimodalAutoencoder
@@ -306,3 +307,14 @@ def test_an_unseen_category_is_a_hole_with_a_warning(frame):
         codes = estimator.transform(new)
     empty = frame.assign(colour=[None, *frame["colour"].astype(str)[1:]])
     np.testing.assert_array_equal(codes, estimator.transform(empty))
+
+
+def test_pictures_that_came_as_one_array_go_back_as_one():
+    photos = np.random.default_rng(0).integers(0, 255, size=(30, 8, 8), dtype=np.uint8)
+    rows = SliceDict(photo=photos, size=np.arange(30.0))
+    estimator = make_estimator().fit(rows)
+    back = estimator.reconstruct(rows)["photo"]
+    assert back.shape == photos.shape
+    assert back.dtype == np.uint8
+    drawn = estimator.translate(SliceDict(size=rows["size"]), to="photo")["photo"]
+    assert drawn.shape == photos.shape
