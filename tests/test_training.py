@@ -130,9 +130,8 @@ def test_an_epoch_sees_every_row_once():
 
 def test_flat_weights_are_the_networks_own():
     layers = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
-    flat = FlatWeights(
-        [[layers[0].weight], [*layers[0].parameters()][1:] + [*layers[1].parameters()]]
-    )
+    first, *others = layers.parameters()
+    flat = FlatWeights([[first], others])
     before = flat.copy()
     layers(torch.ones(5, 3)).square().sum().backward()
     flat.clip_gradients(0.5)
