@@ -46,7 +46,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         people read better; what is explained stays the same. None keeps the principal axes.
     modality_dropout : float in [0, 1), default=0.5
         In every step each row is decoded from all that is present, and again from a part of it in
-        which each modality is hidden with this chance. 0 switches the second off.
+        which each modality is hidden with this chance; it is also the weight of the second. 0
+        switches it off.
     noise : float, default=0.4
         Corruption of what the encoder sees in training, in standard deviations (for words: the
         share that is dropped); the target stays clean.

@@ -19,6 +19,7 @@ from ..nn._blocks import initialise, seed_dropout
 from ._batches import BatchIterator
 from ._linear_start import fit_linear_start
 from ._net import AutoencoderNet, StopTraining
+from ._network import blended
 
 __all__ = ["Settings", "learn", "make_net", "start_linear"]
 
@@ -251,7 +252,7 @@ def _row_losses(net, rows):
         code = network.encode(
             network.views(batch.values), net.draw_patterns(batch.pattern, generator)
         )
-        losses.append(network.deviances(code, batch).mean(1).sum(0))
+        losses.append(blended(network.deviances(code, batch), net.modality_dropout).sum(0))
     losses = torch.cat(losses).double()
     if not losses.isfinite().all():
         raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")

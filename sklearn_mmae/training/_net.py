@@ -38,7 +38,7 @@ class AutoencoderNet(NeuralNet):
     ----------
     module : MultimodalNetwork
     modality_dropout : float
-        Chance of each modality to be hidden in the second code.
+        Chance of each modality to be hidden in the second code, and that code's weight.
     noise : float
     generator : torch.Generator
         Of the training device, for noise and subsets.
@@ -139,7 +139,7 @@ class AutoencoderNet(NeuralNet):
     def infer(self, x, **fit_params):
         """Return the losses of a batch, (modality,)."""
         shown = self.draw_patterns(x.pattern, self.generator)
-        return self.module_(x, shown, self.noise, self.generator)
+        return self.module_(x, shown, self.noise, self.generator, self.modality_dropout)
 
     def train_step_single(self, batch, **fit_params):
         """Compute the loss and its gradient."""
@@ -164,7 +164,8 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             # The same parts at every epoch, or the best epoch would be a lucky one.
             generator = torch.Generator(batch.pattern.device).manual_seed(len(batch))
-            losses = self.module_(batch, self.draw_patterns(batch.pattern, generator))
+            shown = self.draw_patterns(batch.pattern, generator)
+            losses = self.module_(batch, shown, part=self.modality_dropout)
         return {"loss": losses.sum(), "losses": losses, "y_pred": None}
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):

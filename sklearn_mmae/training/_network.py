@@ -10,7 +10,7 @@ from torch import nn
 from ..nn._blocks import layer
 from ._linear_start import ridge
 
-__all__ = ["MultimodalNetwork", "list_patterns"]
+__all__ = ["MultimodalNetwork", "blended", "list_patterns"]
 
 MOST_ENUMERATED = 6  # modalities up to which every pattern of presence has its own regression
 
@@ -176,8 +176,8 @@ class MultimodalNetwork(nn.Module):
             ]
         )
 
-    def forward(self, batch, pattern, noise=0.0, generator=None):
-        """Return the loss of each modality, (modality,), averaged over subsets and rows.
+    def forward(self, batch, pattern, noise=0.0, generator=None, part=0.5):
+        """Return the loss of each modality, (modality,), averaged over rows.
 
         Parameters
         ----------
@@ -187,6 +187,8 @@ class MultimodalNetwork(nn.Module):
         noise : float
             Strength of the corruption of what the encoder sees.
         generator : torch.Generator
+        part : float
+            Weight of the second subset; the first one has the rest.
         """
         views = self.views(batch.values)
         if noise:
@@ -194,9 +196,16 @@ class MultimodalNetwork(nn.Module):
                 network.corrupt(view, noise, generator)
                 for network, view in zip(self.networks, views, strict=True)
             ]
-        deviances = self.deviances(self.encode(views, pattern), batch)
+        deviances = blended(self.deviances(self.encode(views, pattern), batch), part)
         # A modality that is rarely there counts as much as one that always is.
-        return deviances.flatten(1).mean(1) / (self.share * len(self.networks))
+        return deviances.mean(1) / (self.share * len(self.networks))
+
+
+def blended(deviances, part):
+    """Return the weighted mean over one or two subsets, (modality, rows)."""
+    if deviances.shape[1] == 1:
+        return deviances[:, 0]
+    return torch.lerp(deviances[:, 0], deviances[:, 1], part)
 
 
 def _meet(patterns):
