@@ -16,8 +16,13 @@ LEAST_PIECES = 4  # below that, starting helpers costs more than they save
 
 
 @contextmanager
-def one_thread():
+def one_thread(*, helpers=True):
     """Let this thread, and no other, compute without the help of more threads.
+
+    Parameters
+    ----------
+    helpers : bool, default=True
+        Whether `side_by_side` may use as many threads as there were. Each has memory of its own.
 
     Notes
     -----
@@ -39,7 +44,7 @@ def one_thread():
             torch.set_num_threads(1)
             _for_new_threads(before)
     outside = getattr(_CALLER, "threads", None)
-    _CALLER.threads = outside or before
+    _CALLER.threads = (outside or before) if helpers else 1
     try:
         yield
     finally:
