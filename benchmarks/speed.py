@@ -29,7 +29,8 @@ NOTES = (
     " (32 components, width 256 unless another is named); medians of paired runs. The bare epoch"
     " uses a copy of the same network, its loss, its subsets and its batches by `index_select`,"
     " with fused AdamW, without validation. Ours also limits gradients and averages weights at"
-    " every step: *the same, with both* does so too, by `clip_grad_norm_` and `_foreach_lerp_`."
+    " every few steps: *the same, with both* does both at every step, by `clip_grad_norm_` and"
+    " `_foreach_lerp_`. Both loops use the caller's threads; `fit` runs its loop on one."
     " *skorch*: its NeuralNet with DataLoader and the same network, as it comes.",
     "Memory: the peak of a process of its own (VmHWM, Linux) over that with the input in place;"
     " two modalities of 784 float32 columns, one epoch; ours with its default early stopping and"
