@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from benchmarks._table import Table, ratio, timed
 from sklearn_mmae import MultimodalAutoencoder
+from sklearn_mmae._core.threads import one_thread
 from sklearn_mmae._rows import as_rows, index_contained, presence, read_rows, to_device
 from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.training._batches import Batch
@@ -137,6 +138,16 @@ def measure_epoch(table, device, width, batch_size, quick):
         "the same, with both": BareLoop(net, rows, batch_size, thorough=True).epoch,
         "skorch": plain_skorch(net, rows, batch_size),
     }
+
+    def as_in_fit():
+        with one_thread():
+            ours()
+
+    times, mine, other = ratio(as_in_fit, finish(works["bare"]), min(repeats, 5))
+    size = f"width {width}, batch {batch_size}, {n_rows:,} rows"
+    table.add(
+        f"epoch as in fit, one thread, {device}, s; beside bare", size, mine, other, times, "1.10"
+    )
     for name, work in works.items():
         work = finish(work)
         ours(), work()
