@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 __all__ = [
     "LinearResidual",
@@ -16,18 +17,45 @@ __all__ = [
     "encoder",
     "initialise",
     "layer",
+    "matmul",
     "mlp",
     "seed_dropout",
 ]
+
+NARROW = 16  # columns that `matmul` makes at least
 
 
 def layer(kind, *args, **options):
     """Build a torch layer with its weights left unset, for `initialise` to draw.
 
     Stock layers draw from torch's global generator when built, which would leak into the
-    caller's random numbers and, between threads, into one another.
+    caller's random numbers and, between threads, into one another. A linear layer becomes one
+    whose rows do not depend on their place, see `matmul`.
     """
+    kind = _Linear if kind is nn.Linear else kind
     return kind(*args, device="meta", **options).to_empty(device="cpu")
+
+
+def matmul(values, weight, bias=None):
+    """Return ``values @ weight.T + bias``, each row's bits the same wherever it stands.
+
+    For a few columns only, some processors' libraries sum a row's products in an order that
+    depends on the row's place in the batch: columns of zeros keep them from it.
+    """
+    n = len(weight)
+    if n >= NARROW:
+        return F.linear(values, weight, bias)
+    weight = F.pad(weight, (0, 0, 0, NARROW - n))
+    bias = None if bias is None else F.pad(bias, (0, NARROW - n))
+    return F.linear(values, weight, bias)[..., :n]
+
+
+class _Linear(nn.Linear):
+    """A linear layer by `matmul`."""
+
+    def forward(self, values):
+        """Map (..., before) to (..., after)."""
+        return matmul(values, self.weight, self.bias)
 
 
 class SeededDropout(nn.Module):

@@ -7,7 +7,7 @@ from itertools import product
 import torch
 from torch import nn
 
-from ..nn._blocks import layer
+from ..nn._blocks import layer, matmul
 from ._linear_start import ridge
 
 __all__ = ["MultimodalNetwork", "blended", "list_patterns"]
@@ -150,7 +150,7 @@ class MultimodalNetwork(nn.Module):
             [project(view) for project, view in zip(self.projections, views, strict=True)], 1
         )
         # One product for all patterns, then each row picks its own: no row-wise matrices.
-        linear = (projected @ table.flatten(0, 1).T).unflatten(1, (len(table), -1))
+        linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
         start = linear[torch.arange(len(projected), device=linear.device), pattern]
         encodings = torch.stack(
             [network.encode(view) for network, view in zip(self.networks, views, strict=True)]
