@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import keyword
-import math
 import os
 from contextlib import suppress
-from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -17,16 +15,16 @@ from . import modalities
 from ._autoencoder import MultimodalAutoencoder
 from ._core import archive
 from ._core.errors import ModelFileError
+from ._core.values import are_text, are_values, is_array, is_whole
 from ._description import LARGEST, RUN_TIME
 from ._parameters import OPTIMIZERS, check_parameters
 from .fusion import FUSIONS, Fusion
-from .modalities import ImageModality, Modality, TabularModality, TextModality
+from .modalities import Modality
 
 __all__ = ["load"]
 
 _BUILT_IN = {name: getattr(modalities, name) for name in modalities.__all__ if name != "Modality"}
 _BUILT_IN |= {fusion.__name__: fusion for fusion in FUSIONS.values()}
-_LARGEST_PIXEL = float(np.finfo(np.float32).max) * 1.01
 _TORCH_OPTIMIZERS = {
     name: value
     for name, value in vars(torch.optim).items()
@@ -190,13 +188,13 @@ def _attributes(node, known):
         )
     )
     for number, least in ((n_iter, 0), (n_components, 1), (width, 1), (n, 1)):
-        _check(_is_whole(number) and number >= least, f"{number!r} is no proper count")
+        _check(is_whole(number) and number >= least, f"{number!r} is no proper count")
     _check(n_components <= LARGEST and width <= LARGEST, "its network is too large")
     _check_container(container, n)
     _check(isinstance(listed, list) and listed, "its modalities")
     _check(isinstance(places, list) and len(places) == len(listed), "the places of its columns")
     for own in places:
-        whole = isinstance(own, list) and own and all(_is_whole(p) and 0 <= p < n for p in own)
+        whole = isinstance(own, list) and own and all(is_whole(p) and 0 <= p < n for p in own)
         _check(whole, "the places of a modality's columns")
     used = [place for own in places for place in own]
     _check(len(used) == len(set(used)), "a column is in two modalities")
@@ -222,7 +220,7 @@ def _attributes(node, known):
         "_fusion": _fusion(fusion, known),
     }
     if names is not None:
-        _check(names == container["names"] and _are_text(names), "the names of its columns")
+        _check(names == container["names"] and are_text(names), "the names of its columns")
         attributes["feature_names_in_"] = np.array(names, dtype=object)
     return attributes
 
@@ -239,23 +237,22 @@ def _fitted(entry, n_places, n_columns, known):
         )
         _check(free, f"modality {name!r} cannot have an attribute {key!r}")
     vars(modality).update(state)
-    if type(modality) in _CHECKS:
-        expected, check = _CHECKS[type(modality)]
-        _check(state.keys() == expected(modality), f"what modality {name!r} has learned")
-        _check(check(modality, n_columns), f"what modality {name!r} has learned")
+    if _BUILT_IN.get(type(modality).__name__) is type(modality):
+        sound = state.keys() == modality._learned() and modality._is_sound(n_columns)
+        _check(sound, f"what modality {name!r} has learned")
     return name, modality, columns
 
 
 def _history(node):
     n_epochs, columns = _fields(node, "n_epochs", "columns")
-    _check(_is_whole(n_epochs) and n_epochs >= 0 and isinstance(columns, dict), "its history")
+    _check(is_whole(n_epochs) and n_epochs >= 0 and isinstance(columns, dict), "its history")
     longest = max((len(c.get("epochs", ())) for c in columns.values()), default=0)
     _check(n_epochs == longest, "its history")  # every epoch has its number and its time
     history = [{} for _ in range(n_epochs)]
     for key, column in columns.items():
         epochs, values = _fields(column, "epochs", "values")
         values = values.tolist() if isinstance(values, np.ndarray) else values
-        _check(_is_array(epochs, "i") and isinstance(values, list), "its history")
+        _check(is_array(epochs, "i") and isinstance(values, list), "its history")
         for epoch, value in zip(epochs.tolist(), values, strict=True):
             _check(0 <= epoch < n_epochs, "its history")
             history[epoch][key] = value
@@ -279,125 +276,18 @@ def _check_container(container, n):
         _check(isinstance(dtype, str) and len(dtype) < 1000, "the dtype of a column")
         named = dtype in ("category", "Categorical", "Enum")
         _check(named == ("categories" in described), "the categories of a column")
-        _check(_are_values(values) and len(set(values)) == len(values), "a column's categories")
+        _check(are_values(values) and len(set(values)) == len(values), "a column's categories")
         _check(type(described.get("ordered", False)) is bool, "the order of categories")
         _check((dtype == "category") == ("ordered" in described), "the order of categories")
         dated = kind == "polars" and dtype in ("Date", "Datetime")
         _check(dated == ({"time_unit", "time_zone"} <= described.keys()), "the unit of a date")
         _check(described.get("time_unit") in (None, "ms", "us", "ns"), "the unit of a date")
         width = described.get("width", 1)
-        _check(_is_whole(width) and 0 < width <= LARGEST, "the width of a column")
+        _check(is_whole(width) and 0 < width <= LARGEST, "the width of a column")
         zone = described.get("time_zone")
         _check(zone is None or isinstance(zone, str), "the zone of a date")
         if zone is not None:
             pd.Timestamp(0).tz_localize(zone)  # raises for what is no zone
-
-
-# What each modality has learned: the names of its attributes, and whether their values agree ------
-
-
-def _table_state(m):
-    return {
-        *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
-        *("categories_", "shares_", "weight_"),
-    }
-
-
-def _check_table(m, n_columns):
-    numbers = sum(kind in ("number", "date") for kind in m.kinds_)
-    coded = len(m.kinds_) - numbers
-    return (
-        isinstance(m.kinds_, list)
-        and set(m.kinds_) <= {"number", "date", "bool", "category"}
-        and len(m.kinds_) == n_columns
-        and _are_text(m.dtypes_)
-        and len(m.dtypes_) == len(m.kinds_)
-        and m.scaling_ in ("column", "common")
-        and _are_floats(m.n_observed_, numbers)
-        and _are_floats(m.mean_, numbers)
-        and _are_floats(m.scale_, numbers, above=0)
-        and isinstance(m.categories_, list)
-        and isinstance(m.shares_, list)
-        and len(m.categories_) == len(m.shares_) == coded
-        and all(_are_values(values) for values in m.categories_)
-        and all(
-            _are_floats(share, len(values)) and (share >= 0).all()
-            for share, values in zip(m.shares_, m.categories_, strict=True)
-        )
-        and _is_positive(m.weight_)
-    )
-
-
-def _text_state(m):
-    state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
-    if m.vectorizer is not None:
-        state |= {"subwords_", "subword_idf_"}
-    return state | ({"tokens_", "n_tokens_"} if m.decoder == "sequence" else set())
-
-
-def _check_text(m, n_columns):
-    subwords = [] if m.vectorizer is None else m.subwords_
-    written = m.tokens_ if m.decoder == "sequence" else m.vocabulary_
-    return (
-        n_columns == 1
-        and (m.vectorizer is None or isinstance(m.vectorizer, str))
-        and all(_are_text(t) and len(set(t)) == len(t) for t in (m.vocabulary_, subwords, written))
-        and _are_floats(m.idf_, len(m.vocabulary_))
-        and (m.vectorizer is None or _are_floats(m.subword_idf_, len(subwords)))
-        and _are_floats(m.block_scales_, 1 if m.vectorizer is None else 2, above=0)
-        and _are_floats(m.mean_, len(m.vocabulary_) + len(subwords))
-        and len(written) > 0
-        and _are_floats(m.shares_, len(written))
-        and (m.shares_ >= 0).all()
-        and _is_positive(m.null_deviance_)
-        and (
-            m.decoder != "sequence"
-            or (written[0] == "" and _is_whole(m.n_tokens_) and 0 < m.n_tokens_ <= m.max_length)
-        )
-    )
-
-
-def _image_state(m):
-    return {
-        *("size_", "mode_", "mean_", "scale_", "low_", "high_"),
-        *("units_", "dtypes_", "null_deviance_"),
-    }
-
-
-def _check_image(m, n_columns):
-    if not (isinstance(m.size_, tuple) and len(m.size_) == 2 and all(map(_is_whole, m.size_))):
-        return False
-    channels = {"L": 1, "RGB": 3, "RGBA": 4, None: math.prod((m.shape or ())[2:])}
-    n_pixels = math.prod(m.size_) * channels.get(m.mode_, 0)
-    return (
-        min(m.size_) > 0
-        and n_pixels > 0
-        and (m.shape is None) == (m.mode_ is not None)
-        and (m.shape is None or m.size_ == tuple(m.shape[:2]))
-        and n_columns == (1 if m.shape is None else n_pixels)
-        and _are_floats(m.mean_, n_pixels)
-        and m.mean_.dtype == np.float32
-        and _is_positive(m.scale_)
-        and _is_positive(m.null_deviance_)
-        and isinstance(m.low_, float)
-        and isinstance(m.high_, float)
-        and -_LARGEST_PIXEL < m.low_ <= m.high_ < _LARGEST_PIXEL
-        and isinstance(m.units_, dict)
-        and m.units_.keys() <= {"float", "integer"}
-        and all(map(_is_positive, m.units_.values()))
-        and (
-            m.dtypes_ is None
-            if m.shape is None
-            else _are_text(m.dtypes_) and len(m.dtypes_) == n_pixels
-        )
-    )
-
-
-_CHECKS = {
-    TabularModality: (_table_state, _check_table),
-    TextModality: (_text_state, _check_text),
-    ImageModality: (_image_state, _check_image),
-}
 
 
 # Weights -----------------------------------------------------------------------------------------
@@ -455,28 +345,3 @@ def _fields(node, *names):
     if not isinstance(node, dict) or node.keys() != set(names):
         raise ModelFileError(f"it should have exactly the entries {', '.join(names)} in one place")
     return [node[name] for name in names]
-
-
-def _is_whole(value):
-    return type(value) is int
-
-
-def _is_positive(value):
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _is_array(value, kinds):
-    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in kinds
-
-
-def _are_floats(value, n, above=-math.inf):
-    known = _is_array(value, "f") and len(value) == n
-    return bool(known and np.isfinite(value).all() and (value > above).all())
-
-
-def _are_text(value):
-    return isinstance(value, list) and all(type(item) is str for item in value)
-
-
-def _are_values(value):
-    return isinstance(value, list) and all(type(v) in (str, int, float, bool) for v in value)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from contextlib import contextmanager
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .._core.errors import CellError, CellTypeError, did_you_mean
+from .._core.errors import CellError, CellTypeError
+from ._files import regular_file
 
 __all__ = ["PictureFacts", "decode", "describe", "looks_like_picture", "smallest_unit"]
 
@@ -25,7 +24,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 SIGNATURE = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|RIFF....WEBP|BM|GIF8[79]a|II\*\0|MM\0\*|P[1-6]\s", re.DOTALL
 )
-URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 VECTOR = re.compile(rb"<svg|%!PS|\xc5\xd0\xd3\xc6|%PDF")
 GREY = ("1", "L", "LA", "La", "I", "F")
 UNITS = {"float": (1.0, 255.0), "integer": (255.0, 65535.0)}
@@ -192,7 +190,7 @@ def _opened(cell, root, max_pixels):
     if isinstance(cell, bytes | bytearray):
         label, source, head = f"{len(cell)} bytes", BytesIO(cell), bytes(cell[:512])
     elif isinstance(cell, str | os.PathLike):
-        source = _regular_file(os.fsdecode(cell), root)
+        source = regular_file(os.fsdecode(cell), root, "picture")
         label = repr(os.fsdecode(cell))
     elif not isinstance(cell, Image.Image):
         raise CellTypeError(
@@ -228,50 +226,6 @@ def _opened(cell, root, max_pixels):
         raise CellError(f"{label} has too many pixels ({error})", remedy=ANOTHER) from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise CellError(f"{label} cannot be read ({error})", remedy=ANOTHER) from error
-
-
-def _regular_file(name, root):
-    """Return the path of an existing regular file, inside root where there is one."""
-    if URL.match(name):
-        raise CellError(
-            f"{name[:80]!r} is a URL, and nothing is fetched",
-            remedy="Download the picture first and give its path, or its bytes",
-        )
-    try:
-        path = Path(name)
-        if root is not None:
-            folder = Path(root).resolve()
-            if path.is_absolute():
-                raise CellError(
-                    f"{name!r} is absolute, but root={str(root)!r} is given",
-                    remedy="Give a path relative to root",
-                )
-            path = (folder / path).resolve()
-            if not path.is_relative_to(folder):
-                raise CellError(
-                    f"{name!r} leads out of root={str(root)!r}",
-                    remedy="Give a path inside root",
-                )
-        kind = os.stat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise CellError(
-            f"no such file {name!r}",
-            remedy=f"Give an existing path, or {MISSING}.{_neighbour(path)}",
-        ) from None
-    except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL, a loop of links
-        raise CellError(f"{name[:80]!r} cannot be read ({error})", remedy=ANOTHER) from error
-    if not stat.S_ISREG(kind):
-        what = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
-        raise CellError(f"{name!r} is {what}, not a file", remedy=ANOTHER)
-    return path
-
-
-def _neighbour(path):
-    try:
-        with os.scandir(path.parent) as entries:
-            return did_you_mean(path.name, [entry.name for entry in islice(entries, 1000)])
-    except OSError:
-        return ""
 
 
 def _check_size(size, label, max_pixels):

@@ -80,6 +80,23 @@ class Modality(BaseEstimator, ABC):
             numbers, bools, ``datetime64`` or objects.
         """
 
+    def with_length_of(self, predictions, tensors):
+        """Return predictions as long as the cells that they are the reconstructions of.
+
+        Parameters
+        ----------
+        predictions : ndarray, rows first
+            What the network's `predict` gives, for `inverse_transform`.
+        tensors : dict of str to ndarray
+            The rows as `transform` gave them; holes among them keep the predicted length.
+
+        Returns
+        -------
+        ndarray
+            Default: the predictions, for cells that are all of one size.
+        """
+        return predictions
+
     @abstractmethod
     def network(self, n_components, width, dropout):
         """Build the modality's `ModalityNetwork`, weights not yet drawn.

@@ -12,6 +12,7 @@ from scipy.special import entr
 from .._core.errors import CellError, CellTypeError, DataWarning, listing, locate
 from .._core.holes import observed
 from .._core.statistics import moments
+from .._core.values import are_floats, are_text, is_positive, is_whole
 from ..cells._base import Values
 from ..cells._image import SMALLEST_SIDE, decode, describe, looks_like_picture, smallest_unit
 from ..nn._image import SMALLEST_SHARE, ImageNetwork
@@ -22,6 +23,7 @@ __all__ = ["ImageModality"]
 LARGEST = 64  # longer side of the pictures where size=None
 LOOKED_AT = 50  # cells that "auto" looks at
 LARGEST_NUMBER = np.finfo(np.float32).max
+LARGEST_PIXEL = 1.01 * float(LARGEST_NUMBER)  # in a file, after rounding
 CHUNK = 256  # pixels converted to floats at a time
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
@@ -229,6 +231,46 @@ class ImageModality(Modality):
             n_components=n_components,
             width=width,
             dropout=dropout,
+        )
+
+    def _learned(self):
+        """Return the names of what `fit` learns, for `load`."""
+        return {
+            *("size_", "mode_", "mean_", "scale_", "low_", "high_"),
+            *("units_", "dtypes_", "null_deviance_"),
+        }
+
+    def _is_sound(self, n_columns):
+        """Whether what a file says was learned agrees with itself, for `load`."""
+        if not (
+            isinstance(self.size_, tuple)
+            and len(self.size_) == 2
+            and all(map(is_whole, self.size_))
+        ):
+            return False
+        channels = {"L": 1, "RGB": 3, "RGBA": 4, None: math.prod((self.shape or ())[2:])}
+        n_pixels = math.prod(self.size_) * channels.get(self.mode_, 0)
+        return (
+            min(self.size_) > 0
+            and n_pixels > 0
+            and (self.shape is None) == (self.mode_ is not None)
+            and (self.shape is None or self.size_ == tuple(self.shape[:2]))
+            and n_columns == (1 if self.shape is None else n_pixels)
+            and are_floats(self.mean_, n_pixels)
+            and self.mean_.dtype == np.float32
+            and is_positive(self.scale_)
+            and is_positive(self.null_deviance_)
+            and isinstance(self.low_, float)
+            and isinstance(self.high_, float)
+            and -LARGEST_PIXEL < self.low_ <= self.high_ < LARGEST_PIXEL
+            and isinstance(self.units_, dict)
+            and self.units_.keys() <= {"float", "integer"}
+            and all(map(is_positive, self.units_.values()))
+            and (
+                self.dtypes_ is None
+                if self.shape is None
+                else are_text(self.dtypes_) and len(self.dtypes_) == n_pixels
+            )
         )
 
     def _check_parameters(self):

@@ -13,6 +13,7 @@ import torch
 from .._core.errors import CellError, CellTypeError, DataWarning, did_you_mean, listing
 from .._core.holes import observed
 from .._core.statistics import BLOCK, category_counts, moments
+from .._core.values import are_floats, are_text, are_values, is_positive
 from ..cells._base import Values
 from ..cells._dates import date_format, read_dates, write_dates
 from ..cells._numbers import as_whole
@@ -256,6 +257,38 @@ class TabularModality(Modality):
             n_components,
             width,
             dropout,
+        )
+
+    def _learned(self):
+        """Return the names of what `fit` learns, for `load`."""
+        return {
+            *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
+            *("categories_", "shares_", "weight_"),
+        }
+
+    def _is_sound(self, n_columns):
+        """Whether what a file says was learned agrees with itself, for `load`."""
+        numbers = sum(kind in ("number", "date") for kind in self.kinds_)
+        coded = len(self.kinds_) - numbers
+        return (
+            isinstance(self.kinds_, list)
+            and set(self.kinds_) <= {"number", "date", "bool", "category"}
+            and len(self.kinds_) == n_columns
+            and are_text(self.dtypes_)
+            and len(self.dtypes_) == len(self.kinds_)
+            and self.scaling_ in ("column", "common")
+            and are_floats(self.n_observed_, numbers)
+            and are_floats(self.mean_, numbers)
+            and are_floats(self.scale_, numbers, above=0)
+            and isinstance(self.categories_, list)
+            and isinstance(self.shares_, list)
+            and len(self.categories_) == len(self.shares_) == coded
+            and all(are_values(values) for values in self.categories_)
+            and all(
+                are_floats(share, len(values)) and (share >= 0).all()
+                for share, values in zip(self.shares_, self.categories_, strict=True)
+            )
+            and is_positive(self.weight_)
         )
 
     def _check_parameters(self):

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from .._core.errors import CellError, did_you_mean, listing
 from .._core.holes import observed
+from .._core.values import are_floats, are_text, is_positive, is_whole
 from ..cells._base import Values
 from ..cells._text import WORD, decode_tokens, encode_tokens, learn_tokens, read_texts
 from ..nn._text import KeyWordsNetwork, SentenceNetwork
@@ -234,6 +235,41 @@ class TextModality(Modality):
             n_components,
             width,
             dropout,
+        )
+
+    def _learned(self):
+        """Return the names of what `fit` learns, for `load`."""
+        state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
+        if self.vectorizer is not None:
+            state |= {"subwords_", "subword_idf_"}
+        return state | ({"tokens_", "n_tokens_"} if self.decoder == "sequence" else set())
+
+    def _is_sound(self, n_columns):
+        """Whether what a file says was learned agrees with itself, for `load`."""
+        subwords = [] if self.vectorizer is None else self.subwords_
+        written = self.tokens_ if self.decoder == "sequence" else self.vocabulary_
+        return (
+            n_columns == 1
+            and (self.vectorizer is None or isinstance(self.vectorizer, str))
+            and all(
+                are_text(t) and len(set(t)) == len(t) for t in (self.vocabulary_, subwords, written)
+            )
+            and are_floats(self.idf_, len(self.vocabulary_))
+            and (self.vectorizer is None or are_floats(self.subword_idf_, len(subwords)))
+            and are_floats(self.block_scales_, 1 if self.vectorizer is None else 2, above=0)
+            and are_floats(self.mean_, len(self.vocabulary_) + len(subwords))
+            and len(written) > 0
+            and are_floats(self.shares_, len(written))
+            and (self.shares_ >= 0).all()
+            and is_positive(self.null_deviance_)
+            and (
+                self.decoder != "sequence"
+                or (
+                    written[0] == ""
+                    and is_whole(self.n_tokens_)
+                    and 0 < self.n_tokens_ <= self.max_length
+                )
+            )
         )
 
     def _check_parameters(self):

@@ -142,6 +142,7 @@ _DRAWN = (
     nn.Linear,
     nn.Conv1d,
     nn.Conv2d,
+    nn.ConvTranspose1d,
     nn.ConvTranspose2d,
     nn.Embedding,
     nn.GRU,

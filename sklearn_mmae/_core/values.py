@@ -1,0 +1,41 @@
+"""Small questions about values that come from a file, and may be anything."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+
+__all__ = ["are_floats", "are_text", "are_values", "is_array", "is_positive", "is_whole"]
+
+
+def is_whole(value):
+    """Whether a value is an int, and no bool."""
+    return type(value) is int
+
+
+def is_positive(value):
+    """Whether a value is a number above 0, and finite."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def is_array(value, kinds):
+    """Whether a value is an array with one axis, of some kinds of dtype."""
+    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in kinds
+
+
+def are_floats(value, n, above=-math.inf):
+    """Whether a value is an array of `n` finite floats, all above a bound."""
+    known = is_array(value, "f") and len(value) == n
+    return bool(known and np.isfinite(value).all() and (value > above).all())
+
+
+def are_text(value):
+    """Whether a value is a list of str."""
+    return isinstance(value, list) and all(type(item) is str for item in value)
+
+
+def are_values(value):
+    """Whether a value is a list of str and plain numbers."""
+    return isinstance(value, list) and all(type(v) in (str, int, float, bool) for v in value)

@@ -1,0 +1,134 @@
+"""Columns of files: each cell read or reported, paths checked first.
+
+Paths must be existing regular files, inside their root; the error says what to give instead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import warnings
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
+from .._core.holes import observed
+
+__all__ = ["read_each", "regular_file", "stamp"]
+
+URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+
+
+def regular_file(name, root, what):
+    """Return the path of an existing regular file, inside root where there is one.
+
+    Parameters
+    ----------
+    name : str
+    root : path or None
+        Folder that paths are relative to, and must not leave.
+    what : str
+        What the file should hold, such as "picture", for the errors.
+
+    Raises
+    ------
+    CellError
+    """
+    missing = f"None where the {what} is missing"
+    if URL.match(name):
+        raise CellError(
+            f"{name[:80]!r} is a URL, and nothing is fetched",
+            remedy=f"Download the {what} first and give its path, or its bytes",
+        )
+    try:
+        path = Path(name)
+        if root is not None:
+            folder = Path(root).resolve()
+            if path.is_absolute():
+                raise CellError(
+                    f"{name!r} is absolute, but root={str(root)!r} is given",
+                    remedy="Give a path relative to root",
+                )
+            path = (folder / path).resolve()
+            if not path.is_relative_to(folder):
+                raise CellError(
+                    f"{name!r} leads out of root={str(root)!r}",
+                    remedy="Give a path inside root",
+                )
+        kind = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise CellError(
+            f"no such file {name!r}",
+            remedy=f"Give an existing path, or {missing}.{_neighbour(path)}",
+        ) from None
+    except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL, a loop of links
+        raise CellError(
+            f"{name[:80]!r} cannot be read ({error})", remedy=f"Give a {what}, or {missing}"
+        ) from error
+    if not stat.S_ISREG(kind):
+        found = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
+        raise CellError(f"{name!r} is {found}, not a file", remedy=f"Give a {what}, or {missing}")
+    return path
+
+
+def stamp(cell, root):
+    """Return what changes when the file behind a cell does, for a cache; None without a file."""
+    if not isinstance(cell, str | os.PathLike):
+        return None
+    path = os.fsdecode(cell) if root is None else os.path.join(root, os.fsdecode(cell))
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None  # whoever reads it will say why it cannot be read
+    return os.path.abspath(path), found.st_size, found.st_mtime_ns
+
+
+def read_each(name, column, read, on_error="raise"):
+    """Read the observed cells of a column, one after the other.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    column : ndarray of shape (rows, ...)
+    read : callable
+        Takes a cell; raises `CellError` for one that it cannot read.
+    on_error : {"raise", "missing"}
+        Whether such a cell is an error, or a hole that is warned of.
+
+    Yields
+    ------
+    row : int
+    value
+        What `read` returned. Rows that are holes, or are taken for one, are left out.
+    """
+    unread, first = [], None
+    for row in np.flatnonzero(observed(column)).tolist():
+        try:
+            with locate(column=name, row=row):
+                value = read(column[row])
+        except CellError as error:
+            if on_error == "raise":
+                raise
+            unread.append(row)
+            first = first or error.problem
+            continue
+        yield row, value
+    if unread:
+        warnings.warn(
+            f"column {name!r}, row {listing(unread, most=5)}: {len(unread)} cells cannot be read"
+            f" and are taken as missing. The first one: {first}.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _neighbour(path):
+    try:
+        with os.scandir(path.parent) as entries:
+            return did_you_mean(path.name, [entry.name for entry in islice(entries, 1000)])
+    except OSError:
+        return ""

@@ -1,0 +1,178 @@
+"""The network of what goes on in time: a number of steps, each of some channels, and how many."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from ._blocks import LinearResidual, SeededDropout, decoder, encoder, layer
+from ._conv import COARSEST, MOST_CHANNELS
+from ._modality import ModalityNetwork
+
+__all__ = ["StepsNetwork"]
+
+LENGTH_SHARE = 0.05  # of a row's variance that its length stands for, where lengths differ
+DENSE = 256  # up to this many numbers linear layers are both faster and better
+FIRST_CHANNELS = 64
+KERNEL = 5
+
+
+class StepsNetwork(ModalityNetwork):
+    """Encoder, decoder and deviance of sequences, padded to one number of steps.
+
+    A row arrives as ``steps`` (rows, n_steps, n_channels), 0 in the holes; ``length`` (rows,), how
+    many of the steps are the row's own, the others are padding; ``observed``, shaped as the steps,
+    where some of a row's own numbers are holes; ``present`` where rows are missing. The view is
+    the centred steps, flat, and last the logarithm of the length.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_steps, n_channels)
+        Over the rows in which a number is observed.
+    scale : float
+        Root of the mean over the rows of the sum of squares of the centred numbers.
+    log_length, log_length_scale : float
+        Mean and standard deviation over the rows; a deviation of 0 says that all are alike, and
+        the length then counts for nothing.
+    n_components, width : int
+    dropout : float
+    """
+
+    def __init__(self, mean, *, scale, log_length, log_length_scale, n_components, width, dropout):
+        n_steps, n_channels = mean.shape
+        n_view = mean.numel() + 1
+        super().__init__(n_view, n_view)
+        self.n_steps, self.n_channels, self.scale = n_steps, n_channels, scale
+        self.log_length, self.log_length_scale = log_length, log_length_scale or 1.0
+        share = LENGTH_SHARE if log_length_scale else 0.0
+        self.steps_weight, self.length_weight = (1 - share) ** 0.5, share**0.5
+        self.register_buffer("mean", mean.flatten())
+        self._build_layers(n_components, width, dropout)
+
+    def _build_layers(self, n_components, width, dropout):
+        """Set encoder and decoder."""
+        if self.n_view <= DENSE:
+            self.encoder = encoder(self.n_view, width, dropout)
+            self.decoder = decoder(n_components, width, self.n_outputs)
+            return
+        shape = (self.n_steps, self.n_channels)
+        self.encoder = TemporalEncoder(shape, width, dropout)
+        self.decoder = LinearResidual(
+            layer(nn.Linear, n_components, self.n_outputs),
+            TemporalDecoder(shape, n_components, dropout),
+        )
+
+    def view(self, tensors):
+        """Return the centred steps and the length, of total variance 1, 0 in the holes."""
+        steps = tensors["steps"].flatten(1).float()
+        steps = (steps - self.mean) * (self.steps_weight / self.scale)
+        steps = torch.where(self._own(tensors), steps, 0)
+        length = tensors["length"].clamp_min(1).float().log()
+        length = (length - self.log_length) * (self.length_weight / self.log_length_scale)
+        length = torch.where(tensors["length"] > 0, length, 0)
+        return torch.cat([steps, length[:, None]], 1)
+
+    def observed(self, tensors):
+        """Return which numbers of the view are observed."""
+        return torch.cat([self._own(tensors), tensors["length"][:, None] > 0], 1)
+
+    def _own(self, tensors):
+        """Return which numbers of the flat steps are the row's own, and no holes."""
+        places = torch.arange(self.n_steps, device=self.mean.device)
+        own = (places < tensors["length"][:, None]).repeat_interleave(self.n_channels, 1)
+        return own & tensors["observed"].flatten(1) if "observed" in tensors else own
+
+    def encode(self, view):
+        """Return the features of a view; the layers see numbers of variance 1."""
+        return self.encoder(view * self.n_view**0.5)
+
+    def decode(self, code):
+        """Return steps and length in units of the view."""
+        return self.decoder(code) * self.n_view**-0.5
+
+    def deviance(self, outputs, tensors):
+        """Return squared errors, summed over what is observed."""
+        error = outputs - self.view(tensors)
+        return torch.where(self.observed(tensors), error, 0).square().sum(-1)
+
+    @torch.no_grad()
+    def start(self, weight):
+        """Set the linear path."""
+        self.decoder.linear.weight.copy_(weight * self.n_view**0.5)
+        self.decoder.linear.bias.zero_()
+
+    def predict(self, outputs):
+        """Return steps in their own units, (rows, n_steps * n_channels), and last the length."""
+        steps = outputs[:, :-1] * (self.scale / self.steps_weight) + self.mean
+        length = outputs[:, -1:] * (self.log_length_scale / max(self.length_weight, 1e-12))
+        length = (length + self.log_length).exp().round().clamp(1, self.n_steps)
+        return torch.cat([steps, length], 1)
+
+
+class TemporalEncoder(nn.Module):
+    """Convolutions over time that halve the steps: (..., steps * channels + 1) to (..., width)."""
+
+    def __init__(self, shape, width, dropout):
+        super().__init__()
+        self.shape = shape
+        channels, n_coarse = _pyramid(shape[0])
+        layers = []
+        for before, after in pairwise([shape[1], *channels]):
+            layers += [
+                layer(nn.Conv1d, before, after, KERNEL, stride=2, padding=KERNEL // 2),
+                layer(nn.GroupNorm, 8, after),
+                nn.GELU(),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), SeededDropout(dropout))
+        self.head = layer(nn.Linear, channels[-1] * n_coarse + 1, width)
+
+    def forward(self, view):
+        """Map the view to features; the length joins at the last layer."""
+        flat = view.reshape(-1, view.shape[-1])
+        steps = flat[:, :-1].unflatten(1, self.shape).mT.contiguous()
+        features = self.head(torch.cat([self.layers(steps), flat[:, -1:]], 1))
+        return features.reshape(*view.shape[:-1], -1)
+
+
+class TemporalDecoder(nn.Module):
+    """The encoder's mirror image: (..., components) to (..., steps * channels + 1)."""
+
+    def __init__(self, shape, n_components, dropout):
+        super().__init__()
+        self.shape = shape
+        channels, n_coarse = _pyramid(shape[0])
+        channels = channels[::-1]
+        n_hidden = channels[0] * n_coarse
+        self.first = nn.Sequential(
+            layer(nn.Linear, n_components, n_hidden), nn.GELU(), SeededDropout(dropout)
+        )
+        self.length = layer(nn.Linear, n_hidden, 1)
+        self.length.starts_at_zero = True
+        layers = [nn.Unflatten(1, (channels[0], n_coarse))]
+        for before, after in pairwise(channels):
+            layers += [
+                layer(nn.ConvTranspose1d, before, after, 4, stride=2, padding=1),
+                layer(nn.GroupNorm, 8, after),
+                nn.GELU(),
+            ]
+        last = layer(nn.ConvTranspose1d, channels[-1], shape[1], 4, stride=2, padding=1)
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, code):
+        """Map codes to steps, and last the length."""
+        hidden = self.first(code.reshape(-1, code.shape[-1]))
+        steps = self.layers(hidden)[..., : self.shape[0]].mT.flatten(1)
+        outputs = torch.cat([steps, self.length(hidden)], 1)
+        return outputs.reshape(*code.shape[:-1], -1)
+
+
+def _pyramid(n_steps):
+    """Return the channels of each level, fine to coarse, and the coarsest number of steps."""
+    channels, n_coarse = [FIRST_CHANNELS], math.ceil(n_steps / 2)
+    while n_coarse > COARSEST:
+        channels.append(min(2 * channels[-1], MOST_CHANNELS))
+        n_coarse = math.ceil(n_coarse / 2)
+    return channels, n_coarse
