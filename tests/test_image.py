@@ -643,6 +643,49 @@ def test_training_reduces_the_deviance_below_principal_components(size):
     assert loss.item() < 0.9 * before
 
 
+@pytest.mark.parametrize("name", ["shift", "light", "mirror"])
+def test_augmented_pictures_are_pictures_of_the_same_range(name):
+    pictures = random_pictures(64, 24, 20, 3) // 2
+    modality = ImageModality(augment=[name]).fit(stacked(pictures))
+    network, tensors = build(modality), as_tensors(modality.transform(stacked(pictures)))
+    augmented = network.augment(tensors, torch.Generator().manual_seed(0))["pixels"]
+    assert augmented.shape == tensors["pixels"].shape
+    assert augmented.min() >= 0
+    assert augmented.max() <= 255
+    changed = (augmented != tensors["pixels"]).any(1).float().mean()
+    assert 0.2 < changed < 0.95  # some pictures stay as they are
+    if name == "mirror":
+        new = augmented.unflatten(1, network.shape)
+        mirrored = (new == tensors["pixels"].unflatten(1, network.shape).flip(2)).flatten(1).all(1)
+        assert bool((mirrored == (augmented != tensors["pixels"]).any(1)).all())
+
+
+def test_holes_move_with_the_pixels_around_them():
+    pixels = np.random.default_rng(0).uniform(0, 255, (64, 20 * 18))
+    pixels[:, ::7] = np.nan
+    modality = ImageModality(shape=(20, 18), augment=["shift", "mirror"])
+    columns = Cells(tuple(map(str, range(20 * 18))), tuple(pixels.T))
+    network, tensors = build(modality.fit(columns)), as_tensors(modality.transform(columns))
+    augmented = network.augment(tensors, torch.Generator().manual_seed(0))
+    assert bool((augmented["pixels"][~augmented["observed"]] == 0).all())
+    assert bool((augmented["pixels"][augmented["observed"]] != 0).all())
+
+
+def test_small_pictures_and_those_without_augmentation_stay_as_they_are():
+    for pictures, augment in (
+        (random_pictures(5, 8, 8), "auto"),
+        (random_pictures(5, 24, 20), None),
+    ):
+        modality = ImageModality(augment=augment).fit(stacked(pictures))
+        tensors = as_tensors(modality.transform(stacked(pictures)))
+        assert build(modality).augment(tensors, torch.Generator()) is tensors
+
+
+def test_a_wrong_augmentation_is_named():
+    with pytest.raises(ValueError, match=r"'turn'.*'shift', 'light', 'mirror'"):
+        ImageModality(augment=["turn"]).fit(stacked(random_pictures(3, 4, 4)))
+
+
 def test_building_leaves_the_random_state_alone():
     modality = ImageModality().fit(stacked(random_pictures(3, 40, 40)))
     state = torch.get_rng_state()

@@ -262,6 +262,7 @@ OF_MODALITIES = {
         "mode": (pictures, ["photo"], {}, "L"),
         "shape": (pixels, [str(i) for i in range(1024)], {"shape": (32, 32)}, (16, 64)),
         "loss": (pictures, ["photo"], {}, "cross-entropy"),
+        "augment": (pixels, [str(i) for i in range(1024)], {"shape": (32, 32)}, None),
     },
 }
 

@@ -25,6 +25,7 @@ LOOKED_AT = 50  # cells that "auto" looks at
 LARGEST_NUMBER = np.finfo(np.float32).max
 LARGEST_PIXEL = 1.01 * float(LARGEST_NUMBER)  # in a file, after rounding
 CHUNK = 256  # pixels converted to floats at a time
+AUGMENTATIONS = ("shift", "light", "mirror")
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
@@ -54,6 +55,11 @@ class ImageModality(Modality):
     loss : {"squared", "cross-entropy"}, default="squared"
         ``"cross-entropy"`` reads a pixel as a share of the range; it suits drawings and digits,
         nearly black and white.
+    augment : "auto", None or list of {"shift", "light", "mirror"}, default="auto"
+        New pictures made of those of each step: shifted by up to an eighth of a side; of another
+        contrast, light and tint; mirrored left to right. Only for pictures of more than 16 x 16
+        pixels. ``"auto"`` takes all three for ``"RGB"``, which are mostly photographs, and no
+        mirror for other modes, which may be writing.
     root : str, path or None, default=None
         Folder that paths are relative to. Absolute paths, and paths that lead out of it, are
         then refused; give it wherever paths come from others.
@@ -104,6 +110,7 @@ class ImageModality(Modality):
         mode="auto",
         shape=None,
         loss="squared",
+        augment="auto",
         root=None,
         max_pixels=50_000_000,
     ):
@@ -111,6 +118,7 @@ class ImageModality(Modality):
         self.mode = mode
         self.shape = shape
         self.loss = loss
+        self.augment = augment
         self.root = root
         self.max_pixels = max_pixels
 
@@ -227,6 +235,7 @@ class ImageModality(Modality):
             low=self.low_,
             high=self.high_,
             loss=self.loss,
+            augment=self._augmentations(),
             null_deviance=self.null_deviance_,
             n_components=n_components,
             width=width,
@@ -273,6 +282,13 @@ class ImageModality(Modality):
             )
         )
 
+    def _augmentations(self):
+        if self.augment is None:
+            return ()
+        if isinstance(self.augment, str):
+            return AUGMENTATIONS if self.mode_ == "RGB" else AUGMENTATIONS[:2]
+        return tuple(self.augment)
+
     def _check_parameters(self):
         size, shape = self.size, self.shape
         if not (size is None or _is_whole(size) or _are_whole(size, 2)):
@@ -285,6 +301,12 @@ class ImageModality(Modality):
             raise ValueError("With shape, pixels are taken as they are: leave out size and mode.")
         if self.loss not in ("squared", "cross-entropy"):
             raise ValueError(f"loss={self.loss!r}: give 'squared' or 'cross-entropy'.")
+        listed = isinstance(self.augment, list | tuple) and set(self.augment) <= {*AUGMENTATIONS}
+        if not (listed or self.augment is None or self.augment == "auto"):
+            raise ValueError(
+                f"augment={self.augment!r}: give 'auto', None or a list of some of"
+                f" {listing(map(repr, AUGMENTATIONS))}."
+            )
         if not _is_whole(self.max_pixels):
             raise ValueError(f"max_pixels={self.max_pixels!r}: give a whole number above 0.")
 

@@ -16,6 +16,10 @@ __all__ = ["SMALLEST_SHARE", "ImageNetwork"]
 SMALLEST_SHARE = 1e-4  # a pixel that never changes would have a null logit of infinity
 RARE = 0.05  # added to a pixel's variance, so that a nearly constant one has no huge slope
 DENSE = 16 * 16  # up to this many pixels linear layers are both faster and better
+AUGMENTED = 0.8  # share of the pictures of a step that are augmented
+LARGEST_SHIFT = 1 / 8  # of a side
+CONTRAST, LIGHT, TINT = 0.2, 0.06, 0.03  # standard deviations; of the range of a pixel
+ERASED = 1 / 4  # of the noise: the share of a picture that is blotted out
 
 
 class ImageNetwork(ModalityNetwork):
@@ -32,6 +36,8 @@ class ImageNetwork(ModalityNetwork):
     low, high : float
         Range of a pixel.
     loss : {"squared", "cross-entropy"}
+    augment : container of {"shift", "light", "mirror"}
+        What makes new pictures of a step's own; only where convolutions read them.
     null_deviance : float
         Mean cross-entropy beyond the best, in nats, of the mean picture; 1 for squared errors.
     n_components, width : int
@@ -47,6 +53,7 @@ class ImageNetwork(ModalityNetwork):
         low,
         high,
         loss,
+        augment,
         null_deviance,
         n_components,
         width,
@@ -55,13 +62,14 @@ class ImageNetwork(ModalityNetwork):
         n_pixels = math.prod(shape)
         super().__init__(n_pixels, n_pixels)
         self.scale, self.low, self.span = scale, low, (high - low) or 1.0
-        self.null_deviance = null_deviance
+        self.null_deviance, self.augmentations = null_deviance, augment
+        self.shape, self.is_small = shape, shape[0] * shape[1] <= DENSE
         self.has_link = loss == "cross-entropy"
         self.register_buffer("mean", mean)
         if self.has_link:
             share = self._share(mean).clamp(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
             self.null_outputs.copy_(share.logit())
-        if shape[0] * shape[1] <= DENSE:
+        if self.is_small:
             self.encoder = encoder(n_pixels, width, dropout)
             self.decoder = decoder(n_components, width, n_pixels)
         else:
@@ -79,6 +87,63 @@ class ImageNetwork(ModalityNetwork):
     def observed(self, tensors):
         """Return which pixels are observed, or None where all of a present row are."""
         return tensors.get("observed")
+
+    def augment(self, tensors, generator):
+        """Return the pictures of a step, most of them shifted, lit otherwise or mirrored."""
+        if self.is_small or not self.augmentations:
+            return tensors
+        n, device = len(tensors["pixels"]), tensors["pixels"].device
+        chosen = torch.rand(n, generator=generator, device=device) < AUGMENTED
+        row, column = self._places(torch.rand(3, n, generator=generator, device=device))
+        which = torch.arange(n, device=device)[:, None, None]
+        augmented = dict(tensors)
+        for name in ("pixels", "observed"):
+            if name in tensors:
+                moved = tensors[name].unflatten(1, self.shape)[which, row, column]
+                if name == "pixels" and "light" in self.augmentations:
+                    moved = self._lit(moved, generator)
+                augmented[name] = torch.where(chosen[:, None], moved.flatten(1), tensors[name])
+        return augmented
+
+    def _places(self, chance):
+        """Return from which row and column each pixel of a shifted or mirrored picture comes."""
+        places = []
+        for side, draw in zip(self.shape[:2], chance, strict=False):
+            most = int(side * LARGEST_SHIFT) if "shift" in self.augmentations else 0
+            shift = (draw * (2 * most + 1)).long() - most
+            place = torch.arange(side, device=draw.device) - shift[:, None]
+            places.append(place.clamp(0, side - 1))  # the border is drawn out
+        if "mirror" in self.augmentations:
+            mirrored = (chance[2] < 0.5)[:, None]
+            places[1] = torch.where(mirrored, self.shape[1] - 1 - places[1], places[1])
+        return places[0][:, :, None], places[1][:, None, :]
+
+    def _lit(self, pictures, generator):
+        """Return pictures of another contrast, light and tint, within the range of a pixel."""
+        n, channels = len(pictures), self.shape[2]
+        draw = torch.empty(n, 1, 1, channels + 2, device=pictures.device)
+        draw.normal_(generator=generator)
+        contrast, light, tint = draw.split([1, 1, channels], -1)
+        pictures = pictures.float()
+        mean = pictures.mean((1, 2, 3), keepdim=True)
+        lit = mean + (pictures - mean) * (1 + CONTRAST * contrast)
+        lit = lit + self.span * (LIGHT * light + TINT * tint)
+        return lit.clamp(self.low, self.low + self.span)
+
+    def corrupt(self, view, noise, generator):
+        """Return small views with noise added, large ones with a rectangle blotted out."""
+        if self.is_small:
+            return super().corrupt(view, noise, generator)
+        share = min(ERASED * noise, 1.0) ** 0.5
+        draw = torch.rand(2, len(view), generator=generator, device=view.device)
+        inside = []
+        for side, chance in zip(self.shape, draw, strict=False):
+            length = round(side * share)
+            first = (chance * (side - length + 1)).long()[:, None]
+            place = torch.arange(side, device=view.device)
+            inside.append((place >= first) & (place < first + length))
+        erased = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        return torch.where(erased, 0, view.unflatten(1, self.shape)).flatten(1)
 
     def encode(self, view):
         """Return the features of a view; the layers see pixels of variance 1."""

@@ -96,6 +96,21 @@ class ModalityNetwork(nn.Module, ABC):
         """
         return outputs
 
+    def augment(self, tensors, generator):
+        """Return other rows that might as well have been seen, to learn from in a step.
+
+        Parameters
+        ----------
+        tensors : dict of Tensor
+        generator : torch.Generator
+
+        Returns
+        -------
+        dict of Tensor
+            Of the same shapes; default: the rows themselves.
+        """
+        return tensors
+
     def corrupt(self, view, noise, generator):
         """Return a noisy view for denoising, at `noise` times the spread of the view's columns."""
         spread = torch.empty_like(view).normal_(generator=generator)

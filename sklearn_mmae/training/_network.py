@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..nn._blocks import layer, matmul
+from ._batches import Batch
 from ._linear_start import ridge
 
 __all__ = ["MultimodalNetwork", "blended", "list_patterns"]
@@ -190,6 +191,12 @@ class MultimodalNetwork(nn.Module):
         part : float
             Weight of the second subset; the first one has the rest.
         """
+        if self.training:
+            augmented = [
+                network.augment(values, generator)
+                for network, values in zip(self.networks, batch.values, strict=True)
+            ]
+            batch = Batch(augmented, batch.pattern)
         views = self.views(batch.values)
         if noise:
             views = [
