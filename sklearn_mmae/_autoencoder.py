@@ -44,6 +44,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     rotation : {"varimax", None}, default="varimax"
         Turn the axes of the linear start so that each speaks of few columns, which trees and
         people read better; what is explained stays the same. None keeps the principal axes.
+    max_lag : float or None, default=None
+        Find the lags between the modalities that go on in time (sounds, clips, sequences), up to
+        this many seconds either way (steps, for sequences without a rate), and undo them: one lag
+        per modality, the same for all rows. None takes them as they are.
     modality_dropout : float in [0, 1), default=0.5
         In every step each row is decoded from all that is present, and again from a part of it in
         which each modality is hidden with this chance; it is also the weight of the second. 0
@@ -101,6 +105,11 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Length of the vector.
     explained_deviance_ : dict of str to float
         Per modality, on the training rows.
+    lags_ : dict of str to float
+        With `max_lag`: how much later than the first of them each modality comes that goes on in
+        time, in seconds.
+    lag_intervals_ : dict of str to (float, float)
+        Their 95 % confidence intervals.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -141,6 +150,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         "fusion": [StrOptions(set(FUSIONS)), Fusion, callable],
         "init": [StrOptions({"linear", "random"})],
         "rotation": [StrOptions({"varimax"}), None],
+        "max_lag": [Interval(Real, 0, None, closed="neither"), None],
         "modality_dropout": [Interval(Real, 0, 1, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -169,6 +179,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         fusion="joint",
         init="linear",
         rotation="varimax",
+        max_lag=None,
         modality_dropout=0.5,
         noise=0.4,
         dropout=0.1,
@@ -193,6 +204,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         self.fusion = fusion
         self.init = init
         self.rotation = rotation
+        self.max_lag = max_lag
         self.modality_dropout = modality_dropout
         self.noise = noise
         self.dropout = dropout

@@ -246,6 +246,9 @@ class BaseMultimodalAutoencoder(
     def reconstruct(self, X):
         """Return the rows as they come back: ``inverse_transform(transform(X))``.
 
+        Sounds, clips and sequences come back as long as they were; the vector alone says only
+        about how long that is.
+
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
@@ -255,7 +258,8 @@ class BaseMultimodalAutoencoder(
         DataFrame, array or SliceDict, as given to `fit`
         """
         encoded = encode_rows(self, X)
-        return rebuild(self, decode_columns(self, encoded.codes), encoded.frame.index)
+        columns = decode_columns(self, encoded.codes, rows=encoded.rows)
+        return rebuild(self, columns, encoded.frame.index)
 
     def translate(self, X, to):
         """Predict modalities from the others.

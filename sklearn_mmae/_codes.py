@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _frames
 from ._core.errors import ConvergenceError, DataWarning, listing
 from ._core.threads import one_thread
+from ._lags import put_back
 from ._rows import as_rows, fitted_modalities, presence, read_rows
 from .training._batches import Rows
 from .training._predict import decode, deviances, encode, index_patterns
@@ -82,7 +83,7 @@ def encode_rows(estimator, X, hidden=None):
 
 
 @one_thread()
-def decode_columns(estimator, codes, wanted=None):
+def decode_columns(estimator, codes, wanted=None, rows=None):
     """Return predicted columns by their positions in `fit`.
 
     Parameters
@@ -92,6 +93,8 @@ def decode_columns(estimator, codes, wanted=None):
     codes : Tensor of shape (rows, components)
     wanted : list of bool, optional
         Per modality; all of them by default.
+    rows : Rows, optional
+        Those that the codes are of, for reconstructions as long as their rows.
 
     Returns
     -------
@@ -108,7 +111,12 @@ def decode_columns(estimator, codes, wanted=None):
                 f"modality {name!r}, row {listing(np.flatnonzero(~finite))}: what comes back is"
                 " not finite. Is the vector far outside of those that transform gives?"
             )
+        if rows is not None:
+            tensors = {key: values.numpy() for key, values in rows.values[m].items()}
+            outputs = modality.with_length_of(outputs, tensors)
         predicted = modality.inverse_transform(outputs)
+        if estimator._skips[m]:
+            predicted = put_back(modality, predicted, estimator._skips[m])
         if "width" in estimator._container["schema"][places[0]]:
             predicted = [np.stack(predicted, 1)]
         columns |= dict(zip(places, predicted, strict=True))

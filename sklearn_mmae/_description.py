@@ -63,6 +63,10 @@ def describe(estimator):
         ],
         "places": estimator._places,
         "container": estimator._container,
+        "lags": [
+            [name, lag, *estimator.lag_intervals_[name]]
+            for name, lag in getattr(estimator, "lags_", {}).items()
+        ],
         "history": _by_column(estimator.history_),
         "n_iter": estimator.n_iter_,
         "n_components": estimator.n_components_,

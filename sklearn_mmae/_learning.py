@@ -19,6 +19,7 @@ from ._composition import resolve
 from ._core.errors import ConvergenceError, listing
 from ._core.random import Generators
 from ._core.threads import one_thread
+from ._lags import find_lags, skip_steps, skipped
 from ._parameters import OPTIMIZERS, find_device
 from ._rows import as_rows, index_contained, located, presence, read_rows, to_device
 from .training._fit import Settings, learn, make_net
@@ -30,7 +31,10 @@ from .training._progress import Progress
 __all__ = ["add_epoch", "learn_aside", "restore_net"]
 
 # What a fit knows of columns; a warm start takes it over.
-OF_COLUMNS = ("modalities_", "n_features_in_", "feature_names_in_", "_places", "_container")
+OF_COLUMNS = (
+    *("modalities_", "n_features_in_", "feature_names_in_", "_places", "_container"),
+    *("lags_", "lag_intervals_", "_skips"),
+)
 
 OF_SIZE = {"n_components": "n_components_", "width": "_width"}  # what a warm start cannot change
 
@@ -107,6 +111,7 @@ def _fit_modalities(estimator, X):
         for name, modality, places in resolved
     ]
     _check_anything_present(presence(read), names)
+    fitted |= _undo_lags(estimator.max_lag, names, [m for _, m, _ in resolved], read)
     fitted["modalities_"] = [
         (name, modality, [frame.names[j] for j in places] if frame.kind != "array" else [*places])
         for name, modality, places in resolved
@@ -120,6 +125,19 @@ def _fit_modalities(estimator, X):
         "float64": frame.matrix is not None and frame.matrix.dtype != np.float32,
     }
     return fitted, read
+
+
+def _undo_lags(max_lag, names, modalities, read):
+    """Find the lags if asked for, and let what is read begin at the latest of the modalities."""
+    if max_lag is None:
+        return {"_skips": [0] * len(names)}
+    lags, intervals = find_lags(names, modalities, read, max_lag)
+    skips = [skip_steps(lags, *named) for named in zip(names, modalities, strict=True)]
+    for m, n in enumerate(skips):
+        if n:
+            read[m] = skipped(modalities[m], read[m], n)
+            modalities[m]._learn_statistics(read[m])
+    return {"lags_": lags, "lag_intervals_": intervals, "_skips": skips}
 
 
 def _column_attributes(X, frame):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import os
 from contextlib import suppress
 
@@ -17,14 +18,17 @@ from ._core import archive
 from ._core.errors import ModelFileError
 from ._core.values import are_text, are_values, is_array, is_whole
 from ._description import LARGEST, RUN_TIME
+from ._lags import skip_steps
 from ._parameters import OPTIMIZERS, check_parameters
 from .fusion import FUSIONS, Fusion
 from .modalities import Modality
+from .modalities._base import TimedModality
 
 __all__ = ["load"]
 
 _BUILT_IN = {name: getattr(modalities, name) for name in modalities.__all__ if name != "Modality"}
 _BUILT_IN |= {fusion.__name__: fusion for fusion in FUSIONS.values()}
+LARGEST_SKIP = 10**6  # steps that a lag may leave out
 _TORCH_OPTIMIZERS = {
     name: value
     for name, value in vars(torch.optim).items()
@@ -170,23 +174,16 @@ def _object(node, base, known):
 # Fitted attributes -------------------------------------------------------------------------------
 
 
+_ATTRIBUTES = (
+    *("modalities", "places", "container", "lags", "history", "n_iter"),
+    *("n_components", "width", "fusion", "explained_deviance", "n_features_in", "feature_names_in"),
+)
+
+
 def _attributes(node, known):
-    listed, places, container, history, n_iter, n_components, width, fusion, explained, n, names = (
-        _fields(
-            node,
-            "modalities",
-            "places",
-            "container",
-            "history",
-            "n_iter",
-            "n_components",
-            "width",
-            "fusion",
-            "explained_deviance",
-            "n_features_in",
-            "feature_names_in",
-        )
-    )
+    found = _fields(node, *_ATTRIBUTES)
+    listed, places, container, lags, history, n_iter = found[:6]
+    n_components, width, fusion, explained, n, names = found[6:]
     for number, least in ((n_iter, 0), (n_components, 1), (width, 1), (n, 1)):
         _check(is_whole(number) and number >= least, f"{number!r} is no proper count")
     _check(n_components <= LARGEST and width <= LARGEST, "its network is too large")
@@ -214,6 +211,7 @@ def _attributes(node, known):
         "n_iter_": n_iter,
         "n_components_": n_components,
         "explained_deviance_": explained,
+        **_lags(lags, fitted),
         "_places": places,
         "_container": container,
         "_width": width,
@@ -241,6 +239,23 @@ def _fitted(entry, n_places, n_columns, known):
         sound = state.keys() == modality._learned() and modality._is_sound(n_columns)
         _check(sound, f"what modality {name!r} has learned")
     return name, modality, columns
+
+
+def _lags(node, fitted):
+    """Return the lags between modalities, and how many steps of each are left out."""
+    if not node:
+        return {"_skips": [0] * len(fitted)}
+    _check(isinstance(node, list) and all(len(entry) == 4 for entry in node), "its lags")
+    lags, intervals = {}, {}
+    for name, *numbers in node:
+        _check(all(isinstance(x, float) and math.isfinite(x) for x in numbers), "its lags")
+        lags[name], *intervals[name] = numbers
+    timed = {name for name, modality, _ in fitted if isinstance(modality, TimedModality)}
+    _check(lags.keys() == timed, "its lags")
+    skips = [skip_steps(lags, name, modality) for name, modality, _ in fitted]
+    _check(max(skips) <= LARGEST_SKIP, "its lags")
+    intervals = {name: tuple(interval) for name, interval in intervals.items()}
+    return {"lags_": lags, "lag_intervals_": intervals, "_skips": skips}
 
 
 def _history(node):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from . import _frames
 from ._core.errors import DataWarning, locate
+from ._lags import skipped
 from .cells._base import Cells
 from .training._batches import Rows
 from .training._predict import index_patterns
@@ -49,13 +50,15 @@ def read_rows(estimator, X):
     frame = _frames.read(X, estimator)
     position = _check_columns(estimator, X, frame)
     read = []
-    for name, modality, places in fitted_modalities(estimator):
+    for (name, modality, places), n_skipped in zip(
+        fitted_modalities(estimator), estimator._skips, strict=True
+    ):
         at = [position.get(place) for place in places]
         if None in at:
             cells = _holes(estimator._container, places, frame.n_rows)
         else:
             cells = frame.cells(at)
-        read.append(located(name, modality.transform, cells))
+        read.append(skipped(modality, located(name, modality.transform, cells), n_skipped))
     return read, frame
 
 

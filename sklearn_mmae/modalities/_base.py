@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from sklearn.base import BaseEstimator
 
-__all__ = ["Modality"]
+__all__ = ["Modality", "TimedModality"]
 
 
 class Modality(BaseEstimator, ABC):
@@ -111,3 +111,22 @@ class Modality(BaseEstimator, ABC):
         dropout : float
             Share of hidden units to drop while training.
         """
+
+
+class TimedModality(Modality):
+    """A modality whose cells go on in time, so that it may lag another one.
+
+    Its `Values` have ``steps`` (rows, n_steps, ...), ``length`` (rows,), how many of them are the
+    row's own, and perhaps ``observed``, shaped as the steps.
+
+    Attributes
+    ----------
+    step_seconds_ : float
+        Between two steps.
+    entries_per_step_ : float
+        Entries of the arrays that come back, to a step.
+    """
+
+    @abstractmethod
+    def _learn_statistics(self, values):
+        """Learn what depends on where in time a row begins: means, scales, lengths."""
