@@ -35,7 +35,7 @@ OF_COLUMNS = ("modalities_", "n_features_in_", "feature_names_in_", "_places", "
 OF_SIZE = {"n_components": "n_components_", "width": "_width"}  # what a warm start cannot change
 
 
-@one_thread(helpers=False)
+@one_thread()
 def learn_aside(estimator, X, previous=None, context=None):
     """Learn everything, and leave the estimator as it is.
 
