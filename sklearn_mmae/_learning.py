@@ -190,6 +190,7 @@ def _settings(estimator, device, batch_size, names):
     )
 
 
+@one_thread(helpers=False)
 def _explain(network, read, present):
     """Return the deviance explained on the training rows, each as `transform` would see it."""
     index, unknown = index_patterns(present, network.patterns.cpu().numpy())

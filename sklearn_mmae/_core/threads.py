@@ -15,11 +15,16 @@ _CALLER = local()  # `helpers`: what `side_by_side` may use in this thread, with
 
 
 @contextmanager
-def one_thread():
+def one_thread(*, helpers=True):
     """Let this thread compute without the help of more threads, but for `side_by_side`.
 
-    Its helpers are as many as there were threads to compute with, this one included. They start
-    when they are first needed, and stop at the end.
+    That may use as many threads as there were, this one included. Helpers start when they are
+    first needed, and stop at the end.
+
+    Parameters
+    ----------
+    helpers : bool, default=True
+        Whether there are any: each has memory of its own.
 
     Notes
     -----
@@ -36,15 +41,17 @@ def one_thread():
     1
     """
     before = _compute_alone()
-    outermost = getattr(_CALLER, "helpers", None) is None
-    if outermost:
-        _CALLER.helpers = _Helpers(before - 1)
+    outside = getattr(_CALLER, "helpers", None)
+    ours = outside
+    if outside is None or not helpers:
+        ours = _Helpers(before - 1 if helpers else 0)
+    _CALLER.helpers = ours
     try:
         yield
     finally:
-        if outermost:
-            helpers, _CALLER.helpers = _CALLER.helpers, None
-            helpers.stop()
+        _CALLER.helpers = outside
+        if ours is not outside:
+            ours.stop()
         if before > 1:
             torch.set_num_threads(before)
 
