@@ -39,7 +39,7 @@ OF_COLUMNS = (
 OF_SIZE = {"n_components": "n_components_", "width": "_width"}  # what a warm start cannot change
 
 
-@one_thread(helpers=False)
+@one_thread()
 def learn_aside(estimator, X, previous=None, context=None):
     """Learn everything, and leave the estimator as it is.
 
@@ -208,6 +208,7 @@ def _settings(estimator, device, batch_size, names):
     )
 
 
+@one_thread(helpers=False)
 def _explain(network, read, present):
     """Return the deviance explained on the training rows, each as `transform` would see it."""
     index, unknown = index_patterns(present, network.patterns.cpu().numpy())

@@ -16,6 +16,7 @@ from conftest import make_frame
 from sklearn.base import clone
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
+from sklearn_mmae.training._shards import LEAST_ROWS
 
 # So many columns that two threads would share a sum, and round it differently.
 MANY_COLUMNS = 6_144
@@ -88,6 +89,40 @@ def test_one_and_two_torch_threads_give_the_same_bits(two_threads, modalities):
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
     assert fit_fingerprint(estimator, X) == with_two
+
+
+def make_sharded():
+    """Return an estimator whose steps are cut into shards, and rows for it."""
+    X = make_wide()[:, :300].repeat(5, 0)
+    X += np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
+    X[:30, :150] = np.nan
+    half = [("left", TabularModality(), slice(150)), ("right", TabularModality(), slice(150, 300))]
+    return make_estimator(modalities=half, batch_size=128).set_params(width=256), X
+
+
+def partial_fit_fingerprint(estimator, X):
+    return fingerprint(clone(estimator).fit(X).partial_fit(X), X)
+
+
+def test_steps_in_shards_give_the_same_bits_with_one_two_and_four_threads(two_threads):
+    estimator, X = make_sharded()
+    assert estimator.batch_size >= LEAST_ROWS
+    found = []
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        found.append(partial_fit_fingerprint(estimator, X))
+        assert torch.get_num_threads() == threads
+    assert len(set(found)) == 1
+
+
+def test_fits_in_threads_and_processes_beside_give_the_same_bits_in_shards(two_threads):
+    estimator, X = make_sharded()
+    reference = partial_fit_fingerprint(estimator, X)
+    for backend in ("threading", "loky"):
+        found = joblib.Parallel(n_jobs=2, backend=backend)(
+            joblib.delayed(partial_fit_fingerprint)(estimator, X) for _ in range(2)
+        )
+        assert found == [reference] * 2
 
 
 def test_pictures_and_texts_give_the_same_bits_with_one_and_two_threads(two_threads):

@@ -1,5 +1,8 @@
 """The learning side: the linear start against closed forms, the guard, the loop's bookkeeping."""
 
+import threading
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +13,14 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
 from sklearn_mmae._core.threads import one_thread, side_by_side
+from sklearn_mmae._rows import as_rows, index_contained, presence, read_rows
+from sklearn_mmae.fusion import Fusion
+from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._flat import FlatWeights
 from sklearn_mmae.training._linear_start import _varimax, ridge
 from sklearn_mmae.training._network import list_patterns
+from sklearn_mmae.training._shards import Shards
 
 
 def linear(**parameters):
@@ -133,7 +140,10 @@ def test_flat_weights_are_the_networks_own():
     first, *others = layers.parameters()
     flat = FlatWeights([[first], others])
     before = flat.copy()
-    layers(torch.ones(5, 3)).square().sum().backward()
+    loss = layers(torch.ones(5, 3)).square().sum()
+    expected = torch.autograd.grad(loss, list(layers.parameters()), retain_graph=True)
+    flat.differentiate(loss, [weights.grad for weights in flat.parameters])
+    assert all(torch.equal(p.grad, e) for p, e in zip(layers.parameters(), expected, strict=True))
     flat.clip_gradients(0.5)
     norm = torch.cat([p.grad.flatten() for p in layers.parameters()]).norm()
     assert norm <= 0.5 + 1e-4
@@ -141,7 +151,11 @@ def test_flat_weights_are_the_networks_own():
     assert all(not p.any() for p in layers.parameters())
     flat.swap()  # the means have not moved since the beginning
     assert all(torch.equal(a, b) for a, b in zip(flat.copy(), before, strict=True))
-    flat.zero_gradients()
+    layers[1].requires_grad_(False)
+    flat.differentiate(
+        layers(torch.ones(5, 3)).sum(), [weights.grad for weights in flat.parameters]
+    )
+    assert layers[0].bias.grad.any()
     assert not layers[1].bias.grad.any()
 
 
@@ -168,6 +182,111 @@ def test_pieces_side_by_side_all_run_and_all_raise():
     assert done.all()
     with one_thread(), pytest.raises(ValueError, match="piece 30"):
         side_by_side(work, [0, 1, 2, 3, 30])
+
+
+def threads_now():
+    return set(threading.enumerate())
+
+
+def make_net(*, noise, dropout, batch_size):
+    """Return a net before its first step, and rows, with holes."""
+    X = np.random.default_rng(0).normal(size=(200, 300))
+    X[:40, :150] = np.nan
+    mmae = MultimodalAutoencoder(
+        two_tables(300, 150),
+        noise=noise,
+        dropout=dropout,
+        batch_size=batch_size,
+        max_epochs=0,
+        early_stopping=False,
+        random_state=0,
+    ).fit(X)
+    values, _ = read_rows(mmae, X)
+    patterns = mmae.net_.module_.patterns.numpy()
+    return mmae.net_, as_rows(values, index_contained(presence(values), patterns))
+
+
+def shards_of(net, batch_size):
+    shards = Shards(net.module_, net.generator, net.weights_, batch_size)
+    shards.train(True)
+    return shards
+
+
+def test_a_step_in_shards_is_that_of_the_whole_batch():
+    net, rows = make_net(noise=0.0, dropout=0.0, batch_size=191)
+    batch = rows.take(torch.arange(191))
+    shown = net.draw_patterns(batch.pattern, net.generator)
+    shards = shards_of(net, 191)
+    assert len(shards.shards) == 2
+
+    def losses_of(module, generator, rows, seen):
+        assert len(rows) in (95, 96)
+        return module(rows, seen)
+
+    losses = shards.teach(losses_of, batch, shown)
+    found = [flat.grad.clone() for flat in net.weights_.parameters]
+    expected = net.module_(batch, shown)
+    net.weights_.differentiate(expected.sum(), [w.grad for w in net.weights_.parameters])
+    assert torch.allclose(losses, expected, rtol=1e-5)
+    assert torch.allclose(shards.look(losses_of, batch, shown), expected, rtol=1e-5)
+    for gradient, flat in zip(found, net.weights_.parameters, strict=True):
+        assert torch.allclose(gradient, flat.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_shards_share_weights_but_no_random_numbers():
+    net, _ = make_net(noise=0.4, dropout=0.1, batch_size=128)
+    first, second = shards_of(net, 128).shards
+    assert first.module is net.module_
+    for ours, theirs in zip(
+        first.module.state_dict().values(), second.module.state_dict().values(), strict=True
+    ):
+        assert ours.data_ptr() == theirs.data_ptr()
+    drops = [
+        {part.generator for part in shard.module.modules() if isinstance(part, SeededDropout)}
+        for shard in (first, second)
+    ]
+    assert drops == [{first.generator}, {second.generator}]
+    a, b = (torch.rand(5, generator=shard.generator) for shard in (first, second))
+    assert not torch.equal(a, b)
+
+
+def test_small_batches_are_not_cut():
+    net, _ = make_net(noise=0.4, dropout=0.1, batch_size=64)
+    state = net.generator.get_state()
+    assert len(shards_of(net, 64).shards) == 1
+    assert torch.equal(net.generator.get_state(), state)
+
+
+class BreaksInTheSecondShard(Fusion):
+    """Fails where its copy for the second shard is trained."""
+
+    def build(self, n_modalities, width, n_components):
+        self.head = torch.nn.Linear(width, n_components)
+        self.first = weakref.ref(self)
+
+    def forward(self, encodings, present, start):
+        if self.first() is not self and self.training:
+            raise RuntimeError("broken in the second shard")
+        return self.head(encodings.mean(0))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_a_shard_raises_reaches_the_caller_and_no_thread_stays(threads):
+    before, running = torch.get_num_threads(), threads_now()
+    torch.set_num_threads(threads)
+    try:
+        X = np.random.default_rng(0).normal(size=(200, 300))
+        mmae = MultimodalAutoencoder(
+            two_tables(300, 150), fusion=BreaksInTheSecondShard(), batch_size=200, max_epochs=1
+        )
+        with pytest.raises(RuntimeError, match="broken in the second shard"):
+            mmae.fit(X)
+        assert threads_now() == running
+        assert not hasattr(mmae, "net_")
+        mmae.set_params(fusion="joint").fit(X)
+        assert threads_now() == running
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_warm_start_cannot_change_the_size():

@@ -1,8 +1,8 @@
-"""One thread for arithmetic: the bits of a sum depend on how many threads share it."""
+"""One thread per piece of arithmetic: the bits of a sum depend on how many threads share it."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Lock, Thread, local
 
@@ -11,18 +11,20 @@ import torch
 __all__ = ["one_thread", "side_by_side"]
 
 _LOCK = Lock()
-_CALLER = local()  # how many threads this one had before `one_thread`
-LEAST_PIECES = 4  # below that, starting helpers costs more than they save
+_CALLER = local()  # `helpers`: what `side_by_side` may use in this thread, within `one_thread`
 
 
 @contextmanager
 def one_thread(*, helpers=True):
-    """Let this thread, and no other, compute without the help of more threads.
+    """Let this thread compute without the help of more threads, but for `side_by_side`.
+
+    That may use as many threads as there were, this one included. Helpers start when they are
+    first needed, and stop at the end.
 
     Parameters
     ----------
     helpers : bool, default=True
-        Whether `side_by_side` may use as many threads as there were. Each has memory of its own.
+        Whether there are any: each has memory of its own.
 
     Notes
     -----
@@ -38,17 +40,18 @@ def one_thread(*, helpers=True):
     ...     torch.get_num_threads()
     1
     """
-    with _LOCK:  # a thread that begins here must not read the number in between
-        before = torch.get_num_threads()
-        if before > 1:
-            torch.set_num_threads(1)
-            _for_new_threads(before)
-    outside = getattr(_CALLER, "threads", None)
-    _CALLER.threads = (outside or before) if helpers else 1
+    before = _compute_alone()
+    outside = getattr(_CALLER, "helpers", None)
+    ours = outside
+    if outside is None or not helpers:
+        ours = _Helpers(before - 1 if helpers else 0)
+    _CALLER.helpers = ours
     try:
         yield
     finally:
-        _CALLER.threads = outside
+        _CALLER.helpers = outside
+        if ours is not outside:
+            ours.stop()
         if before > 1:
             torch.set_num_threads(before)
 
@@ -61,22 +64,55 @@ def side_by_side(work, pieces):
     Parameters
     ----------
     work : callable
-        Must touch nothing that another piece does.
-    pieces : list
+        Must change nothing that another piece reads.
+    pieces : sequence
+
+    Returns
+    -------
+    list
+        What `work` returned, in the order of the pieces.
     """
-    n_threads = min(getattr(_CALLER, "threads", None) or 1, len(pieces))
-    if n_threads < 2 or len(pieces) < LEAST_PIECES:
-        for piece in pieces:
-            work(piece)
-        return
+    helpers = getattr(_CALLER, "helpers", None)
+    n_threads = min(1 + helpers.most, len(pieces)) if helpers else 1
+    if n_threads < 2:
+        return [work(piece) for piece in pieces]
+    return helpers.share(work, pieces, n_threads)
 
-    def alone(first):
-        with one_thread():
-            for piece in pieces[first::n_threads]:
-                work(piece)
 
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(alone, range(n_threads)))  # list: to raise what a piece raised
+class _Helpers:
+    """Threads beside the one that `one_thread` is for, each of which computes alone, too."""
+
+    def __init__(self, most):
+        self.most = most
+        self.pool = ThreadPoolExecutor(most, initializer=_compute_alone) if most else None
+
+    def share(self, work, pieces, n_threads):
+        """Do the first share of the pieces here and leave the others to helpers."""
+
+        def work_on(first):
+            return [work(piece) for piece in pieces[first::n_threads]]
+
+        others = [self.pool.submit(work_on, first) for first in range(1, n_threads)]
+        try:
+            shares = [work_on(0)]
+        finally:
+            wait(others)  # also if we failed: nobody may be at work on what the caller goes on with
+        shares += [other.result() for other in others]
+        return [shares[i % n_threads][i // n_threads] for i in range(len(pieces))]
+
+    def stop(self):
+        if self.pool is not None:
+            self.pool.shutdown()
+
+
+def _compute_alone():
+    """Set the calling thread's count to 1, and nobody else's; return what it was."""
+    with _LOCK:  # a thread that begins here must not read the number in between
+        before = torch.get_num_threads()
+        if before > 1:
+            torch.set_num_threads(1)
+            _for_new_threads(before)
+    return before
 
 
 def _for_new_threads(count):

@@ -19,6 +19,13 @@ class Batch(NamedTuple):
     def __len__(self):
         return len(self.pattern)
 
+    def part(self, rows):
+        """Return a slice of the rows, without a copy."""
+        return Batch(
+            [{k: v[rows] for k, v in tensors.items()} for tensors in self.values],
+            self.pattern[rows],
+        )
+
 
 class Rows(Dataset):
     """All rows of a table on one device, or some of them without a copy.

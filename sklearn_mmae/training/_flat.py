@@ -24,7 +24,7 @@ class FlatWeights:
     """
 
     def __init__(self, groups):
-        self.parameters = []
+        self.groups, self.parameters = groups, []
         for group in groups:
             flat = nn.Parameter(torch.cat([p.detach().flatten() for p in group]))
             flat.grad = torch.zeros_like(flat)
@@ -48,10 +48,21 @@ class FlatWeights:
         for flat, values in zip(self.parameters, weights, strict=True):
             flat.copy_(values)
 
-    def zero_gradients(self):
-        """Set the gradients to zero, in place: they are views."""
-        for flat in self.parameters:
-            flat.grad.zero_()
+    def differentiate(self, loss, gradients):
+        """Write the gradient of a loss into tensors like the long ones; touch no other.
+
+        Parameters
+        ----------
+        loss : Tensor of shape ()
+        gradients : list of Tensor
+            One per group: those of the weights themselves, or a shard's own.
+        """
+        taught = [p for group in self.groups for p in group if p.requires_grad]
+        found = torch.autograd.grad(loss, taught, allow_unused=True, materialize_grads=True)
+        found = dict(zip(taught, found, strict=True))
+        for group, gradient in zip(self.groups, gradients, strict=True):
+            pieces = [found[p] if p in found else torch.zeros_like(p) for p in group]
+            torch.cat([piece.flatten() for piece in pieces], out=gradient)
 
     def clip_gradients(self, largest):
         """Scale the gradients down to a joint norm of at most `largest`."""

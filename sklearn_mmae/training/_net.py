@@ -11,6 +11,7 @@ from torch import nn
 from .._core.errors import ConvergenceError
 from ._batches import BatchIterator
 from ._flat import FlatWeights
+from ._shards import Shards
 
 __all__ = ["AutoencoderNet", "StopTraining"]
 
@@ -92,7 +93,7 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def _zero_grad_optimizer(self, set_to_none=None):
-        self.weights_.zero_gradients()
+        pass  # the gradients are views, which each step writes anew
 
     def _chance_of_patterns(self):
         """Return how likely each pattern of presence is to be drawn for the second code."""
@@ -136,36 +137,36 @@ class AutoencoderNet(NeuralNet):
         if stop is not None:
             raise stop
 
-    def infer(self, x, **fit_params):
-        """Return the losses of a batch, (modality,)."""
-        shown = self.draw_patterns(x.pattern, self.generator)
-        return self.module_(x, shown, self.noise, self.generator, self.modality_dropout)
-
     def train_step_single(self, batch, **fit_params):
         """Compute the loss and its gradient."""
-        losses = self.infer(batch)
-        loss = losses.sum()
-        loss.backward()
+        shown = self.draw_patterns(batch.pattern, self.generator)
+
+        def losses_of(module, generator, rows, seen):
+            return module(rows, seen, self.noise, generator, self.modality_dropout)
+
+        losses = self.shards_.teach(losses_of, batch, shown)
         # One row with an outlier must not undo what many have taught.
         self.weights_.clip_gradients(LARGEST_GRADIENT)
-        return {"loss": loss, "losses": losses.detach(), "y_pred": None}
+        return {"loss": losses.sum(), "losses": losses, "y_pred": None}
 
     def train_step(self, batch, **fit_params):
         """Take one step, without a closure unless one is needed."""
         if self.needs_closure_:
             return super().train_step(batch, **fit_params)
-        self.weights_.zero_gradients()
         step = self.train_step_single(batch)
         self.optimizer_.step()
         return step
 
     def validation_step(self, batch, **fit_params):
         """Return the loss of held-out rows: each from all of it, and from fixed parts of it."""
-        with torch.no_grad():
-            # The same parts at every epoch, or the best epoch would be a lucky one.
-            generator = torch.Generator(batch.pattern.device).manual_seed(len(batch))
-            shown = self.draw_patterns(batch.pattern, generator)
-            losses = self.module_(batch, shown, part=self.modality_dropout)
+        # The same parts at every epoch, or the best epoch would be a lucky one.
+        generator = torch.Generator(batch.pattern.device).manual_seed(len(batch))
+        shown = self.draw_patterns(batch.pattern, generator)
+
+        def losses_of(module, generator, rows, seen):
+            return module(rows, seen, part=self.modality_dropout)
+
+        losses = self.shards_.look(losses_of, batch, shown)
         return {"loss": losses.sum(), "losses": losses, "y_pred": None}
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
@@ -174,7 +175,11 @@ class AutoencoderNet(NeuralNet):
         self.needs_closure_ = self._overridden("on_grad_computed") or isinstance(
             self.optimizer_, torch.optim.LBFGS
         )
-        return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        self.shards_ = Shards(self.module_, self.generator, self.weights_, self.batch_size)
+        try:
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        finally:
+            del self.shards_
 
     def _overridden(self, *hooks):
         return any(
@@ -187,7 +192,7 @@ class AutoencoderNet(NeuralNet):
         """Run all batches, with one record an epoch and no wait for the device within."""
         if iterator is None:
             return
-        self.module_.train(training)
+        self.shards_.train(training)
         if not training:
             self.weights_.swap()
         total, n_rows = 0, 0

@@ -14,6 +14,8 @@ from ._batches import Batch
 
 __all__ = ["block_size", "decode", "deviances", "encode", "index_patterns"]
 
+LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
+
 
 def block_size(network):
     """Return the rows per block: many for small networks, few for large ones."""
@@ -61,7 +63,12 @@ def _for_blocks(n, size, work):
                 slice(start, stop), torch.arange(start, start + size).clamp_max(n - 1), stop - start
             )
 
-    side_by_side(block, range(0, n, size))
+    starts = range(0, n, size)
+    if len(starts) < LEAST_BLOCKS:
+        for start in starts:
+            block(start)
+    else:
+        side_by_side(block, starts)
 
 
 def _on(batch, device):
