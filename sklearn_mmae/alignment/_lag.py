@@ -29,13 +29,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._spectra import Channels, spectra, threshold
+from ._spectra import Channels, Spectra, shares, spectra, threshold
 
-__all__ = ["Lag", "find_lag"]
+__all__ = ["FINE", "ROUNDS", "Lag", "choose", "find_lag", "interval", "observed_pairs", "top"]
 
 FINE = 16  # values per step of the fine curve
 CANDIDATES = 6  # peaks that are looked at closely
 SHORTEST = 8  # steps of a row that overlap
+MANY_ROWS = 30  # that must agree on a relation, whatever the steps of one say
+ALPHA = 0.001  # how often noise passes for a relation
 ROUNDS = 3  # of finding the lag by the mixture, and the mixture by the lag
 
 
@@ -93,29 +95,61 @@ def find_lag(reference, stream, max_lag, *, method="auto", level=0.95):
     >>> round(find_lag([early], [late], max_lag=20).lag, 1)
     7.0
     """
-    seen = [
+    seen = observed_pairs(reference, stream)
+    if not seen:
+        return Lag(0.0, -float(max_lag), float(max_lag), False)
+    model = choose(seen, max_lag, method)
+    pairs = [model(*pair) for pair in seen]
+    starts = _starts(model.profile)
+    peaks = [_refine(pairs, model.spectra.alike, start, max_lag, level) for start in starts]
+    needed = _by_chance(model.spectra, max_lag)
+    return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
+
+
+def observed_pairs(reference, stream):
+    """Return the rows of which both streams have something."""
+    return [
         (x, y)
         for x, y in zip(reference, stream, strict=True)
         if not (np.isnan(x).all() or np.isnan(y).all())
     ]
-    if not seen:
-        return Lag(0.0, -float(max_lag), float(max_lag), False)
-    alternatives = []
-    for alike in kinds(method, seen[0]):
+
+
+@dataclass(frozen=True)
+class Model:
+    """How two streams are read, and what they share at each whole lag."""
+
+    left: Channels
+    right: Channels
+    spectra: Spectra
+    profile: np.ndarray
+
+    def __call__(self, x, y):
+        """Return a row of both streams as channels."""
+        return self.left(x), self.right(y)
+
+
+def choose(seen, max_lag, method):
+    """Return the model, alike or unlike, that explains more.
+
+    Parameters
+    ----------
+    seen : list of tuple of ndarray of shape (steps, columns)
+    max_lag : int
+    method : {"auto", "correlation", "features"}
+
+    Returns
+    -------
+    Model
+    """
+    same = seen[0][0].shape[1] == seen[0][1].shape[1]
+    kinds = {"correlation": [True], "features": [False], "auto": [True, False][not same :]}
+    models = []
+    for alike in kinds[method]:
         left, right = (Channels.of(rows, activity=not alike) for rows in zip(*seen, strict=True))
-        pairs = [(left(x), right(y)) for x, y in seen]
-        found = spectra(pairs, max_lag, alike)
-        alternatives.append((found.profile(max_lag), found, pairs))
-    curve, found, pairs = max(alternatives, key=lambda one: one[0].max())
-    needed = _by_chance(found, max_lag, level)
-    peaks = [_refine(pairs, found.alike, start, max_lag, level) for start in _starts(curve)]
-    return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
-
-
-def kinds(method, pair):
-    """Return which models of the two streams are to be tried: alike, unlike or both."""
-    same = pair[0].shape[1] == pair[1].shape[1]
-    return {"correlation": [True], "features": [False], "auto": [True, False][not same :]}[method]
+        found = spectra([(left(x), right(y)) for x, y in seen], max_lag, alike)
+        models.append(Model(left, right, found, found.profile(max_lag)))
+    return max(models, key=lambda model: model.profile.max())
 
 
 @dataclass(frozen=True)
@@ -156,9 +190,14 @@ def _refine(pairs, alike, start, max_lag, level):
         if not weights.any():
             return None
         lags, values = found.curve(weights, reach, FINE)
-        lag, highest = _top(lags, values)
-    _, evidence, certain = found.turned(lag).mixture()
-    low, high = _interval(lags, values, lag, highest, level)
+        lag, highest = top(lags, values)
+    weights, evidence, certain = found.turned(lag).mixture()
+    if len(overlapping) >= MANY_ROWS:
+        each = shares(overlapping, found, weights, lag)
+        agree = min(each.sum() ** 2 / (len(each) * (each**2).sum()), 1 - 1e-9)
+        by_rows = -len(each) / 2 * np.log1p(-agree) - threshold(found.n_parameters)
+        certain = min(certain, by_rows)
+    low, high = interval(lags, values, lag, highest, level)
     return _Peak(start + lag, start + low, start + high, evidence, certain)
 
 
@@ -168,7 +207,7 @@ def _overlapping(x, y, lag):
     return (x[: n - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: n + lag])
 
 
-def _top(lags, values):
+def top(lags, values):
     """Return where a curve is highest, between its points, and how high it is."""
     i = int(np.argmax(values))
     if not 0 < i < len(values) - 1:
@@ -179,7 +218,7 @@ def _top(lags, values):
     return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
 
 
-def _interval(lags, values, lag, highest, level):
+def interval(lags, values, lag, highest, level):
     """Return the first and last lag that the likelihood ratio does not rule out (Wilks)."""
     from scipy.stats import chi2
 
@@ -200,7 +239,7 @@ def _interval(lags, values, lag, highest, level):
     return sides
 
 
-def _by_chance(found, max_lag, level):
+def _by_chance(found, max_lag):
     """Return the evidence that streams without a relation stay below at all lags."""
     from scipy.optimize import brentq
     from scipy.stats import chi2
@@ -210,7 +249,7 @@ def _by_chance(found, max_lag, level):
     tries = sum(1 + 4 * max_lag * found.bands.widths) * (found.cross.shape[1] if found.alike else 1)
 
     def excess(evidence):
-        return np.log(tries) + chi2.logsf(2 * (least + evidence), n) - np.log(1 - level)
+        return np.log(tries) + chi2.logsf(2 * (least + evidence), n) - np.log(ALPHA)
 
     return brentq(excess, 0, 1000) if excess(0) > 0 else 0.0
 
@@ -221,7 +260,7 @@ def _conclude(peaks, max_lag, level, needed):
     if best is None or best.certain <= needed:
         return Lag(0.0, -float(max_lag), float(max_lag), False)
     # A likelihood ratio above 1 / (1 - level) happens less often than 1 - level (Markov).
-    rivals = [p for p in peaks if best.evidence - p.evidence <= -np.log(1 - level)]
+    rivals = [p for p in peaks if best.certain - p.certain <= -np.log(1 - level) or p is best]
     low = max(min(p.low for p in rivals), -float(max_lag))
     high = min(max(p.high for p in rivals), float(max_lag))
     zero = any(p.low <= 0 <= p.high for p in rivals)

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Bands", "Channels", "Spectra", "octaves", "spectra", "threshold"]
+__all__ = ["Bands", "Channels", "Spectra", "octaves", "shares", "spectra", "threshold"]
 
 MOST_CHANNELS = 3  # principal components kept of a stream: a band has few frequencies
 FEWEST_FREQUENCIES = 24  # in a band: with fewer, every coherence looks high
@@ -122,7 +122,7 @@ def octaves(lengths, n_parameters):
     Bands
     """
     longest, top = np.median(lengths), 0.5 + 1e-9
-    least = max(max(FEWEST_FREQUENCIES, 4 * n_parameters) / sum(lengths), 1 / longest)
+    least = max(max(FEWEST_FREQUENCIES, 4 * n_parameters) / sum(lengths), 4 / longest)
     edges = [0.5 / longest]
     while edges[-1] < top:
         edges.append(edges[-1] + max(least, edges[-1]))
@@ -248,7 +248,7 @@ class Spectra:
             gain = -count * np.log1p(-np.minimum(r, 0.9999) ** 2)
             kept = max(gain.sum() - least, 0)
             evidence += kept
-            certain += max(gain.sum() * min(1, 2 * spread) - least, 0)
+            certain += max(gain.sum() * min(1, spread) - least, 0)
             if kept:
                 r2 = -np.expm1(-gain * kept / gain.sum() / count)
                 weights[mine, left, right] = a @ (u * (2 * count * np.sqrt(r2) / (1 - r2))) @ v @ b
@@ -272,7 +272,7 @@ class Spectra:
         return rows @ np.maximum(lengths[:, None] - np.abs(lags), 1) / sum(self.lengths)
 
 
-def spectra(pairs, max_lag, alike, bands=None):
+def spectra(pairs, max_lag, alike, like=None):
     """Sum the spectra of all rows.
 
     Parameters
@@ -281,8 +281,8 @@ def spectra(pairs, max_lag, alike, bands=None):
     max_lag : int
         The largest lag that will be asked for.
     alike : bool
-    bands : Bands, optional
-        Default: octaves of these rows.
+    like : Spectra, optional
+        Whose frequencies and bands to take; default: octaves of these rows.
 
     Returns
     -------
@@ -292,9 +292,11 @@ def spectra(pairs, max_lag, alike, bands=None):
 
     lengths = [len(x) for x, _ in pairs]
     p, q = pairs[0][0].shape[1], pairs[0][1].shape[1]
-    if bands is None:
+    if like is None:
         bands = octaves(lengths, 1 if alike else p * q)
-    n_fft = next_fast_len(max(lengths) + max_lag + 1, real=True)
+        n_fft = next_fast_len(max(lengths) + max_lag + 1, real=True)
+    else:
+        bands, n_fft = like.bands, like.n_fft
     n = n_fft // 2 + 1
     cross, power = np.zeros((n, p, q), complex), np.zeros(n)
     reference, stream = np.zeros((n, p, p)), np.zeros((n, q, q))
@@ -305,6 +307,20 @@ def spectra(pairs, max_lag, alike, bands=None):
         stream += (np.conj(y)[:, :, None] * y[:, None]).real
         power += (np.abs(x) ** 2).sum(1) * (np.abs(y) ** 2).sum(1)
     return Spectra(cross, reference, stream, power, lengths, n_fft, bands, alike)
+
+
+def shares(pairs, found, weights, lag):
+    """Return what each row adds to the log-likelihood by fixed weights at a lag.
+
+    Returns
+    -------
+    ndarray of shape (rows,)
+    """
+    from scipy.fft import rfft
+
+    turn = np.exp(2j * np.pi * found.frequency * lag)[:, None]
+    x_y = ((rfft(_faded(row), found.n_fft, axis=0) for row in pair) for pair in pairs)
+    return np.array([np.einsum("fp,fq,fpq->", np.conj(x), turn * y, weights).real for x, y in x_y])
 
 
 def _correlation(cross, n_fft, max_lag, fine=1):
