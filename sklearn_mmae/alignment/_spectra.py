@@ -189,7 +189,9 @@ class Spectra:
     def parts(self):
         """Bands and channels that are mixed: (frequencies, channels, whiteners, counts)."""
         band, (p, q) = self.bands.of(self.frequency), self.cross.shape[1:]
-        blocks = [(slice(None),) * 2] if not self.alike else [(slice(i, i + 1),) * 2 for i in range(p)]
+        blocks = (
+            [(slice(None),) * 2] if not self.alike else [(slice(i, i + 1),) * 2 for i in range(p)]
+        )
         # Bartlett's correction of the likelihood ratio, 0 for one channel each.
         fewer = 0 if self.alike or p * q == 1 else (p + q + 3) / 4
         parts = []
@@ -197,7 +199,10 @@ class Spectra:
             mine = np.flatnonzero(band == i)
             count = max(sum(self.lengths) * width - fewer, 1)
             for left, right in blocks:
-                gx, gy = self.reference[mine].sum(0)[left, left], self.stream[mine].sum(0)[right, right]
+                gx, gy = (
+                    self.reference[mine].sum(0)[left, left],
+                    self.stream[mine].sum(0)[right, right],
+                )
                 power = self.power[mine].sum()
                 spread = np.trace(gx) * np.trace(gy) / max(power, 1e-300)
                 spread /= len(mine) * len(self.lengths)
@@ -222,7 +227,9 @@ class Spectra:
         for mine, left, right, (a, b), count, _ in self.parts:
             band = np.zeros_like(self.cross[:, left, right])
             band[mine] = self.cross[mine][:, left, right]
-            gain = _gains(a @ _correlation(band, self.n_fft, max_lag) @ b / overlap, count, self.alike)
+            gain = _gains(
+                a @ _correlation(band, self.n_fft, max_lag) @ b / overlap, count, self.alike
+            )
             total += np.maximum(gain.sum(-1) - least, 0)
         return total
 
@@ -245,7 +252,7 @@ class Spectra:
             if self.alike:
                 coherence = np.maximum(coherence, 0)
             u, r, v = np.linalg.svd(coherence, full_matrices=False)
-            gain = -count * np.log1p(-np.minimum(r, 0.9999) ** 2)
+            gain = -count * np.log1p(-(np.minimum(r, 0.9999) ** 2))
             kept = max(gain.sum() - least, 0)
             evidence += kept
             certain += max(gain.sum() * min(1, spread) - least, 0)
@@ -348,4 +355,4 @@ def _gains(coherence, count, alike):
         r = np.maximum(r, 0) if alike else np.abs(r)
     else:
         r = np.linalg.svd(coherence, compute_uv=False)
-    return -count * np.log1p(-np.minimum(r, 0.9999) ** 2)
+    return -count * np.log1p(-(np.minimum(r, 0.9999) ** 2))
