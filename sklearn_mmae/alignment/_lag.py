@@ -149,7 +149,11 @@ def choose(seen, max_lag, method):
         left, right = (Channels.of(rows, activity=not alike) for rows in zip(*seen, strict=True))
         found = spectra([(left(x), right(y)) for x, y in seen], max_lag, alike)
         models.append(Model(left, right, found, found.profile(max_lag)))
-    return max(models, key=lambda model: model.profile.max())
+    if len(models) == 1:
+        return models[0]
+    # Mixtures can do all that a plain correlation can and more, but have less certain lags.
+    alike, unlike = models
+    return alike if alike.profile.max() >= unlike.profile.max() / 2 else unlike
 
 
 @dataclass(frozen=True)
@@ -168,8 +172,16 @@ def _starts(curve):
     half = len(curve) // 2
     padded = np.concatenate([[-np.inf], curve, [-np.inf]])
     peaks = np.flatnonzero((curve >= padded[:-2]) & (curve > padded[2:]) & (curve > 0))
-    highest = peaks[np.argsort(-curve[peaks], kind="stable")][:CANDIDATES]
-    return list(dict.fromkeys([*(int(peak) - half for peak in highest), 0]))
+    starts = []
+    if len(peaks):
+        highest = peaks[np.argsort(-curve[peaks], kind="stable")]
+        # A peak has ripples: no other start within the width of the highest at half its height.
+        low = np.flatnonzero(curve < curve.max() / 2)
+        width = np.abs(low - highest[0]).min(initial=half)
+        for peak in highest:
+            if len(starts) < CANDIDATES and all(abs(peak - half - s) >= width for s in starts):
+                starts.append(int(peak) - half)
+    return list(dict.fromkeys([*starts, 0]))
 
 
 def _refine(pairs, alike, start, max_lag, level):
@@ -260,7 +272,8 @@ def _conclude(peaks, max_lag, level, needed):
     if best is None or best.certain <= needed:
         return Lag(0.0, -float(max_lag), float(max_lag), False)
     # A likelihood ratio above 1 / (1 - level) happens less often than 1 - level (Markov).
-    rivals = [p for p in peaks if best.certain - p.certain <= -np.log(1 - level) or p is best]
+    near = best.certain + np.log(1 - level)
+    rivals = [p for p in peaks if p.certain >= near or p is best]
     low = max(min(p.low for p in rivals), -float(max_lag))
     high = min(max(p.high for p in rivals), float(max_lag))
     zero = any(p.low <= 0 <= p.high for p in rivals)

@@ -157,8 +157,8 @@ class Spectra:
     ----------
     cross : ndarray of shape (frequencies, p, q), complex
     reference, stream : ndarray of shape (frequencies, p, p) and (frequencies, q, q)
-    power : ndarray of shape (frequencies,)
-        Product of both powers, summed over rows.
+    squares : ndarray of shape (frequencies, 2)
+        Squares of the power of the reference and of the stream, summed over rows.
     lengths : list of int
     n_fft : int
     bands : Bands
@@ -169,7 +169,7 @@ class Spectra:
     cross: np.ndarray
     reference: np.ndarray
     stream: np.ndarray
-    power: np.ndarray
+    squares: np.ndarray
     lengths: list
     n_fft: int
     bands: Bands
@@ -203,9 +203,12 @@ class Spectra:
                     self.reference[mine].sum(0)[left, left],
                     self.stream[mine].sum(0)[right, right],
                 )
-                power = self.power[mine].sum()
-                spread = np.trace(gx) * np.trace(gy) / max(power, 1e-300)
-                spread /= len(mine) * len(self.lengths)
+                # How even the power is: white noise has (1 + 1/p) times the square of its mean.
+                even = np.sqrt(
+                    (1 + 1 / p) * (1 + 1 / q) / max(self.squares[mine].sum(0).prod(), 1e-300)
+                )
+                spread = np.trace(self.reference[mine].sum(0)) * np.trace(self.stream[mine].sum(0))
+                spread *= even / (len(mine) * len(self.lengths))
                 whiten = _whitener(gx, count), _whitener(gy, count)
                 parts.append((mine, left, right, whiten, count, spread))
         return parts
@@ -305,15 +308,15 @@ def spectra(pairs, max_lag, alike, like=None):
     else:
         bands, n_fft = like.bands, like.n_fft
     n = n_fft // 2 + 1
-    cross, power = np.zeros((n, p, q), complex), np.zeros(n)
+    cross, squares = np.zeros((n, p, q), complex), np.zeros((n, 2))
     reference, stream = np.zeros((n, p, p)), np.zeros((n, q, q))
     for x, y in pairs:
         x, y = rfft(_faded(x), n_fft, axis=0), rfft(_faded(y), n_fft, axis=0)
         cross += np.conj(x)[:, :, None] * y[:, None]
         reference += (np.conj(x)[:, :, None] * x[:, None]).real
         stream += (np.conj(y)[:, :, None] * y[:, None]).real
-        power += (np.abs(x) ** 2).sum(1) * (np.abs(y) ** 2).sum(1)
-    return Spectra(cross, reference, stream, power, lengths, n_fft, bands, alike)
+        squares += np.stack([(np.abs(part) ** 2).sum(1) ** 2 for part in (x, y)], 1)
+    return Spectra(cross, reference, stream, squares, lengths, n_fft, bands, alike)
 
 
 def shares(pairs, found, weights, lag):
