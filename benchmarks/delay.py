@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import RidgeCV
@@ -145,8 +147,7 @@ def sound(samples, shift):
         part = moved[middle - width // 2 : middle - width // 2 + width]
         power = np.abs(np.fft.rfft(part * np.hanning(width))) ** 2 / width
         bands = [
-            power[(frequency >= a) & (frequency < b)].sum()
-            for a, b in zip(edges, edges[1:], strict=False)
+            power[(frequency >= a) & (frequency < b)].sum() for a, b in itertools.pairwise(edges)
         ]
         energies.append(np.log(np.array(bands) + 1e-6))
     return standard(np.array(energies))

@@ -243,6 +243,8 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not len(X):
                 raise ValueError("Found array with 0 sample(s): a minimum of 1 is required.")
+            if not hasattr(self, "feature_names_in_"):
+                X = np.asarray(X)  # as in fit
         else:
             X = validate_data(
                 self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"

@@ -93,8 +93,8 @@ def _line(time, lag, sd, level):
     slope = weight @ ((time - middle) * lag) / spread
     level_lag = np.average(lag, weights=weight)
     residual = weight @ (lag - level_lag - slope * (time - middle)) ** 2 / (len(time) - 2)
-    # Half-overlapping windows share data: as if there were fewer of them.
-    quantile = t.ppf((1 + level) / 2, len(time) - 2) * np.sqrt(1.5 * residual)
+    # Windows that overlap by half say as much as half as many would.
+    quantile = t.ppf((1 + level) / 2, len(time) - 2) * np.sqrt(2 * residual)
     half = quantile / np.sqrt(spread)
     off = quantile * np.sqrt(1 / weight.sum() + middle**2 / spread)
     start = level_lag - slope * middle

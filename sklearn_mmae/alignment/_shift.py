@@ -33,13 +33,10 @@ def reading_times(n_steps, lag, slope, ahead, ahead_slope):
 def undoing_times(times, n_steps):
     """Return the times at which an aligned stream is read to be as it was."""
     steps = np.arange(n_steps, dtype=np.float64)
-    if n_steps < 2:
-        return 2 * steps - times
     moved = times - steps
-    if np.ptp(moved) == 0:
+    if np.ptp(moved) < WHOLE:
         return steps - moved
-    rest = np.interp(steps, times, steps, left=-np.inf, right=np.inf)
-    return rest
+    return np.interp(steps, times, steps, left=-1, right=n_steps)  # outside
 
 
 def read_at(values, times):
