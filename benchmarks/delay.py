@@ -107,7 +107,7 @@ def nothing_to_find(table, signals, trials):
             )
         error, exact, holds, width = np.array(rows, float).T
         summary = float(np.median(error)), exact.mean(), holds.mean(), float(np.median(width))
-        table.add(data + " (right: exactly 0)", "DelayAligner", trials, *summary)
+        table.add(f"{data} (right: exactly 0)", "DelayAligner", trials, *summary)
 
 
 def original(table, signals):
@@ -256,7 +256,7 @@ def main():
     else:
         table.absent("bidmc01_ecg_ppg")
     if available("grid_lips"):
-        unlike(table, load_grid(), 1 if quick else 5)
+        unlike(table, load_grid(), 1 if quick else 3)
     else:
         table.absent("grid_lips")
     table.show()

@@ -48,7 +48,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     method : {"auto", "correlation", "features"}, default="auto"
         "correlation": the streams are alike, channel by channel, with one sign. "features":
         they differ; whatever mixture of channels, and of how much they change, tells most.
-        "auto": whichever explains more.
+        "auto": whichever explains more for each number that it estimates.
     drift : bool, default=False
         Whether lags change linearly in time, as those of two clocks do.
     per_row : bool, default=False

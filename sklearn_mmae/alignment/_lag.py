@@ -45,7 +45,7 @@ ROUNDS = 3  # of finding the lag by the mixture, and the mixture by the lag
 class Lag:
     """A lag in steps, positive where the stream comes later than the reference.
 
-    Attributes
+    Parameters
     ----------
     lag : float
         The best lag; exactly 0 where the data do not say otherwise.
@@ -151,9 +151,11 @@ def choose(seen, max_lag, method):
         models.append(Model(left, right, found, found.profile(max_lag)))
     if len(models) == 1:
         return models[0]
-    # Mixtures can do all that a plain correlation can and more, but have less certain lags.
+    # Mixtures can do all that a plain correlation can and more, but their lags are less certain:
+    # they have to explain more for each of their numbers.
     alike, unlike = models
-    return alike if alike.profile.max() >= unlike.profile.max() / 2 else unlike
+    n_alike, n_unlike = alike.spectra.cross.shape[1], unlike.spectra.n_parameters
+    return alike if alike.profile.max() * n_unlike >= unlike.profile.max() * n_alike else unlike
 
 
 @dataclass(frozen=True)
