@@ -461,6 +461,15 @@ def test_constant_streams_and_short_sequences_are_warned_of():
     assert abs(aligner.lags_["second"] - 3) < 0.5
 
 
+def test_a_table_shorter_than_its_lag_is_warned_of():
+    X = shifted(30)
+    aligner = DelayAligner(max_lag=50).fit(X)
+    with pytest.warns(DataWarning, match=r"stream 'early', column 'early': X has 20 row\(s\)"):
+        aligned = aligner.transform(X[:20])
+    assert aligned["early"].isna().all()
+    assert aligned["late"].notna().all()
+
+
 def test_numbers_beside_sequences_are_refused():
     X = sequences([1] * 4)
     with pytest.raises(

@@ -10,12 +10,20 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
+from .._core.errors import DataWarning, did_you_mean, listing, locate
 from ._drift import find_drift
 from ._lag import find_lag
 from ._rows import find_row_lags
 from ._shift import read_at, reading_times, undoing_times
-from ._table import positions, read, replace_columns
+from ._table import (
+    check_lengths,
+    positions,
+    read,
+    replace_columns,
+    stream_rows,
+    usable_pairs,
+    varies,
+)
 
 __all__ = ["DelayAligner"]
 
@@ -184,7 +192,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X, table = self._read(X, reset=True)
         streams = self._streams(table)
         sequences = self._kind(table, streams)
-        rows = {name: _rows(table, columns, sequences) for name, columns in streams.items()}
+        rows = {name: stream_rows(table, columns, sequences) for name, columns in streams.items()}
         max_steps = self._max_steps(rows, sequences)
         reference = next(iter(streams)) if self.reference is None else self.reference
         found = {
@@ -314,10 +322,10 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _find(self, reference, stream, max_steps, name, reference_name):
         """Return what was found for one stream: a Lag, a Drift, or lags of rows and a relation."""
         with locate(column=name):
-            pairs, used = _pairs(reference, stream, max_steps, name)
+            pairs, used = usable_pairs(reference, stream, max_steps, name)
         options = {"method": self.method, "level": self.level}
         for rows, which in ((0, reference_name), (1, name)):
-            if not any(_varies(pair[rows]) for pair in pairs):
+            if not any(varies(pair[rows]) for pair in pairs):
                 warnings.warn(
                     f"stream {which!r} does not vary: its lag cannot be told and is taken for 0."
                     " Leave it out of `streams`.",
@@ -413,11 +421,19 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     continue
                 dtype = table.columns[i].dtype
                 moved = read_at(values, times[name])
+                if np.isnan(moved).all() and not np.isnan(values).all():
+                    warnings.warn(
+                        f"stream {name!r}, column {table.names[i]!r}: X has {table.n_rows} row(s),"
+                        " no more than it is to be moved by, and all of it becomes NaN. Give more"
+                        " rows at once.",
+                        DataWarning,
+                        stacklevel=5,
+                    )
                 changed[i] = moved.astype(dtype) if dtype.kind == "f" else moved
         return changed
 
     def _move_cells(self, table, back):
-        rows = {name: _rows(table, c, True) for name, c in self.streams_.items()}
+        rows = {name: stream_rows(table, c, True) for name, c in self.streams_.items()}
         own = self._own_lags(rows, table.n_rows) if self.relations_ else None
         changed = {i: np.empty(table.n_rows, object) for c in self.streams_.values() for i in c}
         for row in range(table.n_rows):
@@ -444,59 +460,6 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     own[name][row] = relation.common / rate
                     continue
                 with locate(column=name, row=row):
-                    _check_lengths(x, y)
+                    check_lengths(x, y)
                 own[name][row] = relation.lag(x, y, steps, self.level).lag / rate
         return own
-
-
-def _rows(table, columns, sequences):
-    """Return a stream as a list of arrays (steps, channels), None where a cell is a hole."""
-    if not sequences:
-        return [np.stack([table.numbers(i) for i in columns], 1)]
-    parts, rows = [table.sequences(i) for i in columns], []
-    for row, cells in enumerate(zip(*parts, strict=True)):
-        if any(cell is None for cell in cells):
-            rows.append(None)
-            continue
-        for i, cell in zip(columns, cells, strict=True):
-            with locate(column=table.names[i], row=row):
-                _check_lengths(cells[0], cell)
-        rows.append(np.hstack(cells))
-    return rows
-
-
-def _check_lengths(first, other):
-    if len(first) != len(other):
-        raise CellError(
-            f"{len(other)} steps beside {len(first)} of the other column",
-            remedy="Bring the sequences of a row to one sampling grid",
-        )
-
-
-def _pairs(reference, stream, max_steps, name):
-    """Return the rows that can be used, and which they are; warn of those too short."""
-    pairs, used, short = [], [], []
-    for row, (x, y) in enumerate(zip(reference, stream, strict=True)):
-        if x is None or y is None:
-            continue
-        with locate(row=row):
-            _check_lengths(x, y)
-        if len(x) <= max_steps + 1:
-            short.append(row)
-        elif not (np.isnan(x).all() or np.isnan(y).all()):
-            pairs.append((x, y))
-            used.append(row)
-    if short:
-        warnings.warn(
-            f"stream {name!r}, rows {listing(short, most=5)}: no longer than the largest lag of"
-            f" {max_steps} steps, and left out. Give a smaller max_lag to use them.",
-            DataWarning,
-            stacklevel=5,
-        )
-    return pairs, used
-
-
-def _varies(row):
-    seen = ~np.isnan(row)
-    high, low = np.where(seen, row, -np.inf).max(0), np.where(seen, row, np.inf).min(0)
-    return bool((high > low).any())

@@ -270,6 +270,8 @@ def _by_chance(found, max_lag):
 
 def _conclude(peaks, max_lag, level, needed):
     """Choose the highest peak, unless 0 does nearly as well."""
+    from scipy.stats import chi2
+
     best = max(peaks, key=lambda peak: peak.evidence, default=None)
     if best is None or best.certain <= needed:
         return Lag(0.0, -float(max_lag), float(max_lag), False)
@@ -278,6 +280,9 @@ def _conclude(peaks, max_lag, level, needed):
     rivals = [p for p in peaks if p.certain >= near or p is best]
     low = max(min(p.low for p in rivals), -float(max_lag))
     high = min(max(p.high for p in rivals), float(max_lag))
-    zero = any(p.low <= 0 <= p.high for p in rivals)
-    lag = 0.0 if zero else min(max(best.lag, low), high)
-    return Lag(lag, low, high, True)
+    # By the same bound 0 is given up: a hair's breadth beside it is not worth a correction.
+    wider = np.sqrt(-2 * np.log(1 - level) / chi2.ppf(level, 1))
+    for p in rivals:
+        if p.lag + wider * (p.low - p.lag) <= 0 <= p.lag + wider * (p.high - p.lag):
+            return Lag(0.0, min(low, 0.0), max(high, 0.0), True)
+    return Lag(min(max(best.lag, low), high), low, high, True)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from .._core.errors import CellError, CellTypeError, did_you_mean, listing
+from .._core.errors import CellError, CellTypeError, DataWarning, did_you_mean, listing, locate
 from .._core.holes import is_hole
 
-__all__ = ["Table", "positions", "read", "replace_columns"]
+__all__ = [
+    "Table",
+    "check_lengths",
+    "positions",
+    "read",
+    "replace_columns",
+    "stream_rows",
+    "usable_pairs",
+    "varies",
+]
 
 
 @dataclass(frozen=True)
@@ -185,3 +195,58 @@ def positions(columns, names, stream):
     if not found:
         raise ValueError(f"stream {stream!r} has no columns. Name at least one, or leave it out.")
     return found
+
+
+def stream_rows(table, columns, sequences):
+    """Return a stream as a list of arrays (steps, channels), None where a cell is a hole."""
+    if not sequences:
+        return [np.stack([table.numbers(i) for i in columns], 1)]
+    parts, rows = [table.sequences(i) for i in columns], []
+    for row, cells in enumerate(zip(*parts, strict=True)):
+        if any(cell is None for cell in cells):
+            rows.append(None)
+            continue
+        for i, cell in zip(columns, cells, strict=True):
+            with locate(column=table.names[i], row=row):
+                check_lengths(cells[0], cell)
+        rows.append(np.hstack(cells))
+    return rows
+
+
+def check_lengths(first, other):
+    """Refuse two sequences of one row that are not of one length."""
+    if len(first) != len(other):
+        raise CellError(
+            f"{len(other)} steps beside {len(first)} of the other column",
+            remedy="Bring the sequences of a row to one sampling grid",
+        )
+
+
+def usable_pairs(reference, stream, max_steps, name):
+    """Return the rows that can be used, and which they are; warn of those too short."""
+    pairs, used, short = [], [], []
+    for row, (x, y) in enumerate(zip(reference, stream, strict=True)):
+        if x is None or y is None:
+            continue
+        with locate(row=row):
+            check_lengths(x, y)
+        if len(x) <= max_steps + 1:
+            short.append(row)
+        elif not (np.isnan(x).all() or np.isnan(y).all()):
+            pairs.append((x, y))
+            used.append(row)
+    if short:
+        warnings.warn(
+            f"stream {name!r}, rows {listing(short, most=5)}: no longer than the largest lag of"
+            f" {max_steps} steps, and left out. Give a smaller max_lag to use them.",
+            DataWarning,
+            stacklevel=5,
+        )
+    return pairs, used
+
+
+def varies(row):
+    """Whether any channel of a row takes more than one value."""
+    seen = ~np.isnan(row)
+    high, low = np.where(seen, row, -np.inf).max(0), np.where(seen, row, np.inf).min(0)
+    return bool((high > low).any())
