@@ -17,6 +17,7 @@ NAMES = (
     "pictures_with_words",
     "speed",
     "fusion",
+    "delay",
 )
 
 

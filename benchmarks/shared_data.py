@@ -20,7 +20,9 @@ from sklearn.datasets import load_digits
 __all__ = [
     "available",
     "load_clothing",
+    "load_ecg_ppg",
     "load_emoji",
+    "load_grid",
     "load_grocery",
     "load_halves",
     "load_mfeat",
@@ -147,6 +149,43 @@ def load_grocery():
             "split": table["split"],
         }
     )
+
+
+def load_ecg_ppg():
+    """Load eight minutes of a bedside monitor, 125 rows a second.
+
+    Returns
+    -------
+    DataFrame of shape (60001, 5), float
+        "RESP" (breathing), "PLETH" (pulse at the finger), and the leads "V", "AVR" and "II" of the
+        electrocardiogram, in units of the monitor.
+    """
+    frame = pd.read_csv(_folder("bidmc01_ecg_ppg") / "bidmc_01_Signals.csv.gz")
+    frame.columns = frame.columns.str.strip()
+    return frame.drop(columns="Time [s]")
+
+
+def load_grid():
+    """Load ten sentences, each of another speaker: film and sound, about 3 seconds.
+
+    Returns
+    -------
+    list of tuple (frames, samples)
+        Frames of shape (75, 288, 360), uint8, grey, 25 a second; samples of shape (131328,),
+        float, -1 to 1, 44,100 a second.
+    """
+    import av
+
+    clips = []
+    for path in sorted(_folder("grid_lips").glob("*.mpg")):
+        with av.open(str(path)) as file:
+            frames = [frame.to_ndarray(format="gray") for frame in file.decode(video=0)]
+        with av.open(str(path)) as file:
+            sound = [frame.to_ndarray() for frame in file.decode(audio=0)]
+        samples = np.concatenate(sound, 1).astype(np.float64)
+        scale = 32768 if sound[0].dtype.kind == "i" else 1
+        clips.append((np.stack(frames), samples.mean(0) / scale))
+    return clips
 
 
 def load_halves():

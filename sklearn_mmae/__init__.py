@@ -3,6 +3,7 @@
 from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from ._persistence import load
+from .alignment import DelayAligner
 from .fusion import Fusion
 from .modalities import ImageModality, Modality, TabularModality, TextModality
 
@@ -12,6 +13,7 @@ __all__ = [
     "CellError",
     "ConvergenceError",
     "DataWarning",
+    "DelayAligner",
     "Fusion",
     "ImageModality",
     "Modality",

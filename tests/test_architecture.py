@@ -18,7 +18,7 @@ import sklearn_mmae
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PUBLIC_MODULES = ["", ".datasets", ".fusion", ".modalities", ".testing"]
+PUBLIC_MODULES = ["", ".alignment", ".datasets", ".fusion", ".modalities", ".testing"]
 
 
 def public_objects():

@@ -1,0 +1,288 @@
+"""The lag between two streams, with an interval: plain functions on numpy arrays.
+
+The model: in each band of frequencies the stream is a fixed mixture of the reference's channels,
+late by one lag, plus noise. Per band its log-likelihood, maximised over the mixture, is
+
+    -K log det(I - R R'),    R = Gxx^(-1/2) Re(Gxy exp(2 pi i f lag)) Gyy^(-1/2)
+
+with K the number of frequencies in the band and G the spectra of both, so that R holds the
+coherences in phase. The sum over bands is computed at every whole lag by Fourier transforms. At
+its highest peaks both streams are cut to what overlaps, and with the mixtures held fixed the same
+likelihood becomes the generalised cross-correlation of Hannan and Thomson (1973) [1]_, which
+weighs a frequency of coherence r by r / (1 - r^2), the maximum likelihood weight of Knapp and
+Carter (1976) [2]_. It is a smooth function of the lag, and the lags at which it is not much below
+its maximum are the confidence interval.
+
+A band whose coherence is not significant gets weight 0, and the weight of the others shrinks by
+as much: otherwise the noise that happens to agree at the best lag would narrow the interval.
+
+References
+----------
+.. [1] E. J. Hannan and P. J. Thomson (1973). Estimating group delay. Biometrika 60, 241-253.
+.. [2] C. H. Knapp and G. C. Carter (1976). The generalized correlation method for estimation of
+   time delay. IEEE Trans. Acoustics, Speech and Signal Processing 24, 320-327.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._spectra import Channels, Spectra, shares, spectra, threshold
+
+__all__ = ["FINE", "ROUNDS", "Lag", "choose", "find_lag", "interval", "observed_pairs", "top"]
+
+FINE = 16  # values per step of the fine curve
+CANDIDATES = 6  # peaks that are looked at closely
+SHORTEST = 8  # steps of a row that overlap
+MANY_ROWS = 30  # that must agree on a relation, whatever the steps of one say
+ALPHA = 0.001  # how often noise passes for a relation
+ROUNDS = 3  # of finding the lag by the mixture, and the mixture by the lag
+
+
+@dataclass(frozen=True)
+class Lag:
+    """A lag in steps, positive where the stream comes later than the reference.
+
+    Parameters
+    ----------
+    lag : float
+        The best lag; exactly 0 where the data do not say otherwise.
+    low, high : float
+        The confidence interval; all lags that were allowed where no relation was found.
+    related : bool
+        Whether the streams tell of one another at all.
+    """
+
+    lag: float
+    low: float
+    high: float
+    related: bool
+
+
+def find_lag(reference, stream, max_lag, *, method="auto", level=0.95):
+    """Estimate one lag from many rows.
+
+    Parameters
+    ----------
+    reference, stream : list of ndarray of shape (steps, channels), float
+        One array per row, on a common sampling grid; a row has as many steps in both, rows may
+        differ. NaN is unobserved; a row in which either is all NaN tells nothing.
+    max_lag : int
+        The largest lag looked at, in steps, either way; less than the steps of a row.
+    method : {"auto", "correlation", "features"}, default="auto"
+        As in `DelayAligner`.
+    level : float, default=0.95
+        Confidence level of the interval.
+
+    Returns
+    -------
+    Lag
+
+    Raises
+    ------
+    ValueError
+        If a stream does not vary.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae.alignment import find_lag
+    >>> rng = np.random.default_rng(0)
+    >>> signal = np.convolve(rng.normal(size=420), np.ones(5), mode="same")[:, None]
+    >>> early, late = signal[7:407], signal[:400]
+    >>> round(find_lag([early], [late], max_lag=20).lag, 1)
+    7.0
+    """
+    seen = observed_pairs(reference, stream)
+    if not seen:
+        return Lag(0.0, -float(max_lag), float(max_lag), False)
+    model = choose(seen, max_lag, method)
+    pairs = [model(*pair) for pair in seen]
+    starts = _starts(model.profile)
+    peaks = [_refine(pairs, model.spectra.alike, start, max_lag, level) for start in starts]
+    needed = _by_chance(model.spectra, max_lag)
+    return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
+
+
+def observed_pairs(reference, stream):
+    """Return the rows of which both streams have something."""
+    return [
+        (x, y)
+        for x, y in zip(reference, stream, strict=True)
+        if not (np.isnan(x).all() or np.isnan(y).all())
+    ]
+
+
+@dataclass(frozen=True)
+class Model:
+    """How two streams are read, and what they share at each whole lag."""
+
+    left: Channels
+    right: Channels
+    spectra: Spectra
+    profile: np.ndarray
+
+    def __call__(self, x, y):
+        """Return a row of both streams as channels."""
+        return self.left(x), self.right(y)
+
+
+def choose(seen, max_lag, method):
+    """Return the model, alike or unlike, that explains more.
+
+    Parameters
+    ----------
+    seen : list of tuple of ndarray of shape (steps, columns)
+    max_lag : int
+    method : {"auto", "correlation", "features"}
+
+    Returns
+    -------
+    Model
+    """
+    same = seen[0][0].shape[1] == seen[0][1].shape[1]
+    kinds = {"correlation": [True], "features": [False], "auto": [True, False][not same :]}
+    models = []
+    for alike in kinds[method]:
+        left, right = (Channels.of(rows, activity=not alike) for rows in zip(*seen, strict=True))
+        found = spectra([(left(x), right(y)) for x, y in seen], max_lag, alike)
+        models.append(Model(left, right, found, found.profile(max_lag)))
+    if len(models) == 1:
+        return models[0]
+    # Mixtures can do all that a plain correlation can and more, but their lags are less certain:
+    # they have to explain more for each of their numbers.
+    alike, unlike = models
+    n_alike, n_unlike = alike.spectra.cross.shape[1], unlike.spectra.n_parameters
+    return alike if alike.profile.max() * n_unlike >= unlike.profile.max() * n_alike else unlike
+
+
+@dataclass(frozen=True)
+class _Peak:
+    """A peak of the likelihood: where, its interval, and how high it is."""
+
+    lag: float
+    low: float
+    high: float
+    evidence: float
+    certain: float
+
+
+def _starts(curve):
+    """Return the whole lags at the highest peaks of a curve, and 0."""
+    half = len(curve) // 2
+    padded = np.concatenate([[-np.inf], curve, [-np.inf]])
+    peaks = np.flatnonzero((curve >= padded[:-2]) & (curve > padded[2:]) & (curve > 0))
+    starts = []
+    if len(peaks):
+        highest = peaks[np.argsort(-curve[peaks], kind="stable")]
+        # A peak has ripples: no other start within the width of the highest at half its height.
+        low = np.flatnonzero(curve < curve.max() / 2)
+        width = np.abs(low - highest[0]).min(initial=half)
+        for peak in highest:
+            if len(starts) < CANDIDATES and all(abs(peak - half - s) >= width for s in starts):
+                starts.append(int(peak) - half)
+    return list(dict.fromkeys([*starts, 0]))
+
+
+def _refine(pairs, alike, start, max_lag, level):
+    """Climb to the top of the peak at a whole lag, on what overlaps there.
+
+    Returns
+    -------
+    _Peak, or None if there is none near.
+    """
+    overlapping = [_overlapping(x, y, start) for x, y in pairs if len(x) - abs(start) >= SHORTEST]
+    if not overlapping:
+        return None
+    reach = min(max_lag, *(len(x) // 2 for x, _ in overlapping))
+    found = spectra(overlapping, reach, alike)
+    lag = 0.0
+    for _ in range(ROUNDS):
+        weights, _, _ = found.turned(lag).mixture()
+        if not weights.any():
+            return None
+        lags, values = found.curve(weights, reach, FINE)
+        lag, highest = top(lags, values)
+    weights, evidence, certain = found.turned(lag).mixture()
+    if len(overlapping) >= MANY_ROWS:
+        each = shares(overlapping, found, weights, lag)
+        agree = min(each.sum() ** 2 / (len(each) * (each**2).sum()), 1 - 1e-9)
+        by_rows = -len(each) / 2 * np.log1p(-agree) - threshold(found.n_parameters)
+        certain = min(certain, by_rows)
+    low, high = interval(lags, values, lag, highest, level)
+    return _Peak(start + lag, start + low, start + high, evidence, certain)
+
+
+def _overlapping(x, y, lag):
+    """Move a stream ahead by a whole lag, and cut both to what they share."""
+    n = len(x)
+    return (x[: n - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: n + lag])
+
+
+def top(lags, values):
+    """Return where a curve is highest, between its points, and how high it is."""
+    i = int(np.argmax(values))
+    if not 0 < i < len(values) - 1:
+        return float(lags[i]), float(values[i])
+    before, top, after = values[i - 1 : i + 2]
+    bend = 2 * top - before - after
+    aside = (after - before) / (2 * bend) if bend > 0 else 0.0
+    return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
+
+
+def interval(lags, values, lag, highest, level):
+    """Return the first and last lag that the likelihood ratio does not rule out (Wilks)."""
+    from scipy.stats import chi2
+
+    # The square root of the ratio is nearly straight beside the top: good to interpolate.
+    far = np.sqrt(2 * np.maximum(highest - values, 0))
+    limit = np.sqrt(chi2.ppf(level, 1))
+    inside = np.flatnonzero(far <= limit)
+    sides = []
+    for end, step in ((0, -1), (-1, 1)):
+        last = inside[end] if len(inside) else int(np.argmin(np.abs(lags - lag)))
+        beyond = last + step
+        if not 0 <= beyond < len(lags):
+            sides.append(float(lags[last]))
+            continue
+        start, at = (lags[last], far[last]) if (lags[last] - lag) * step > 0 else (lag, 0.0)
+        part = (limit - at) / max(far[beyond] - at, 1e-300)
+        sides.append(float(start + part * (lags[beyond] - start)))
+    return sides
+
+
+def _by_chance(found, max_lag):
+    """Return the evidence that streams without a relation stay below at all lags."""
+    from scipy.optimize import brentq
+    from scipy.stats import chi2
+
+    n, least = found.n_parameters, threshold(found.n_parameters)
+    # A band of width w has about 4 w independent lags per step of lag, either way together.
+    tries = sum(1 + 4 * max_lag * found.bands.widths) * (found.cross.shape[1] if found.alike else 1)
+
+    def excess(evidence):
+        return np.log(tries) + chi2.logsf(2 * (least + evidence), n) - np.log(ALPHA)
+
+    return brentq(excess, 0, 1000) if excess(0) > 0 else 0.0
+
+
+def _conclude(peaks, max_lag, level, needed):
+    """Choose the highest peak, unless 0 does nearly as well."""
+    from scipy.stats import chi2
+
+    best = max(peaks, key=lambda peak: peak.evidence, default=None)
+    if best is None or best.certain <= needed:
+        return Lag(0.0, -float(max_lag), float(max_lag), False)
+    # A likelihood ratio above 1 / (1 - level) happens less often than 1 - level (Markov).
+    near = best.certain + np.log(1 - level)
+    rivals = [p for p in peaks if p.certain >= near or p is best]
+    low = max(min(p.low for p in rivals), -float(max_lag))
+    high = min(max(p.high for p in rivals), float(max_lag))
+    # By the same bound 0 is given up: a hair's breadth beside it is not worth a correction.
+    wider = np.sqrt(-2 * np.log(1 - level) / chi2.ppf(level, 1))
+    for p in rivals:
+        if p.lag + wider * (p.low - p.lag) <= 0 <= p.lag + wider * (p.high - p.lag):
+            return Lag(0.0, min(low, 0.0), max(high, 0.0), True)
+    return Lag(min(max(best.lag, low), high), low, high, True)
