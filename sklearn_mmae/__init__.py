@@ -4,7 +4,13 @@ from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from ._persistence import load
 from .fusion import Fusion
-from .modalities import ImageModality, Modality, TabularModality, TextModality
+from .modalities import (
+    ImageModality,
+    Modality,
+    SequenceModality,
+    TabularModality,
+    TextModality,
+)
 
 __version__ = "0.1.0"
 
@@ -17,6 +23,7 @@ __all__ = [
     "Modality",
     "ModelFileError",
     "MultimodalAutoencoder",
+    "SequenceModality",
     "TabularModality",
     "TextModality",
     "__version__",

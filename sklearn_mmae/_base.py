@@ -244,7 +244,7 @@ class BaseMultimodalAutoencoder(
         return rebuild(self, decode_columns(self, torch.as_tensor(codes)), index)
 
     def reconstruct(self, X):
-        """Return the rows as they come back: ``inverse_transform(transform(X))``.
+        """Return the rows as they come back: ``inverse_transform(transform(X))``, each as long.
 
         Parameters
         ----------
@@ -255,7 +255,8 @@ class BaseMultimodalAutoencoder(
         DataFrame, array or SliceDict, as given to `fit`
         """
         encoded = encode_rows(self, X)
-        return rebuild(self, decode_columns(self, encoded.codes), encoded.frame.index)
+        columns = decode_columns(self, encoded.codes, rows=encoded.rows)
+        return rebuild(self, columns, encoded.frame.index)
 
     def translate(self, X, to):
         """Predict modalities from the others.
@@ -302,7 +303,7 @@ class BaseMultimodalAutoencoder(
             Observed cells are as they were.
         """
         encoded = encode_rows(self, X)
-        predicted = decode_columns(self, encoded.codes)
+        predicted = decode_columns(self, encoded.codes, rows=encoded.rows)
         return rebuild(self, fill_columns(self, encoded.frame, predicted), encoded.frame.index)
 
     @one_thread()

@@ -82,7 +82,7 @@ def encode_rows(estimator, X, hidden=None):
 
 
 @one_thread()
-def decode_columns(estimator, codes, wanted=None):
+def decode_columns(estimator, codes, wanted=None, rows=None):
     """Return predicted columns by their positions in `fit`.
 
     Parameters
@@ -92,6 +92,8 @@ def decode_columns(estimator, codes, wanted=None):
     codes : Tensor of shape (rows, components)
     wanted : list of bool, optional
         Per modality; all of them by default.
+    rows : Rows, optional
+        On the CPU: what the codes are of, so that it comes back as long as it was.
 
     Returns
     -------
@@ -108,6 +110,9 @@ def decode_columns(estimator, codes, wanted=None):
                 f"modality {name!r}, row {listing(np.flatnonzero(~finite))}: what comes back is"
                 " not finite. Is the vector far outside of those that transform gives?"
             )
+        if rows is not None:
+            tensors = {key: tensor.numpy() for key, tensor in rows.values[m].items()}
+            outputs = modality.with_length_of(outputs, tensors)
         predicted = modality.inverse_transform(outputs)
         if "width" in estimator._container["schema"][places[0]]:
             predicted = [np.stack(predicted, 1)]
@@ -130,14 +135,25 @@ def _fill(given, predicted):
     if given.ndim == 2 and given.dtype.kind == "f":  # a block of numbers
         return np.where(np.isnan(given), predicted, given)
     there = _frames.observed(given)
-    if there.all():
-        return given
-    if given.dtype.kind == "O" or given.ndim > 1:
+    if given.dtype.kind == "O" or (given.ndim > 1 and given.dtype.kind == "f"):
         filled = np.empty(len(given), object)
         for i, (cell, known) in enumerate(zip(given, there, strict=True)):
-            filled[i] = cell if known else predicted[i]
+            filled[i] = _patched(cell, predicted[i]) if known else predicted[i]
         return filled
+    if there.all():
+        return given
     return np.where(there, given, predicted).astype(given.dtype)
+
+
+def _patched(cell, predicted):
+    """Return an array cell with its holes filled, where it was predicted number by number."""
+    if not isinstance(cell, np.ndarray | list) or not isinstance(predicted, np.ndarray):
+        return cell
+    if predicted.dtype.kind != "f" or np.shape(cell) != predicted.shape:
+        return cell
+    numbers = np.asarray(cell, predicted.dtype)  # a list may hold None
+    hole = np.isnan(numbers)
+    return np.where(hole, predicted, numbers) if hole.any() else cell
 
 
 def rebuild(estimator, columns, index=None):

@@ -107,7 +107,8 @@ class StepsNetwork(ModalityNetwork):
     def predict(self, outputs):
         """Return steps in their own units, (rows, n_steps * n_channels), and last the length."""
         steps = outputs[:, :-1] * (self.scale / self.steps_weight) + self.mean
-        length = outputs[:, -1:] * (self.log_length_scale / max(self.length_weight, 1e-12))
+        spread = self.log_length_scale / self.length_weight if self.length_weight else 0.0
+        length = outputs[:, -1:] * spread
         length = (length + self.log_length).exp().round().clamp(1, self.n_steps)
         return torch.cat([steps, length], 1)
 
