@@ -25,7 +25,9 @@ __all__ = [
     "load_halves",
     "load_mfeat",
     "load_nutrimouse",
+    "load_pulse",
     "load_salaries",
+    "load_strokes",
 ]
 
 
@@ -149,6 +151,41 @@ def load_grocery():
     )
 
 
+def load_pulse():
+    """Load eight minutes of a bedside monitor at 125 Hz.
+
+    Returns
+    -------
+    frame : DataFrame of 60,001 rows
+        "ECG" (lead II) and "pulse" (at a finger), in scaled units of the monitor.
+    """
+    table = pd.read_csv(_folder("bidmc01_ecg_ppg") / "bidmc_01_Signals.csv.gz")
+    table = table.rename(columns=str.strip)
+    return pd.DataFrame({"ECG": table["II"], "pulse": table["PLETH"]})
+
+
+def load_strokes():
+    """Load 2,720 letters drawn by hand, as pictures and as the pen's path.
+
+    Returns
+    -------
+    frame : DataFrame
+        "picture" (bytes of a PNG of 105 x 105, black on white), "path" (array (T, 3): x, y, and
+        1 where the pen was just put down), "letter" (str) and "drawer" (1 to 20).
+    """
+    folder = _folder("omniglot_small1")
+    table = pd.read_csv(folder / "index.csv")
+    files = _members(folder / "strokes_background_small1.zip", table["strokes"])
+    return pd.DataFrame(
+        {
+            "picture": _members(folder / "images_background_small1.zip", table["image"]),
+            "path": list(map(_path, files)),
+            "letter": table["alphabet"] + " " + table["character"],
+            "drawer": table["drawer"],
+        }
+    )
+
+
 def load_halves():
     """Load scikit-learn's digits cut in halves; needs no folder.
 
@@ -179,6 +216,17 @@ def _folder(name):
 def _members(path, names):
     with ZipFile(path) as archive:
         return [archive.read(name) for name in names]
+
+
+def _path(file):
+    """Return a pen's path, (T, 3)."""
+    points, down = [], 1.0
+    for line in file.decode().split("\n"):
+        x, comma, rest = line.partition(",")
+        if comma:
+            points.append((float(x), float(rest.partition(",")[0]), down))
+        down = 0.0 if comma else 1.0  # after START or BREAK
+    return np.array(points)
 
 
 def _positions(split, *parts):

@@ -24,6 +24,7 @@ __all__ = ["SequenceModality"]
 
 LONGEST_GAP = 5.0  # steps between samples of irregular times that are bridged
 NO_GAP = 1.5  # the same for regular ones, where a hole is meant as a hole
+OUTLYING = 2  # times the 95th percentile of lengths: what lasts longer is cut
 CHUNK = 256  # numbers of a row that statistics are taken of at a time
 
 
@@ -86,8 +87,8 @@ class SequenceModality(Modality):
     A longer signal is resampled, not cut, because its end would else be lost: averages over two
     steps of the grid, with weights that fall off linearly, keep fast oscillations from turning up
     as slow ones; back again it is interpolated linearly. To keep the detail, raise `max_steps`,
-    or cut the signals into windows. A later row that lasts longer than all training rows is cut,
-    with a warning.
+    or cut the signals into windows. What lasts more than twice as long as 95 % of the training
+    rows, or a later row longer than all of them, is cut, with a warning.
 
     Irregular times are brought to a regular grid in the same way. Lines are drawn between samples
     up to 5 steps apart; steps in longer gaps are holes. Reconstructed rows come back at their own
@@ -371,12 +372,15 @@ class SequenceModality(Modality):
     def _learn_grid(self, rows):
         """Learn how far the steps of the grid are apart, and how many there are."""
         if self.time is None:
-            unit, longest = 1.0, max(len(s.signal) for s in rows.values()) - 1
+            unit, lasting = 1.0, [len(s.signal) - 1 for s in rows.values()]
         else:
             intervals = np.concatenate([np.diff(s.times) for s in rows.values()])
             median = float(np.median(intervals)) if len(intervals) else 1.0
             unit = median if self.sampling_rate is None else 1 / self.sampling_rate
-            longest = max(s.times[-1] - s.times[0] for s in rows.values())
+            lasting = [s.times[-1] - s.times[0] for s in rows.values()]
+        longest, most = max(lasting), (self.max_steps - 1) * unit
+        if longest > most:  # a few very long rows must not take the detail from all others
+            longest = min(longest, max(most, OUTLYING * np.quantile(lasting, 0.95)))
         self.step_ = float(max(unit, longest / (self.max_steps - 1)))
         self.n_steps_ = min(_n_steps(longest / self.step_), int(self.max_steps))
 
@@ -423,9 +427,9 @@ class SequenceModality(Modality):
         if cut:
             at = self._column_of_signals(cells)
             warnings.warn(
-                f"column {cells.names[at]!r}, row {listing(cut, most=5)}: longer than every"
-                f" training row. What comes after {self.n_steps_} steps of {self.step_seconds_:g}"
-                " is not looked at.",
+                f"column {cells.names[at]!r}, row {listing(cut, most=5)}: longer than the"
+                f" {self.n_steps_} steps of {self.step_seconds_:g} that are looked at. What comes"
+                " after them is left out; cut such signals into windows, or raise max_steps.",
                 DataWarning,
                 stacklevel=3,
             )
