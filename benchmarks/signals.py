@@ -17,7 +17,8 @@ from benchmarks.shared_data import available, load_pulse, load_strokes
 from sklearn_mmae import ImageModality, MultimodalAutoencoder, SequenceModality
 
 WIDTH = 250  # samples: two seconds
-STEPS = 128  # of the pen's path
+STEPS = 80  # of the pen's path
+SIDE = 16  # of its picture, in pixels
 COLUMNS = ("data", "task", "model", "figure", "seconds a fit")
 NOTES = (
     "bidmc: windows of two seconds at random places; training windows from the first 70 % of the"
@@ -26,7 +27,7 @@ NOTES = (
     "letters: drawers 1 to 15 train, 16 to 20 test. *top 10*: share of test letters whose other"
     " half is among the ten nearest by the cosine of codes, of one half each; chance is 10 of"
     f" the test rows. The baseline is CCA(16) on PCA(32) of paths brought to {STEPS} steps, and of"
-    " pictures of 28 x 28; the nearest neighbour knows no code.",
+    f" pictures of {SIDE} x {SIDE}; the nearest neighbour knows no code.",
 )
 
 
@@ -36,10 +37,10 @@ def main():
     table = Table("signals", "Signals", COLUMNS, quick=options.quick, notes=NOTES)
     settings = {"max_epochs": 2} if options.quick else {}
     if available("bidmc01_ecg_ppg"):
-        train, test = windows_of_pulse(*((200, 100) if options.quick else (2000, 600)))
+        train, test = windows_of_pulse(*((200, 100) if options.quick else (1000, 400)))
+        translate(table, train, test, settings)
         for k in (8, 16, 32):
             compare_with_pca(table, train, test, k, settings)
-        translate(table, train, test, settings)
     else:
         table.absent("bidmc")
     if available("omniglot_small1"):
@@ -107,7 +108,7 @@ def letters(table, settings):
     columns = frame[["picture", "path"]]
     path = SequenceModality(max_steps=STEPS)
     mmae = MultimodalAutoencoder(
-        [("picture", ImageModality(size=28), ["picture"]), ("path", path, ["path"])],
+        [("picture", ImageModality(size=SIDE), ["picture"]), ("path", path, ["path"])],
         random_state=0,
         **settings,
     )
@@ -149,9 +150,11 @@ def flat_letters(columns, train):
 
 
 def small_picture(file):
-    """Return the bytes of a picture as an array of 28 x 28."""
+    """Return the bytes of a picture as an array of `SIDE` x `SIDE`."""
     with Image.open(BytesIO(file)) as picture:
-        return np.asarray(picture.convert("L").resize((28, 28), Image.Resampling.LANCZOS), float)
+        return np.asarray(
+            picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS), float
+        )
 
 
 def codes_of_cca(pixels, flat, train):

@@ -14,7 +14,7 @@ LOOKED_AT = 50  # cells
 SMALLEST_SIDE = 8  # of a 2-D array that is taken for a picture
 LARGEST_PIXEL = 65535
 NEARLY_SQUARE = 3  # times the shorter side is the longer one of a picture, at most
-MANY_TIMES = 4  # the channels are the steps of a signal, at least
+MANY_TIMES = 4  # as many steps as channels are more than in a picture
 LONGEST_SIGNAL = 4096  # steps of a 1-D array that is surely no sound
 
 
@@ -33,9 +33,9 @@ def kind_of_arrays(column):
     Notes
     -----
     (H, W, C) with 1, 3 or 4 channels are pictures. Of (n, m), bytes are pictures, but for a few
-    channels of different lengths; other numbers are signals where the first axis differs or is
-    many times the second, pictures where all have one shape, nearly square, and the range of
-    pixels.
+    channels of different lengths. Other numbers are signals where the first axis differs, is many
+    times the second, or longer than that of a few channels; they are pictures where all have one
+    shape, nearly square, and the range of pixels.
     """
     cells = _some(column)
     if not cells or any(cell is None for cell in cells):
@@ -66,7 +66,9 @@ def _kind_of_tables(cells):
     pixels = shortest >= SMALLEST_SIDE and all(map(_in_range_of_pixels, cells))
     if len(second) > 1:
         return "picture" if pixels else "unclear"
-    if len(first) > 1 or min(first) >= MANY_TIMES * max(second):
+    channels = max(second)
+    many_times = 1 if channels < SMALLEST_SIDE else MANY_TIMES
+    if len(first) > 1 or min(first) > many_times * channels:
         return "signal"
     square = max(max(cell.shape) / min(cell.shape) for cell in cells) <= NEARLY_SQUARE
     return "picture" if pixels and square else "unclear"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
 from .._core.errors import CellError, CellTypeError
@@ -150,12 +152,20 @@ def _lines(at, values, n_steps, longest_gap):
         return np.full(n_steps, np.nan)
     after = np.searchsorted(at, whole).clip(0, len(at) - 1)
     before = np.where(at[after] > whole, after - 1, after).clip(0)
-    gap = at[after] - at[before]
     near = np.minimum(np.abs(at[after] - whole), np.abs(whole - at[before])) <= NEAR
-    inside = (at[before] <= whole) & (whole <= at[after]) & (gap <= longest_gap)
-    # The last step of a signal may lie up to a step beyond its last sample.
-    end = (at[-1] <= whole) & (whole < at[-1] + 1)
-    return np.where(near | inside | end, np.interp(whole, at, values), np.nan)
+    inside = (at[before] <= whole) & (whole <= at[after]) & (at[after] - at[before] <= longest_gap)
+    steps = np.interp(whole, at, values)
+    # The averages at both ends lie within: the line goes on to the last step, but no farther.
+    ends = np.zeros(n_steps, bool)
+    for end, next_, beyond in ((0, 1, whole < at[0]), (-1, -2, whole > at[-1])):
+        distance = whole - at[end]
+        beyond = beyond & (np.abs(distance) < 1)
+        ends |= beyond
+        run = at[next_] - at[end] if len(at) > 1 else 0.0
+        if NEAR <= abs(run) <= longest_gap:
+            slope = (values[next_] - values[end]) / run
+            steps[beyond] = values[end] + slope * distance[beyond]
+    return np.where(near | inside | ends, steps, np.nan)
 
 
 def as_numbers(cell, what):
@@ -173,6 +183,7 @@ def as_numbers(cell, what):
     """
     if isinstance(cell, np.ma.MaskedArray):
         cell = cell.astype(np.result_type(cell.dtype, np.float32)).filled(np.nan)
+    remedy = "Give an array (T, channels) of real numbers"
     try:
         array = np.asarray(cell)
     except ValueError:
@@ -180,22 +191,17 @@ def as_numbers(cell, what):
             f"the rows of the {what} have different lengths",
             remedy="Give every step as many channels, NaN where one is unknown",
         ) from None
+    if array.ndim == 0:
+        raise CellTypeError(f"a {type(cell).__name__} is not a {what}", remedy=remedy)
     if array.dtype.kind == "O":
         flat, numbers = array.ravel(), np.full(array.size, np.nan)
         there = observed(flat)
-        if array.ndim and all(isinstance(n, int | float | np.number) for n in flat[there]):
-            numbers[there] = flat[there]
-            return numbers.reshape(array.shape)
-        kinds = {type(cell).__name__ for cell in flat[there]}
-        kind = min(kinds) if array.ndim and kinds else type(cell).__name__
-        raise CellTypeError(
-            f"a {type(cell).__name__} of {kind} is not a {what}"
-            if array.ndim
-            else f"a {kind} is not a {what}",
-            remedy="Give an array (T, channels) of real numbers",
-        )
+        wrong = {type(n).__name__ for n in flat[there] if not isinstance(n, Real)}
+        if wrong:
+            raise CellTypeError(f"an array of {min(wrong)} is not a {what}", remedy=remedy)
+        numbers[there] = flat[there]
+        return numbers.reshape(array.shape)
     if array.dtype.kind not in "biuf":
-        remedy = "Give an array (T, channels) of real numbers"
         if array.dtype.kind in "mM" and what == "times":
             remedy = "Give seconds: (times - times[0]) / numpy.timedelta64(1, 's')"
         raise CellTypeError(f"an array of {array.dtype} is not a {what}", remedy=remedy)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
-from .._core.holes import observed
+from .._core.holes import is_hole, observed
 from .._core.statistics import moments
 from .._core.values import are_floats, is_positive, is_whole
 from ..cells._arrays import kind_of_arrays
@@ -88,7 +88,8 @@ class SequenceModality(Modality):
     steps of the grid, with weights that fall off linearly, keep fast oscillations from turning up
     as slow ones; back again it is interpolated linearly. To keep the detail, raise `max_steps`,
     or cut the signals into windows. What lasts more than twice as long as 95 % of the training
-    rows, or a later row longer than all of them, is cut, with a warning.
+    rows, or a later row longer than all of them, is cut, with a warning, and comes back constant
+    from there on.
 
     Irregular times are brought to a regular grid in the same way. Lines are drawn between samples
     up to 5 steps apart; steps in longer gaps are holes. Reconstructed rows come back at their own
@@ -299,7 +300,7 @@ class SequenceModality(Modality):
             own = None
             if times is not None:
                 with locate(column=self.time, row=row):
-                    own = read_times(times[row], len(signal))
+                    own = read_times(None if is_hole(times[row]) else times[row], len(signal))
             rows[row] = Sequence(signal, own)
         return rows
 
@@ -416,11 +417,12 @@ class SequenceModality(Modality):
             if _is_empty(signal):
                 continue
             signal = (signal - self.channel_mean_) / self.channel_scale_
+            signal = signal.clip(-LARGEST_NUMBER, LARGEST_NUMBER)
             if self.time is None and self.step_ == 1:
-                n = len(signal)
-                steps[row, :n] = signal[: self.n_steps_]
+                own, n = signal[: self.n_steps_], len(signal)
             else:
-                steps[row], n = self._resampled(signal, sequence.times)
+                own, n = self._resampled(signal, sequence.times)
+            steps[row, : len(own)] = own
             if n > self.n_steps_:
                 cut.append(row)
             length[row] = min(n, self.n_steps_)
@@ -452,9 +454,10 @@ class SequenceModality(Modality):
         else:
             places, longest_gap = (times - times[0]) / self.step_, LONGEST_GAP
         within = places <= self.n_steps_ - 1 + 1e-6
-        places = places[within].clip(0, self.n_steps_ - 1)
-        n_steps = _n_steps(float(places[-1])) if within.all() else self.n_steps_ + 1
-        return to_grid(signal[within], places, self.n_steps_, longest_gap), n_steps
+        n_steps = _n_steps(float(places[within][-1]))
+        places = places[within].clip(0, n_steps - 1)
+        steps = to_grid(signal[within], places, n_steps, longest_gap)
+        return steps, n_steps if within.all() else self.n_steps_ + 1
 
 
 def _n_steps(longest):
