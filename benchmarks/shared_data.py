@@ -28,6 +28,7 @@ __all__ = [
     "load_mfeat",
     "load_nutrimouse",
     "load_salaries",
+    "load_strokes",
 ]
 
 
@@ -188,6 +189,28 @@ def load_grid():
     return clips
 
 
+def load_strokes():
+    """Load 2,720 letters drawn by hand, as pictures and as the pen's path.
+
+    Returns
+    -------
+    frame : DataFrame
+        "picture" (bytes of a PNG of 105 x 105, black on white), "path" (array (T, 3): x, y, and
+        1 where the pen was just put down), "letter" (str) and "drawer" (1 to 20).
+    """
+    folder = _folder("omniglot_small1")
+    table = pd.read_csv(folder / "index.csv")
+    files = _members(folder / "strokes_background_small1.zip", table["strokes"])
+    return pd.DataFrame(
+        {
+            "picture": _members(folder / "images_background_small1.zip", table["image"]),
+            "path": list(map(_path, files)),
+            "letter": table["alphabet"] + " " + table["character"],
+            "drawer": table["drawer"],
+        }
+    )
+
+
 def load_halves():
     """Load scikit-learn's digits cut in halves; needs no folder.
 
@@ -218,6 +241,17 @@ def _folder(name):
 def _members(path, names):
     with ZipFile(path) as archive:
         return [archive.read(name) for name in names]
+
+
+def _path(file):
+    """Return a pen's path, (T, 3)."""
+    points, down = [], 1.0
+    for line in file.decode().split("\n"):
+        x, comma, rest = line.partition(",")
+        if comma:
+            points.append((float(x), float(rest.partition(",")[0]), down))
+        down = 0.0 if comma else 1.0  # after START or BREAK
+    return np.array(points)
 
 
 def _positions(split, *parts):

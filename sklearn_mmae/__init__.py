@@ -5,7 +5,13 @@ from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileErr
 from ._persistence import load
 from .alignment import DelayAligner
 from .fusion import Fusion
-from .modalities import ImageModality, Modality, TabularModality, TextModality
+from .modalities import (
+    ImageModality,
+    Modality,
+    SequenceModality,
+    TabularModality,
+    TextModality,
+)
 
 __version__ = "0.1.0"
 
@@ -19,6 +25,7 @@ __all__ = [
     "Modality",
     "ModelFileError",
     "MultimodalAutoencoder",
+    "SequenceModality",
     "TabularModality",
     "TextModality",
     "__version__",

@@ -306,7 +306,7 @@ class BaseMultimodalAutoencoder(
             Observed cells are as they were.
         """
         encoded = encode_rows(self, X)
-        predicted = decode_columns(self, encoded.codes)
+        predicted = decode_columns(self, encoded.codes, rows=encoded.rows)
         return rebuild(self, fill_columns(self, encoded.frame, predicted), encoded.frame.index)
 
     @one_thread()

@@ -412,10 +412,35 @@ def _polars_frame(names, columns, schema):
         if dtype == "Object":
             made.append(pl.Series(name, values, dtype=pl.Object))
             continue
+        if dtype.startswith(("List(", "Array(")):
+            made.append(_polars_nested(name, values, dtype))
+            continue
         series = pl.Series(name, _whole_if_asked(values, dtype))
-        target = getattr(pl, dtype, None)  # None for nested dtypes
+        target = getattr(pl, dtype, None)  # None for other nested dtypes
         made.append(series if target is None else series.cast(target))
     return pl.DataFrame(made)
+
+
+def _polars_nested(name, cells, dtype):
+    """Return arrays as a series of lists, or of arrays of one shape where they have it."""
+    import polars as pl
+
+    cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in cells]
+    inner = re.match(r"(?:List\(|Array\()+(\w+)", dtype)
+    shape = re.search(r"^Array.*shape=\(?([\d, ]+)\)", dtype)
+    series = pl.Series(name, cells)
+    target = series.dtype
+    while isinstance(target, pl.List):
+        target = target.inner
+    if inner is None or not target.is_numeric():
+        return series
+    kind = getattr(pl, inner[1], target)
+    same = {np.shape(cell) for cell in cells if cell is not None}
+    if shape is not None and len(same) == 1:
+        return series.cast(pl.Array(kind, same.pop()))
+    for _ in range(dtype.partition(",")[0].count("(")):
+        kind = pl.List(kind)
+    return series.cast(kind)
 
 
 def _whole_if_asked(column, dtype):

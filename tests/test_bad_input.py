@@ -564,8 +564,8 @@ CONTAINERS = {
     ),
     "1e39 (4)": (np.where(np.eye(N, 4) > 0, 1e39, NUMBERS), CellError, "row 0", "too large"),
     "only NaN (41)": (np.full((N, 2), np.nan), ValueError, "'tabular'", "no row has anything"),
-    "lists in cells (60)": (
-        pd.DataFrame({"signal": [[1.0] * (i + 1) for i in range(N)]}),
+    "lists of words in cells (60)": (
+        pd.DataFrame({"signal": [["up"] * (i + 1) for i in range(N)]}),
         CellTypeError,
         *("column 'signal', row 0", "list", "modalities="),
     ),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sklearn_mmae import ImageModality, TabularModality, TextModality
+from sklearn_mmae import ImageModality, SequenceModality, TabularModality, TextModality
 from sklearn_mmae.fusion import FUSIONS, Fusion, MeanFusion
 from sklearn_mmae.modalities._detect import BUILTIN
 from sklearn_mmae.nn._tabular import TabularNetwork
@@ -19,6 +19,11 @@ PICTURES = rng.integers(0, 256, (24, 6, 5, 3)).astype(np.uint8)
 PIL_PICTURES = np.empty(12, object)
 PIL_PICTURES[:] = [Image.fromarray(picture) for picture in PICTURES[:12]]
 LARGE_PICTURES = rng.integers(0, 256, (10, 20, 18)).astype(np.uint8)
+START, RATE = rng.uniform(0, 6, (24, 1)), rng.uniform(0.1, 0.2, (24, 1))
+WAVES = np.stack([np.sin(START + RATE * np.arange(40)), 9 + 1e3 * START + np.zeros(40)], 2)
+LONG_WAVES = np.sin(START + RATE * np.arange(300))[..., None]
+CUT_WAVES = np.empty(24, object)
+CUT_WAVES[:] = [wave[: 20 + i % 20] for i, wave in enumerate(WAVES)]
 
 MODALITIES = {
     "numbers": (TabularModality(), NUMBERS),
@@ -33,6 +38,10 @@ MODALITIES = {
     "PIL pictures": (ImageModality(mode="L"), PIL_PICTURES),
     "shares of pixels": (ImageModality(loss="cross-entropy"), PICTURES),
     "convolutions": (ImageModality(), LARGE_PICTURES),
+    "signals": (SequenceModality(), WAVES),
+    "signals of all lengths": (SequenceModality(), CUT_WAVES),
+    "resampled signals": (SequenceModality(max_steps=16), CUT_WAVES),
+    "long signals": (SequenceModality(), LONG_WAVES),
 }
 
 

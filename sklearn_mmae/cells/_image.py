@@ -28,7 +28,6 @@ VECTOR = re.compile(rb"<svg|%!PS|\xc5\xd0\xd3\xc6|%PDF")
 GREY = ("1", "L", "LA", "La", "I", "F")
 UNITS = {"float": (1.0, 255.0), "integer": (255.0, 65535.0)}
 SLACK = 0.01  # share of the range by which resampled pictures may overshoot; cut off
-SMALLEST_SIDE = 8  # of a 2-D array of floats that is taken for a picture, not for a signal
 MISSING = "None where the picture is missing"
 ANOTHER = f"Give a picture, or {MISSING}"
 
@@ -152,12 +151,8 @@ def looks_like_picture(cell):
         return True
     if isinstance(cell, bytes | bytearray):
         return SIGNATURE.match(cell) is not None
-    if isinstance(cell, np.ndarray):
-        if cell.dtype.kind not in "buif" or not cell.size:
-            return False
-        if cell.ndim == 2:
-            return cell.dtype == np.uint8 or min(cell.shape) >= SMALLEST_SIDE
-        return cell.ndim == 3 and cell.shape[2] in (1, 3, 4)
+    if isinstance(cell, np.ndarray):  # beside files; of arrays alone, see `kind_of_arrays`
+        return cell.dtype.kind in "buif" and cell.size > 0 and cell.ndim in (2, 3)
     if isinstance(cell, str | os.PathLike):
         path = os.fsdecode(cell)
         return path.lower().endswith(SUFFIXES) and os.path.isfile(path)

@@ -2,7 +2,8 @@
 
 from ._base import Modality
 from ._image import ImageModality
+from ._sequence import SequenceModality
 from ._tabular import TabularModality
 from ._text import TextModality
 
-__all__ = ["ImageModality", "Modality", "TabularModality", "TextModality"]
+__all__ = ["ImageModality", "Modality", "SequenceModality", "TabularModality", "TextModality"]

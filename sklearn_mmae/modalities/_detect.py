@@ -6,13 +6,16 @@ import numpy as np
 
 from .._core.errors import CellTypeError
 from .._core.holes import observed
+from ..cells._arrays import LONGEST_SIGNAL, describe_arrays, kind_of_arrays
 from ._image import ImageModality
+from ._sequence import SequenceModality
 from ._tabular import TabularModality
 from ._text import TextModality
 
 __all__ = ["BUILTIN", "detect"]
 
-BUILTIN = (ImageModality, TabularModality, TextModality)  # the order in which a column is offered
+# The order in which a column is offered.
+BUILTIN = (ImageModality, SequenceModality, TabularModality, TextModality)
 
 
 def detect(names, columns, declared):
@@ -55,6 +58,15 @@ def detect(names, columns, declared):
 
 
 def _cannot_tell(name, column):
+    if kind_of_arrays(column) == "unclear":
+        return CellTypeError(
+            f"cannot tell what this column is: arrays of shape {describe_arrays(column)} may be"
+            f" pictures, signals of up to {LONGEST_SIGNAL} steps, or sounds",
+            column=name,
+            remedy="Say which modality it is:"
+            f" modalities=[({str(name)!r}, SequenceModality(), [{name!r}]), ...], or"
+            " ImageModality(), or AudioModality(rate=...)",
+        )
     rows = np.flatnonzero(observed(column))
     row = int(rows[0]) if len(rows) else 0
     cell = column[row]

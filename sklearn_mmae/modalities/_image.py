@@ -13,8 +13,9 @@ from .._core.errors import CellError, CellTypeError, DataWarning, listing, locat
 from .._core.holes import observed
 from .._core.statistics import moments
 from .._core.values import are_floats, are_text, is_positive, is_whole
+from ..cells._arrays import kind_of_arrays
 from ..cells._base import Values
-from ..cells._image import SMALLEST_SIDE, decode, describe, looks_like_picture, smallest_unit
+from ..cells._image import decode, describe, looks_like_picture, smallest_unit
 from ..nn._image import SMALLEST_SHARE, ImageNetwork
 from ._base import Modality
 
@@ -125,12 +126,9 @@ class ImageModality(Modality):
     @classmethod
     def accepts(cls, name, column):
         """Whether a column holds pictures, or paths of existing picture files."""
-        if column.ndim in (3, 4):
-            kind = column.dtype.kind in "buif" and column.size > 0
-            side = column.dtype == np.uint8 or min(column.shape[1:3]) >= SMALLEST_SIDE
-            return bool(kind and (side if column.ndim == 3 else column.shape[3] in (1, 3, 4)))
-        if column.ndim != 1 or column.dtype.kind not in "OU":
-            return False
+        kind = kind_of_arrays(column)
+        if kind is not None or column.ndim != 1 or column.dtype.kind not in "OU":
+            return kind == "picture"
         rows = np.flatnonzero(observed(column))
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
         return len(some) > 0 and all(looks_like_picture(column[row]) for row in some)

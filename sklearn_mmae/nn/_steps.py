@@ -16,16 +16,15 @@ __all__ = ["StepsNetwork"]
 
 LENGTH_SHARE = 0.05  # of a row's variance that its length stands for, where lengths differ
 DENSE = 256  # up to this many numbers linear layers are both faster and better
-FIRST_CHANNELS = 64
-KERNEL = 5
+FIRST_CHANNELS = 32
 
 
 class StepsNetwork(ModalityNetwork):
     """Encoder, decoder and deviance of sequences, padded to one number of steps.
 
     A row arrives as ``steps`` (rows, n_steps, n_channels), 0 in the holes; ``length`` (rows,), how
-    many of the steps are the row's own, the others are padding; ``observed``, shaped as the steps,
-    where some of a row's own numbers are holes; ``present`` where rows are missing. The view is
+    many of the steps are the row's own, the others are padding, and 0 where the row is missing;
+    ``observed``, shaped as the steps, where some of a row's own numbers are holes. The view is
     the centred steps, flat, and last the logarithm of the length.
 
     Parameters
@@ -45,10 +44,12 @@ class StepsNetwork(ModalityNetwork):
         n_steps, n_channels = mean.shape
         n_view = mean.numel() + 1
         super().__init__(n_view, n_view)
-        self.n_steps, self.n_channels, self.scale = n_steps, n_channels, scale
-        self.log_length, self.log_length_scale = log_length, log_length_scale or 1.0
+        self.n_steps, self.n_channels = n_steps, n_channels
+        self.log_length = log_length
         share = LENGTH_SHARE if log_length_scale else 0.0
-        self.steps_weight, self.length_weight = (1 - share) ** 0.5, share**0.5
+        # Units of the steps, and of the logarithm of the length, in one of the view.
+        self.step_unit = scale / (1 - share) ** 0.5
+        self.length_unit = log_length_scale / share**0.5 if share else 0.0
         self.register_buffer("mean", mean.flatten())
         self._build_layers(n_components, width, dropout)
 
@@ -67,23 +68,35 @@ class StepsNetwork(ModalityNetwork):
 
     def view(self, tensors):
         """Return the centred steps and the length, of total variance 1, 0 in the holes."""
-        steps = tensors["steps"].flatten(1).float()
-        steps = (steps - self.mean) * (self.steps_weight / self.scale)
-        steps = torch.where(self._own(tensors), steps, 0)
-        length = tensors["length"].clamp_min(1).float().log()
-        length = (length - self.log_length) * (self.length_weight / self.log_length_scale)
-        length = torch.where(tensors["length"] > 0, length, 0)
-        return torch.cat([steps, length[:, None]], 1)
+        steps = (tensors["steps"].flatten(1).float() - self.mean) / self.step_unit
+        length = tensors["length"].clamp_min(1).float().log() - self.log_length
+        length = length / self.length_unit if self.length_unit else torch.zeros_like(length)
+        view = torch.cat([steps, length[:, None]], 1)
+        return torch.where(self._known(tensors), view, 0)
 
     def observed(self, tensors):
-        """Return which numbers of the view are observed."""
-        return torch.cat([self._own(tensors), tensors["length"][:, None] > 0], 1)
+        """Return which numbers of the view are no holes, or None where there are no holes.
 
-    def _own(self, tensors):
-        """Return which numbers of the flat steps are the row's own, and no holes."""
+        Padding is none: as zeros it draws the linear start to the steps that many rows have; with
+        as much weight for the few longest rows' ends, it would be far worse.
+        """
+        if "observed" not in tensors:
+            return None
+        observed = tensors["observed"].flatten(1) | ~self._within(tensors)
+        return nn.functional.pad(observed, (0, 1), value=True)
+
+    def _within(self, tensors):
+        """Return which numbers of the flat steps are no padding."""
         places = torch.arange(self.n_steps, device=self.mean.device)
-        own = (places < tensors["length"][:, None]).repeat_interleave(self.n_channels, 1)
-        return own & tensors["observed"].flatten(1) if "observed" in tensors else own
+        within = places < tensors["length"][:, None]
+        return within.repeat_interleave(self.n_channels, 1)
+
+    def _known(self, tensors):
+        """Return which numbers of the view are the row's own, and no holes."""
+        own = self._within(tensors)
+        if "observed" in tensors:
+            own = own & tensors["observed"].flatten(1)
+        return torch.cat([own, tensors["length"][:, None] > 0], 1)
 
     def encode(self, view):
         """Return the features of a view; the layers see numbers of variance 1."""
@@ -96,7 +109,7 @@ class StepsNetwork(ModalityNetwork):
     def deviance(self, outputs, tensors):
         """Return squared errors, summed over what is observed."""
         error = outputs - self.view(tensors)
-        return torch.where(self.observed(tensors), error, 0).square().sum(-1)
+        return torch.where(self._known(tensors), error, 0).square().sum(-1)
 
     @torch.no_grad()
     def start(self, weight):
@@ -106,25 +119,28 @@ class StepsNetwork(ModalityNetwork):
 
     def predict(self, outputs):
         """Return steps in their own units, (rows, n_steps * n_channels), and last the length."""
-        steps = outputs[:, :-1] * (self.scale / self.steps_weight) + self.mean
-        length = outputs[:, -1:] * (self.log_length_scale / max(self.length_weight, 1e-12))
-        length = (length + self.log_length).exp().round().clamp(1, self.n_steps)
-        return torch.cat([steps, length], 1)
+        steps = outputs[:, :-1] * self.step_unit + self.mean
+        length = (outputs[:, -1:] * self.length_unit + self.log_length).exp()
+        return torch.cat([steps, length.round().clamp(1, self.n_steps)], 1)
 
 
 class TemporalEncoder(nn.Module):
-    """Convolutions over time that halve the steps: (..., steps * channels + 1) to (..., width)."""
+    """Convolutions over time: (..., steps * channels + 1) to (..., width)."""
 
     def __init__(self, shape, width, dropout):
         super().__init__()
         self.shape = shape
         channels, n_coarse = _pyramid(shape[0])
-        layers = []
-        for before, after in pairwise([shape[1], *channels]):
+        # Patches first: at full resolution convolutions would take most of the time.
+        layers = [
+            nn.ZeroPad1d((2, 2 + -shape[0] % 4)),
+            layer(nn.Conv1d, shape[1], channels[0], 8, stride=4),
+            *_normalised(channels[0]),
+        ]
+        for before, after in pairwise(channels):
             layers += [
-                layer(nn.Conv1d, before, after, KERNEL, stride=2, padding=KERNEL // 2),
-                layer(nn.GroupNorm, 8, after),
-                nn.GELU(),
+                layer(nn.Conv1d, before, after, 3, stride=2, padding=1),
+                *_normalised(after),
             ]
         self.layers = nn.Sequential(*layers, nn.Flatten(), SeededDropout(dropout))
         self.head = layer(nn.Linear, channels[-1] * n_coarse + 1, width)
@@ -155,10 +171,10 @@ class TemporalDecoder(nn.Module):
         for before, after in pairwise(channels):
             layers += [
                 layer(nn.ConvTranspose1d, before, after, 4, stride=2, padding=1),
-                layer(nn.GroupNorm, 8, after),
-                nn.GELU(),
+                *_normalised(after),
             ]
-        last = layer(nn.ConvTranspose1d, channels[-1], shape[1], 4, stride=2, padding=1)
+        # Overlapping patches leave no seams.
+        last = layer(nn.ConvTranspose1d, channels[-1], shape[1], 8, stride=4, padding=2)
         self.layers = nn.Sequential(*layers, last)
 
     def forward(self, code):
@@ -171,8 +187,12 @@ class TemporalDecoder(nn.Module):
 
 def _pyramid(n_steps):
     """Return the channels of each level, fine to coarse, and the coarsest number of steps."""
-    channels, n_coarse = [FIRST_CHANNELS], math.ceil(n_steps / 2)
+    channels, n_coarse = [FIRST_CHANNELS], math.ceil(n_steps / 4)
     while n_coarse > COARSEST:
         channels.append(min(2 * channels[-1], MOST_CHANNELS))
         n_coarse = math.ceil(n_coarse / 2)
     return channels, n_coarse
+
+
+def _normalised(channels):
+    return layer(nn.GroupNorm, 8, channels), nn.GELU()
