@@ -4,11 +4,12 @@ from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from ._persistence import load
 from .fusion import Fusion
-from .modalities import ImageModality, Modality, TabularModality, TextModality
+from .modalities import AudioModality, ImageModality, Modality, TabularModality, TextModality
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AudioModality",
     "CellError",
     "ConvergenceError",
     "DataWarning",

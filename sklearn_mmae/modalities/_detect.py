@@ -6,13 +6,15 @@ import numpy as np
 
 from .._core.errors import CellTypeError
 from .._core.holes import observed
+from ._audio import AudioModality
 from ._image import ImageModality
 from ._tabular import TabularModality
 from ._text import TextModality
 
 __all__ = ["BUILTIN", "detect"]
 
-BUILTIN = (ImageModality, TabularModality, TextModality)  # the order in which a column is offered
+# The order in which a column is offered.
+BUILTIN = (ImageModality, AudioModality, TabularModality, TextModality)
 
 
 def detect(names, columns, declared):
