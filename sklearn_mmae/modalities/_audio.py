@@ -19,7 +19,7 @@ from ..cells._audio import HIGHEST_RATE, decode, describe, looks_like_sound
 from ..cells._base import Values
 from ..cells._files import read_each, stamp
 from ..cells._spectrogram import MelSpectrogram
-from ..nn._audio import AudioNetwork
+from ..nn._audio import AudioNetwork, stretch
 from ._base import Modality
 
 __all__ = ["AudioModality"]
@@ -33,6 +33,9 @@ MOST_STEPS = 256  # that hop_length=None makes of the longest sound
 LARGEST_WINDOW = 2**14
 LARGEST_SPECTROGRAM = 2**24  # steps times n_fft
 MOST_MELS = 512
+MOST_STRETCHED = 64  # steps that the network sees of a sound
+SMALLEST_VARIANCE = 1e-6  # of the levels, in their units; less is rounding
+BANDS = 8  # bands stretched at a time
 LOOKED_AT = 50  # cells that "auto" looks at
 
 
@@ -85,8 +88,9 @@ class AudioModality(Modality):
         Seconds from one step of the spectrogram to the next.
     n_fft_, hop_length_ : int
         Samples per window, and from one to the next.
-    mean_ : ndarray of shape (steps, n_mels), float32
-        Of the spectrograms, in their units of 0.4 dB, over the sounds that last so long.
+    mean_ : ndarray of shape (stretched, n_mels), float32
+        Of the spectrograms in their units of 0.4 dB, each stretched to as many steps as the
+        median sound has, at most 64.
     scale_ : float
         Root of the mean over the sounds of their squared distances from the mean.
     log_length_, log_length_scale_ : float
@@ -226,8 +230,9 @@ class AudioModality(Modality):
 
         Parameters
         ----------
-        predictions : ndarray of shape (rows, steps * n_mels + 1)
-            Levels in units of 0.4 dB above -96 dB, and last the number of steps.
+        predictions : ndarray of shape (rows, stretched * n_mels + 1)
+            Levels in units of 0.4 dB above -96 dB, stretched, and last the number of steps that
+            the sound has.
 
         Returns
         -------
@@ -237,7 +242,8 @@ class AudioModality(Modality):
         spectrogram = self._spectrogram()
         sounds = np.empty(len(predictions), object)
         for row, prediction in enumerate(predictions):
-            levels = prediction[:-1].reshape(-1, self.n_mels)[: int(prediction[-1])]
+            stretched = prediction[None, :-1].reshape(1, -1, self.n_mels)
+            (levels,) = _stretch(stretched, [len(self.mean_)], int(prediction[-1]))
             sounds[row] = spectrogram.samples(levels.clip(0, 255))
         return [sounds]
 
@@ -260,6 +266,7 @@ class AudioModality(Modality):
         ModalityNetwork
         """
         return AudioNetwork(
+            self._n_steps(),
             torch.tensor(self.mean_),
             scale=self.scale_,
             log_length=self.log_length_,
@@ -292,7 +299,9 @@ class AudioModality(Modality):
             and 1 <= self.hop_length_ <= self.n_fft_ // 2
             and math.isclose(self.step_seconds_, self.hop_length_ / self.sampling_rate_)
             and self._n_steps() * self.n_fft_ <= LARGEST_SPECTROGRAM
-            and self.mean_.shape == (self._n_steps(), self.n_mels)
+            and self.mean_.ndim == 2
+            and 0 < len(self.mean_) <= MOST_STRETCHED
+            and self.mean_.shape[1] == self.n_mels
             and self.mean_.dtype == np.float32
             and are_floats(self.mean_.ravel(), self.mean_.size)
             and isinstance(self.log_length_, float)
@@ -394,23 +403,28 @@ class AudioModality(Modality):
             )
 
     def _learn_statistics(self, values):
-        """Learn mean and scale of the levels, each step over the sounds that last so long."""
+        """Learn the mean and the scale of the stretched levels, and those of the length."""
         length = values.tensors["length"][values.present]
-        n_steps = self._n_steps()
-        self.mean_ = np.zeros((n_steps, self.n_mels), np.float32)
-        squares = 0.0
-        for step in range(n_steps):
-            lasting = values.tensors["length"] > step
-            if not lasting.any():
-                continue
-            count, mean, variance = moments(values.tensors["steps"][lasting, step])
-            self.mean_[step] = mean
-            squares += float((count * variance).sum())
-        self.scale_ = math.sqrt(squares / len(length)) or 1.0
+        n_steps = min(max(1, int(np.median(length))), MOST_STRETCHED)
+        self.mean_ = np.empty((n_steps, self.n_mels), np.float32)
+        total = 0.0
+        for first in range(0, self.n_mels, BANDS):
+            bands = slice(first, first + BANDS)
+            steps = values.tensors["steps"][values.present, :, bands]
+            stretched = _stretch(steps, length, n_steps)
+            _, mean, variance = moments(stretched.reshape(len(length), -1))
+            self.mean_[:, bands] = mean.reshape(n_steps, -1)
+            total += float(variance.sum())
+        self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
         logs = np.log(length)
         self.log_length_ = float(logs.mean())
         # Lengths that are all alike must not seem to differ by rounding.
         self.log_length_scale_ = float(logs.std()) if len(set(length.tolist())) > 1 else 0.0
+
+
+def _stretch(steps, length, n_steps):
+    """Return rows stretched to a number of steps, as the network does."""
+    return stretch(torch.from_numpy(steps).float(), torch.as_tensor(length), n_steps).numpy()
 
 
 def _facts(cell, root, *, stamp, rate):

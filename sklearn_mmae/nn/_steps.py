@@ -67,9 +67,8 @@ class StepsNetwork(ModalityNetwork):
 
     def view(self, tensors):
         """Return the centred steps and the length, of total variance 1, 0 in the holes."""
-        steps = tensors["steps"].flatten(1).float()
-        steps = (steps - self.mean) * (self.steps_weight / self.scale)
-        steps = torch.where(self._own(tensors), steps, 0)
+        steps = (self.flat_steps(tensors) - self.mean) * (self.steps_weight / self.scale)
+        steps = torch.where(self.own(tensors), steps, 0)
         length = tensors["length"].clamp_min(1).float().log()
         length = (length - self.log_length) * (self.length_weight / self.log_length_scale)
         length = torch.where(tensors["length"] > 0, length, 0)
@@ -77,10 +76,14 @@ class StepsNetwork(ModalityNetwork):
 
     def observed(self, tensors):
         """Return which numbers of the view are observed."""
-        return torch.cat([self._own(tensors), tensors["length"][:, None] > 0], 1)
+        return torch.cat([self.own(tensors), tensors["length"][:, None] > 0], 1)
 
-    def _own(self, tensors):
-        """Return which numbers of the flat steps are the row's own, and no holes."""
+    def flat_steps(self, tensors):
+        """Return the steps, (rows, n_steps * n_channels) float32."""
+        return tensors["steps"].flatten(1).float()
+
+    def own(self, tensors):
+        """Return which of the flat steps are the row's own, and no holes."""
         places = torch.arange(self.n_steps, device=self.mean.device)
         own = (places < tensors["length"][:, None]).repeat_interleave(self.n_channels, 1)
         return own & tensors["observed"].flatten(1) if "observed" in tensors else own
@@ -106,9 +109,14 @@ class StepsNetwork(ModalityNetwork):
 
     def predict(self, outputs):
         """Return steps in their own units, (rows, n_steps * n_channels), and last the length."""
+        return self.in_own_units(outputs, self.n_steps)
+
+    def in_own_units(self, outputs, longest):
+        """Return steps in their own units, flat, and last the length, at most `longest`."""
         steps = outputs[:, :-1] * (self.scale / self.steps_weight) + self.mean
-        length = outputs[:, -1:] * (self.log_length_scale / max(self.length_weight, 1e-12))
-        length = (length + self.log_length).exp().round().clamp(1, self.n_steps)
+        spread = self.log_length_scale / self.length_weight if self.length_weight else 0.0
+        length = outputs[:, -1:] * spread
+        length = (length + self.log_length).exp().round().clamp(1, longest)
         return torch.cat([steps, length], 1)
 
 
