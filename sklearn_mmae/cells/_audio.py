@@ -97,21 +97,8 @@ def decode(cell, *, sampling_rate, max_seconds, rate=None, root=None):
     """
     with _opened(cell, rate, root) as (sound, own_rate):
         most = int(np.ceil(max_seconds * own_rate))
-        if isinstance(sound, np.ndarray):
-            samples = _mono(sound[:most])
-        else:
-            samples = _read(sound, most)
-    if not np.isfinite(samples).all():
-        raise CellError(
-            "the sound has samples that are NaN or infinite",
-            remedy=f"Fill them in, or give {MISSING}",
-        )
-    loudest = max(float(samples.max()), -float(samples.min()))
-    if loudest > LOUDEST:
-        raise CellError(
-            f"the sound's samples reach {loudest:g}, but floats count to 1",
-            remedy="Divide by the largest number that a sample can be, such as 32768",
-        )
+        samples = _mono(sound[:most]) if isinstance(sound, np.ndarray) else _read(sound, most)
+    _check_range(samples)
     if own_rate != sampling_rate:
         resample = optional("soxr", extra="audio", why=WHY).resample
         samples = resample(samples, own_rate, sampling_rate)
@@ -152,17 +139,15 @@ def _opened(cell, rate, root):
         yield _checked(cell), _checked_rate(rate)
         return
     if isinstance(cell, bytes | bytearray):
-        label, source, n_bytes = f"{len(cell)} bytes", _Bytes(cell), len(cell)
+        label, source = f"{len(cell)} bytes", _in_memory(cell)
     elif isinstance(cell, str | os.PathLike):
-        path = regular_file(os.fsdecode(cell), root, "sound")
-        label, source, n_bytes = repr(os.fsdecode(cell)), os.fspath(path), os.stat(path).st_size
+        label = repr(os.fsdecode(cell))
+        source = os.fspath(regular_file(os.fsdecode(cell), root, "sound"))
     else:
         raise CellTypeError(
             f"a {type(cell).__name__} is not a sound",
             remedy=f"Give a path, bytes, samples or (rate, samples), or {MISSING}",
         )
-    if not n_bytes:
-        raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER)
     soundfile = optional("soundfile", extra="audio", why=WHY)
     try:
         with soundfile.SoundFile(source) as sound:
@@ -171,14 +156,22 @@ def _opened(cell, rate, root):
     except CellError:
         raise
     except Exception as error:  # decoders raise almost anything on damaged bytes
+        n_bytes = os.path.getsize(source) if isinstance(source, str) else len(cell)
+        if not n_bytes:
+            raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER) from None
         reason = getattr(error, "error_string", None) or str(error)
         raise CellError(
             f"{label} is no sound that can be read ({reason.rstrip('.')})", remedy=ANOTHER
         ) from error
 
 
-class _Bytes(BytesIO):
-    """Bytes in memory; decoders of damaged files seek to places before the first one."""
+def _in_memory(cell):
+    """Return bytes as a file that survives the seeks of decoders of damaged ones."""
+    return (BytesIO if cell[:4] in (b"RIFF", b"fLaC") else _Forgiving)(cell)
+
+
+class _Forgiving(BytesIO):
+    """Bytes whose first place is as far back as one can go."""
 
     def seek(self, offset, whence=0):
         """Go to a place, at least the first."""
@@ -207,9 +200,7 @@ def _read(sound, most):
     """Return the first samples of a file, mixed down block by block."""
     n, blocks = min(most, sound.frames), []
     while n > 0:
-        block = sound.read(
-            min(n, max(1, BLOCK // sound.channels)), dtype="float32", always_2d=True
-        )
+        block = sound.read(min(n, max(1, BLOCK // sound.channels)), dtype="float32", always_2d=True)
         if not len(block):
             break
         blocks.append(block[:, 0] if sound.channels == 1 else block.mean(1))
@@ -222,6 +213,21 @@ def _read(sound, most):
     if not blocks:
         raise CellError("it has no samples", remedy=ANOTHER)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _check_range(samples):
+    low, high = float(samples.min()), float(samples.max())
+    if low >= -LOUDEST and high <= LOUDEST:  # NaN is not
+        return
+    if not np.isfinite(samples).all():
+        raise CellError(
+            "the sound has samples that are NaN or infinite",
+            remedy=f"Fill them in, or give {MISSING}",
+        )
+    raise CellError(
+        f"the sound's samples go from {low:g} to {high:g}, but floats count from -1 to 1",
+        remedy="Divide by the largest number that a sample can be, such as 32768",
+    )
 
 
 def _pair(cell):

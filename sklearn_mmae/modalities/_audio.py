@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import warnings
 from numbers import Real
 
@@ -197,7 +198,7 @@ class AudioModality(Modality):
         name, column = self._only_column(cells)
         steps = np.zeros((len(column), self._n_steps(), self.n_mels), np.uint8)
         length = np.zeros(len(column), np.int64)
-        memory, spectrogram = check_memory(self.memory), self._spectrogram()
+        memory, spectrogram = self._memory(), self._spectrogram()
         settings = {
             "rate": self.rate or self.sampling_rate_,
             "max_seconds": self.max_seconds_,
@@ -348,6 +349,10 @@ class AudioModality(Modality):
             )
         return cells.names[0], cells.columns[0]
 
+    def _memory(self):
+        path = isinstance(self.memory, os.PathLike)
+        return check_memory(os.fspath(self.memory) if path else self.memory)
+
     def _spectrogram(self):
         f_max = self.sampling_rate_ / 2 if self.f_max is None else self.f_max
         return MelSpectrogram(
@@ -363,8 +368,7 @@ class AudioModality(Modality):
         """Learn rate and length from the headers alone, and window and hop from these."""
         name, column = self._only_column(cells)
         rate = self.rate or self.sampling_rate
-        memory = check_memory(self.memory)
-        cached = memory.cache(_facts, ignore=["cell", "root"])
+        cached = self._memory().cache(_facts, ignore=["cell", "root"])
 
         def read(cell):
             seen = stamp(cell, self.root)
@@ -386,20 +390,31 @@ class AudioModality(Modality):
             self.max_seconds_ = min(whole, LARGEST_SECONDS)
         else:
             self.max_seconds_ = float(min(max(seconds), self.max_seconds))
-        step = max(STEP_SECONDS, self.max_seconds_ / MOST_STEPS) * self.sampling_rate_
-        hop = max(1, round(step)) if self.hop_length is None else int(self.hop_length)
+        self._learn_windows()
+
+    def _learn_windows(self):
+        """Learn window and hop of the rate and the length."""
+        rate = self.sampling_rate_
+        nyquist = rate / 2
+        if self.f_min >= nyquist or (self.f_max or 0) > nyquist:
+            raise ValueError(
+                f"f_min={self.f_min}, f_max={self.f_max}: a sampling rate of {rate} has frequencies"
+                f" up to {nyquist:g} only. Give lower ones, or a higher sampling_rate."
+            )
+        hop = self.hop_length
+        if hop is None:
+            hop = max(round(STEP_SECONDS * rate), math.ceil(self.max_seconds_ * rate / MOST_STEPS))
         if self.n_fft is None:
-            window = max(WINDOW_SECONDS * self.sampling_rate_, 2 * hop)
+            window = max(WINDOW_SECONDS * rate, 2 * hop, 2)
             self.n_fft_ = min(2 ** math.ceil(math.log2(window)), LARGEST_WINDOW)
         else:
             self.n_fft_ = int(self.n_fft)
-        self.hop_length_ = hop if self.hop_length else min(hop, self.n_fft_ // 2)
-        self.step_seconds_ = self.hop_length_ / self.sampling_rate_
+        self.hop_length_ = int(min(max(hop, 1), self.n_fft_ // 2))
+        self.step_seconds_ = self.hop_length_ / rate
         if self._n_steps() * self.n_fft_ > LARGEST_SPECTROGRAM:
             raise ValueError(
-                f"{self.max_seconds_:.3g} s at sampling_rate={self.sampling_rate_} take"
-                f" {self._n_steps()} steps, which are too many. Give a lower max_seconds, or a"
-                " larger hop_length."
+                f"{self.max_seconds_:.3g} s at a sampling rate of {rate} take {self._n_steps()}"
+                " steps, which are too many. Give a lower max_seconds, or a larger hop_length."
             )
 
     def _learn_statistics(self, values):

@@ -1,4 +1,4 @@
-"""The network of sounds: each is stretched to one number of steps, and its length kept beside it."""
+"""The network of sounds: each is stretched to one number of steps, its length kept beside it."""
 
 from __future__ import annotations
 
