@@ -12,7 +12,14 @@ import soundfile
 import torch
 from scipy.io import wavfile
 
-from sklearn_mmae import AudioModality, CellError, DataWarning, MultimodalAutoencoder, load
+from sklearn_mmae import (
+    AudioModality,
+    CellError,
+    DataWarning,
+    MultimodalAutoencoder,
+    TextModality,
+    load,
+)
 from sklearn_mmae.cells._base import Cells
 from sklearn_mmae.cells._spectrogram import MelSpectrogram
 from sklearn_mmae.modalities import _audio
@@ -239,12 +246,12 @@ def test_what_comes_back_does_not_depend_on_other_rows_nor_on_numpys_state():
 
 
 def test_levels_and_samples_are_inverse_to_one_another():
-    samples = tone(600, 0.5) + tone(1700, 0.5, 0.2)
+    random = np.random.default_rng(0)
+    samples = random.normal(0, 0.1, 4000).astype(np.float32) * tone(3, 0.5, 1.0)
     spectrogram = MelSpectrogram(RATE, 512, 80, 64, 20.0, 4000.0)
     levels = spectrogram.levels(samples)
     again = spectrogram.levels(spectrogram.samples(levels))
-    loud = levels * 0.4 - 96.0 > -50
-    assert np.abs(levels[loud].astype(float) - again[loud]).mean() * 0.4 < 2
+    assert np.abs(levels.astype(float) - again).mean() * 0.4 < 2
     assert (spectrogram.filters.sum(1) > 0).all()
 
 
@@ -282,9 +289,11 @@ def test_sounds_are_found_by_themselves(tmp_path):
 
 def test_words_and_sounds_are_translated_into_one_another():
     frame = sounds()
-    mmae = small(max_epochs=20).fit(frame)
+    modalities = [("sound", AudioModality(), ["sound"]), ("word", TextModality(), ["word"])]
+    mmae = small(modalities=modalities).fit(frame)
     words = mmae.translate(frame[["sound"]], to="word")["word"]
-    assert (words == frame["word"]).mean() > 0.9
+    same = [set(a.split()) == set(b.split()) for a, b in zip(words, frame["word"], strict=True)]
+    assert np.mean(same) > 0.9
     spoken = mmae.translate(pd.DataFrame({"word": ["high whistle", "low hum"]}), to="sound")
     high, low = (pitch_of(sound, RATE) for sound in spoken["sound"])
     assert 1500 < high < 2500

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sklearn_mmae import ImageModality, TabularModality, TextModality
+from sklearn_mmae import AudioModality, ImageModality, TabularModality, TextModality
 from sklearn_mmae.fusion import FUSIONS, Fusion, MeanFusion
 from sklearn_mmae.modalities._detect import BUILTIN
 from sklearn_mmae.nn._tabular import TabularNetwork
@@ -19,6 +19,11 @@ PICTURES = rng.integers(0, 256, (24, 6, 5, 3)).astype(np.uint8)
 PIL_PICTURES = np.empty(12, object)
 PIL_PICTURES[:] = [Image.fromarray(picture) for picture in PICTURES[:12]]
 LARGE_PICTURES = rng.integers(0, 256, (10, 20, 18)).astype(np.uint8)
+SOUNDS = np.empty(12, object)
+SOUNDS[:] = [
+    np.sin(np.arange(400 + 200 * (i % 3)) * rng.uniform(0.1, 1)).astype(np.float32) * (0.2 + i / 20)
+    for i in range(12)
+]
 
 MODALITIES = {
     "numbers": (TabularModality(), NUMBERS),
@@ -32,6 +37,8 @@ MODALITIES = {
     "pictures": (ImageModality(), PICTURES),
     "PIL pictures": (ImageModality(mode="L"), PIL_PICTURES),
     "shares of pixels": (ImageModality(loss="cross-entropy"), PICTURES),
+    "sounds": (AudioModality(rate=8000), SOUNDS),
+    "sounds, few bands": (AudioModality(rate=8000, n_mels=20, hop_length=160), SOUNDS),
     "convolutions": (ImageModality(), LARGE_PICTURES),
 }
 
