@@ -21,7 +21,7 @@ PIL_PICTURES[:] = [Image.fromarray(picture) for picture in PICTURES[:12]]
 LARGE_PICTURES = rng.integers(0, 256, (10, 20, 18)).astype(np.uint8)
 SOUNDS = np.empty(12, object)
 SOUNDS[:] = [
-    np.sin(np.arange(400 + 200 * (i % 3)) * rng.uniform(0.1, 1)).astype(np.float32) * (0.2 + i / 20)
+    np.convolve(rng.normal(0, 0.05, 1200 + 400 * (i % 3)), np.ones(1 + i % 5)).astype("f4")
     for i in range(12)
 ]
 

@@ -201,7 +201,7 @@ class AudioModality(Modality):
         memory, spectrogram = self._memory(), self._spectrogram()
         settings = {
             "rate": self.rate or self.sampling_rate_,
-            "max_seconds": self.max_seconds_,
+            "n_steps": self._n_steps(),
             "key": dataclasses.astuple(spectrogram),
         }
         cached = memory.cache(_levels, ignore=["cell", "root", "spectrogram"])
@@ -447,19 +447,17 @@ def _facts(cell, root, *, stamp, rate):
     return describe(cell, rate=rate, root=root)
 
 
-def _levels(cell, root, spectrogram, *, stamp, rate, max_seconds, key):
+def _levels(cell, root, spectrogram, *, stamp, rate, n_steps, key):
     """Return levels, and whether the sound ends within them; for the cache, as `_facts`."""
-    sampling_rate = spectrogram.sampling_rate
+    most = n_steps * spectrogram.hop_length
     samples = decode(
         cell,
-        # A hop more, to see whether there is more.
-        sampling_rate=sampling_rate,
-        max_seconds=max_seconds + spectrogram.hop_length / sampling_rate,
+        sampling_rate=spectrogram.sampling_rate,
+        max_seconds=(most + 1) / spectrogram.sampling_rate,  # to see whether there is more
         rate=rate,
         root=root,
     )
-    most = max(1, round(max_seconds * sampling_rate))
-    return spectrogram.levels(samples[:most]), len(samples) <= most + 1
+    return spectrogram.levels(samples[:most]), len(samples) <= most
 
 
 def _is_whole(number):
