@@ -16,10 +16,12 @@ from sklearn_mmae import (
     AudioModality,
     CellError,
     DataWarning,
+    ModelFileError,
     MultimodalAutoencoder,
     TextModality,
     load,
 )
+from sklearn_mmae._core import archive
 from sklearn_mmae.cells._base import Cells
 from sklearn_mmae.cells._spectrogram import MelSpectrogram
 from sklearn_mmae.modalities import _audio
@@ -328,6 +330,62 @@ def test_a_saved_model_speaks_the_same_bits(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_arrays_come_back_as_arrays_of_the_rate_that_was_given():
+    cells = [tone(rate=44_100)] * 3
+    modality = AudioModality(rate=44_100).fit(column(*cells))
+    assert modality.sampling_rate_ == 44_100
+    assert pitch_of(back(modality, cells[0])[0], 44_100) == pytest.approx(440, rel=0.05)
+
+
+def test_a_row_has_the_same_bits_wherever_it_stands():
+    frame = sounds(40)
+    mmae = small(max_epochs=1).fit(frame)
+    codes = mmae.transform(frame[["sound"]])
+    np.testing.assert_array_equal(mmae.transform(frame[["sound"]][::-1])[::-1], codes)
+    np.testing.assert_array_equal(mmae.transform(frame[["sound"]][7:9]), codes[7:9])
+
+
+def lies(**state):
+    return lambda entry: entry["state"].update(state)
+
+
+LIES = {
+    "a folder to unpickle from": lambda entry: entry["modality"]["parameters"].update(memory="/x"),
+    "a hop of 0": lies(hop_length_=0),
+    "a window without end": lies(n_fft_=2**30),
+    "an odd window": lies(n_fft_=511),
+    "a rate of text": lies(sampling_rate_="8000"),
+    "a rate without end": lies(sampling_rate_=10**12),
+    "another step": lies(step_seconds_=1.0),
+    "a length without end": lies(max_seconds_=1e12),
+    "a length that is infinite": lies(max_seconds_=float("inf")),
+    "a scale of 0": lies(scale_=0.0),
+    "a mean of nan": lies(mean_=np.full((30, 64), np.nan, np.float32)),
+    "a mean of another shape": lies(mean_=np.zeros((30, 63), np.float32)),
+    "a mean that is flat": lies(mean_=np.zeros(64, np.float32)),
+    "a logarithm of text": lies(log_length_="3"),
+    "a logarithm without end": lies(log_length_=1e9),
+    "lengths that spread without end": lies(log_length_scale_=float("inf")),
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Return the file of a fitted estimator of sounds."""
+    path = tmp_path_factory.mktemp("model") / "model.mmae"
+    small(max_epochs=0).fit(sounds()[["sound"]]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_file_that_lies_about_sounds_is_refused(lie, model, tmp_path):
+    tree = archive.read(model, kind="MultimodalAutoencoder")
+    LIES[lie](tree["attributes"]["modalities"][0])
+    archive.write(tmp_path / "lie.mmae", tree, kind="MultimodalAutoencoder")
+    with pytest.raises(ModelFileError):
+        load(tmp_path / "lie.mmae")
+
+
 # Cache
 
 
@@ -382,6 +440,7 @@ REFUSED = {
     "2 GHz": (with_rate(2**31 - 1), "rate of 2.14748e"),
     "NaN": (np.array([0.0, np.nan, 0.1]), "NaN or infinite"),
     "infinite": (np.array([0.0, np.inf, 0.1]), "NaN or infinite"),
+    "infinite on both sides": (np.array([[np.inf, -np.inf]]), "NaN or infinite"),
     "float32 overflows": (np.array([0.0, 1e300]), "NaN or infinite"),
     "too large": (np.array([0.0, 30_000.0]), "floats count from -1 to 1"),
     "small numbers in a large dtype": (np.arange(-50, 50), "int64 counts to .* int16"),

@@ -281,10 +281,10 @@ def _checked(array):
 def _mono(array):
     """Return samples as float32 in units of full scale, channels mixed down."""
     dtype = array.dtype
-    if array.ndim == 2:
-        array = array.mean(1, dtype=np.float64)
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):  # the caller refuses what is infinite
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is infinite
+        if array.ndim == 2:
+            array = array.mean(1, dtype=np.float64)
+        if dtype.kind == "f":
             return array.astype(np.float32)
     full = 2.0 ** (8 * dtype.itemsize - 1)
     samples = array / full - (1.0 if dtype.kind == "u" else 0.0)

@@ -36,7 +36,7 @@ LARGEST_SPECTROGRAM = 2**24  # steps times n_fft
 MOST_MELS = 512
 MOST_STRETCHED = 64  # steps that the network sees of a sound
 SMALLEST_VARIANCE = 1e-6  # of the levels, in their units; less is rounding
-BANDS = 8  # bands stretched at a time
+BANDS, BLOCK = 8, 256  # bands and rows stretched at a time
 LOOKED_AT = 50  # cells that "auto" looks at
 
 
@@ -52,10 +52,12 @@ class AudioModality(Modality):
     Parameters
     ----------
     sampling_rate : int or None, default=None
-        Samples a second to work at, and of what comes back. None takes the median rate of the
-        training sounds, at most 22,050.
+        Samples a second to work at, and of what comes back. None takes `rate`, or else the median
+        rate of the training sounds, at most 22,050.
     rate : int or None, default=None
-        Samples a second of arrays that come without a rate. None takes `sampling_rate`.
+        Samples a second of arrays that come without a rate. None takes `sampling_rate`. Where both
+        are given and differ, what comes back is not what the modality takes an array for: give it
+        back as ``(sampling_rate, samples)``.
     max_seconds : float or None, default=None
         What comes later in a sound is not read. None takes what holds 99 % of the training sounds
         whole, at most 10 seconds; sounds that are longer are then warned of.
@@ -379,11 +381,10 @@ class AudioModality(Modality):
             facts = [fact for _, fact in read_each(name, column, read, self.on_error)]
         if not facts:
             raise CellError("no sound in any row", column=name, remedy="Leave this column out")
-        if self.sampling_rate is None:
-            rates = sorted(fact.rate for fact in facts)
-            self.sampling_rate_ = min(int(rates[len(rates) // 2]), LARGEST_RATE)
-        else:
-            self.sampling_rate_ = int(self.sampling_rate)
+        rates = sorted(fact.rate for fact in facts)
+        self.sampling_rate_ = int(
+            self.sampling_rate or self.rate or min(rates[len(rates) // 2], LARGEST_RATE)
+        )
         seconds = [fact.seconds for fact in facts]
         if self.max_seconds is None:
             whole = float(np.quantile(seconds, SHARE_WHOLE, method="higher"))
@@ -439,7 +440,12 @@ class AudioModality(Modality):
 
 def _stretch(steps, length, n_steps):
     """Return rows stretched to a number of steps, as the network does."""
-    return stretch(torch.from_numpy(steps).float(), torch.as_tensor(length), n_steps).numpy()
+    stretched = np.empty((len(steps), n_steps, steps.shape[2]), np.float32)
+    for first in range(0, len(steps), BLOCK):  # what it computes with is larger than the rows
+        rows = slice(first, first + BLOCK)
+        some = torch.from_numpy(steps[rows]).float()
+        stretched[rows] = stretch(some, torch.as_tensor(length[rows]), n_steps).numpy()
+    return stretched
 
 
 def _facts(cell, root, *, stamp, rate):
