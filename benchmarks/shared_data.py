@@ -23,12 +23,14 @@ __all__ = [
     "load_ecg_ppg",
     "load_emoji",
     "load_grid",
+    "load_fsdd",
     "load_grocery",
     "load_halves",
     "load_mfeat",
     "load_nutrimouse",
     "load_salaries",
     "load_strokes",
+    "load_sonic_pi",
 ]
 
 
@@ -209,6 +211,39 @@ def load_strokes():
             "drawer": table["drawer"],
         }
     )
+
+
+def load_fsdd():
+    """Load 2,500 recordings of the spoken words "zero" to "nine", by five speakers.
+
+    Returns
+    -------
+    frame : DataFrame
+        "sound" (bytes of a WAV, mono, 8 kHz, 0.14 to 2.3 s), "text" (the word) and "speaker".
+    train, test : ndarray of int
+        2,250 and 250 positions; test rows are the first five takes of each word and speaker.
+    """
+    folder = _folder("fsdd")
+    table = pd.read_csv(folder / "recordings.csv")
+    frame = table[["text", "speaker"]].copy()
+    frame.insert(0, "sound", _members(folder / "wav.zip", table["file"]))
+    return frame, *_positions(table["split"], "train", "test")
+
+
+def load_sonic_pi():
+    """Load 164 musical sounds with their names in words.
+
+    Returns
+    -------
+    frame : DataFrame
+        "sound" (bytes of a FLAC, mono or stereo, most of 44.1 kHz, 0.02 to 5.1 s), "text" (such
+        as "bass drum heavy") and "group" (16 of them).
+    """
+    folder = _folder("sonic_pi_samples")
+    table = pd.read_csv(folder / "samples.csv")
+    frame = table[["text", "group"]].copy()
+    frame.insert(0, "sound", _members(folder / "flac.zip", table["file"]))
+    return frame
 
 
 def load_halves():

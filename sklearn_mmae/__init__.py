@@ -6,6 +6,7 @@ from ._persistence import load
 from .alignment import DelayAligner
 from .fusion import Fusion
 from .modalities import (
+    AudioModality,
     ImageModality,
     Modality,
     SequenceModality,
@@ -16,6 +17,7 @@ from .modalities import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "AudioModality",
     "CellError",
     "ConvergenceError",
     "DataWarning",

@@ -5,7 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from sklearn_mmae import ImageModality, SequenceModality, TabularModality, TextModality
+from sklearn_mmae import (
+    AudioModality,
+    ImageModality,
+    SequenceModality,
+    TabularModality,
+    TextModality,
+)
 from sklearn_mmae.fusion import FUSIONS, Fusion, MeanFusion
 from sklearn_mmae.modalities._detect import BUILTIN
 from sklearn_mmae.nn._tabular import TabularNetwork
@@ -24,6 +30,11 @@ WAVES = np.stack([np.sin(START + RATE * np.arange(40)), 9 + 1e3 * START + np.zer
 LONG_WAVES = np.sin(START + RATE * np.arange(300))[..., None]
 CUT_WAVES = np.empty(24, object)
 CUT_WAVES[:] = [wave[: 20 + i % 20] for i, wave in enumerate(WAVES)]
+SOUNDS = np.empty(12, object)
+SOUNDS[:] = [
+    np.convolve(rng.normal(0, 0.05, 1200 + 400 * (i % 3)), np.ones(1 + i % 5)).astype("f4")
+    for i in range(12)
+]
 
 MODALITIES = {
     "numbers": (TabularModality(), NUMBERS),
@@ -37,6 +48,8 @@ MODALITIES = {
     "pictures": (ImageModality(), PICTURES),
     "PIL pictures": (ImageModality(mode="L"), PIL_PICTURES),
     "shares of pixels": (ImageModality(loss="cross-entropy"), PICTURES),
+    "sounds": (AudioModality(rate=8000), SOUNDS),
+    "sounds, few bands": (AudioModality(rate=8000, n_mels=20, hop_length=160), SOUNDS),
     "convolutions": (ImageModality(), LARGE_PICTURES),
     "signals": (SequenceModality(), WAVES),
     "signals of all lengths": (SequenceModality(), CUT_WAVES),

@@ -1,9 +1,17 @@
 """One class, one file per modality; each joins cells, networks and a deviance."""
 
+from ._audio import AudioModality
 from ._base import Modality
 from ._image import ImageModality
 from ._sequence import SequenceModality
 from ._tabular import TabularModality
 from ._text import TextModality
 
-__all__ = ["ImageModality", "Modality", "SequenceModality", "TabularModality", "TextModality"]
+__all__ = [
+    "AudioModality",
+    "ImageModality",
+    "Modality",
+    "SequenceModality",
+    "TabularModality",
+    "TextModality",
+]

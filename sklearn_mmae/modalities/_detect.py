@@ -7,6 +7,7 @@ import numpy as np
 from .._core.errors import CellTypeError
 from .._core.holes import observed
 from ..cells._arrays import LONGEST_SIGNAL, describe_arrays, kind_of_arrays
+from ._audio import AudioModality
 from ._image import ImageModality
 from ._sequence import SequenceModality
 from ._tabular import TabularModality
@@ -15,7 +16,7 @@ from ._text import TextModality
 __all__ = ["BUILTIN", "detect"]
 
 # The order in which a column is offered.
-BUILTIN = (ImageModality, SequenceModality, TabularModality, TextModality)
+BUILTIN = (ImageModality, AudioModality, SequenceModality, TabularModality, TextModality)
 
 
 def detect(names, columns, declared):

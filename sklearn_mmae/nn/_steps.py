@@ -38,13 +38,18 @@ class StepsNetwork(ModalityNetwork):
         the length then counts for nothing.
     n_components, width : int
     dropout : float
+
+    Attributes
+    ----------
+    longest : int
+        The most steps that a row is predicted to have.
     """
 
     def __init__(self, mean, *, scale, log_length, log_length_scale, n_components, width, dropout):
         n_steps, n_channels = mean.shape
         n_view = mean.numel() + 1
         super().__init__(n_view, n_view)
-        self.n_steps, self.n_channels = n_steps, n_channels
+        self.n_steps, self.n_channels, self.longest = n_steps, n_channels, n_steps
         self.log_length = log_length
         share = LENGTH_SHARE if log_length_scale else 0.0
         # Units of the steps, and of the logarithm of the length, in one of the view.
@@ -68,7 +73,7 @@ class StepsNetwork(ModalityNetwork):
 
     def view(self, tensors):
         """Return the centred steps and the length, of total variance 1, 0 in the holes."""
-        steps = (tensors["steps"].flatten(1).float() - self.mean) / self.step_unit
+        steps = (self.flat_steps(tensors) - self.mean) / self.step_unit
         length = tensors["length"].clamp_min(1).float().log() - self.log_length
         length = length / self.length_unit if self.length_unit else torch.zeros_like(length)
         view = torch.cat([steps, length[:, None]], 1)
@@ -82,10 +87,14 @@ class StepsNetwork(ModalityNetwork):
         """
         if "observed" not in tensors:
             return None
-        observed = tensors["observed"].flatten(1) | ~self._within(tensors)
+        observed = tensors["observed"].flatten(1) | ~self.within(tensors)
         return nn.functional.pad(observed, (0, 1), value=True)
 
-    def _within(self, tensors):
+    def flat_steps(self, tensors):
+        """Return the steps, (rows, n_steps * n_channels) float32."""
+        return tensors["steps"].flatten(1).float()
+
+    def within(self, tensors):
         """Return which numbers of the flat steps are no padding."""
         places = torch.arange(self.n_steps, device=self.mean.device)
         within = places < tensors["length"][:, None]
@@ -93,7 +102,7 @@ class StepsNetwork(ModalityNetwork):
 
     def _known(self, tensors):
         """Return which numbers of the view are the row's own, and no holes."""
-        own = self._within(tensors)
+        own = self.within(tensors)
         if "observed" in tensors:
             own = own & tensors["observed"].flatten(1)
         return torch.cat([own, tensors["length"][:, None] > 0], 1)
@@ -121,7 +130,7 @@ class StepsNetwork(ModalityNetwork):
         """Return steps in their own units, (rows, n_steps * n_channels), and last the length."""
         steps = outputs[:, :-1] * self.step_unit + self.mean
         length = (outputs[:, -1:] * self.length_unit + self.log_length).exp()
-        return torch.cat([steps, length.round().clamp(1, self.n_steps)], 1)
+        return torch.cat([steps, length.round().clamp(1, self.longest)], 1)
 
 
 class TemporalEncoder(nn.Module):
