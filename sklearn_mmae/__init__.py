@@ -4,7 +4,7 @@ from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from ._persistence import load
 from .fusion import Fusion
-from .modalities import ImageModality, Modality, TabularModality, TextModality
+from .modalities import ImageModality, Modality, TabularModality, TextModality, VideoModality
 
 __version__ = "0.1.0"
 
@@ -19,6 +19,7 @@ __all__ = [
     "MultimodalAutoencoder",
     "TabularModality",
     "TextModality",
+    "VideoModality",
     "__version__",
     "load",
 ]

@@ -15,7 +15,8 @@ from .fusion import Fusion
 
 __all__ = ["LARGEST", "RUN_TIME", "describe"]
 
-RUN_TIME = {"device", "callbacks", "verbose"}  # of this machine and session: never in a file
+# Of this machine and session, never in a file: nor is a folder that a file could make us read from.
+RUN_TIME = {"device", "callbacks", "memory", "verbose"}
 LARGEST = 2**40  # of the numbers in a file that count something
 _REMEDY = (
     "joblib.dump keeps it; such a file runs code when it is loaded, so load it only where you trust"
@@ -101,7 +102,11 @@ def _fusion(fusion):
 
 def _object(part, place):
     """Return class and parameters of a modality or fusion."""
-    names = [name for name in inspect.signature(type(part)).parameters if hasattr(part, name)]
+    names = [
+        name
+        for name in inspect.signature(type(part)).parameters
+        if hasattr(part, name) and name not in RUN_TIME
+    ]
     parameters = {name: _plain(getattr(part, name), f"{place}: {name}") for name in names}
     return {"class": type(part).__name__, "parameters": parameters}
 

@@ -162,7 +162,8 @@ def _object(node, base, known):
     _check(isinstance(parameters, dict), f"the parameters of {name}")
     part = cls(**parameters)
     if _BUILT_IN.get(name) is cls and base is Modality:
-        _check(parameters.keys() == part.get_params().keys(), f"the parameters of {name}")
+        names = part.get_params().keys() - RUN_TIME
+        _check(parameters.keys() == names, f"the parameters of {name}")
         part._check_parameters()
     return part
 

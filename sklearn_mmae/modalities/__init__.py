@@ -4,5 +4,6 @@ from ._base import Modality
 from ._image import ImageModality
 from ._tabular import TabularModality
 from ._text import TextModality
+from ._video import VideoModality
 
-__all__ = ["ImageModality", "Modality", "TabularModality", "TextModality"]
+__all__ = ["ImageModality", "Modality", "TabularModality", "TextModality", "VideoModality"]

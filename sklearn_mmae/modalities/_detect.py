@@ -9,10 +9,12 @@ from .._core.holes import observed
 from ._image import ImageModality
 from ._tabular import TabularModality
 from ._text import TextModality
+from ._video import VideoModality
 
 __all__ = ["BUILTIN", "detect"]
 
-BUILTIN = (ImageModality, TabularModality, TextModality)  # the order in which a column is offered
+# The order in which a column is offered. A moving GIF is a clip, any other a picture.
+BUILTIN = (VideoModality, ImageModality, TabularModality, TextModality)
 
 
 def detect(names, columns, declared):
