@@ -23,7 +23,20 @@ from ._image import describe as describe_picture
 __all__ = ["ClipFacts", "decode", "describe", "is_moving", "looks_like_clip"]
 
 SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".mpg", ".mpeg", ".ts", ".avi", ".ogv", ".3gp"),
+    *(
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".webm",
+        ".mkv",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".avi",
+        ".ogv",
+        ".3gp",
+    ),
 )
 SIGNATURE = re.compile(
     rb"....ftyp(?!M4[AB] |hei|avif|mif1|crx)|\x1aE\xdf\xa3|\0\0\x01[\xba\xb3]|RIFF....AVI ",
