@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sklearn_mmae import ImageModality, TabularModality, TextModality
+from sklearn_mmae import ImageModality, TabularModality, TextModality, VideoModality
 from sklearn_mmae.fusion import FUSIONS, Fusion, MeanFusion
 from sklearn_mmae.modalities._detect import BUILTIN
 from sklearn_mmae.nn._tabular import TabularNetwork
@@ -18,6 +18,8 @@ NAMES = np.array(["red heart", "blue heart", "green leaf", "red apple", "blue bi
 PICTURES = rng.integers(0, 256, (24, 6, 5, 3)).astype(np.uint8)
 PIL_PICTURES = np.empty(12, object)
 PIL_PICTURES[:] = [Image.fromarray(picture) for picture in PICTURES[:12]]
+CLIPS = np.empty(12, object)
+CLIPS[:] = [rng.integers(0, 256, (2 + row % 4, 6, 5, 3)).astype(np.uint8) for row in range(12)]
 LARGE_PICTURES = rng.integers(0, 256, (10, 20, 18)).astype(np.uint8)
 
 MODALITIES = {
@@ -33,6 +35,7 @@ MODALITIES = {
     "PIL pictures": (ImageModality(mode="L"), PIL_PICTURES),
     "shares of pixels": (ImageModality(loss="cross-entropy"), PICTURES),
     "convolutions": (ImageModality(), LARGE_PICTURES),
+    "clips": (VideoModality(), CLIPS),
 }
 
 

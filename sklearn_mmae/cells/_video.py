@@ -48,6 +48,7 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,gif,mpeg,mpegvideo,mpegts,avi,o
 NAMED = "MP4, WebM, MPEG, AVI, OGG or GIF"
 MISSING = "None where the clip is missing"
 ANOTHER = f"Give a clip, or {MISSING}"
+SMALLER = "Give a smaller clip, or raise max_pixels if you trust its source"
 SLACK = 1e-3  # seconds by which time stamps are rounded: those of WebM are whole milliseconds
 
 
@@ -155,7 +156,6 @@ def decode(cell, frames, *, mode, fps, rate, units, root=None, max_pixels):
     if isinstance(cell, np.ndarray):
         return _decode_array(_checked(cell), frames, mode, fps, rate, units, max_pixels)
     with _opened(cell, root, max_pixels) as (container, stream):
-        stream.codec_context.options = {"max_pixels": str(max_pixels)}
         length = end = 0
         for frame, until in _in_turn(container.decode(stream), stream, fps):
             end = until
@@ -256,11 +256,16 @@ def _pictures(container, label, max_pixels):
     stream = streams[0]
     if stream.codec_context is None:
         raise CellError(f"{label} has pictures of a kind that cannot be decoded", remedy=ANOTHER)
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}  # sizes may change on the way
     width, height = stream.codec_context.width, stream.codec_context.height
+    if not width * height:
+        raise CellError(
+            f"{label} says no size, or one above max_pixels={max_pixels}", remedy=SMALLER
+        )
     if width * height > max_pixels:
         raise CellError(
             f"{label} has {width} x {height} pixels, more than max_pixels={max_pixels}",
-            remedy="Give a smaller clip, or raise max_pixels if you trust its source",
+            remedy=SMALLER,
         )
     return stream
 
@@ -316,12 +321,13 @@ def _claimed_seconds(container, stream):
     """Return the length of a stream as the file's header says, or None."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
+    start = float((stream.start_time or 0) * stream.time_base)  # the others count from 0
     told = re.match(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
     if told:
         hours, minutes, seconds = map(float, told.groups())
-        return 3600 * hours + 60 * minutes + seconds
+        return 3600 * hours + 60 * minutes + seconds - start
     if container.duration and len(container.streams) == 1:
-        return container.duration / 1e6
+        return container.duration / 1e6 - start
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from contextlib import contextmanager
 
@@ -333,6 +334,7 @@ class VideoModality(Modality):
             raise ValueError(f"max_pixels={self.max_pixels!r}: give a whole number above 0.")
         if self.on_error not in ("raise", "missing"):
             raise ValueError(f"on_error={self.on_error!r}: give 'raise' or 'missing'.")
+        self._kept(_describe_file)  # raises for what is no memory
 
     def _only_column(self, cells):
         if len(cells.names) != 1:
@@ -411,8 +413,7 @@ class VideoModality(Modality):
         key = stamp(cell, self.root)
         if key is None:
             return describe(cell, root=self.root, max_pixels=self.max_pixels)
-        recall = check_memory(self.memory).cache(_describe_file, ignore=["cell", "root"])
-        return recall(cell, key, self.root, self.max_pixels)
+        return self._kept(_describe_file)(cell, key, self.root, self.max_pixels)
 
     def _decoded(self, cell, frames):
         """Write the frames of a cell; return how many, and whether their unit is odd."""
@@ -423,10 +424,14 @@ class VideoModality(Modality):
         key = None if self.memory is None else stamp(cell, self.root)
         if key is None:
             return decode(cell, frames, root=self.root, **settings)
-        recall = check_memory(self.memory).cache(_decode_file, ignore=["cell", "root"])
-        kept = recall(cell, key, self.root, frames.shape, settings)
+        kept = self._kept(_decode_file)(cell, key, self.root, frames.shape, settings)
         frames[: len(kept)] = kept
         return len(kept), False
+
+    def _kept(self, function):
+        """Return a function that remembers its results in `memory`, by all but the cell itself."""
+        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
+        return check_memory(memory).cache(function, ignore=["cell", "root"])
 
     @contextmanager
     def _reading(self, column, name):
@@ -437,8 +442,14 @@ class VideoModality(Modality):
             return
         from tqdm import tqdm
 
-        with tqdm(rows, desc=f"reading {name}", unit="clip") as bar:
-            yield iter(bar)
+        with tqdm(total=len(rows), desc=f"reading {name}", unit="clip") as bar:
+
+            def counted():
+                for row in rows:
+                    bar.update()
+                    yield row
+
+            yield counted()
 
 
 def _describe_file(cell, key, root, max_pixels):
