@@ -10,12 +10,10 @@ from itertools import product
 import numpy as np
 from PIL import Image
 from sklearn.cross_decomposition import PLSSVD, PLSCanonical
-from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import normalize
 
+from benchmarks._retrieval import cca, hits, text_components
 from benchmarks._table import Table, arguments, timed
 from benchmarks.shared_data import available, load_emoji, load_grocery
 from sklearn_mmae import MultimodalAutoencoder
@@ -137,18 +135,6 @@ def ours(k, options):
     return MultimodalAutoencoder(n_components=k, random_state=0, **settings)
 
 
-def hits(pictures, words):
-    """Return the shares of rows found in the first 1 and 10, both ways."""
-    similar = normalize(pictures) @ normalize(words).T
-    found = []
-    for similarity in (similar, similar.T):
-        own = np.diag(similarity)[:, None]
-        # Ties count against: codes that are all alike find nothing.
-        before = (similarity >= own).sum(1) - 1
-        found += [float((before < n).mean()) for n in (1, 10)]
-    return found
-
-
 def pixels(pictures, size, mode):
     """Return pictures as rows of pixels, 0 to 1."""
     rows = []
@@ -157,30 +143,6 @@ def pixels(pictures, size, mode):
             picture = picture.convert(mode).resize(size[::-1], Image.Resampling.LANCZOS)
             rows.append(np.asarray(picture, np.float32).ravel() / 255)
     return np.stack(rows)
-
-
-def text_components(n):
-    """Return principal components of words and of their parts."""
-    return make_pipeline(
-        make_union(
-            TfidfVectorizer(sublinear_tf=True),
-            TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), sublinear_tf=True),
-        ),
-        TruncatedSVD(n, random_state=0),
-    )
-
-
-def cca(pictures, words, new_pictures, new_words, k):
-    """Return canonical variates of new rows: singular vectors between whitened components."""
-    whiten = [PCA(whiten=True).fit(block) for block in (pictures, words)]
-    known = [white.transform(block) for white, block in zip(whiten, (pictures, words), strict=True)]
-    left, correlation, right = np.linalg.svd(known[0].T @ known[1] / len(pictures))
-    # Variates count as much as they correlate, or the last ones, which are noise, would rule.
-    weight = correlation[:k]
-    return (
-        whiten[0].transform(new_pictures) @ left[:, :k] * weight,
-        whiten[1].transform(new_words) @ right[:k].T * weight,
-    )
 
 
 def pls(method, scale, pictures, words, new_pictures, new_words, k):

@@ -21,6 +21,8 @@ __all__ = [
     "available",
     "load_clothing",
     "load_emoji",
+    "load_flutter",
+    "load_grid",
     "load_grocery",
     "load_halves",
     "load_mfeat",
@@ -146,6 +148,41 @@ def load_grocery():
             "department": table["department"],
             "split": table["split"],
         }
+    )
+
+
+def load_flutter():
+    """Load 120 clips of a user interface in motion, of many sizes and lengths, with captions.
+
+    Returns
+    -------
+    frame : DataFrame
+        "clip" (bytes of an MP4), "text" (the caption) and "family" (str, 9 kinds).
+    """
+    folder = _folder("flutter_motion")
+    table = pd.read_csv(folder / "clips.csv", keep_default_na=False)
+    return pd.DataFrame(
+        {
+            "clip": _members(folder / "mp4.zip", table["file"]),
+            "text": table["text"],
+            "family": table["family"],
+        }
+    )
+
+
+def load_grid():
+    """Load 10 clips of a face that speaks a sentence, with sound.
+
+    Returns
+    -------
+    frame : DataFrame
+        "clip" (path of an MPEG-1 file: 75 frames of 360 x 288 at 25 a second, stereo sound at
+        44.1 kHz) and "text" (what is said).
+    """
+    folder = _folder("grid_lips")
+    table = pd.read_csv(folder / "clips.csv", keep_default_na=False)
+    return pd.DataFrame(
+        {"clip": [str(folder / file) for file in table["file"]], "text": table["text"]}
     )
 
 

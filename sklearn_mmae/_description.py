@@ -13,10 +13,10 @@ import pandas as pd
 
 from .fusion import Fusion
 
-__all__ = ["LARGEST", "RUN_TIME", "describe"]
+__all__ = ["LARGEST", "OF_SESSION", "RUN_TIME", "describe"]
 
-# Of this machine and session, never in a file: nor is a folder that a file could make us read from.
-RUN_TIME = {"device", "callbacks", "memory", "verbose"}
+RUN_TIME = {"device", "callbacks", "verbose"}  # of this machine and session: never in a file
+OF_SESSION = {"memory"}  # of modalities: a folder to unpickle from must not come from a file
 LARGEST = 2**40  # of the numbers in a file that count something
 _REMEDY = (
     "joblib.dump keeps it; such a file runs code when it is loaded, so load it only where you trust"
@@ -101,13 +101,12 @@ def _fusion(fusion):
 
 
 def _object(part, place):
-    """Return class and parameters of a modality or fusion."""
-    names = [
-        name
-        for name in inspect.signature(type(part)).parameters
-        if hasattr(part, name) and name not in RUN_TIME
-    ]
-    parameters = {name: _plain(getattr(part, name), f"{place}: {name}") for name in names}
+    """Return class and parameters of a modality or fusion, those of this session as None."""
+    names = [name for name in inspect.signature(type(part)).parameters if hasattr(part, name)]
+    parameters = {
+        name: None if name in OF_SESSION else _plain(getattr(part, name), f"{place}: {name}")
+        for name in names
+    }
     return {"class": type(part).__name__, "parameters": parameters}
 
 

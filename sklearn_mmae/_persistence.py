@@ -16,7 +16,7 @@ from ._autoencoder import MultimodalAutoencoder
 from ._core import archive
 from ._core.errors import ModelFileError
 from ._core.values import are_text, are_values, is_array, is_whole
-from ._description import LARGEST, RUN_TIME
+from ._description import LARGEST, OF_SESSION, RUN_TIME
 from ._parameters import OPTIMIZERS, check_parameters
 from .fusion import FUSIONS, Fusion
 from .modalities import Modality
@@ -49,7 +49,7 @@ def load(path, *, trusted=()):
     -------
     MultimodalAutoencoder
         Its `transform` gives the same bits as before on the same machine and versions. `device`,
-        `callbacks` and `verbose` are the defaults, whatever they were.
+        `callbacks` and `verbose` are the defaults, whatever they were; no modality has a `memory`.
 
     Raises
     ------
@@ -160,10 +160,11 @@ def _object(node, base, known):
     name, parameters = _fields(node, "class", "parameters")
     cls = _class(name, base, known)
     _check(isinstance(parameters, dict), f"the parameters of {name}")
+    for key in OF_SESSION & parameters.keys():
+        _check(parameters[key] is None, f"the parameter {key} of {name}")
     part = cls(**parameters)
     if _BUILT_IN.get(name) is cls and base is Modality:
-        names = part.get_params().keys() - RUN_TIME
-        _check(parameters.keys() == names, f"the parameters of {name}")
+        _check(parameters.keys() == part.get_params().keys(), f"the parameters of {name}")
         part._check_parameters()
     return part
 

@@ -463,6 +463,23 @@ def test_grocery_photos_come_with_their_class():
     assert all(photo.startswith(b"\xff\xd8") for photo in frame["photo"])
 
 
+@needs("flutter_motion")
+def test_flutter_clips_come_with_a_caption_each():
+    frame = shared_data.load_flutter()
+    assert frame.shape == (120, 3)
+    assert all(clip[4:8] == b"ftyp" for clip in frame["clip"])
+    assert frame["family"].nunique() == 9
+    assert (frame["text"].str.len() > 5).all()
+
+
+@needs("grid_lips")
+def test_grid_clips_are_ten_files_with_what_is_said():
+    frame = shared_data.load_grid()
+    assert len(frame) == 10
+    assert all(os.path.isfile(path) for path in frame["clip"])
+    assert (frame["text"].str.split().str.len() == 6).all()
+
+
 def test_halves_make_the_whole_digit():
     left, right, y = shared_data.load_halves()
     assert left.shape == right.shape == (1797, 32)

@@ -1,4 +1,4 @@
-"""Packages that only some users need: imported where they are used, named where they lack."""
+"""Packages that only some parts need, asked for where they are used."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ __all__ = ["optional"]
 
 
 def optional(module, *, extra, why):
-    """Import a module of an optional package.
+    """Import a module that is not among the package's own dependencies.
 
     Parameters
     ----------
     module : str
-        Its name.
     extra : str
         The extra of this package that installs it.
     why : str
-        What needs it, such as a class.
+        What needs it.
 
     Returns
     -------
@@ -26,11 +25,16 @@ def optional(module, *, extra, why):
     Raises
     ------
     ImportError
-        Saying what to install.
+        Naming the extra.
+
+    Examples
+    --------
+    >>> from sklearn_mmae._core.optional import optional
+    >>> optional("no_such_module", extra="audio", why="AudioModality")
+    Traceback (most recent call last):
+    ImportError: AudioModality needs no_such_module: pip install 'sklearn-mmae[audio]'
     """
     try:
         return import_module(module)
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{why} needs {module}: pip install 'sklearn-mmae[{extra}]'", name=module
-        ) from error
+    except ImportError as error:
+        raise ImportError(f"{why} needs {module}: pip install 'sklearn-mmae[{extra}]'") from error

@@ -1,0 +1,47 @@
+"""What benchmarks of two modalities share: retrieval of one by the other, and classical rivals."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import normalize
+
+__all__ = ["cca", "hits", "text_components"]
+
+
+def hits(cells, words):
+    """Return the shares of rows found in the first 1 and 10, both ways."""
+    similar = normalize(cells) @ normalize(words).T
+    found = []
+    for similarity in (similar, similar.T):
+        own = np.diag(similarity)[:, None]
+        # Ties count against: codes that are all alike find nothing.
+        before = (similarity >= own).sum(1) - 1
+        found += [float((before < n).mean()) for n in (1, 10)]
+    return found
+
+
+def text_components(n):
+    """Return principal components of words and of their parts."""
+    return make_pipeline(
+        make_union(
+            TfidfVectorizer(sublinear_tf=True),
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), sublinear_tf=True),
+        ),
+        TruncatedSVD(n, random_state=0),
+    )
+
+
+def cca(cells, words, new_cells, new_words, k):
+    """Return canonical variates of new rows: singular vectors between whitened components."""
+    whiten = [PCA(whiten=True).fit(block) for block in (cells, words)]
+    known = [white.transform(block) for white, block in zip(whiten, (cells, words), strict=True)]
+    left, correlation, right = np.linalg.svd(known[0].T @ known[1] / len(cells))
+    # Variates count as much as they correlate, or the last ones, which are noise, would rule.
+    weight = correlation[:k]
+    return (
+        whiten[0].transform(new_cells) @ left[:, :k] * weight,
+        whiten[1].transform(new_words) @ right[:k].T * weight,
+    )
