@@ -68,12 +68,18 @@ def film(frames, kind="mp4", codec="libx264", pixels="yuv420p", rate=25, times=N
     return file.getvalue()
 
 
-def sound(kind="mp4", codec="aac"):
+def sound(*, cover=False):
+    """Return the bytes of an MP4 without a film, perhaps with the picture of an album."""
     file = io.BytesIO()
-    with av.open(file, "w", format=kind) as container:
-        stream = container.add_stream(codec, rate=44_100)
-        samples = np.zeros((1, 44_100), np.float32)
-        frame = av.AudioFrame.from_ndarray(samples, "fltp", "mono")
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=44_100)
+        if cover:
+            picture = container.add_stream("mjpeg", rate=1)
+            picture.width, picture.height, picture.pix_fmt = 32, 24, "yuvj420p"
+            picture.disposition = av.stream.Disposition.attached_pic
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(levels([99])[0], "rgb24")))
+            container.mux(picture.encode())
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44_100), np.float32), "fltp", "mono")
         frame.rate = 44_100
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -406,6 +412,7 @@ def test_bytes_that_are_no_clip_are_refused_with_the_reason(subtests):
         "no clip that can be read": b"not a film at all" * 50,
         "is empty: 0 bytes": b"",
         "no picture track, but sound only": sound(),
+        "no picture track, but sound": sound(cover=True),
         "is cut short|damaged": good[: len(good) // 2],
         "no frames|no clip that can be read": good[:600],
         "a clip of zero frames": np.zeros((0, 4, 4, 3), np.uint8),

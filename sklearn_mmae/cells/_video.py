@@ -49,6 +49,7 @@ NAMED = "MP4, WebM, MPEG, AVI, OGG or GIF"
 MISSING = "None where the clip is missing"
 ANOTHER = f"Give a clip, or {MISSING}"
 SMALLER = "Give a smaller clip, or raise max_pixels if you trust its source"
+COVER = 1024  # by which FFmpeg marks the picture on an album
 SLACK = 1e-3  # seconds by which time stamps are rounded: those of WebM are whole milliseconds
 
 
@@ -249,7 +250,7 @@ def _opened(cell, root, max_pixels):
 
 def _pictures(container, label, max_pixels):
     """Return the stream of pictures; covers of albums are none."""
-    streams = [s for s in container.streams.video if not int(s.disposition) & 1024]
+    streams = [s for s in container.streams.video if not s.disposition & COVER]
     if not streams:
         kinds = "sound only" if container.streams.audio else "nothing that can be shown"
         raise CellError(f"{label} has no picture track, but {kinds}", remedy=ANOTHER)

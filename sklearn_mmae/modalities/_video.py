@@ -216,7 +216,7 @@ class VideoModality(Modality):
                 if odd:
                     odd_rows.append(row)
         present = length > 0
-        frames[~present] = 0  # what was read of a damaged file
+        frames[observed(column) & ~present] = 0  # what was read of a damaged file
         if odd_rows:
             warnings.warn(
                 f"column {name!r}, row{'s' if len(odd_rows) > 1 else ''}"
