@@ -22,15 +22,16 @@ __all__ = [
     "load_clothing",
     "load_ecg_ppg",
     "load_emoji",
-    "load_grid",
+    "load_flutter",
     "load_fsdd",
+    "load_grid",
     "load_grocery",
     "load_halves",
     "load_mfeat",
     "load_nutrimouse",
     "load_salaries",
-    "load_strokes",
     "load_sonic_pi",
+    "load_strokes",
 ]
 
 
@@ -168,27 +169,39 @@ def load_ecg_ppg():
     return frame.drop(columns="Time [s]")
 
 
-def load_grid():
-    """Load ten sentences, each of another speaker: film and sound, about 3 seconds.
+def load_flutter():
+    """Load 120 clips of a user interface in motion, of many sizes and lengths, with captions.
 
     Returns
     -------
-    list of tuple (frames, samples)
-        Frames of shape (75, 288, 360), uint8, grey, 25 a second; samples of shape (131328,),
-        float, -1 to 1, 44,100 a second.
+    frame : DataFrame
+        "clip" (bytes of an MP4), "text" (the caption) and "family" (str, 9 kinds).
     """
-    import av
+    folder = _folder("flutter_motion")
+    table = pd.read_csv(folder / "clips.csv", keep_default_na=False)
+    return pd.DataFrame(
+        {
+            "clip": _members(folder / "mp4.zip", table["file"]),
+            "text": table["text"],
+            "family": table["family"],
+        }
+    )
 
-    clips = []
-    for path in sorted(_folder("grid_lips").glob("*.mpg")):
-        with av.open(str(path)) as file:
-            frames = [frame.to_ndarray(format="gray") for frame in file.decode(video=0)]
-        with av.open(str(path)) as file:
-            sound = [frame.to_ndarray() for frame in file.decode(audio=0)]
-        samples = np.concatenate(sound, 1).astype(np.float64)
-        scale = 32768 if sound[0].dtype.kind == "i" else 1
-        clips.append((np.stack(frames), samples.mean(0) / scale))
-    return clips
+
+def load_grid():
+    """Load 10 clips of a face that speaks a sentence, with sound.
+
+    Returns
+    -------
+    frame : DataFrame
+        "clip" (path of an MPEG-1 file: 75 frames of 360 x 288 at 25 a second, stereo sound at
+        44.1 kHz) and "text" (what is said).
+    """
+    folder = _folder("grid_lips")
+    table = pd.read_csv(folder / "clips.csv", keep_default_na=False)
+    return pd.DataFrame(
+        {"clip": [str(folder / file) for file in table["file"]], "text": table["text"]}
+    )
 
 
 def load_strokes():

@@ -12,6 +12,7 @@ from .modalities import (
     SequenceModality,
     TabularModality,
     TextModality,
+    VideoModality,
 )
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "SequenceModality",
     "TabularModality",
     "TextModality",
+    "VideoModality",
     "__version__",
     "load",
 ]

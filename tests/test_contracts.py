@@ -11,6 +11,7 @@ from sklearn_mmae import (
     SequenceModality,
     TabularModality,
     TextModality,
+    VideoModality,
 )
 from sklearn_mmae.fusion import FUSIONS, Fusion, MeanFusion
 from sklearn_mmae.modalities._detect import BUILTIN
@@ -24,6 +25,8 @@ NAMES = np.array(["red heart", "blue heart", "green leaf", "red apple", "blue bi
 PICTURES = rng.integers(0, 256, (24, 6, 5, 3)).astype(np.uint8)
 PIL_PICTURES = np.empty(12, object)
 PIL_PICTURES[:] = [Image.fromarray(picture) for picture in PICTURES[:12]]
+CLIPS = np.empty(12, object)
+CLIPS[:] = [rng.integers(0, 256, (2 + row % 4, 6, 5, 3)).astype(np.uint8) for row in range(12)]
 LARGE_PICTURES = rng.integers(0, 256, (10, 20, 18)).astype(np.uint8)
 START, RATE = rng.uniform(0, 6, (24, 1)), rng.uniform(0.1, 0.2, (24, 1))
 WAVES = np.stack([np.sin(START + RATE * np.arange(40)), 9 + 1e3 * START + np.zeros(40)], 2)
@@ -55,6 +58,7 @@ MODALITIES = {
     "signals of all lengths": (SequenceModality(), CUT_WAVES),
     "resampled signals": (SequenceModality(max_steps=16), CUT_WAVES),
     "long signals": (SequenceModality(), LONG_WAVES),
+    "clips": (VideoModality(), CLIPS),
 }
 
 

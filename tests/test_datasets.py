@@ -11,10 +11,12 @@ from benchmarks import shared_data
 from sklearn_mmae._core.errors import CellError, CellTypeError, DataWarning
 from sklearn_mmae.datasets import (
     as_frame,
+    load_audio_folder,
     load_digits_frame,
     load_image_folder,
     load_paired_folders,
     load_text_folder,
+    load_video_folder,
 )
 
 
@@ -187,6 +189,27 @@ def test_texts_come_with_labels_and_plain_line_ends(tmp_path):
     assert frame["label"].tolist() == ["bad", "good", "good"]
 
 
+# Sounds and clips
+
+
+@pytest.mark.parametrize(
+    ("load", "wanted", "other"),
+    [
+        (load_audio_folder, ["1.wav", "2.MP3"], "1.mp4"),
+        (load_video_folder, ["1.mp4", "2.GIF"], "1.wav"),
+    ],
+)
+def test_sounds_and_clips_are_listed_like_pictures(tmp_path, load, wanted, other):
+    for name in [*wanted, other, ".hidden/3.wav", ".hidden/3.mp4"]:
+        text(tmp_path / "walk" / name)
+    frame = load(tmp_path)
+    assert names(frame, tmp_path) == [f"walk/{name}" for name in wanted]
+    assert frame["label"].tolist() == ["walk", "walk"]
+    assert names(load(tmp_path, pattern=other), tmp_path) == [f"walk/{other}"]
+    with pytest.raises(ValueError, match="holds no file like"):
+        load(tmp_path, recursive=False)
+
+
 # Pairs
 
 
@@ -231,8 +254,24 @@ def test_folders_that_share_nothing_are_an_error(tmp_path):
 
 
 def test_one_kind_is_no_pair(tmp_path):
-    with pytest.raises(ValueError, match="no folder for text"):
+    with pytest.raises(ValueError, match="no folder for text, audio, video: two kinds"):
         load_paired_folders(image=tmp_path)
+
+
+def test_any_kinds_are_paired_and_each_column_is_what_was_given(tmp_path):
+    for name in ["clips/1.mp4", "clips/2.webm", "sounds/1.wav", "sounds/3.flac"]:
+        text(tmp_path / name)
+    text(tmp_path / "notes" / "1.txt", "one")
+    folders = {"video": tmp_path / "clips", "audio": tmp_path / "sounds"}
+    with pytest.warns(DataWarning, match="of 3 .* 1 without audio: 2; 1 without video: 3"):
+        frame = load_paired_folders(**folders)
+    assert frame.index.tolist() == ["1", "2", "3"]
+    assert list(frame) == ["audio", "video"]
+    assert frame.isna().to_numpy().tolist() == [[False, False], [True, False], [False, True]]
+    with pytest.warns(DataWarning, match="2 without text: 2, 3"):
+        frame = load_paired_folders(**folders, text=tmp_path / "notes")
+    assert frame.loc["1", "text"] == "one"
+    assert os.path.basename(frame.loc["1", "audio"]) == "1.wav"
 
 
 # Arrays
@@ -422,6 +461,23 @@ def test_grocery_photos_come_with_their_class():
     assert frame["split"].value_counts().to_dict() == {"train": 2_640, "val": 296}
     assert frame["class"].nunique() == 81
     assert all(photo.startswith(b"\xff\xd8") for photo in frame["photo"])
+
+
+@needs("flutter_motion")
+def test_flutter_clips_come_with_a_caption_each():
+    frame = shared_data.load_flutter()
+    assert frame.shape == (120, 3)
+    assert all(clip[4:8] == b"ftyp" for clip in frame["clip"])
+    assert frame["family"].nunique() == 9
+    assert (frame["text"].str.len() > 5).all()
+
+
+@needs("grid_lips")
+def test_grid_clips_are_ten_files_with_what_is_said():
+    frame = shared_data.load_grid()
+    assert len(frame) == 10
+    assert all(os.path.isfile(path) for path in frame["clip"])
+    assert (frame["text"].str.split().str.len() == 6).all()
 
 
 def test_halves_make_the_whole_digit():

@@ -1,4 +1,4 @@
-"""Folders of pictures and texts as tables, one row per file."""
+"""Folders of pictures, texts, sounds and clips as tables, one row per file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,21 @@ from PIL import ExifTags, Image
 
 from .._core.errors import CellError, DataWarning, listing
 from ..cells._image import FORMATS, SUFFIXES
+from ..cells._video import SUFFIXES as VIDEO_SUFFIXES
 
-__all__ = ["load_image_folder", "load_paired_folders", "load_text_folder"]
+__all__ = [
+    "load_audio_folder",
+    "load_image_folder",
+    "load_paired_folders",
+    "load_text_folder",
+    "load_video_folder",
+]
 
 _IMAGES = tuple(f"*{suffix}" for suffix in SUFFIXES)
 _TEXTS = ("*.txt", "*.md")
+_SOUNDS = ("*.wav", "*.flac", "*.ogg", "*.oga", "*.opus", "*.mp3", "*.aif", "*.aiff")
+_CLIPS = (*(f"*{suffix}" for suffix in VIDEO_SUFFIXES), "*.gif")
+_KINDS = {"image": _IMAGES, "text": _TEXTS, "audio": _SOUNDS, "video": _CLIPS}
 
 _MARKS = {  # the longer first: the mark of UTF-16 begins that of UTF-32
     codecs.BOM_UTF32_LE: "utf-32",
@@ -135,16 +145,100 @@ def load_text_folder(folder, *, pattern=_TEXTS, recursive=True, encoding="auto")
     return pd.DataFrame({**columns, **_labels(files)})
 
 
-def load_paired_folders(*, image=None, text=None, recursive=True, sizes=False, encoding="auto"):
-    """Match the pictures of one folder with the texts of another, by file name.
+def load_audio_folder(folder, *, pattern=_SOUNDS, recursive=True):
+    """List the sounds of a folder as a table.
 
-    ``photos/trip/1.jpg`` belongs to ``notes/trip/1.txt``: what counts is the path inside the
-    folder without its ending, the *stem*. Both kinds may share one folder.
+    Sounds are not read: a modality opens the paths when it needs them.
 
     Parameters
     ----------
-    image, text : str or path-like
-        A folder for each kind; the columns have these names.
+    folder : str or path-like
+    pattern : str or sequence of str, default=all usual endings
+        File names to take, as in ``"*_left.wav"``; upper and lower case are the same. Give
+        ``"*.mp4"`` for the sound of films.
+    recursive : bool, default=True
+        Whether to go into sub-folders. Hidden files and folders and ``__MACOSX`` are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per file, as in `load_image_folder`: "path" (str) and, where there are sub-folders,
+        "label".
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If it holds no such file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_mmae.datasets import load_audio_folder
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ["take10.wav", "take2.wav"]:
+    ...         (Path(folder) / name).touch()
+    ...     [Path(path).name for path in load_audio_folder(folder)["path"]]
+    ['take2.wav', 'take10.wav']
+    """
+    return _listed(folder, pattern, recursive)
+
+
+def load_video_folder(folder, *, pattern=_CLIPS, recursive=True):
+    """List the clips of a folder as a table.
+
+    Clips are not read: a modality opens the paths when it needs them.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    pattern : str or sequence of str, default=all usual endings
+        File names to take, as in ``"*_front.mp4"``; upper and lower case are the same.
+    recursive : bool, default=True
+        Whether to go into sub-folders. Hidden files and folders and ``__MACOSX`` are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per file, as in `load_image_folder`: "path" (str) and, where there are sub-folders,
+        "label".
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If it holds no such file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_mmae.datasets import load_video_folder
+    >>> with TemporaryDirectory() as folder:
+    ...     for label in ["jump", "run"]:
+    ...         (Path(folder) / label).mkdir()
+    ...         (Path(folder) / label / "1.mp4").touch()
+    ...     load_video_folder(folder)["label"].tolist()
+    ['jump', 'run']
+    """
+    return _listed(folder, pattern, recursive)
+
+
+def load_paired_folders(
+    *, image=None, text=None, audio=None, video=None, recursive=True, sizes=False, encoding="auto"
+):
+    """Match the files of two or more folders of different kinds by their names.
+
+    ``photos/trip/1.jpg`` belongs to ``notes/trip/1.txt``: what counts is the path inside the
+    folder without its ending, the *stem*. Several kinds may share one folder.
+
+    Parameters
+    ----------
+    image, text, audio, video : str or path-like
+        A folder for each of two or more kinds; the columns have these names.
     recursive : bool, default=True
         Whether to go into sub-folders.
     sizes : bool, default=False
@@ -155,8 +249,8 @@ def load_paired_folders(*, image=None, text=None, recursive=True, sizes=False, e
     Returns
     -------
     DataFrame, its index the stems
-        One row per stem in natural order: "image" (path) and "text" (the text itself), each a
-        hole where the folder has no such file.
+        One row per stem in natural order, and one column per kind: the text itself, of all other
+        kinds the path; a hole where the folder has no such file.
 
     Raises
     ------
@@ -182,27 +276,23 @@ def load_paired_folders(*, image=None, text=None, recursive=True, sizes=False, e
     ...     load_paired_folders(image=folder, text=folder)["text"].to_dict()
     {'tree': 'an old tree'}
     """
-    folders = {"image": (image, _IMAGES), "text": (text, _TEXTS)}
-    missing = [kind for kind, (folder, _) in folders.items() if folder is None]
-    if missing:
-        raise ValueError(f"no folder for {listing(missing)}: two kinds are needed to make pairs")
-    kinds = {kind: _by_stem(_files(*where, recursive)) for kind, where in folders.items()}
-    stems = sorted({stem for files in kinds.values() for stem in files}, key=_natural)
-    _report_unmatched(kinds, stems)
-    texts = dict(zip(kinds["text"], _texts(kinds["text"].values(), encoding), strict=True))
-    columns = {
-        "image": [str(kinds["image"][stem]) if stem in kinds["image"] else None for stem in stems],
-        "text": [texts.get(stem) for stem in stems],
+    given = {"image": image, "text": text, "audio": audio, "video": video}
+    folders = {kind: folder for kind, folder in given.items() if folder is not None}
+    if len(folders) < 2:
+        missing = listing(kind for kind in given if kind not in folders)
+        raise ValueError(f"no folder for {missing}: two kinds are needed to make pairs")
+    files = {
+        kind: _by_stem(_files(folder, _KINDS[kind], recursive)) for kind, folder in folders.items()
     }
-    frame = pd.DataFrame(columns, index=stems)
-    if sizes:
-        measured = zip(*_sizes(kinds["image"].values(), "image"), strict=True)
-        found = dict(zip(kinds["image"], measured, strict=True))
-        for i, name in enumerate(("width", "height")):
-            numbers = [found[stem][i] if stem in found else None for stem in stems]
-            # A number without a picture is a hole, and the others stay whole numbers.
-            frame[name] = pd.array(numbers, dtype="Int64")
-    return frame
+    stems = sorted(set().union(*files.values()), key=_natural)
+    _report_unmatched(files, stems)
+    columns = _columns(files, encoding, sizes)
+    return pd.DataFrame({name: column.reindex(stems) for name, column in columns.items()})
+
+
+def _listed(folder, pattern, recursive):
+    files = _files(folder, pattern, recursive)
+    return pd.DataFrame({"path": [str(path) for path in files.values()], **_labels(files)})
 
 
 def _files(folder, pattern, recursive):
@@ -276,6 +366,19 @@ def _by_stem(files):
             )
         stems[stem] = path
     return stems
+
+
+def _columns(files, encoding, sizes):
+    """Return what is to be known of files by their stems, as columns with the stems as index."""
+    columns = {}
+    for kind, found in files.items():
+        cells = _texts(found.values(), encoding) if kind == "text" else map(str, found.values())
+        columns[kind] = pd.Series(list(cells), list(found))
+    if sizes and "image" in files:
+        measured = zip(("width", "height"), _sizes(files["image"].values(), "image"), strict=True)
+        # A number without a picture is a hole, and the others stay whole numbers.
+        columns |= {name: pd.Series(n, list(files["image"]), "Int64") for name, n in measured}
+    return columns
 
 
 def _report_unmatched(kinds, stems):

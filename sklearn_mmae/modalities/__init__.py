@@ -6,6 +6,7 @@ from ._image import ImageModality
 from ._sequence import SequenceModality
 from ._tabular import TabularModality
 from ._text import TextModality
+from ._video import VideoModality
 
 __all__ = [
     "AudioModality",
@@ -14,4 +15,5 @@ __all__ = [
     "SequenceModality",
     "TabularModality",
     "TextModality",
+    "VideoModality",
 ]

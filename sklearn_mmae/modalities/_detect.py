@@ -12,11 +12,15 @@ from ._image import ImageModality
 from ._sequence import SequenceModality
 from ._tabular import TabularModality
 from ._text import TextModality
+from ._video import VideoModality
 
 __all__ = ["BUILTIN", "detect"]
 
-# The order in which a column is offered.
-BUILTIN = (ImageModality, AudioModality, SequenceModality, TabularModality, TextModality)
+# The order in which a column is offered. A moving GIF is a clip, any other a picture.
+BUILTIN = (
+    *(VideoModality, ImageModality, AudioModality, SequenceModality),
+    *(TabularModality, TextModality),
+)
 
 
 def detect(names, columns, declared):
