@@ -21,6 +21,7 @@ __all__ = ["find_lags", "put_back", "skip_steps", "skipped"]
 
 MOST_ROWS = 500  # that the search looks at
 MOST_COMPONENTS = 8  # that the steps of a modality are reduced to
+SMALLEST_SHARE = 1e-6  # of the variance: what a component is kept for
 LEAST_STEPS = 8  # that two modalities of a row must share at the largest lag
 
 
@@ -174,7 +175,9 @@ def _stream(modality, tensors, rows, step):
     if found[0].shape[1] > MOST_COMPONENTS and "observed" not in tensors:
         pca = PCA(MOST_COMPONENTS, svd_solver="randomized", random_state=0)
         pca.fit(np.concatenate(found))
-        found = [pca.transform(steps) for steps in found]
+        # What rounding leaves of the others would be taken for streams of their own.
+        varies = pca.explained_variance_ratio_ > SMALLEST_SHARE
+        found = [pca.transform(steps)[:, varies] for steps in found]
     return found
 
 

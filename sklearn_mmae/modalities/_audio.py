@@ -21,7 +21,7 @@ from ..cells._base import Values
 from ..cells._files import read_each, stamp
 from ..cells._spectrogram import MelSpectrogram
 from ..nn._audio import AudioNetwork, stretch
-from ._base import Modality
+from ._base import TimedModality
 
 __all__ = ["AudioModality"]
 
@@ -40,7 +40,7 @@ BANDS, BLOCK = 8, 256  # bands and rows stretched at a time
 LOOKED_AT = 50  # cells that "auto" looks at
 
 
-class AudioModality(Modality):
+class AudioModality(TimedModality):
     """Sounds, resampled to one rate, mixed down to one channel, learned as log-mel spectrograms.
 
     A cell is a path, the bytes of a file, an array of samples at `rate`, or a pair of both, either
@@ -152,6 +152,11 @@ class AudioModality(Modality):
         rows = np.flatnonzero(observed(column))
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
         return len(some) > 0 and all(looks_like_sound(column[row]) for row in some)
+
+    @property
+    def entries_per_step_(self):
+        """Samples to a step."""
+        return self.hop_length_
 
     def fit(self, cells):
         """Learn rate, length, the mean spectrogram and its scale.
@@ -432,10 +437,7 @@ class AudioModality(Modality):
             self.mean_[:, bands] = mean.reshape(n_steps, -1)
             total += float(variance.sum())
         self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
-        logs = np.log(length)
-        self.log_length_ = float(logs.mean())
-        # Lengths that are all alike must not seem to differ by rounding.
-        self.log_length_scale_ = float(logs.std()) if len(set(length.tolist())) > 1 else 0.0
+        self._learn_lengths(length)
 
 
 def _stretch(steps, length, n_steps):

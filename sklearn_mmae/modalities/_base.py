@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
+from .._core.statistics import moments
+
 __all__ = ["Modality", "TimedModality"]
+
+CHUNK = 256  # numbers of a row that are made floats at a time
 
 
 class Modality(BaseEstimator, ABC):
@@ -125,8 +131,32 @@ class TimedModality(Modality):
         Between two steps.
     entries_per_step_ : float
         Entries of the arrays that come back, to a step.
+    mean_ : ndarray of n_steps * n_channels, float32
+        Of each number, over the rows that have it.
+    scale_ : float
+        Root of the total variance; 1 where it is zero.
+    log_length_, log_length_scale_ : float
+        Mean and standard deviation of the logarithm of the length.
     """
 
-    @abstractmethod
     def _learn_statistics(self, values):
-        """Learn what depends on where in time a row begins: means, scales, lengths."""
+        """Learn what depends on where in time a row begins: mean, scale and lengths."""
+        steps, length = values.tensors["steps"], values.tensors["length"]
+        n_channels = math.prod(steps.shape[2:])
+        flat, there = steps.reshape(len(steps), -1), values.tensors.get("observed")
+        mean, squares = np.zeros(flat.shape[1]), 0.0
+        for first in range(0, len(mean), CHUNK):
+            columns = np.arange(first, min(first + CHUNK, len(mean)))
+            known = columns // n_channels < length[:, None]
+            if there is not None:
+                known &= there.reshape(flat.shape)[:, columns]
+            count, mean[columns], variance = moments(np.where(known, flat[:, columns], np.nan))
+            squares += (variance * count).sum()
+        self.mean_ = mean.astype(np.float32)
+        self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
+        self._learn_lengths(length[length > 0])
+
+    def _learn_lengths(self, length):
+        """Learn how long the rows are that have anything."""
+        _, mean, variance = moments(np.log(length)[:, None])
+        self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])

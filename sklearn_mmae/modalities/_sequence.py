@@ -18,7 +18,7 @@ from ..cells._base import Values
 from ..cells._numbers import as_whole
 from ..cells._sequence import LARGEST_NUMBER, from_grid, read_signal, read_times, to_grid
 from ..nn._steps import StepsNetwork
-from ._base import Modality
+from ._base import TimedModality
 
 __all__ = ["SequenceModality"]
 
@@ -41,7 +41,7 @@ class Sequence(NamedTuple):
     times: np.ndarray | None
 
 
-class SequenceModality(Modality):
+class SequenceModality(TimedModality):
     """Signals: what some channels measure step by step, for as many steps as a row has.
 
     A cell is an array (T, channels), or (T,) for one channel, as are lists of numbers; a column
@@ -126,6 +126,11 @@ class SequenceModality(Modality):
         """Seconds between two steps of the grid; the row's own steps where there is no rate."""
         return self.step_ / (self.sampling_rate if self.sampling_rate and self.time is None else 1)
 
+    @property
+    def entries_per_step_(self):
+        """The row's own steps to a step of the grid."""
+        return self.step_
+
     def fit(self, cells):
         """Learn channels, units, grid and mean sequence.
 
@@ -153,7 +158,7 @@ class SequenceModality(Modality):
         self._learn_units(cells, rows)
         self._learn_grid(rows)
         values = self._on_grid(cells, rows)
-        self._learn_statistics(values.tensors)
+        self._learn_statistics(values)
         return values
 
     def transform(self, cells):
@@ -384,24 +389,6 @@ class SequenceModality(Modality):
             longest = min(longest, max(most, OUTLYING * np.quantile(lasting, 0.95)))
         self.step_ = float(max(unit, longest / (self.max_steps - 1)))
         self.n_steps_ = min(_n_steps(longest / self.step_), int(self.max_steps))
-
-    def _learn_statistics(self, tensors):
-        """Learn the mean sequence, its scale, and how long the sequences are."""
-        there = _places(tensors["length"], tensors["steps"])[..., None]
-        there = np.broadcast_to(tensors.get("observed", there), tensors["steps"].shape)
-        there = (there & (tensors["length"] > 0)[:, None, None]).reshape(len(there), -1)
-        steps = tensors["steps"].reshape(len(there), -1)
-        mean, squares = np.zeros(steps.shape[1]), 0.0
-        for first in range(0, len(mean), CHUNK):
-            here = slice(first, first + CHUNK)
-            chunk = np.where(there[:, here], steps[:, here], np.nan)
-            count, mean[here], variance = moments(chunk)
-            squares += (variance * count).sum()
-        self.mean_ = mean.astype(np.float32)
-        length = tensors["length"][tensors["length"] > 0]
-        self.scale_ = math.sqrt(squares / len(length)) or 1.0
-        _, log_length, variance = moments(np.log(length)[:, None])
-        self.log_length_, self.log_length_scale_ = float(log_length[0]), math.sqrt(variance[0])
 
     # To the grid -----------------------------------------------------------------------------
 

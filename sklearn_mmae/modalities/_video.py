@@ -13,14 +13,13 @@ from sklearn.utils.validation import check_memory
 
 from .._core.errors import CellError, DataWarning, listing, locate
 from .._core.holes import observed
-from .._core.statistics import moments
 from .._core.values import are_floats, is_positive, is_whole
 from ..cells._base import Values
 from ..cells._files import read_each, stamp
 from ..cells._image import smallest_unit
 from ..cells._video import decode, describe, is_moving, looks_like_clip
 from ..nn._video import VideoNetwork
-from ._base import Modality
+from ._base import TimedModality
 
 __all__ = ["VideoModality"]
 
@@ -31,7 +30,7 @@ CHUNK = 4096  # numbers of a frame converted to floats at a time
 CHANNELS = {"L": 1, "RGB": 3}
 
 
-class VideoModality(Modality):
+class VideoModality(TimedModality):
     """Clips, all brought to one size and rate, each as long as it is.
 
     A cell is a path or the bytes of a file, or an array (T, H, W) or (T, H, W, C) of 1, 3 or 4
@@ -134,6 +133,8 @@ class VideoModality(Modality):
         self.memory = memory
         self.verbose = verbose
 
+    entries_per_step_ = 1  # frame
+
     @classmethod
     def accepts(cls, name, column):
         """Whether a column holds clips, or paths of existing files; one moving GIF is enough."""
@@ -183,7 +184,7 @@ class VideoModality(Modality):
         length = values.tensors["length"]
         self.n_frames_ = int(length.max())
         values.tensors["steps"] = values.tensors["steps"][:, : self.n_frames_]
-        self._learn_statistics(values.tensors["steps"], length)
+        self._learn_statistics(values)
         return values
 
     def transform(self, cells):
@@ -393,21 +394,6 @@ class VideoModality(Modality):
         sides = np.median([(fact.height, fact.width) for fact in facts], axis=0)
         shrink = min(1, LARGEST / sides.max())
         return tuple(max(1, round(float(side * shrink))) for side in sides)
-
-    def _learn_statistics(self, steps, length):
-        """Learn the mean clip, the scale and the lengths."""
-        count, n_numbers = length[length > 0], steps.shape[2]
-        mean, squares = np.zeros((self.n_frames_, n_numbers)), 0.0
-        for step in range(self.n_frames_):
-            rows = length > step
-            for first in range(0, n_numbers, CHUNK):
-                columns = slice(first, first + CHUNK)
-                seen, mean[step, columns], variance = moments(steps[rows, step, columns])
-                squares += (variance * seen).sum()
-        self.mean_ = mean.astype(np.float32).ravel()
-        self.scale_ = math.sqrt(squares / len(count)) or 1.0
-        self.log_length_ = float(np.log(count).mean())
-        self.log_length_scale_ = float(np.log(count).std())
 
     def _described(self, cell):
         key = stamp(cell, self.root)
