@@ -19,7 +19,7 @@ from .modalities._base import TimedModality
 
 __all__ = ["find_lags", "put_back", "skip_steps", "skipped"]
 
-MOST_ROWS = 500  # that the search looks at
+MOST_ROWS = 200  # that the search looks at
 MOST_COMPONENTS = 8  # that the steps of a modality are reduced to
 SMALLEST_SHARE = 1e-6  # of the variance: what a component is kept for
 LEAST_STEPS = 8  # that two modalities of a row must share at the largest lag
