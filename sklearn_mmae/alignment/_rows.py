@@ -66,10 +66,9 @@ def find_row_lags(reference, stream, max_lag, *, method="auto", level=0.95):
     for _ in range(ROUNDS):
         moved = {i: found.turned(lags[i].lag).cross for i, found in own.items()}
         total = sum(moved.values())
-        # A row is not to be found where it was put: it has no part in its own mixture.
-        others = total if len(own) == 1 else None
         for i, found in own.items():
-            cross = total - moved[i] if others is None else others
+            # A row is not to be found where it was put: it has no part in its own mixture.
+            cross = total - moved[i] if len(own) > 1 else total
             weights, _, _ = replace(whole, cross=cross).mixture()
             if weights.any():
                 lags[i] = _own_lag(found, Relation(model, weights, common.lag), max_lag, level)
@@ -80,16 +79,12 @@ def find_row_lags(reference, stream, max_lag, *, method="auto", level=0.95):
 
 def _own_lag(own, relation, max_lag, level):
     """Return where a row agrees best with a mixture; the common lag if that is as good."""
+    from scipy.stats import chi2
+
     grid, values = own.curve(relation.weights, max_lag, FINE)
     lag, highest = top(grid, values)
     low, high = interval(grid, values, lag, highest, level)
     at_common = np.interp(relation.common, grid, values)
-    if 2 * (highest - at_common) <= _limit(level):
+    if 2 * (highest - at_common) <= chi2.ppf(level, 1):
         lag = relation.common
     return Lag(lag, low, high, True)
-
-
-def _limit(level):
-    from scipy.stats import chi2
-
-    return chi2.ppf(level, 1)
