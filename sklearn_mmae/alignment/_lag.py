@@ -200,18 +200,18 @@ def _refine(pairs, alike, start, max_lag, level):
     found = spectra(overlapping, reach, alike)
     lag = 0.0
     for _ in range(ROUNDS):
-        weights, _, _ = found.turned(lag).mixture()
+        weights, *_ = found.turned(lag).mixture()
         if not weights.any():
             return None
         lags, values = found.curve(weights, reach, FINE)
         lag, highest = top(lags, values)
-    weights, evidence, certain = found.turned(lag).mixture()
+    weights, evidence, certain, freedom = found.turned(lag).mixture()
     if len(overlapping) >= MANY_ROWS:
         each = shares(overlapping, found, weights, lag)
         agree = min(each.sum() ** 2 / (len(each) * (each**2).sum()), 1 - 1e-9)
         by_rows = -len(each) / 2 * np.log1p(-agree) - threshold(found.n_parameters)
         certain = min(certain, by_rows)
-    low, high = interval(lags, values, lag, highest, level)
+    low, high = interval(lags, values, lag, highest, level, freedom)
     return _Peak(start + lag, start + low, start + high, evidence, certain)
 
 
@@ -232,13 +232,16 @@ def top(lags, values):
     return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
 
 
-def interval(lags, values, lag, highest, level):
-    """Return the first and last lag that the likelihood ratio does not rule out (Wilks)."""
-    from scipy.stats import chi2
+def interval(lags, values, lag, highest, level, freedom):
+    """Return the first and last lag that the likelihood ratio does not rule out (Wilks).
+
+    The noise is not known but estimated, with `freedom` degrees of freedom: hence F, not chi2.
+    """
+    from scipy.stats import f
 
     # The square root of the ratio is nearly straight beside the top: good to interpolate.
     far = np.sqrt(2 * np.maximum(highest - values, 0))
-    limit = np.sqrt(chi2.ppf(level, 1))
+    limit = np.sqrt(f.ppf(level, 1, max(freedom, 1)))
     inside = np.flatnonzero(far <= limit)
     sides = []
     for end, step in ((0, -1), (-1, 1)):

@@ -25,12 +25,15 @@ class Relation:
     ----------
     model : Model
     weights : ndarray of shape (frequencies, p, q)
+    freedom : float
+        As `Spectra.mixture` returns both.
     common : float
         The lag of a row that does not say otherwise, in steps.
     """
 
     model: Model
     weights: np.ndarray
+    freedom: float
     common: float
 
     def lag(self, x, y, max_lag, level):
@@ -66,30 +69,27 @@ def find_row_lags(reference, stream, max_lag, *, method="auto", level=0.95):
     for _ in range(ROUNDS):
         moved = {i: found.turned(lags[i].lag).cross for i, found in own.items()}
         total = sum(moved.values())
-        # A row is not to be found where it was put: it has no part in its own mixture.
-        others = total if len(own) == 1 else None
         for i, found in own.items():
-            cross = total - moved[i] if others is None else others
-            weights, _, _ = replace(whole, cross=cross).mixture()
+            # A row is not to be found where it was put: it has no part in its own mixture.
+            cross = total - moved[i] if len(own) > 1 else total
+            weights, *_, freedom = replace(whole, cross=cross).mixture()
             if weights.any():
-                lags[i] = _own_lag(found, Relation(model, weights, common.lag), max_lag, level)
+                lags[i] = _own_lag(
+                    found, Relation(model, weights, freedom, common.lag), max_lag, level
+                )
     total = sum(found.turned(lags[i].lag).cross for i, found in own.items())
-    weights, _, _ = replace(whole, cross=total).mixture()
-    return lags, Relation(model, weights, common.lag)
+    weights, *_, freedom = replace(whole, cross=total).mixture()
+    return lags, Relation(model, weights, freedom, common.lag)
 
 
 def _own_lag(own, relation, max_lag, level):
     """Return where a row agrees best with a mixture; the common lag if that is as good."""
-    grid, values = own.curve(relation.weights, max_lag, FINE)
-    lag, highest = top(grid, values)
-    low, high = interval(grid, values, lag, highest, level)
-    at_common = np.interp(relation.common, grid, values)
-    if 2 * (highest - at_common) <= _limit(level):
-        lag = relation.common
-    return Lag(lag, low, high, True)
-
-
-def _limit(level):
     from scipy.stats import chi2
 
-    return chi2.ppf(level, 1)
+    grid, values = own.curve(relation.weights, max_lag, FINE)
+    lag, highest = top(grid, values)
+    low, high = interval(grid, values, lag, highest, level, relation.freedom)
+    at_common = np.interp(relation.common, grid, values)
+    if 2 * (highest - at_common) <= chi2.ppf(level, 1):
+        lag = relation.common
+    return Lag(lag, low, high, True)

@@ -247,9 +247,11 @@ class Spectra:
             Log-likelihood above that of no relation, less what chance would give.
         certain : float
             The same, where few frequencies hold the power of a band: these count only.
+        freedom : float
+            Degrees of freedom of the noise: twice the frequencies that hold the power.
         """
         weights, least = np.zeros(self.cross.shape), threshold(self.n_parameters)
-        evidence = certain = 0.0
+        evidence = certain = freedom = 0.0
         for mine, left, right, (a, b), count, spread in self.parts:
             coherence = a @ self.cross[mine][:, left, right].real.sum(0) @ b
             if self.alike:
@@ -260,9 +262,10 @@ class Spectra:
             evidence += kept
             certain += max(gain.sum() * min(1, spread) - least, 0)
             if kept:
+                freedom += 2 * count * min(1, spread)
                 r2 = -np.expm1(-gain * kept / gain.sum() / count)
                 weights[mine, left, right] = a @ (u * (2 * count * np.sqrt(r2) / (1 - r2))) @ v @ b
-        return weights, evidence, certain
+        return weights, evidence, certain, freedom
 
     def curve(self, weights, max_lag, fine):
         """Return the log-likelihood by fixed weights, `fine` values a step.
