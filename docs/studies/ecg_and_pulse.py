@@ -14,12 +14,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from benchmarks.shared_data import load_pulse
 from scipy.signal import find_peaks
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsRegressor
 
+from benchmarks.shared_data import load_pulse
 from sklearn_mmae import MultimodalAutoencoder, SequenceModality
 
 HERE = Path(__file__).parent

@@ -12,6 +12,7 @@ from .._core.holes import observed
 __all__ = ["as_numbers", "from_grid", "read_signal", "read_times", "to_grid"]
 
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
+LARGEST_SIGNAL = 2**24  # numbers of a cell
 LIGHTEST = 1e-6  # share of a sample that a step must have to be known by it
 NEAR = 0.5  # steps from a sample within which a step is known by it, however long the gap
 MISSING = "None where the signal is missing"
@@ -47,6 +48,11 @@ def read_signal(cell):
             f"the signal of shape {shape} has no {'channels' if len(array) else 'steps'}",
             remedy=f"Give at least one step, or {MISSING}",
         )
+    if array.size > LARGEST_SIGNAL:
+        raise CellError(
+            f"the signal has {array.size} numbers, more than {LARGEST_SIGNAL}",
+            remedy="Cut it into windows, one per row",
+        )
     if array.dtype.kind != "b" and max(-_least(array), _most(array)) > LARGEST_NUMBER:
         raise CellError(
             "the signal has numbers that are infinite, or too large for float32",
@@ -61,24 +67,20 @@ def read_times(cell, n_steps):
     Parameters
     ----------
     cell : array-like
-    n_steps : int
-        Of the signal.
+    n_steps : int or None
+        Of the signal; None where it is missing.
 
     Raises
     ------
     CellError
         If they are no finite, increasing numbers, as many as there are steps.
     """
-    if cell is None:
-        raise CellError(
-            "the signal is there, but its times are missing",
-            remedy=f"Give an array (T,) of times, or {MISSING}",
-        )
     array = as_numbers(cell, "times")
-    if array.shape != (n_steps,):
+    if not array.size or array.shape != (len(array) if n_steps is None else n_steps,):
         shape = "x".join(map(str, array.shape))
+        signal = "a signal" if n_steps is None else f"a signal of {n_steps} steps"
         raise CellError(
-            f"times of shape {shape} for a signal of {n_steps} steps",
+            f"times of shape {shape} for {signal}",
             remedy="Give an array (T,) with the time of each step",
         )
     times = array.astype(np.float64)

@@ -10,13 +10,20 @@ import numpy as np
 import torch
 
 from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
-from .._core.holes import is_hole, observed
+from .._core.holes import observed
 from .._core.statistics import moments
 from .._core.values import are_floats, is_positive, is_whole
 from ..cells._arrays import kind_of_arrays
 from ..cells._base import Values
 from ..cells._numbers import as_whole
-from ..cells._sequence import LARGEST_NUMBER, from_grid, read_signal, read_times, to_grid
+from ..cells._sequence import (
+    LARGEST_NUMBER,
+    LARGEST_SIGNAL,
+    from_grid,
+    read_signal,
+    read_times,
+    to_grid,
+)
 from ..nn._steps import StepsNetwork
 from ._base import Modality
 
@@ -174,7 +181,8 @@ class SequenceModality(Modality):
         """
         rows = self._read(cells)
         for row, sequence in rows.items():
-            if (n := _n_channels(sequence.signal)) != self.n_channels_:
+            n = _n_channels(sequence.signal)
+            if n != self.n_channels_ and not _is_empty(sequence.signal):
                 raise self._of_other_channels(cells, row, n, self.n_channels_)
         return self._on_grid(cells, rows)
 
@@ -261,6 +269,7 @@ class SequenceModality(Modality):
             and 0 < self.n_steps_ <= self.max_steps
             and self.n_channels_ > 0
             and is_positive(self.step_)
+            and (self.time is not None or self._most_numbers() <= LARGEST_SIGNAL)
             and are_floats(self.channel_mean_, self.n_channels_)
             and are_floats(self.channel_scale_, self.n_channels_, above=0)
             and are_floats(self.mean_, self.n_steps_ * self.n_channels_)
@@ -277,6 +286,10 @@ class SequenceModality(Modality):
             and type(self.time_first_) is bool
         )
 
+    def _most_numbers(self):
+        """Return the numbers of the longest signal that can come back without times."""
+        return ((self.n_steps_ - 1) * self.step_ + 1) * self.n_channels_
+
     def _check_parameters(self):
         rate, most = self.sampling_rate, self.max_steps
         if rate is not None and not is_positive(rate):
@@ -289,19 +302,31 @@ class SequenceModality(Modality):
     # Reading ---------------------------------------------------------------------------------
 
     def _read(self, cells):
-        """Return the `Sequence` of each row that is no hole."""
+        """Return the `Sequence` of each row; of those that are holes, where the times are known."""
         at = self._column_of_signals(cells)
         name, column = cells.names[at], cells.columns[at]
         times = None if self.time is None else cells.columns[1 - at]
         rows = {}
         for row in np.flatnonzero(observed(column)).tolist():
             with locate(column=name, row=row):
-                signal = read_signal(column[row])
-            own = None
-            if times is not None:
-                with locate(column=self.time, row=row):
-                    own = read_times(None if is_hole(times[row]) else times[row], len(signal))
-            rows[row] = Sequence(signal, own)
+                rows[row] = Sequence(read_signal(column[row]), None)
+        if self.time is None:
+            return rows
+        times = cells.columns[1 - at]
+        for row in np.flatnonzero(observed(times)).tolist():
+            with locate(column=self.time, row=row):
+                signal = rows[row].signal if row in rows else None
+                own = read_times(times[row], None if signal is None else len(signal))
+            hole = np.full(len(own), np.nan)
+            rows[row] = Sequence(hole if signal is None else signal, own)
+        for row, sequence in rows.items():
+            if sequence.times is None:
+                raise CellError(
+                    "the signal is there, but its times are missing",
+                    column=self.time,
+                    row=row,
+                    remedy="Give an array (T,) of times, or None where the signal is missing",
+                )
         return rows
 
     def _column_of_signals(self, cells):
@@ -352,11 +377,11 @@ class SequenceModality(Modality):
             raise CellError(
                 "no signal in any row", column=cells.names[at], remedy="Leave this column out"
             )
-        signals = [sequence.signal for sequence in rows.values()]
+        signals = [sequence.signal for sequence in known.values()]
         channels = [_n_channels(signal) for signal in signals]
         # The odd one out is the row to be looked at, not all others.
         usual = max(set(channels), key=channels.count)
-        for row, n in zip(rows, channels, strict=True):
+        for row, n in zip(known, channels, strict=True):
             if n != usual:
                 raise self._of_other_channels(cells, row, n, usual)
         self.n_channels_ = usual
@@ -412,10 +437,10 @@ class SequenceModality(Modality):
         length, own_length = np.zeros((2, n_rows), np.int64)
         cut = []
         for row, sequence in rows.items():
-            signal = sequence.signal.reshape(-1, self.n_channels_)
-            own_length[row] = len(signal)
-            if _is_empty(signal):
+            own_length[row] = len(sequence.signal)
+            if _is_empty(sequence.signal):
                 continue
+            signal = sequence.signal.reshape(-1, self.n_channels_)
             signal = (signal - self.channel_mean_) / self.channel_scale_
             signal = signal.clip(-LARGEST_NUMBER, LARGEST_NUMBER)
             if self.time is None and self.step_ == 1:
