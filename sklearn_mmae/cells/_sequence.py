@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 
-from .._core.errors import CellError, CellTypeError
-from .._core.holes import observed
+from .._core.errors import CellError, CellTypeError, locate
+from .._core.holes import is_hole, observed
 
-__all__ = ["as_numbers", "from_grid", "read_signal", "read_times", "to_grid"]
+__all__ = ["Signal", "as_numbers", "from_grid", "read_signals", "to_grid"]
 
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 LARGEST_SIGNAL = 2**24  # numbers of a cell
@@ -18,7 +19,70 @@ NEAR = 0.5  # steps from a sample within which a step is known by it, however lo
 MISSING = "None where the signal is missing"
 
 
-def read_signal(cell):
+class Signal(NamedTuple):
+    """A row as it was read.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (T,) or (T, channels)
+        NaN in the holes; NaN only, (T,), where just the times are known.
+    times : ndarray of shape (T,), float64, or None
+    """
+
+    numbers: np.ndarray
+    times: np.ndarray | None
+
+    @property
+    def n_channels(self):
+        """Number of channels."""
+        return 1 if self.numbers.ndim == 1 else self.numbers.shape[1]
+
+    @property
+    def is_empty(self):
+        """Whether there is no number at all."""
+        return self.numbers.dtype.kind == "f" and bool(np.isnan(self.numbers).all())
+
+
+def read_signals(name, column, time_name=None, times=None):
+    """Read a column of signals, and one of their times.
+
+    Parameters
+    ----------
+    name : str or int
+        Of the column, for messages.
+    column : ndarray of shape (rows, ...)
+    time_name, times : optional
+        The same of the times.
+
+    Returns
+    -------
+    dict of int to Signal
+        Of the rows in which anything is known.
+
+    Raises
+    ------
+    CellError
+        Naming column and row.
+    """
+    numbers, known = {}, {}
+    for row in np.flatnonzero(observed(column)).tolist():
+        with locate(column=name, row=row):
+            numbers[row] = _read_numbers(column[row])
+    if times is None:
+        return {row: Signal(array, None) for row, array in numbers.items()}
+    timed = np.flatnonzero(observed(times)).tolist()
+    for row in sorted(numbers.keys() | set(timed)):
+        with locate(column=time_name, row=row):
+            if row not in numbers:
+                own = _read_times(times[row], None)
+                known[row] = Signal(np.full(len(own), np.nan), own)
+            else:
+                own = _read_times(times[row], len(numbers[row]))
+                known[row] = Signal(numbers[row], own)
+    return known
+
+
+def _read_numbers(cell):
     """Return a cell as an array (T,) or (T, channels) of numbers, NaN in the holes.
 
     Parameters
@@ -61,7 +125,7 @@ def read_signal(cell):
     return array
 
 
-def read_times(cell, n_steps):
+def _read_times(cell, n_steps):
     """Return the times of a signal, (T,) float64.
 
     Parameters
@@ -75,6 +139,11 @@ def read_times(cell, n_steps):
     CellError
         If they are no finite, increasing numbers, as many as there are steps.
     """
+    if is_hole(cell):
+        raise CellError(
+            "the signal is there, but its times are missing",
+            remedy=f"Give an array (T,) of times, or {MISSING}",
+        )
     array = as_numbers(cell, "times")
     if not array.size or array.shape != (len(array) if n_steps is None else n_steps,):
         shape = "x".join(map(str, array.shape))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
-from .._core.holes import observed
+from .._core.errors import CellError, DataWarning, did_you_mean, listing
 from .._core.statistics import moments
 from .._core.values import are_floats, is_positive, is_whole
 from ..cells._arrays import kind_of_arrays
@@ -20,8 +18,7 @@ from ..cells._sequence import (
     LARGEST_NUMBER,
     LARGEST_SIGNAL,
     from_grid,
-    read_signal,
-    read_times,
+    read_signals,
     to_grid,
 )
 from ..nn._steps import StepsNetwork
@@ -33,19 +30,6 @@ LONGEST_GAP = 5.0  # steps between samples of irregular times that are bridged
 NO_GAP = 1.5  # the same for regular ones, where a hole is meant as a hole
 OUTLYING = 2  # times the 95th percentile of lengths: what lasts longer is cut
 CHUNK = 256  # numbers of a row that statistics are taken of at a time
-
-
-class Sequence(NamedTuple):
-    """A cell as it was read.
-
-    Attributes
-    ----------
-    signal : ndarray of shape (T, channels)
-    times : ndarray of shape (T,), float64, or None
-    """
-
-    signal: np.ndarray
-    times: np.ndarray | None
 
 
 class SequenceModality(Modality):
@@ -181,9 +165,8 @@ class SequenceModality(Modality):
         """
         rows = self._read(cells)
         for row, sequence in rows.items():
-            n = _n_channels(sequence.signal)
-            if n != self.n_channels_ and not _is_empty(sequence.signal):
-                raise self._of_other_channels(cells, row, n, self.n_channels_)
+            if sequence.n_channels != self.n_channels_ and not sequence.is_empty:
+                raise self._of_other_channels(cells, row, sequence.n_channels, self.n_channels_)
         return self._on_grid(cells, rows)
 
     def with_length_of(self, predictions, tensors):
@@ -302,32 +285,10 @@ class SequenceModality(Modality):
     # Reading ---------------------------------------------------------------------------------
 
     def _read(self, cells):
-        """Return the `Sequence` of each row; of those that are holes, where the times are known."""
+        """Return the `Signal` of each row that is known by its signal or its times."""
         at = self._column_of_signals(cells)
-        name, column = cells.names[at], cells.columns[at]
-        times = None if self.time is None else cells.columns[1 - at]
-        rows = {}
-        for row in np.flatnonzero(observed(column)).tolist():
-            with locate(column=name, row=row):
-                rows[row] = Sequence(read_signal(column[row]), None)
-        if self.time is None:
-            return rows
-        times = cells.columns[1 - at]
-        for row in np.flatnonzero(observed(times)).tolist():
-            with locate(column=self.time, row=row):
-                signal = rows[row].signal if row in rows else None
-                own = read_times(times[row], None if signal is None else len(signal))
-            hole = np.full(len(own), np.nan)
-            rows[row] = Sequence(hole if signal is None else signal, own)
-        for row, sequence in rows.items():
-            if sequence.times is None:
-                raise CellError(
-                    "the signal is there, but its times are missing",
-                    column=self.time,
-                    row=row,
-                    remedy="Give an array (T,) of times, or None where the signal is missing",
-                )
-        return rows
+        timed = () if self.time is None else (self.time, cells.columns[1 - at])
+        return read_signals(cells.names[at], cells.columns[at], *timed)
 
     def _column_of_signals(self, cells):
         """Return the place of the column of signals among the modality's columns."""
@@ -372,13 +333,13 @@ class SequenceModality(Modality):
     def _learn_units(self, cells, rows):
         """Learn channels, their means and standard deviations, and the form to come back in."""
         at = self._column_of_signals(cells)
-        known = {row: s for row, s in rows.items() if not _is_empty(s.signal)}
+        known = {row: s for row, s in rows.items() if not s.is_empty}
         if not known:
             raise CellError(
                 "no signal in any row", column=cells.names[at], remedy="Leave this column out"
             )
-        signals = [sequence.signal for sequence in known.values()]
-        channels = [_n_channels(signal) for signal in signals]
+        signals = [sequence.numbers for sequence in known.values()]
+        channels = [sequence.n_channels for sequence in known.values()]
         # The odd one out is the row to be looked at, not all others.
         usual = max(set(channels), key=channels.count)
         for row, n in zip(known, channels, strict=True):
@@ -398,7 +359,7 @@ class SequenceModality(Modality):
     def _learn_grid(self, rows):
         """Learn how far the steps of the grid are apart, and how many there are."""
         if self.time is None:
-            unit, lasting = 1.0, [len(s.signal) - 1 for s in rows.values()]
+            unit, lasting = 1.0, [len(s.numbers) - 1 for s in rows.values()]
         else:
             intervals = np.concatenate([np.diff(s.times) for s in rows.values()])
             median = float(np.median(intervals)) if len(intervals) else 1.0
@@ -437,10 +398,10 @@ class SequenceModality(Modality):
         length, own_length = np.zeros((2, n_rows), np.int64)
         cut = []
         for row, sequence in rows.items():
-            own_length[row] = len(sequence.signal)
-            if _is_empty(sequence.signal):
+            own_length[row] = len(sequence.numbers)
+            if sequence.is_empty:
                 continue
-            signal = sequence.signal.reshape(-1, self.n_channels_)
+            signal = sequence.numbers.reshape(-1, self.n_channels_)
             signal = (signal - self.channel_mean_) / self.channel_scale_
             signal = signal.clip(-LARGEST_NUMBER, LARGEST_NUMBER)
             if self.time is None and self.step_ == 1:
@@ -488,14 +449,6 @@ class SequenceModality(Modality):
 def _n_steps(longest):
     """Return how many whole steps hold places from 0 to the longest, up to rounding."""
     return math.ceil(longest - 1e-6) + 1
-
-
-def _n_channels(signal):
-    return 1 if signal.ndim == 1 else signal.shape[1]
-
-
-def _is_empty(signal):
-    return signal.dtype.kind == "f" and bool(np.isnan(signal).all())
 
 
 def _places(length, array):
