@@ -151,9 +151,10 @@ def _patched(cell, predicted):
         return cell
     if predicted.dtype.kind != "f" or np.shape(cell) != predicted.shape:
         return cell
-    numbers = np.asarray(cell, predicted.dtype)  # a list may hold None
+    known = isinstance(cell, np.ndarray) and cell.dtype.kind == "f"
+    numbers = cell if known else np.asarray(cell, np.float64)  # a list may hold None
     hole = np.isnan(numbers)
-    return np.where(hole, predicted, numbers) if hole.any() else cell
+    return np.where(hole, predicted, numbers).astype(numbers.dtype) if hole.any() else cell
 
 
 def rebuild(estimator, columns, index=None):

@@ -180,6 +180,16 @@ def test_holes_have_no_say_and_are_filled():
     assert np.concatenate(errors).std() < 0.5 * np.concatenate(spread).std()
 
 
+def test_filling_leaves_what_is_known_to_the_last_bit():
+    mmae, _ = fitted([signal.astype(np.float32) for signal in waves()])
+    given = np.pi * waves()[0]
+    given[3, 1] = np.nan
+    for cell in (given, given.astype(object), given.tolist()):
+        filled = mmae.impute(pd.DataFrame({"signal": column([cell])}))["signal"][0]
+        assert filled.dtype == np.float64
+        assert np.array_equal(np.isnan(given), filled != given)
+
+
 def test_a_signal_of_nothing_but_holes_is_a_missing_row_of_known_length():
     signals = waves()
     signals[3] = np.full((33, 2), np.nan)
