@@ -16,6 +16,7 @@ NAMES = (
     "tables_with_text",
     "pictures_with_words",
     "clips_with_words",
+    "signals",
     "speed",
     "fusion",
     "delay",

@@ -148,6 +148,18 @@ def _fill(given, predicted):
     return np.where(there, given, predicted).astype(given.dtype)
 
 
+def _patched(cell, predicted):
+    """Return an array cell with its holes filled, where it was predicted number by number."""
+    if not isinstance(cell, np.ndarray | list) or not isinstance(predicted, np.ndarray):
+        return cell
+    if predicted.dtype.kind != "f" or np.shape(cell) != predicted.shape:
+        return cell
+    known = isinstance(cell, np.ndarray) and cell.dtype.kind == "f"
+    numbers = cell if known else np.asarray(cell, np.float64)  # a list may hold None
+    hole = np.isnan(numbers)
+    return np.where(hole, predicted, numbers).astype(numbers.dtype) if hole.any() else cell
+
+
 def rebuild(estimator, columns, index=None):
     """Return columns, by their positions in `fit`, in the container of `fit`."""
     container = estimator._container

@@ -180,6 +180,16 @@ def test_holes_have_no_say_and_are_filled():
     assert np.concatenate(errors).std() < 0.5 * np.concatenate(spread).std()
 
 
+def test_filling_leaves_what_is_known_to_the_last_bit():
+    mmae, _ = fitted([signal.astype(np.float32) for signal in waves()])
+    given = np.pi * waves()[0]
+    given[3, 1] = np.nan
+    for cell in (given, given.astype(object), given.tolist()):
+        filled = mmae.impute(pd.DataFrame({"signal": column([cell])}))["signal"][0]
+        assert filled.dtype == np.float64
+        assert np.array_equal(np.isnan(given), filled != given)
+
+
 def test_a_signal_of_nothing_but_holes_is_a_missing_row_of_known_length():
     signals = waves()
     signals[3] = np.full((33, 2), np.nan)
@@ -326,6 +336,17 @@ def test_steps_in_long_gaps_of_irregular_times_are_holes():
     np.testing.assert_allclose(known[there], np.arange(65.0)[there], atol=1e-4)
 
 
+def test_a_missing_signal_of_known_times_is_filled_at_these_times():
+    signals, times = irregular(30)
+    signals[3] = None
+    X = pd.DataFrame({"s": column(signals), "t": column(times)})
+    mmae = MultimodalAutoencoder([("s", SequenceModality(time="t"), ["s", "t"])], **QUICK).fit(X)
+    with pytest.warns(DataWarning, match="row 3: nothing is observed"):
+        filled = mmae.impute(X)
+    assert filled["s"][3].shape == (len(times[3]), 1)
+    assert np.array_equal(filled["t"][3], times[3])
+
+
 def test_only_differences_of_times_matter():
     signals, times = irregular(20, start=0)
     one, other = (SequenceModality(time="time") for _ in range(2))
@@ -441,7 +462,7 @@ def test_saved_and_loaded_it_gives_the_same(tmp_path, timed):
 UNSOUND = {
     "n_steps_": [0, -1, 2.0, 10**9, True],
     "n_channels_": [0, 3, 1.0],
-    "step_": [0.0, -1.0, np.nan, np.inf, "1"],
+    "step_": [1e9, 0.0, -1.0, np.nan, np.inf, "1"],
     "channel_mean_": [np.zeros(3), np.full(2, np.nan), [0.0, 0.0]],
     "channel_scale_": [np.zeros(2), np.full(2, -1.0), None],
     "mean_": [np.zeros(3, np.float32), None],
@@ -541,6 +562,7 @@ BAD = {
     "beyond float32": (GOOD * 1e39, "row 3.*too large for float32"),
     "no steps": (np.ones((0, 2)), "row 3.*no steps.*None where"),
     "no channels": (np.ones((5, 0)), "row 3.*no channels"),
+    "too many numbers": (np.broadcast_to(1.0, (2**24 + 1, 2)), "row 3.*windows"),
     "three axes": (np.ones((5, 2, 2)), r"row 3.*5x2x2.*\(T, channels\)"),
     "ragged lists": ([[1, 2], [3]], "row 3.*different lengths"),
 }

@@ -3,21 +3,86 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 
-from .._core.errors import CellError, CellTypeError
-from .._core.holes import observed
+from .._core.errors import CellError, CellTypeError, locate
+from .._core.holes import is_hole, observed
 
-__all__ = ["as_numbers", "from_grid", "read_signal", "read_times", "to_grid"]
+__all__ = ["Signal", "as_numbers", "from_grid", "read_signals", "to_grid"]
 
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
+LARGEST_SIGNAL = 2**24  # numbers of a cell
 LIGHTEST = 1e-6  # share of a sample that a step must have to be known by it
 NEAR = 0.5  # steps from a sample within which a step is known by it, however long the gap
 MISSING = "None where the signal is missing"
 
 
-def read_signal(cell):
+class Signal(NamedTuple):
+    """A row as it was read.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (T,) or (T, channels)
+        NaN in the holes; NaN only, (T,), where just the times are known.
+    times : ndarray of shape (T,), float64, or None
+    """
+
+    numbers: np.ndarray
+    times: np.ndarray | None
+
+    @property
+    def n_channels(self):
+        """Number of channels."""
+        return 1 if self.numbers.ndim == 1 else self.numbers.shape[1]
+
+    @property
+    def is_empty(self):
+        """Whether there is no number at all."""
+        return self.numbers.dtype.kind == "f" and bool(np.isnan(self.numbers).all())
+
+
+def read_signals(name, column, time_name=None, times=None):
+    """Read a column of signals, and one of their times.
+
+    Parameters
+    ----------
+    name : str or int
+        Of the column, for messages.
+    column : ndarray of shape (rows, ...)
+    time_name, times : optional
+        The same of the times.
+
+    Returns
+    -------
+    dict of int to Signal
+        Of the rows in which anything is known.
+
+    Raises
+    ------
+    CellError
+        Naming column and row.
+    """
+    numbers, known = {}, {}
+    for row in np.flatnonzero(observed(column)).tolist():
+        with locate(column=name, row=row):
+            numbers[row] = _read_numbers(column[row])
+    if times is None:
+        return {row: Signal(array, None) for row, array in numbers.items()}
+    timed = np.flatnonzero(observed(times)).tolist()
+    for row in sorted(numbers.keys() | set(timed)):
+        with locate(column=time_name, row=row):
+            if row not in numbers:
+                own = _read_times(times[row], None)
+                known[row] = Signal(np.full(len(own), np.nan), own)
+            else:
+                own = _read_times(times[row], len(numbers[row]))
+                known[row] = Signal(numbers[row], own)
+    return known
+
+
+def _read_numbers(cell):
     """Return a cell as an array (T,) or (T, channels) of numbers, NaN in the holes.
 
     Parameters
@@ -47,6 +112,11 @@ def read_signal(cell):
             f"the signal of shape {shape} has no {'channels' if len(array) else 'steps'}",
             remedy=f"Give at least one step, or {MISSING}",
         )
+    if array.size > LARGEST_SIGNAL:
+        raise CellError(
+            f"the signal has {array.size} numbers, more than {LARGEST_SIGNAL}",
+            remedy="Cut it into windows, one per row",
+        )
     if array.dtype.kind != "b" and max(-_least(array), _most(array)) > LARGEST_NUMBER:
         raise CellError(
             "the signal has numbers that are infinite, or too large for float32",
@@ -55,30 +125,31 @@ def read_signal(cell):
     return array
 
 
-def read_times(cell, n_steps):
+def _read_times(cell, n_steps):
     """Return the times of a signal, (T,) float64.
 
     Parameters
     ----------
     cell : array-like
-    n_steps : int
-        Of the signal.
+    n_steps : int or None
+        Of the signal; None where it is missing.
 
     Raises
     ------
     CellError
         If they are no finite, increasing numbers, as many as there are steps.
     """
-    if cell is None:
+    if is_hole(cell):
         raise CellError(
             "the signal is there, but its times are missing",
             remedy=f"Give an array (T,) of times, or {MISSING}",
         )
     array = as_numbers(cell, "times")
-    if array.shape != (n_steps,):
+    if not array.size or array.shape != (len(array) if n_steps is None else n_steps,):
         shape = "x".join(map(str, array.shape))
+        signal = "a signal" if n_steps is None else f"a signal of {n_steps} steps"
         raise CellError(
-            f"times of shape {shape} for a signal of {n_steps} steps",
+            f"times of shape {shape} for {signal}",
             remedy="Give an array (T,) with the time of each step",
         )
     times = array.astype(np.float64)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
-from .._core.holes import is_hole, observed
+from .._core.errors import CellError, DataWarning, did_you_mean, listing
 from .._core.statistics import moments
 from .._core.values import are_floats, is_positive, is_whole
 from ..cells._arrays import kind_of_arrays
 from ..cells._base import Values
 from ..cells._numbers import as_whole
-from ..cells._sequence import LARGEST_NUMBER, from_grid, read_signal, read_times, to_grid
+from ..cells._sequence import (
+    LARGEST_NUMBER,
+    LARGEST_SIGNAL,
+    from_grid,
+    read_signals,
+    to_grid,
+)
 from ..nn._steps import StepsNetwork
 from ._base import TimedModality
 
@@ -25,20 +29,6 @@ __all__ = ["SequenceModality"]
 LONGEST_GAP = 5.0  # steps between samples of irregular times that are bridged
 NO_GAP = 1.5  # the same for regular ones, where a hole is meant as a hole
 OUTLYING = 2  # times the 95th percentile of lengths: what lasts longer is cut
-CHUNK = 256  # numbers of a row that statistics are taken of at a time
-
-
-class Sequence(NamedTuple):
-    """A cell as it was read.
-
-    Attributes
-    ----------
-    signal : ndarray of shape (T, channels)
-    times : ndarray of shape (T,), float64, or None
-    """
-
-    signal: np.ndarray
-    times: np.ndarray | None
 
 
 class SequenceModality(TimedModality):
@@ -179,8 +169,8 @@ class SequenceModality(TimedModality):
         """
         rows = self._read(cells)
         for row, sequence in rows.items():
-            if (n := _n_channels(sequence.signal)) != self.n_channels_:
-                raise self._of_other_channels(cells, row, n, self.n_channels_)
+            if sequence.n_channels != self.n_channels_ and not sequence.is_empty:
+                raise self._of_other_channels(cells, row, sequence.n_channels, self.n_channels_)
         return self._on_grid(cells, rows)
 
     def with_length_of(self, predictions, tensors):
@@ -266,6 +256,7 @@ class SequenceModality(TimedModality):
             and 0 < self.n_steps_ <= self.max_steps
             and self.n_channels_ > 0
             and is_positive(self.step_)
+            and (self.time is not None or self._most_numbers() <= LARGEST_SIGNAL)
             and are_floats(self.channel_mean_, self.n_channels_)
             and are_floats(self.channel_scale_, self.n_channels_, above=0)
             and are_floats(self.mean_, self.n_steps_ * self.n_channels_)
@@ -282,6 +273,10 @@ class SequenceModality(TimedModality):
             and type(self.time_first_) is bool
         )
 
+    def _most_numbers(self):
+        """Return the numbers of the longest signal that can come back without times."""
+        return ((self.n_steps_ - 1) * self.step_ + 1) * self.n_channels_
+
     def _check_parameters(self):
         rate, most = self.sampling_rate, self.max_steps
         if rate is not None and not is_positive(rate):
@@ -294,20 +289,10 @@ class SequenceModality(TimedModality):
     # Reading ---------------------------------------------------------------------------------
 
     def _read(self, cells):
-        """Return the `Sequence` of each row that is no hole."""
+        """Return the `Signal` of each row that is known by its signal or its times."""
         at = self._column_of_signals(cells)
-        name, column = cells.names[at], cells.columns[at]
-        times = None if self.time is None else cells.columns[1 - at]
-        rows = {}
-        for row in np.flatnonzero(observed(column)).tolist():
-            with locate(column=name, row=row):
-                signal = read_signal(column[row])
-            own = None
-            if times is not None:
-                with locate(column=self.time, row=row):
-                    own = read_times(None if is_hole(times[row]) else times[row], len(signal))
-            rows[row] = Sequence(signal, own)
-        return rows
+        timed = () if self.time is None else (self.time, cells.columns[1 - at])
+        return read_signals(cells.names[at], cells.columns[at], *timed)
 
     def _column_of_signals(self, cells):
         """Return the place of the column of signals among the modality's columns."""
@@ -352,16 +337,16 @@ class SequenceModality(TimedModality):
     def _learn_units(self, cells, rows):
         """Learn channels, their means and standard deviations, and the form to come back in."""
         at = self._column_of_signals(cells)
-        known = {row: s for row, s in rows.items() if not _is_empty(s.signal)}
+        known = {row: s for row, s in rows.items() if not s.is_empty}
         if not known:
             raise CellError(
                 "no signal in any row", column=cells.names[at], remedy="Leave this column out"
             )
-        signals = [sequence.signal for sequence in rows.values()]
-        channels = [_n_channels(signal) for signal in signals]
+        signals = [sequence.numbers for sequence in known.values()]
+        channels = [sequence.n_channels for sequence in known.values()]
         # The odd one out is the row to be looked at, not all others.
         usual = max(set(channels), key=channels.count)
-        for row, n in zip(rows, channels, strict=True):
+        for row, n in zip(known, channels, strict=True):
             if n != usual:
                 raise self._of_other_channels(cells, row, n, usual)
         self.n_channels_ = usual
@@ -378,7 +363,7 @@ class SequenceModality(TimedModality):
     def _learn_grid(self, rows):
         """Learn how far the steps of the grid are apart, and how many there are."""
         if self.time is None:
-            unit, lasting = 1.0, [len(s.signal) - 1 for s in rows.values()]
+            unit, lasting = 1.0, [len(s.numbers) - 1 for s in rows.values()]
         else:
             intervals = np.concatenate([np.diff(s.times) for s in rows.values()])
             median = float(np.median(intervals)) if len(intervals) else 1.0
@@ -399,10 +384,10 @@ class SequenceModality(TimedModality):
         length, own_length = np.zeros((2, n_rows), np.int64)
         cut = []
         for row, sequence in rows.items():
-            signal = sequence.signal.reshape(-1, self.n_channels_)
-            own_length[row] = len(signal)
-            if _is_empty(signal):
+            own_length[row] = len(sequence.numbers)
+            if sequence.is_empty:
                 continue
+            signal = sequence.numbers.reshape(-1, self.n_channels_)
             signal = (signal - self.channel_mean_) / self.channel_scale_
             signal = signal.clip(-LARGEST_NUMBER, LARGEST_NUMBER)
             if self.time is None and self.step_ == 1:
@@ -450,14 +435,6 @@ class SequenceModality(TimedModality):
 def _n_steps(longest):
     """Return how many whole steps hold places from 0 to the longest, up to rounding."""
     return math.ceil(longest - 1e-6) + 1
-
-
-def _n_channels(signal):
-    return 1 if signal.ndim == 1 else signal.shape[1]
-
-
-def _is_empty(signal):
-    return signal.dtype.kind == "f" and bool(np.isnan(signal).all())
 
 
 def _places(length, array):
