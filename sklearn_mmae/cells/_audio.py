@@ -200,7 +200,8 @@ def _read(sound, most):
     """Return the first samples of a file, mixed down block by block."""
     n, blocks = min(most, sound.frames), []
     while n > 0:
-        block = sound.read(min(n, max(1, BLOCK // sound.channels)), dtype="float32", always_2d=True)
+        size = min(n, max(1, BLOCK // sound.channels))
+        block = sound.read(out=np.empty((size, sound.channels), np.float32))
         if not len(block):
             break
         blocks.append(block[:, 0] if sound.channels == 1 else block.mean(1))
