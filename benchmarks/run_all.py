@@ -15,6 +15,7 @@ NAMES = (
     "translation",
     "tables_with_text",
     "pictures_with_words",
+    "sounds_with_words",
     "speed",
     "fusion",
 )

@@ -371,7 +371,7 @@ def rebuild(kind, names, columns, schema, index=None):
 
 def _pandas_column(column, described, index):
     dtype = described["dtype"]
-    if column.dtype.kind == "O" and dtype == "object":
+    if column.dtype.kind == "O" and (dtype == "object" or _holds_arrays(column)):
         return pd.Series(_objects(list(column)), index=index, dtype=object)
     if dtype == "category":
         kind = pd.CategoricalDtype(described["categories"], described["ordered"])
@@ -387,6 +387,11 @@ def _pandas_column(column, described, index):
     except (TypeError, ValueError):
         # A hole that could not be filled, in a dtype without holes: stays what it is.
         return series
+
+
+def _holds_arrays(column):
+    """Whether cells come back as arrays, whatever they were: paths, as text, come as pictures."""
+    return column.dtype.kind == "O" and any(isinstance(cell, np.ndarray) for cell in column)
 
 
 def _polars_frame(names, columns, schema):
@@ -409,7 +414,7 @@ def _polars_frame(names, columns, schema):
                 series = series.cast(pl.Datetime(unit))
                 made.append(series.dt.replace_time_zone(zone) if zone else series)
             continue
-        if dtype == "Object":
+        if dtype == "Object" or _holds_arrays(column):
             made.append(pl.Series(name, values, dtype=pl.Object))
             continue
         series = pl.Series(name, _whole_if_asked(values, dtype))
