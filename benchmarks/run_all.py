@@ -17,6 +17,7 @@ NAMES = (
     "pictures_with_words",
     "clips_with_words",
     "signals",
+    "sounds_with_words",
     "speed",
     "fusion",
     "delay",

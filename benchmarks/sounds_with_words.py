@@ -141,7 +141,7 @@ def read_files(table, name, sounds, ending, rate):
                 if own != rate:
                     soxr.resample(samples, own, rate)
 
-        cost, _ = ratio(read_ours, read_theirs, repeats=5)
+        cost, *_ = ratio(read_ours, read_theirs, repeats=5)
         table.add("files", f"decoding, {name}", f"{cost:.2f}", "1", "soundfile and soxr")
         modality = AudioModality(rate, memory=Path(folder) / "cache", max_seconds=10.0)
         seconds = [timed(modality.fit_transform, cells(paths))[1] for _ in range(2)]

@@ -396,7 +396,7 @@ class BaseMultimodalAutoencoder(
         Notes
         -----
         Parameters, fitted attributes and weights are kept, but not `device`, `callbacks`,
-        `verbose`, a ``RandomState`` and the state of the optimizer.
+        `verbose`, the `memory` of modalities, a ``RandomState`` and the state of the optimizer.
         """
         check_is_fitted(self)
         archive.write(path, describe(self), kind=self._kind)

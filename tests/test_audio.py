@@ -7,6 +7,7 @@ import sys
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import soundfile
 import torch
@@ -311,6 +312,20 @@ def test_holes_and_whole_missing_columns():
     whole = mmae.impute(holes)
     assert all(isinstance(sound, np.ndarray) for sound in whole["sound"][::5])
     assert whole["sound"][1] is holes["sound"][1]
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_paths_in_a_frame_come_back_as_sounds(frame, tmp_path):
+    paths = []
+    for i, (rate, samples) in enumerate(sounds(16)["sound"]):
+        paths.append(str(tmp_path / f"{i}.flac"))
+        soundfile.write(paths[-1], samples, rate)
+    table = frame({"sound": paths})
+    mmae = small().fit(table)
+    again = mmae.inverse_transform(mmae.transform(table))
+    assert type(again) is frame
+    assert all(isinstance(sound, np.ndarray) for sound in again["sound"])
+    assert np.isfinite(mmae.transform(again)).all()
 
 
 def test_a_saved_model_speaks_the_same_bits(tmp_path):

@@ -8,6 +8,7 @@ Reads the data set that `benchmarks.shared_data` finds, prints what it measured,
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import matplotlib
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 from matplotlib import pyplot as plt
+from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
@@ -100,9 +102,8 @@ def draw(audio, codes, words, real, spoken):
     plane = TSNE(random_state=0, perplexity=15).fit_transform(codes)
     for i, word in enumerate(dict.fromkeys(words)):
         own = (words == word).to_numpy()
-        axes.scatter(*plane[own].T, s=10, color=plt.cm.tab10(i))
-        place = np.median(plane[own], 0)
-        axes.text(*place, word, ha="center", bbox={"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1})
+        axes.scatter(*plane[own].T, s=10, color=plt.cm.tab10(i), label=word)
+    left.legend(loc="outside lower center", ncols=5)
     axes.set(xticks=[], yticks=[], title="250 test sounds, by their codes (t-SNE)")
     spectrograms = right.subplots(2, len(SPOKEN), sharey=True)
     for column, (word, sound) in enumerate(zip(SPOKEN, real, strict=True)):
@@ -115,8 +116,12 @@ def draw(audio, codes, words, real, spoken):
                 steps[0, : length[0]].T, origin="lower", aspect="auto", extent=extent, cmap="magma"
             )
             axes.set(title=title, xlabel="s" if row else "", yticks=[])
-    figure.savefig(HERE / "spoken_digits.png", dpi=80)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=80)
     plt.close(figure)
+    # Few colours make a small file; those furthest apart, or the words would lose theirs.
+    few = Image.open(drawn).convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE)
+    few.save(HERE / "spoken_digits.png", optimize=True)
 
 
 if __name__ == "__main__":

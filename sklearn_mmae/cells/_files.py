@@ -65,8 +65,9 @@ def regular_file(name, root, what):
             remedy=f"Give an existing path, or {missing}.{_neighbour(path)}",
         ) from None
     except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL, a loop of links
+        reason = getattr(error, "strerror", None) or error  # without the name, however long
         raise CellError(
-            f"{name[:80]!r} cannot be read ({error})", remedy=f"Give a {what}, or {missing}"
+            f"{name[:80]!r} cannot be read ({reason})", remedy=f"Give a {what}, or {missing}"
         ) from error
     if not stat.S_ISREG(kind):
         found = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
