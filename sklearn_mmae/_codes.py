@@ -138,13 +138,13 @@ def _fill(given, predicted):
     if given.ndim == 2 and given.dtype.kind == "f":  # a block of numbers
         return np.where(np.isnan(given), predicted, given)
     there = _frames.observed(given)
-    if there.all():
-        return given
-    if given.dtype.kind == "O" or given.ndim > 1:
+    if given.dtype.kind == "O" or (given.ndim > 1 and given.dtype.kind == "f"):
         filled = np.empty(len(given), object)
         for i, (cell, known) in enumerate(zip(given, there, strict=True)):
-            filled[i] = cell if known else predicted[i]
+            filled[i] = _patched(cell, predicted[i]) if known else predicted[i]
         return filled
+    if there.all():
+        return given
     return np.where(there, given, predicted).astype(given.dtype)
 
 

@@ -414,11 +414,11 @@ def _polars_frame(names, columns, schema):
                 series = series.cast(pl.Datetime(unit))
                 made.append(series.dt.replace_time_zone(zone) if zone else series)
             continue
-        if dtype == "Object" or _holds_arrays(column):
-            made.append(pl.Series(name, values, dtype=pl.Object))
-            continue
         if dtype.startswith(("List(", "Array(")):
             made.append(_polars_nested(name, values, dtype))
+            continue
+        if dtype == "Object" or _holds_arrays(column):
+            made.append(pl.Series(name, values, dtype=pl.Object))
             continue
         series = pl.Series(name, _whole_if_asked(values, dtype))
         target = getattr(pl, dtype, None)  # None for other nested dtypes

@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from ._core.errors import DataWarning, listing
 from .alignment import find_lag
@@ -165,6 +164,8 @@ def _usable_rows(modalities, read, timed, step, n_steps, max_lag):
 
 def _stream(modality, tensors, rows, step):
     """Return the steps of some rows, reduced to few numbers each, at intervals of `step`."""
+    from sklearn.decomposition import PCA  # here, for it takes long to import
+
     found = []
     for row in rows:
         n = tensors["length"][row]
