@@ -197,8 +197,7 @@ class VideoModality(Modality):
         -------
         Values
             ``steps`` (rows, n_frames, height * width * channels), uint8, and ``length`` (rows,),
-            how many of the frames are the row's own; 0 where the clip is missing, and ``present``
-            (rows,) then says so.
+            how many of the frames are the row's own; 0 where the clip is missing.
         """
         name, column = self._only_column(cells)
         shape = (self.n_frames_, *self.size_, CHANNELS[self.mode_])
@@ -225,10 +224,8 @@ class VideoModality(Modality):
                 DataWarning,
                 stacklevel=3,
             )
-        tensors = {"steps": frames.reshape(len(column), self.n_frames_, -1), "length": length}
-        if not present.all():
-            tensors["present"] = present
-        return Values(tensors, present)
+        steps = frames.reshape(len(column), self.n_frames_, -1)
+        return Values({"steps": steps, "length": length}, present)
 
     def inverse_transform(self, predictions):
         """Return clips.
@@ -397,14 +394,14 @@ class VideoModality(Modality):
     def _learn_statistics(self, steps, length):
         """Learn the mean clip, the scale and the lengths."""
         count, n_numbers = length[length > 0], steps.shape[2]
-        mean, squares = np.zeros((self.n_frames_, n_numbers)), 0.0
+        mean, squares = np.zeros((self.n_frames_, n_numbers), np.float32), 0.0
         for step in range(self.n_frames_):
             rows = length > step
             for first in range(0, n_numbers, CHUNK):
                 columns = slice(first, first + CHUNK)
                 seen, mean[step, columns], variance = moments(steps[rows, step, columns])
                 squares += (variance * seen).sum()
-        self.mean_ = mean.astype(np.float32).ravel()
+        self.mean_ = mean.ravel()
         self.scale_ = math.sqrt(squares / len(count)) or 1.0
         self.log_length_ = float(np.log(count).mean())
         self.log_length_scale_ = float(np.log(count).std())
