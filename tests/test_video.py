@@ -10,6 +10,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from joblib import Memory
@@ -28,6 +29,7 @@ from sklearn_mmae.cells import _video
 from sklearn_mmae.cells._base import Cells
 from sklearn_mmae.cells._video import decode, describe
 from sklearn_mmae.modalities._detect import detect
+from sklearn_mmae.nn._blocks import initialise
 
 MANY = 50_000_000
 
@@ -261,6 +263,23 @@ def test_clips_come_back_as_long_as_they_were():
     assert lengths.tolist() == [7, 60]
 
 
+def test_the_length_is_one_number_among_many():
+    clips = column(*(film(levels(np.arange(n) * n % 256)) for n in (20, 40, 60)))
+    modality = VideoModality(fps=10)
+    tensors = {k: torch.from_numpy(v) for k, v in modality.fit_transform(clips).tensors.items()}
+    network = modality.network(2, 16, 0.0).eval()
+    initialise(network, torch.Generator().manual_seed(0))
+    view = network.view(tensors)
+    with torch.no_grad():
+        features = network.encode(view)
+        moved = {}
+        for name, part in {"length": slice(-1, None), "frames": slice(0, -1)}.items():
+            other = view.clone()
+            other[:, part] = view.flip(0)[:, part]
+            moved[name] = (network.encode(other) - features).square().mean()
+    assert 0 < moved["length"] < moved["frames"]
+
+
 def make_frame(folder, n_rows=24):
     """Return paths of clips with words that tell which way a bar moves, and how fast."""
     paths, texts = [], []
@@ -305,6 +324,13 @@ def test_clips_and_captions_tell_of_one_another(tmp_path):
     filled = mmae.impute(holes)["clip"]
     assert filled[0].ndim == 4
     assert filled[1] == frame["clip"][1]
+
+
+def test_paths_come_back_as_arrays_in_polars_too(tmp_path):
+    frame = pl.DataFrame(make_frame(tmp_path, 8).to_dict("list")).with_columns(row=pl.arange(8))
+    mmae = MultimodalAutoencoder(n_components=2, max_epochs=1, random_state=0).fit(frame)
+    clips = mmae.translate(frame[["caption", "row"]], to="clip")["clip"]
+    assert all(clip.dtype == np.uint8 and clip.ndim == 4 for clip in clips)
 
 
 def test_no_file_says_where_to_keep_frames(tmp_path):

@@ -147,7 +147,7 @@ def pick(test):
 def strips(name, test, rows, kinds):
     """Draw the frames of some rows, one line per kind of clip, evenly in time."""
     lines = [(row, kind) for row in rows for kind in kinds]
-    figure, axes = plt.subplots(len(lines), figsize=(6, 0.75 * len(lines)), squeeze=False)
+    figure, axes = plt.subplots(len(lines), figsize=(6, 0.64 * len(lines)), squeeze=False)
     for axis, (row, kind) in zip(axes[:, 0], lines, strict=True):
         clip, own = kinds[kind][row], kinds["clip"][row]
         strip = []
@@ -178,7 +178,7 @@ def animate(clip, told, fps):
 
 def small(picture):
     """Return a picture of few colours, for a small file."""
-    return picture.quantize(48, dither=Image.Dither.NONE)
+    return picture.quantize(80, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ that is not wanted is dropped at once, and one that is wanted is brought to size
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from contextlib import contextmanager
@@ -290,7 +291,7 @@ def _in_turn(decoded, stream, fps):
 
 def _steps_before(end, fps, n_steps):
     """Return how many of the times 0, 1 / fps, ... are before an end."""
-    return min(max(int(np.ceil((end - SLACK) * fps)), 0), n_steps)
+    return min(max(math.ceil((end - SLACK) * fps), 0), n_steps)
 
 
 def _pixels(frame, size, mode):

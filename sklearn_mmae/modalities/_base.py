@@ -144,7 +144,7 @@ class TimedModality(Modality):
         steps, length = values.tensors["steps"], values.tensors["length"]
         n_channels = math.prod(steps.shape[2:])
         flat, there = steps.reshape(len(steps), -1), values.tensors.get("observed")
-        mean, squares = np.zeros(flat.shape[1]), 0.0
+        mean, squares = np.zeros(flat.shape[1], np.float32), 0.0
         for first in range(0, len(mean), CHUNK):
             columns = np.arange(first, min(first + CHUNK, len(mean)))
             known = columns // n_channels < length[:, None]
@@ -152,7 +152,7 @@ class TimedModality(Modality):
                 known &= there.reshape(flat.shape)[:, columns]
             count, mean[columns], variance = moments(np.where(known, flat[:, columns], np.nan))
             squares += (variance * count).sum()
-        self.mean_ = mean.astype(np.float32)
+        self.mean_ = mean
         self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
         self._learn_lengths(length[length > 0])
 

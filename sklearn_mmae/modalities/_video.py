@@ -198,8 +198,7 @@ class VideoModality(TimedModality):
         -------
         Values
             ``steps`` (rows, n_frames, height * width * channels), uint8, and ``length`` (rows,),
-            how many of the frames are the row's own; 0 where the clip is missing, and ``present``
-            (rows,) then says so.
+            how many of the frames are the row's own; 0 where the clip is missing.
         """
         name, column = self._only_column(cells)
         shape = (self.n_frames_, *self.size_, CHANNELS[self.mode_])
@@ -226,10 +225,8 @@ class VideoModality(TimedModality):
                 DataWarning,
                 stacklevel=3,
             )
-        tensors = {"steps": frames.reshape(len(column), self.n_frames_, -1), "length": length}
-        if not present.all():
-            tensors["present"] = present
-        return Values(tensors, present)
+        steps = frames.reshape(len(column), self.n_frames_, -1)
+        return Values({"steps": steps, "length": length}, present)
 
     def inverse_transform(self, predictions):
         """Return clips.

@@ -52,7 +52,8 @@ class ClipEncoder(nn.Module):
     def forward(self, view):
         """Map frames, and last the length, to features."""
         frames = view[..., :-1].unflatten(-1, self.shape).movedim(-4, -2).flatten(-4)
-        return self.frames(frames) + self.length(view[..., -1:])
+        # Beside so many numbers of variance 1, the length would be by far the largest.
+        return self.frames(frames) + self.length(view[..., -1:] * view.shape[-1] ** -0.5)
 
 
 class ClipDecoder(nn.Module):
