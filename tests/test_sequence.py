@@ -515,6 +515,7 @@ AUTO = {
     "oblong, of several sizes": (arrays((16, 24), (12, 18), low=0), ImageModality),
     "bytes": (arrays((6, 5), low=0, high=255, dtype=np.uint8), ImageModality),
     "digits": (rng.uniform(0, 16, (10, 8, 8)), ImageModality),
+    "colour and grey": (arrays((9, 9, 3), (9, 9), low=0), ImageModality),
     "colour": (arrays((16, 16, 3), low=0), ImageModality),
 }
 
@@ -540,6 +541,12 @@ def test_auto_tells_signals_from_pictures(case):
 def test_where_arrays_are_unclear_the_error_says_what_to_write(signals):
     with pytest.raises(TypeError, match=r"'x'.*SequenceModality\(\).*AudioModality\(rate=...\)"):
         MultimodalAutoencoder(**QUICK).fit(SliceDict(x=signals))
+
+
+@pytest.mark.parametrize("cell", [np.array(3.0), np.ones((0, 2)), [], [["a"]], [[1], [2, 3]]])
+def test_what_is_no_signal_is_not_taken_for_one(cell):
+    assert not SequenceModality.accepts("x", column([cell] * 5))
+    assert not SequenceModality.accepts("x", column([np.ones((9, 2)), cell] * 5))
 
 
 # Bad input ---------------------------------------------------------------------------------------

@@ -41,14 +41,16 @@ def kind_of_arrays(column):
     if not cells or any(cell is None for cell in cells):
         return None
     dimensions = {cell.ndim for cell in cells}
+    if max(dimensions) > 3:
+        return None
+    if 3 in dimensions:  # grey ones may be among them
+        coloured = all(cell.shape[2:] in ((), (1,), (3,), (4,)) for cell in cells)
+        return "picture" if coloured and 1 not in dimensions else None
     if len(dimensions) > 1:
         return "unclear"
-    (n_axes,) = dimensions
-    if n_axes == 3:
-        return "picture" if all(cell.shape[2] in (1, 3, 4) for cell in cells) else None
-    if n_axes == 1:
+    if dimensions == {1}:
         return "signal" if max(map(len, cells)) <= LONGEST_SIGNAL else "unclear"
-    return _kind_of_tables(cells) if n_axes == 2 else None
+    return _kind_of_tables(cells)
 
 
 def describe_arrays(column):
@@ -88,9 +90,10 @@ def _some(column):
 
 
 def _as_numbers(cell):
-    if not isinstance(cell, np.ndarray | list | tuple) or not len(cell):
+    if not isinstance(cell, np.ndarray | list | tuple):
         return None
     try:
-        return as_numbers(cell, "signal")
+        array = as_numbers(cell, "signal")
     except CellError:
         return None
+    return array if array.size else None
