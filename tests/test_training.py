@@ -296,3 +296,25 @@ def test_a_warm_start_cannot_change_the_size():
     with pytest.raises(ValueError, match="n_components=2, but now n_components=3"):
         mmae.set_params(n_components=3).fit(X)
     assert np.array_equal(mmae.set_params(n_components=2).transform(X), before)
+
+
+@pytest.mark.parametrize("n_rows", [30, 60, 90])
+def test_fewer_rows_than_columns_translate_no_worse_than_the_mean(n_rows):
+    """Smooth signals: their columns fit anything that so few rows can tell."""
+
+    def signals(n, seed):
+        rng = np.random.default_rng(seed)
+        frequency, phase = rng.uniform(2, 9, (n, 4, 1)), rng.uniform(0, 6.3, (n, 4, 1))
+        waves = np.sin(2 * np.pi * frequency * np.arange(200) / 200 + phase)
+        return (rng.normal(size=(n, 4, 1)) * waves).sum(1) + 0.02 * rng.normal(size=(n, 200))
+
+    halves = [
+        ("early", TabularModality(scale="common"), slice(0, 100)),
+        ("late", TabularModality(scale="common"), slice(100, 200)),
+    ]
+    train, test = signals(n_rows, 0), signals(200, 1)
+    mmae = MultimodalAutoencoder(halves, n_components=16, max_epochs=0, random_state=0).fit(train)
+    seen = test.copy()
+    seen[:, 100:] = np.nan
+    error = ((mmae.translate(seen, to="late") - test[:, 100:]) ** 2).mean()
+    assert error < 1.1 * test[:, 100:].var(0).mean()

@@ -19,8 +19,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsRegressor
 
-from benchmarks.shared_data import load_pulse
-from sklearn_mmae import MultimodalAutoencoder, SequenceModality
+from benchmarks.shared_data import load_ecg_ppg
+from sklearn_mmae import DelayAligner, MultimodalAutoencoder, SequenceModality
 
 HERE = Path(__file__).parent
 RATE = 125  # Hz
@@ -30,7 +30,7 @@ STREAMS = ("ECG", "pulse")
 
 def main():
     """Run the study: print its figures, draw its pictures."""
-    record = load_pulse()
+    record = load_ecg_ppg()[["II", "PLETH"]].set_axis(STREAMS, axis=1)
     train, test, starts = windows(record)
     mmae = MultimodalAutoencoder(
         [(name, SequenceModality(sampling_rate=RATE), [name]) for name in STREAMS],
@@ -114,11 +114,6 @@ def missing(mmae, test):
 
 def lag(record):
     """Print how long after the heart beat the pulse rises fastest."""
-    try:
-        from sklearn_mmae import DelayAligner
-    except ImportError:
-        print("no DelayAligner in this version")
-        return
     streams = pd.DataFrame({"ECG": record["ECG"], "slope": np.gradient(record["pulse"])})
     aligner = DelayAligner(max_lag=1.0, sampling_rate=RATE).fit(streams)
     low, high = aligner.lag_intervals_["slope"]

@@ -26,6 +26,7 @@ __all__ = ["LinearStart", "fit_linear_start", "ridge"]
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
 TURNS = 100  # of the varimax iteration, at most
+LEAST_FREE = 0.1  # of the rows, beyond the degrees of freedom that a regression takes
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
 
@@ -153,9 +154,11 @@ def ridge(moments, targets, weight, n_rows):
     explained = ((2 * shrunk - values * shrunk**2) * power).sum(1)
     left = (weight.sum() - explained).clamp_min(1e-12 * float(weight.sum()))
     freedom = 1 + (values * shrunk).sum(1)
-    # With as many directions as rows everything fits, and the criterion is 0 / 0.
-    usable = (1 - freedom / max(n_rows, 1)).clamp_min(0.05)
-    best = (left / usable**2).argmin()
+    usable = 1 - freedom / max(n_rows, 1)
+    # With as many directions as rows everything fits, and the criterion is 0 / 0: not to be
+    # trusted near there.
+    criterion = torch.where(usable > LEAST_FREE, left / usable**2, torch.inf)
+    best = criterion.argmin() if n_rows > 1 else -1
     return vectors @ (shrunk[best][:, None] * along)
 
 
