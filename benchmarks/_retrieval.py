@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import normalize
 
-__all__ = ["cca", "hits", "text_components"]
+__all__ = ["both", "cca", "hits", "text_components"]
 
 
 def hits(cells, words):
@@ -19,6 +19,16 @@ def hits(cells, words):
         own = np.diag(similarity)[:, None]
         # Ties count against: codes that are all alike find nothing.
         before = (similarity >= own).sum(1) - 1
+        found += [float((before < n).mean()) for n in (1, 10)]
+    return found
+
+
+def both(cells, words, test):
+    """Return the hits among the test rows, then those of the test rows among all."""
+    found = hits(cells[test], words[test])
+    similar = normalize(cells) @ normalize(words).T
+    for similarity in (similar, similar.T):
+        before = (similarity[test] >= np.diag(similarity)[test][:, None]).sum(1) - 1
         found += [float((before < n).mean()) for n in (1, 10)]
     return found
 
