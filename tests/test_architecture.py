@@ -97,8 +97,8 @@ def test_import_is_quiet_and_changes_nothing():
         import sklearn_mmae, sklearn_mmae.datasets
         assert state() == before
         new = {name.partition(".")[0] for name in set(sys.modules) - modules}
-        extras = {"matplotlib", "polars", "pyarrow", "rich", "safetensors", "hypothesis", "skrub"}
-        extras |= {"soundfile", "soxr"}
+        extras = {"av", "hypothesis", "matplotlib", "polars", "pyarrow", "rich", "safetensors"}
+        extras |= {"skrub", "soundfile", "soxr"}
         assert not new & extras, new & extras
         """
     )

@@ -38,7 +38,9 @@ def main():
         ("clip", VideoModality(size=(32, 48), fps=4, max_seconds=4), ["clip"]),
         ("text", TextModality(), ["text"]),
     ]
-    mmae = MultimodalAutoencoder(modalities, n_components=32, random_state=0)
+    # Of so few clips none is held out to say when to stop.
+    settings = {"early_stopping": False, "max_epochs": 20, "random_state": 0}
+    mmae = MultimodalAutoencoder(modalities, n_components=32, **settings)
     mmae.fit(train[["clip", "text"]])
     video = mmae.modalities_[0][1]
     print(f"{len(train)} clips to learn from, {len(test)} to test on.")

@@ -116,9 +116,7 @@ def describe(cell, *, root=None, max_pixels):
         if _quarters(frame) % 2:
             height, width = width, height
         rate = stream.average_rate or stream.guessed_rate
-        seconds = _claimed_seconds(container, stream)
-        if not seconds or container.format.name.startswith("mpeg"):  # those only estimate it
-            seconds = _scanned_seconds(container, stream, frame)
+        seconds = _claimed_seconds(container, stream) or _scanned_seconds(container, stream, frame)
         return ClipFacts(
             height, width, _is_grey(frame), None, seconds, float(rate) if rate else 1 / seconds
         )
@@ -321,6 +319,8 @@ def _is_grey(frame):
 
 def _claimed_seconds(container, stream):
     """Return the length of a stream as the file's header says, or None."""
+    if container.format.name.startswith("mpeg"):
+        return None  # there it is an estimate
     if stream.duration:
         return float(stream.duration * stream.time_base)
     start = float((stream.start_time or 0) * stream.time_base)  # the others count from 0
