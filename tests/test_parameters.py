@@ -18,6 +18,7 @@ from sklearn_mmae import (
     CellError,
     ImageModality,
     MultimodalAutoencoder,
+    SequenceModality,
     TabularModality,
     TextModality,
 )
@@ -76,6 +77,7 @@ OTHER_EFFECTS = {
     "callbacks": "test_callbacks_are_called",
     "verbose": "test_verbose_shows_a_bar_and_zero_nothing",
     "warm_start": "test_warm_start_goes_on_from_the_last_fit",
+    "max_lag": "test_max_lag_moves_what_comes_late",
 }
 
 
@@ -97,6 +99,16 @@ def test_every_parameter_changes_the_result(name):
     assert repr(getattr(usual, name)) != repr(value), "the table's value is the usual one"
     codes, changed = usual.fit_transform(frame), other.fit_transform(frame)
     assert codes.shape != changed.shape or not np.array_equal(codes, changed)
+
+
+def test_max_lag_moves_what_comes_late():
+    push = np.random.default_rng(0).normal(size=(40, 63))
+    frame = pd.DataFrame({"early": list(push[:, 3:]), "late": list(push[:, :60])})
+    parts = [(name, SequenceModality(), [name]) for name in frame]
+    usual = make_estimator(modalities=parts)
+    other = make_estimator(modalities=parts, max_lag=10)
+    assert not np.array_equal(usual.fit_transform(frame), other.fit_transform(frame))
+    assert round(other.lags_["late"]) == 3
 
 
 def test_device_decides_where_the_network_is():
