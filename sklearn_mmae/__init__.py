@@ -1,4 +1,4 @@
-"""PCA for messy, multimodal rows: numbers, categories, texts and pictures, with holes."""
+"""PCA for messy, multimodal rows: tables, texts, pictures, sounds, clips, signals, with holes."""
 
 from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError

@@ -18,9 +18,9 @@ __all__ = ["MultimodalAutoencoder"]
 class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     """PCA for messy, multimodal rows: a compact vector per row, and the row back.
 
-    Numbers, categories, dates, texts and pictures, with holes anywhere, become ``n_components``
-    numbers per row, which turn back into the row. Each modality alone leads to the whole, so that
-    one is translated into another and what is missing is filled in.
+    Numbers, categories, dates, texts, pictures, sounds, clips and signals, with holes anywhere,
+    become ``n_components`` numbers per row, which turn back into the row. Each modality alone leads
+    to the whole, so that one is translated into another and what is missing is filled in.
 
     Training begins at the joint principal components of all modalities and improves on them with
     small networks; held-out rows decide whether it does, and if not, the result is the linear
@@ -32,7 +32,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         As in ColumnTransformer: ``columns`` is a name, a list of names or positions, a slice, a
         mask or a callable such as `make_column_selector`. "auto" looks at the cells: numbers,
         bools, dates, categories and strings of few values become one table, every other column a
-        text or a picture; the decision is in `modalities_`, and can be pasted back.
+        modality of its own: texts, pictures, sounds, clips or sequences. The decision is in
+        `modalities_`, and can be pasted back.
     n_components : int, default=32
         Length of the vector; may be more than there are columns.
     fusion : {"joint", "concat", "precision", "mean"}, Fusion or callable, default="joint"

@@ -13,6 +13,7 @@ import numpy as np
 
 from ._core.errors import DataWarning, listing
 from .alignment import find_lag
+from .alignment._table import varies
 from .cells._base import Values
 from .modalities._base import TimedModality
 
@@ -78,7 +79,8 @@ def find_lags(names, modalities, read, max_lag):
     first = timed[0]
     lags, intervals = {names[first]: 0.0}, {names[first]: (0.0, 0.0)}
     for m in timed[1:]:
-        pairs = list(zip(streams[first], streams[m], strict=True))
+        moving = streams[first] and streams[m]  # what stands still has no lag
+        pairs = list(zip(streams[first], streams[m], strict=True)) if moving else []
         shared = [min(len(a), len(b)) for a, b in pairs]
         reference = [a[:n] for (a, _), n in zip(pairs, shared, strict=True)]
         stream = [b[:n] for (_, b), n in zip(pairs, shared, strict=True)]
@@ -163,22 +165,28 @@ def _usable_rows(modalities, read, timed, step, n_steps, max_lag):
 
 
 def _stream(modality, tensors, rows, step):
-    """Return the steps of some rows, reduced to few numbers each, at intervals of `step`."""
+    """Return the steps of some rows, reduced to few numbers each, at intervals of `step`.
+
+    The list is empty where no row varies.
+    """
     from sklearn.decomposition import PCA  # here, for it takes long to import
 
-    found = []
+    found, moving = [], False
     for row in rows:
         n = tensors["length"][row]
         steps = tensors["steps"][row, :n].astype(np.float64)
         if "observed" in tensors:
             steps = np.where(tensors["observed"][row, :n], steps, np.nan)
+        moving = moving or varies(steps)
         found.append(_averaged(steps, step / modality.step_seconds_))
+    if not moving:
+        return []
     if found[0].shape[1] > MOST_COMPONENTS and "observed" not in tensors:
         pca = PCA(MOST_COMPONENTS, svd_solver="randomized", random_state=0)
         pca.fit(np.concatenate(found))
         # What rounding leaves of the others would be taken for streams of their own.
-        varies = pca.explained_variance_ratio_ > SMALLEST_SHARE
-        found = [pca.transform(steps)[:, varies] for steps in found]
+        kept = pca.explained_variance_ratio_ > SMALLEST_SHARE
+        found = [pca.transform(steps)[:, kept] for steps in found]
     return found
 
 

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 
+import av
 import joblib
 import numpy as np
 import pandas as pd
@@ -441,8 +442,21 @@ def with_rate(rate):
     return bytes(data)
 
 
+def film():
+    """Return the bytes of a film without a sound."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 4000)
 REFUSED = {
+    "a film": (film(), "no sound that can be read"),
     "no sound": (b"no sound at all" * 9, "135 bytes is no sound that can be read"),
     "nothing": (b"", "empty: 0 bytes"),
     "truncated WAV": (cut(encoded(NOISE)), "truncated"),
@@ -500,11 +514,17 @@ def test_what_is_refused_says_where_it_is_and_what_to_do(case):
 
 def test_files_that_are_none(tmp_path):
     (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "text.mp4").write_text("no sound")
+    (tmp_path / "film.mp4").write_bytes(film())
+    (tmp_path / "folder.wav").mkdir()
     (tmp_path / "raw.raw").write_bytes(bytes(100))
     (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
     os.mkfifo(tmp_path / "pipe.wav")
     for name, problem in {
         "text.wav": "no sound that can be read",
+        "text.mp4": "no sound that can be read",
+        "film.mp4": "no sound that can be read",
+        "folder.wav": "is a folder",
         "raw.raw": "no sound that can be read",
         "loop.wav": "loop|symbolic",
         "pipe.wav": "pipe",

@@ -461,6 +461,18 @@ def test_constant_streams_and_short_sequences_are_warned_of():
     assert abs(aligner.lags_["second"] - 3) < 0.5
 
 
+@pytest.mark.parametrize("empty", [np.zeros((0, 2)), np.zeros(0), np.zeros((5, 0))])
+def test_sequences_of_no_steps_are_located(empty):
+    X = sequences([1] * 4)
+    aligner = DelayAligner(max_lag=5).fit(X)
+    X.at[2, "second"] = empty
+    for work in (DelayAligner(max_lag=5).fit, aligner.transform):
+        with pytest.raises(
+            CellError, match=r"column 'second', row 2: .*nothing.*at least one step"
+        ):
+            work(X)
+
+
 def test_a_table_shorter_than_its_lag_is_warned_of():
     X = shifted(30)
     aligner = DelayAligner(max_lag=50).fit(X)

@@ -165,6 +165,40 @@ def test_streams_that_tell_nothing_of_one_another_are_taken_as_they_are():
     assert estimator.lags_["glow"] == 0
 
 
+@pytest.mark.parametrize("still", ["force", "glow"])
+def test_what_stands_still_has_no_lag(still):
+    signals = make_signals(n_rows=20)
+    signals[still] = [np.full_like(cell, row) for row, cell in enumerate(signals[still])]
+    with pytest.warns(DataWarning, match=r"'glow' tells nothing .* 'force'.*taken to be 0"):
+        estimator = make_estimator().fit(signals)
+    assert estimator.lags_ == {"force": 0, "glow": 0}
+    assert estimator.lag_intervals_["glow"] == (-20, 20)
+
+
+def test_clips_that_stand_still_have_no_lag():
+    signals = make_signals(n_rows=20)
+    clips = [np.full((len(cell), 4, 4, 3), 9, np.uint8) for cell in signals["glow"]]
+    parts = [
+        ("force", SequenceModality(), ["force"]),
+        ("film", VideoModality(rate=1, fps=1), ["film"]),
+    ]
+    estimator = make_estimator().set_params(modalities=parts)
+    with pytest.warns(DataWarning, match="'film' tells nothing"):
+        estimator.fit(signals.assign(film=clips))
+    assert estimator.lags_["film"] == 0
+
+
+def test_rows_shorter_than_the_largest_lag_have_no_say_and_are_moved():
+    signals = make_signals()
+    for name in signals:
+        signals.at[3, name] = signals[name][3][:15]
+    estimator = make_estimator().fit(signals)
+    assert abs(estimator.lags_["glow"] - LAG) < 0.5
+    assert np.isfinite(estimator.transform(signals[3:4])).all()
+    back = estimator.reconstruct(signals[3:4])
+    assert [len(back[name].iloc[0]) for name in signals] == [15, 15]
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

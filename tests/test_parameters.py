@@ -4,24 +4,31 @@ A parameter added later is found by itself: without an entry in the tables below
 """
 
 import inspect
+import os
 import warnings
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 from conftest import make_frame
 from PIL import Image
 from skorch.callbacks import Callback
 
 from sklearn_mmae import (
+    AudioModality,
     CellError,
+    DataWarning,
     ImageModality,
     MultimodalAutoencoder,
     SequenceModality,
     TabularModality,
     TextModality,
+    VideoModality,
 )
+from sklearn_mmae.modalities._detect import BUILTIN
 
 
 class CountEpochs(Callback):
@@ -248,11 +255,30 @@ def pixels(tmp_path):
     return pd.DataFrame(np.random.default_rng(0).uniform(0, 1, (40, 1024))).rename(columns=str)
 
 
-def files(tmp_path):
-    frame = make_frame()
-    for row, picture in enumerate(frame["photo"]):
-        Image.fromarray(picture).save(tmp_path / f"{row}.png")
-    return frame.assign(photo=[f"{row}.png" for row in range(len(frame))])
+def sounds(tmp_path):
+    rng = np.random.default_rng(0)
+    noises = [np.convolve(rng.normal(0, 0.1, 800 + 80 * i), np.ones(1 + i % 4)) for i in range(12)]
+    return pd.DataFrame({"sound": noises})
+
+
+def clips(tmp_path):
+    rng = np.random.default_rng(0)
+    films = [rng.integers(0, 256, (4 + i % 5, 8, 6, 3)).astype(np.uint8) for i in range(12)]
+    return pd.DataFrame({"clip": films})
+
+
+def signals(tmp_path):
+    """Two columns of numbers that increase, so that each may be the times of the other."""
+    rng = np.random.default_rng(0)
+    columns = {
+        name: [np.cumsum(rng.uniform(0.5, 1.5, 20 + i)) for i in range(12)]
+        for name in ("clock", "level")
+    }
+    return pd.DataFrame(columns)
+
+
+def rises(tmp_path):
+    return signals(tmp_path)[["level"]]
 
 
 # Class: {parameter: (data, columns, the other parameters, the alternative)}.
@@ -276,14 +302,48 @@ OF_MODALITIES = {
         "loss": (pictures, ["photo"], {}, "cross-entropy"),
         "augment": (pixels, [str(i) for i in range(1024)], {"shape": (32, 32)}, None),
     },
+    AudioModality: {
+        "sampling_rate": (sounds, ["sound"], {"rate": 8000}, 4000),
+        "rate": (sounds, ["sound"], {"sampling_rate": 8000}, 16_000),
+        "max_seconds": (sounds, ["sound"], {"rate": 8000}, 0.05),
+        "n_mels": (sounds, ["sound"], {"rate": 8000}, 30),
+        "n_fft": (sounds, ["sound"], {"rate": 8000}, 256),
+        "hop_length": (sounds, ["sound"], {"rate": 8000}, 160),
+        "f_min": (sounds, ["sound"], {"rate": 8000}, 200.0),
+        "f_max": (sounds, ["sound"], {"rate": 8000}, 3000.0),
+    },
+    VideoModality: {
+        "size": (clips, ["clip"], {}, 4),
+        "mode": (clips, ["clip"], {}, "L"),
+        "fps": (clips, ["clip"], {}, 0.5),
+        "max_seconds": (clips, ["clip"], {}, 3.0),
+        "rate": (clips, ["clip"], {"fps": 0.5}, 2.0),
+    },
+    SequenceModality: {
+        "time": (signals, ["clock", "level"], {"time": "clock"}, "level"),
+        "sampling_rate": (signals, ["clock", "level"], {"time": "clock"}, 0.5),
+        "max_steps": (rises, ["level"], {}, 8),
+    },
 }
 
-# What a modality refuses is its own effect.
-REFUSALS = {
+# These change no number of what is read from good files; each has a test of its own effect below.
+OWN_EFFECTS = {
     ImageModality: {
         "root": "test_root_is_where_paths_begin",
         "max_pixels": "test_max_pixels_refuses_large_files",
-    }
+    },
+    AudioModality: {
+        "root": "test_root_is_where_paths_begin",
+        "on_error": "test_on_error_makes_a_hole_of_what_cannot_be_read",
+        "memory": "test_memory_keeps_what_was_read",
+    },
+    VideoModality: {
+        "root": "test_root_is_where_paths_begin",
+        "max_pixels": "test_max_pixels_refuses_large_files",
+        "on_error": "test_on_error_makes_a_hole_of_what_cannot_be_read",
+        "memory": "test_memory_keeps_what_was_read",
+        "verbose": "test_verbose_shows_how_far_reading_is",
+    },
 }
 
 
@@ -301,17 +361,13 @@ def results(modality, X, columns):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [
-        (kind, name)
-        for kind in (TabularModality, TextModality, ImageModality)
-        for name in parameters_of(kind)
-    ],
+    [(kind, name) for kind in BUILTIN for name in parameters_of(kind)],
 )
 def test_every_parameter_of_a_modality_changes_the_result(kind, name, tmp_path):
-    if name in REFUSALS.get(kind, {}):
-        assert callable(globals()[REFUSALS[kind][name]])
+    if name in OWN_EFFECTS.get(kind, {}):
+        assert callable(globals()[OWN_EFFECTS[kind][name]])
         return
-    assert name in OF_MODALITIES[kind], missing_entry(kind, name)
+    assert name in OF_MODALITIES.get(kind, {}), missing_entry(kind, name)
     make, columns, others, value = OF_MODALITIES[kind][name]
     X = make(tmp_path)
     codes, back = results(kind(**others), X, columns)
@@ -321,18 +377,99 @@ def test_every_parameter_of_a_modality_changes_the_result(kind, name, tmp_path):
     )
 
 
-def test_root_is_where_paths_begin(tmp_path):
-    X = files(tmp_path)
-    codes, _ = results(ImageModality(root=tmp_path), X, ["photo"])
+def write_picture(path, row):
+    Image.fromarray(np.full((8, 8, 3), 20 * row, np.uint8)).save(path, "PNG")
+
+
+def write_sound(path, row):
+    samples = np.sin(np.arange(800) * (1 + row) / 10)
+    soundfile.write(path, samples, 8000, format="WAV")
+
+
+def write_clip(path, row):
+    with av.open(path, "w", format="mov") as container:
+        stream = container.add_stream("png", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 8, 8, "rgb24"
+        for level in range(3 + row % 3):
+            frame = np.full((8, 8, 3), 20 * (row + level), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        container.mux(stream.encode())
+
+
+WRITERS = {ImageModality: write_picture, AudioModality: write_sound, VideoModality: write_clip}
+
+
+def files(kind, folder):
+    """Return the names of ten files in a folder, that a kind of modality reads."""
+    for row in range(10):
+        WRITERS[kind](folder / f"{row}.bin", row)
+    return pd.DataFrame({"file": [f"{row}.bin" for row in range(10)]})
+
+
+def owners(name):
+    """Return the modalities whose own effect of a parameter is tested."""
+    return [kind for kind in BUILTIN if name in OWN_EFFECTS.get(kind, {})]
+
+
+@pytest.mark.parametrize("kind", owners("root"))
+def test_root_is_where_paths_begin(kind, tmp_path):
+    X = files(kind, tmp_path)
+    codes, _ = results(kind(root=tmp_path), X, ["file"])
     assert np.isfinite(codes).all()
-    with pytest.raises(CellError, match="photo"):
-        results(ImageModality(root=tmp_path / "elsewhere"), X, ["photo"])
+    with pytest.raises(CellError, match=r"column 'file', row 0: no such file '0\.bin'"):
+        results(kind(root=tmp_path / "elsewhere"), X, ["file"])
 
 
-def test_max_pixels_refuses_large_files(tmp_path):
-    X = files(tmp_path)
-    with pytest.raises(CellError, match="pixels"):
-        results(ImageModality(root=tmp_path, max_pixels=63), X, ["photo"])
+@pytest.mark.parametrize("kind", owners("max_pixels"))
+def test_max_pixels_refuses_large_files(kind, tmp_path):
+    X = files(kind, tmp_path)
+    with pytest.raises(CellError, match=r"'file', row 0: .*max_pixels"):
+        results(kind(root=tmp_path, max_pixels=63), X, ["file"])
+
+
+@pytest.mark.parametrize("kind", owners("on_error"))
+def test_on_error_makes_a_hole_of_what_cannot_be_read(kind, tmp_path):
+    X = files(kind, tmp_path)
+    for row in (3, 7):
+        (tmp_path / f"{row}.bin").write_text("nothing of the kind")
+    estimator = make_estimator(modalities=[("part", kind(root=tmp_path), ["file"])])
+    with pytest.raises(CellError, match="modality 'part', column 'file', row 3"):
+        estimator.fit(X)
+    estimator.set_params(part__on_error="missing")
+    counted = r"modality 'part', column 'file', row 3, 7: 2 cells cannot be read"
+    with pytest.warns(DataWarning, match=counted):
+        estimator.fit(X)
+    with pytest.warns(DataWarning) as caught:
+        codes = estimator.transform(X)
+    assert any("2 cells cannot be read" in str(warning.message) for warning in caught)
+    holes = X.assign(file=[None if row in (3, 7) else f"{row}.bin" for row in range(10)])
+    with pytest.warns(DataWarning, match="nothing is observed"):
+        np.testing.assert_array_equal(codes, estimator.transform(holes))
+
+
+@pytest.mark.parametrize("kind", owners("memory"))
+def test_memory_keeps_what_was_read(kind, tmp_path):
+    X = files(kind, tmp_path)
+    keeping = kind(root=tmp_path, memory=tmp_path / "cache")
+    codes, _ = results(keeping, X, ["file"])
+    for path in tmp_path.glob("*.bin"):  # which are not looked into again
+        stat = path.stat()
+        path.write_bytes(bytes(stat.st_size))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    np.testing.assert_array_equal(results(keeping, X, ["file"])[0], codes)
+    with pytest.raises(CellError, match="row 0"):
+        results(kind(root=tmp_path), X, ["file"])
+
+
+@pytest.mark.parametrize("kind", owners("verbose"))
+def test_verbose_shows_how_far_reading_is(kind, tmp_path, capsys):
+    X = files(kind, tmp_path)
+    results(kind(root=tmp_path), X, ["file"])
+    assert capsys.readouterr() == ("", "")
+    results(kind(root=tmp_path, verbose=1), X, ["file"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "10/10" in err
 
 
 # Nested parameters ------------------------------------------------------------------------------

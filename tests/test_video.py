@@ -88,6 +88,16 @@ def sound(*, cover=False):
     return file.getvalue()
 
 
+def no_frames(kind, codec, pixels):
+    """Return the bytes of a film that ends before its first frame."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, pixels
+        container.start_encoding()
+    return file.getvalue()
+
+
 def shown(cell, fps, *, n_frames=100, size=(6, 8), mode="RGB", rate=None):
     """Return the frames of a cell."""
     frames = np.zeros((n_frames, *size, {"L": 1, "RGB": 3}[mode]), np.uint8)
@@ -149,6 +159,14 @@ def test_a_varying_rate_is_followed_in_time_not_by_count(kind):
     found = means(shown(data, 4))  # at 0, 0.25, 0.5, ...
     assert np.abs(found[:8] - [10, 70, 70, 70, 100, 160, 160, 160]).max() < 3
     assert abs(found[8] - 220) < 3
+
+
+def test_a_file_that_says_0_hz_is_read_by_what_else_it_says():
+    data = film(levels([10, 90, 170, 250]), "avi", "mjpeg", "yuvj420p")
+    no_rate = patched(data, b"strh", 28, bytes(8))  # scale and rate of the track
+    facts = describe(no_rate, max_pixels=MANY)
+    assert (facts.rate, facts.seconds) == (25, pytest.approx(4 / 25))
+    assert np.abs(means(shown(no_rate, 25)) - [10, 90, 170, 250]).max() < 4
 
 
 def test_a_clip_that_begins_late_begins_with_its_first_frame():
@@ -441,6 +459,8 @@ def test_bytes_that_are_no_clip_are_refused_with_the_reason(subtests):
         "no picture track, but sound": sound(cover=True),
         "is cut short|damaged": good[: len(good) // 2],
         "no frames|no clip that can be read": good[:600],
+        "bytes has no frames": no_frames("avi", "mjpeg", "yuvj420p"),
+        "no picture track, but nothing that can be shown": no_frames("mp4", "libx264", "yuv420p"),
         "a clip of zero frames": np.zeros((0, 4, 4, 3), np.uint8),
         "frame 1 has pixels that are NaN": np.array([levels([1])[0], levels([1])[0] * np.nan]),
         "shape 4x4 is not a clip": np.zeros((4, 4)),
@@ -552,6 +572,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
         {"fps": np.inf},
         {"max_seconds": -1},
         {"rate": "25"},
+        {"rate": 0},
         {"max_pixels": 0},
         {"on_error": "ignore"},
         {"memory": 3},

@@ -83,6 +83,13 @@ class Table:
                     row=row,
                     remedy="Give sequences of shape (steps,) or (steps, channels)",
                 )
+            if not cell.size:
+                raise CellError(
+                    f"an array of shape {cell.shape}, in which there is nothing",
+                    column=name,
+                    row=row,
+                    remedy="Give at least one step, or None where the sequence is missing",
+                )
             cell = cell.reshape(len(cell), -1)
             width = width or cell.shape[1]
             if cell.shape[1] != width:

@@ -1,4 +1,4 @@
-"""Numpy in, numpy out: files, bytes and pictures to compact arrays and back. Knows no torch."""
+"""Numpy in, numpy out: files, bytes and cells of any kind to arrays and back. Knows no torch."""
 
 from .._core.holes import observed
 from ._base import Cells, Values

@@ -35,8 +35,8 @@ class VideoModality(TimedModality):
 
     A cell is a path or the bytes of a file, or an array (T, H, W) or (T, H, W, C) of 1, 3 or 4
     channels. Read are MP4, WebM, MPEG, AVI, OGG and GIF, turned as their metadata say; other
-    proportions are stretched, what is transparent is laid over white, and sound is left aside (give
-    the same paths to an audio modality). Needs PyAV for files: ``pip install
+    proportions are stretched, what is transparent is laid over white, and sound is left aside:
+    `AudioModality` reads it from a file of sound. Needs PyAV for files: ``pip install
     'sklearn-mmae[video]'``.
 
     Parameters
