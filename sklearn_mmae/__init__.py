@@ -12,6 +12,7 @@ from .modalities import (
     SequenceModality,
     TabularModality,
     TextModality,
+    TimedModality,
     VideoModality,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "SequenceModality",
     "TabularModality",
     "TextModality",
+    "TimedModality",
     "VideoModality",
     "__version__",
     "load",

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from torch.overrides import TorchFunctionMode
 
-from . import modalities
 from ._autoencoder import MultimodalAutoencoder
 from ._core import archive
 from ._core.errors import ModelFileError
@@ -23,10 +22,11 @@ from ._parameters import OPTIMIZERS, check_parameters
 from .fusion import FUSIONS, Fusion
 from .modalities import Modality
 from .modalities._base import TimedModality
+from .modalities._detect import BUILTIN
 
 __all__ = ["load"]
 
-_BUILT_IN = {name: getattr(modalities, name) for name in modalities.__all__ if name != "Modality"}
+_BUILT_IN = {kind.__name__: kind for kind in BUILTIN}
 _BUILT_IN |= {fusion.__name__: fusion for fusion in FUSIONS.values()}
 LARGEST_SKIP = 10**6  # steps that a lag may leave out
 _TORCH_OPTIMIZERS = {

@@ -1,6 +1,6 @@
 """Heart and pulse: two signals of one patient, each predicted from the other, and their lag.
 
-Run from the project's folder: ``PYTHONPATH=. python docs/studies/ecg_and_pulse.py``. It needs the
+Run from the project's folder: ``python -m docs.studies.ecg_and_pulse``. It needs the
 data that ``benchmarks/shared_data.py`` finds, and the extra ``plot``; it takes a minute.
 """
 

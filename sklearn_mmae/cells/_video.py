@@ -232,7 +232,9 @@ def _opened(cell, root, max_pixels):
         options = {
             "format_whitelist": FORMATS,
             "protocol_whitelist": "",
-            "max_pixels": str(max_pixels),  # also of what is decoded to find out about the file
+            "max_pixels": _with_padding(
+                max_pixels
+            ),  # of what is decoded to find out about the file
         }
         try:
             with av.open(source, options=options) as container:
@@ -247,6 +249,11 @@ def _opened(cell, root, max_pixels):
             ) from error
 
 
+def _with_padding(max_pixels):
+    """Return FFmpeg's own limit: it counts rows and columns of padding, which codecs add."""
+    return str(4 * max_pixels + 2**16)
+
+
 def _pictures(container, label, max_pixels):
     """Return the stream of pictures; covers of albums are none."""
     streams = [s for s in container.streams.video if not s.disposition & COVER]
@@ -256,11 +263,12 @@ def _pictures(container, label, max_pixels):
     stream = streams[0]
     if stream.codec_context is None:
         raise CellError(f"{label} has pictures of a kind that cannot be decoded", remedy=ANOTHER)
-    stream.codec_context.options = {"max_pixels": str(max_pixels)}  # sizes may change on the way
+    # Sizes may change on the way.
+    stream.codec_context.options = {"max_pixels": _with_padding(max_pixels)}
     width, height = stream.codec_context.width, stream.codec_context.height
     if not width * height:
         raise CellError(
-            f"{label} says no size, or one above max_pixels={max_pixels}", remedy=SMALLER
+            f"{label} says no size, or one far above max_pixels={max_pixels}", remedy=SMALLER
         )
     if width * height > max_pixels:
         raise CellError(

@@ -1,7 +1,7 @@
 """One class, one file per modality; each joins cells, networks and a deviance."""
 
 from ._audio import AudioModality
-from ._base import Modality
+from ._base import Modality, TimedModality
 from ._image import ImageModality
 from ._sequence import SequenceModality
 from ._tabular import TabularModality
@@ -15,5 +15,6 @@ __all__ = [
     "SequenceModality",
     "TabularModality",
     "TextModality",
+    "TimedModality",
     "VideoModality",
 ]
