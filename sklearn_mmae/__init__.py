@@ -3,7 +3,6 @@
 from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from ._persistence import load
-from .alignment import DelayAligner
 from .fusion import Fusion
 from .modalities import (
     AudioModality,
@@ -40,9 +39,11 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Import `sklearn_mmae.datasets` when it is first asked for: it brings scikit-learn's own."""
-    if name == "datasets":
-        from importlib import import_module
+    """Import what takes long when it is first asked for."""
+    from importlib import import_module
 
+    if name == "datasets":
         return import_module(".datasets", __name__)
+    if name == "DelayAligner":
+        return import_module(".alignment", __name__).DelayAligner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

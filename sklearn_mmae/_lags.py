@@ -12,8 +12,6 @@ import warnings
 import numpy as np
 
 from ._core.errors import DataWarning, listing
-from .alignment import find_lag
-from .alignment._table import varies
 from .cells._base import Values
 from .modalities._base import TimedModality
 
@@ -55,25 +53,9 @@ def find_lags(names, modalities, read, max_lag):
     DataWarning
         Of modalities that tell nothing of one another; their lag is taken to be 0.
     """
-    timed = [m for m, modality in enumerate(modalities) if isinstance(modality, TimedModality)]
-    if len(timed) < 2:
-        raise ValueError(
-            f"max_lag={max_lag:g} needs two modalities that go on in time (sounds, clips,"
-            f" sequences), and {listing(map(repr, names))} are {len(timed)} of them. Leave it out."
-        )
-    for m in timed:
-        if "times" in read[m].tensors:
-            raise ValueError(
-                f"max_lag={max_lag:g}: modality {names[m]!r} has times of its own, in which a lag"
-                " would be lost. Give it without them, or leave max_lag out."
-            )
-    step = max(modalities[m].step_seconds_ for m in timed)
-    n_steps = int(max_lag / step + 1e-9)
-    if n_steps < 1:
-        raise ValueError(
-            f"max_lag={max_lag:g} is less than a step, which is {step:g} seconds for the slowest of"
-            f" {listing(repr(names[m]) for m in timed)}. Give more, or leave it out."
-        )
+    from .alignment import find_lag  # here, for most fits do without
+
+    timed, step, n_steps = _steps_of_lag(names, modalities, read, max_lag)
     rows = _usable_rows(modalities, read, timed, step, n_steps, max_lag)
     streams = {m: _stream(modalities[m], read[m].tensors, rows, step) for m in timed}
     first = timed[0]
@@ -150,6 +132,30 @@ def put_back(modality, columns, n):
     return moved
 
 
+def _steps_of_lag(names, modalities, read, max_lag):
+    """Return which modalities go on in time, the step they share, and how many a lag may have."""
+    timed = [m for m, modality in enumerate(modalities) if isinstance(modality, TimedModality)]
+    if len(timed) < 2:
+        raise ValueError(
+            f"max_lag={max_lag:g} needs two modalities that go on in time (sounds, clips,"
+            f" sequences), and {listing(map(repr, names))} are {len(timed)} of them. Leave it out."
+        )
+    for m in timed:
+        if "times" in read[m].tensors:
+            raise ValueError(
+                f"max_lag={max_lag:g}: modality {names[m]!r} has times of its own, in which a lag"
+                " would be lost. Give it without them, or leave max_lag out."
+            )
+    step = max(modalities[m].step_seconds_ for m in timed)
+    n_steps = int(max_lag / step + 1e-9)
+    if n_steps < 1:
+        raise ValueError(
+            f"max_lag={max_lag:g} is less than a step, which is {step:g} seconds for the slowest of"
+            f" {listing(repr(names[m]) for m in timed)}. Give more, or leave it out."
+        )
+    return timed, step, n_steps
+
+
 def _usable_rows(modalities, read, timed, step, n_steps, max_lag):
     """Return the numbers of rows that have enough of every modality, not too many of them."""
     seconds = [read[m].tensors["length"] * modalities[m].step_seconds_ for m in timed]
@@ -170,6 +176,8 @@ def _stream(modality, tensors, rows, step):
     The list is empty where no row varies.
     """
     from sklearn.decomposition import PCA  # here, for it takes long to import
+
+    from .alignment._table import varies
 
     found, moving = [], False
     for row in rows:
