@@ -1,8 +1,8 @@
 """Lags between modalities that go on in time: found in `fit`, undone from then on.
 
-What belongs together begins at the latest of them: of a modality that comes later than the latest
-by less than the others, that much of the beginning is left out. Nothing is read ahead, so that
-what the networks see of a row is made of this row alone, as without a lag.
+Of a modality that comes later, as much of the beginning is left out as it is late, so that its
+first step is the one that goes with the first step of the earliest. A row is still made of this row
+alone: no split of rows can leak.
 """
 
 from __future__ import annotations
