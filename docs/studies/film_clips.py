@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
@@ -90,6 +91,7 @@ def main():
     filled = {rows[i]: whole["clip"].iloc[rows[i]] for i in (0, 1)}
     strips("filled", test, rows[:2], {"clip": new, "filled": filled})
     animate(new[rows[0]], told.iloc[rows[0]], video.fps_)
+    embed(np.concatenate(codes), [*train["family"], *test["family"]], len(train))
 
 
 def as_read(mmae, rows):
@@ -167,6 +169,23 @@ def strips(name, test, rows, kinds):
     figure.savefig(file, dpi=100)
     plt.close(figure)
     small(Image.open(file).convert("RGB")).save(HERE / f"film_clips_{name}.png", optimize=True)
+
+
+def embed(codes, families, n_train):
+    """Draw the codes of clips alone in the plane, training clips small."""
+    plane = TSNE(random_state=0, perplexity=15).fit_transform(codes)
+    sizes = np.where(np.arange(len(codes)) < n_train, 12, 45)
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for i, family in enumerate(dict.fromkeys(families)):
+        own = np.array(families) == family
+        marker = "os^Dv<>PX"[i]
+        axes.scatter(
+            *plane[own].T, s=sizes[own], color=plt.cm.tab10(i), marker=marker, label=family
+        )
+    axes.set(xticks=[], yticks=[], title="Clips by their codes (t-SNE); test clips are large")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
+    figure.savefig(HERE / "film_clips_embedding.png", dpi=100)
+    plt.close(figure)
 
 
 def animate(clip, told, fps):
