@@ -97,7 +97,7 @@ def skipped(modality, values, n):
     for key in ("steps", "observed"):
         if key in tensors:
             moved = np.zeros_like(tensors[key])
-            moved[:, : moved.shape[1] - n] = tensors[key][:, n:]
+            moved[:, : max(moved.shape[1] - n, 0)] = tensors[key][:, n:]
             tensors[key] = moved
     tensors["length"] = np.maximum(tensors["length"] - n, 0)
     present = values.present & (tensors["length"] > 0)

@@ -136,6 +136,11 @@ def _undo_lags(max_lag, names, modalities, read):
     for m, n in enumerate(skips):
         if n:
             read[m] = skipped(modalities[m], read[m], n)
+            if not read[m].present.any():
+                raise ValueError(
+                    f"max_lag={max_lag:g}: modality {names[m]!r} comes {lags[names[m]]:.3g} s later"
+                    f" than the others, of {lags}, and no row lasts longer. Give a smaller max_lag."
+                )
             modalities[m]._learn_statistics(read[m])
     return {"lags_": lags, "lag_intervals_": intervals, "_skips": skips}
 

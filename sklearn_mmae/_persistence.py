@@ -28,7 +28,6 @@ __all__ = ["load"]
 
 _BUILT_IN = {kind.__name__: kind for kind in BUILTIN}
 _BUILT_IN |= {fusion.__name__: fusion for fusion in FUSIONS.values()}
-LARGEST_SKIP = 10**6  # steps that a lag may leave out
 _TORCH_OPTIMIZERS = {
     name: value
     for name, value in vars(torch.optim).items()
@@ -255,7 +254,8 @@ def _lags(node, fitted):
     timed = {name for name, modality, _ in fitted if isinstance(modality, TimedModality)}
     _check(lags.keys() == timed, "its lags")
     skips = [skip_steps(lags, name, modality) for name, modality, _ in fitted]
-    _check(max(skips) <= LARGEST_SKIP, "its lags")
+    for (_, modality, _), n in zip(fitted, skips, strict=True):
+        _check(n == 0 or n < modality.n_steps_, "its lags")
     intervals = {name: tuple(interval) for name, interval in intervals.items()}
     return {"lags_": lags, "lag_intervals_": intervals, "_skips": skips}
 

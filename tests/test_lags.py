@@ -242,3 +242,11 @@ def test_averages_over_wider_steps_keep_the_mean():
     steps = np.random.default_rng(0).normal(size=(40, 2))
     np.testing.assert_allclose(_averaged(steps, 4), steps.reshape(10, 4, 2).mean(1))
     np.testing.assert_allclose(_averaged(steps, 2.5).mean(0), steps.mean(0))
+
+
+def test_a_file_cannot_ask_for_more_than_its_rows_last(tmp_path):
+    estimator = make_estimator().fit(make_signals())
+    estimator.lags_["glow"] = 1e6
+    estimator.save(tmp_path / "far.mmae")
+    with pytest.raises(sklearn_mmae.ModelFileError, match="its lags"):
+        sklearn_mmae.load(tmp_path / "far.mmae")

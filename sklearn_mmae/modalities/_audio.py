@@ -154,6 +154,12 @@ class AudioModality(TimedModality):
         return len(some) > 0 and all(looks_like_sound(column[row]) for row in some)
 
     @property
+    def n_steps_(self):
+        """Steps of the longest sound."""
+        samples = max(1, round(self.max_seconds_ * self.sampling_rate_))
+        return -(-samples // self.hop_length_)
+
+    @property
     def entries_per_step_(self):
         """Samples to a step."""
         return self.hop_length_
@@ -203,12 +209,12 @@ class AudioModality(TimedModality):
             has ended; ``length`` (rows,), the steps of each sound, 0 where it is missing.
         """
         name, column = self._only_column(cells)
-        steps = np.zeros((len(column), self._n_steps(), self.n_mels), np.uint8)
+        steps = np.zeros((len(column), self.n_steps_, self.n_mels), np.uint8)
         length = np.zeros(len(column), np.int64)
         memory, spectrogram = self._memory(), self._spectrogram()
         settings = {
             "rate": self.rate or self.sampling_rate_,
-            "n_steps": self._n_steps(),
+            "n_steps": self.n_steps_,
             "key": dataclasses.astuple(spectrogram),
         }
         cached = memory.cache(_levels, ignore=["cell", "root", "spectrogram"])
@@ -274,7 +280,7 @@ class AudioModality(TimedModality):
         ModalityNetwork
         """
         return AudioNetwork(
-            self._n_steps(),
+            self.n_steps_,
             torch.tensor(self.mean_),
             scale=self.scale_,
             log_length=self.log_length_,
@@ -306,7 +312,7 @@ class AudioModality(TimedModality):
             and self.n_fft_ % 2 == 0
             and 1 <= self.hop_length_ <= self.n_fft_ // 2
             and math.isclose(self.step_seconds_, self.hop_length_ / self.sampling_rate_)
-            and self._n_steps() * self.n_fft_ <= LARGEST_SPECTROGRAM
+            and self.n_steps_ * self.n_fft_ <= LARGEST_SPECTROGRAM
             and self.mean_.ndim == 2
             and 0 < len(self.mean_) <= MOST_STRETCHED
             and self.mean_.shape[1] == self.n_mels
@@ -366,11 +372,6 @@ class AudioModality(TimedModality):
             self.sampling_rate_, self.n_fft_, self.hop_length_, self.n_mels, self.f_min, f_max
         )
 
-    def _n_steps(self):
-        """Return the steps of the longest sound."""
-        samples = max(1, round(self.max_seconds_ * self.sampling_rate_))
-        return -(-samples // self.hop_length_)
-
     def _learn_times(self, cells):
         """Learn rate and length from the headers alone, and window and hop from these."""
         name, column = self._only_column(cells)
@@ -417,9 +418,9 @@ class AudioModality(TimedModality):
             self.n_fft_ = int(self.n_fft)
         self.hop_length_ = int(min(max(hop, 1), self.n_fft_ // 2))
         self.step_seconds_ = self.hop_length_ / rate
-        if self._n_steps() * self.n_fft_ > LARGEST_SPECTROGRAM:
+        if self.n_steps_ * self.n_fft_ > LARGEST_SPECTROGRAM:
             raise ValueError(
-                f"{self.max_seconds_:.3g} s at a sampling rate of {rate} take {self._n_steps()}"
+                f"{self.max_seconds_:.3g} s at a sampling rate of {rate} take {self.n_steps_}"
                 " steps, which are too many. Give a lower max_seconds, or a larger hop_length."
             )
 

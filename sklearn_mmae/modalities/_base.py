@@ -127,6 +127,8 @@ class TimedModality(Modality):
 
     Attributes
     ----------
+    n_steps_ : int
+        The most that a row has.
     step_seconds_ : float
         Between two steps.
     entries_per_step_ : float

@@ -135,6 +135,11 @@ class VideoModality(TimedModality):
 
     entries_per_step_ = 1  # frame
 
+    @property
+    def n_steps_(self):
+        """The most frames of a clip."""
+        return self.n_frames_
+
     @classmethod
     def accepts(cls, name, column):
         """Whether a column holds clips, or paths of existing files; one moving GIF is enough."""
