@@ -230,4 +230,4 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
         fusion = build_fusion(self.fusion, len(networks), width, k)
-        return MultimodalNetwork(networks, fusion, k, patterns)
+        return MultimodalNetwork(networks, fusion, k, patterns, self.modality_dropout)

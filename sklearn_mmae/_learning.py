@@ -193,10 +193,8 @@ def _build(estimator, fitted, present, previous):
 def _settings(estimator, device, batch_size, names):
     """Return what the parameters say about training."""
     return Settings(
-        n_components=estimator.n_components,
         init=estimator.init,
         rotation=estimator.rotation,
-        modality_dropout=estimator.modality_dropout,
         noise=estimator.noise,
         max_epochs=estimator.max_epochs,
         batch_size=batch_size,

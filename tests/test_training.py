@@ -215,17 +215,17 @@ def shards_of(net, batch_size):
 def test_a_step_in_shards_is_that_of_the_whole_batch():
     net, rows = make_net(noise=0.0, dropout=0.0, batch_size=191)
     batch = rows.take(torch.arange(191))
-    shown = net.draw_patterns(batch.pattern, net.generator)
+    shown = net.module_.draw(batch.pattern, net.generator)
     shards = shards_of(net, 191)
     assert len(shards.shards) == 2
 
     def losses_of(module, generator, rows, seen):
         assert len(rows) in (95, 96)
-        return module(rows, seen)
+        return module(rows, seen, 0.0, generator)
 
     losses = shards.teach(losses_of, batch, shown)
     found = [flat.grad.clone() for flat in net.weights_.parameters]
-    expected = net.module_(batch, shown)
+    expected = net.module_(batch, shown, 0.0, net.generator)
     net.weights_.differentiate(expected.sum(), [w.grad for w in net.weights_.parameters])
     assert torch.allclose(losses, expected, rtol=1e-5)
     assert torch.allclose(shards.look(losses_of, batch, shown), expected, rtol=1e-5)
