@@ -67,7 +67,7 @@ class _BestEpoch(Callback):
         if loss < self.loss_:
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history)
-        if loss < self.much_better_ * (1 - self.tol):
+        if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
             return
         self.waited_ += 1
@@ -126,7 +126,7 @@ def start_linear(network, rows, settings, generator):
             part.gain.fill_(gain)
             part.start(decoders[m])
             there = network.patterns[batch.pattern, m]
-            deviance = part.deviance(part.decode(code), batch.values[m])
+            deviance = part.deviance(network.outputs(code, m), batch.values[m])
             loss[gain] = float(torch.where(there, deviance, 0).mean())
         part.gain.fill_(min(loss, key=loss.get))
         part.start(decoders[m])
