@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions, validate_params
@@ -44,14 +44,14 @@ def fit_linear_probe(Z, y, *, task="auto", alphas=ALPHAS):
     task : {"auto", "classification", "regression"}, default="auto"
         "auto" takes text, bools and whole numbers for labels; fractions for numbers.
     alphas : array-like of float, default=(0.01, 0.1, 1, 10, 100, 1000)
-        Penalties, of which the best is chosen: for labels by the accuracy in up to five
-        stratified folds (the largest of equals), for numbers by leaving each row out. One penalty
+        Penalties, of which the best is chosen: for labels by the log loss in up to five
+        stratified folds, for numbers by leaving each row out. One penalty
         is taken as it is.
 
     Returns
     -------
     estimator
-        A fitted scikit-learn classifier or regressor: `predict`, `score`.
+        A fitted Pipeline: `predict`, `score`; `predict_proba` of labels.
 
     Raises
     ------
@@ -85,21 +85,32 @@ def fit_linear_probe(Z, y, *, task="auto", alphas=ALPHAS):
         raise ValueError(f"alphas={alphas.tolist()}: give positive numbers, such as [0.1, 1, 10].")
     if (found if task == "auto" else task) == "regression":
         return make_pipeline(StandardScaler(), RidgeCV(alphas)).fit(Z, y)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    classes, counts = np.unique(y, return_counts=True)
+    strength = "logisticregression__C"
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=1 / alphas[0], max_iter=5000))
+    classes, place, counts = np.unique(y, return_inverse=True, return_counts=True)
     if len(classes) < 2:
         raise ValueError(
             f"every row has the label {classes.tolist()[0]!r}: there is nothing to tell apart."
             " Give rows of two classes or more."
         )
-    strengths = {"logisticregression__C": (1 / alphas[::-1]).tolist()}
-    if len(alphas) == 1:
-        return probe.set_params(logisticregression__C=1 / alphas[0]).fit(Z, y)
-    if counts.min() > 1:
-        folds = StratifiedKFold(min(5, counts.min()))
-    else:  # a class of one row is always unknown to the fold that it falls in
-        folds = KFold(min(5, len(y)), shuffle=True, random_state=0)
-    return GridSearchCV(probe, strengths, cv=folds, error_score="raise").fit(Z, y)
+    if len(alphas) > 1:
+        repeated = counts[place] > 1  # a class of one row is unknown to the fold that it falls in
+        if (counts > 1).sum() < 2:
+            raise ValueError(
+                "fewer than two classes have more than one row, too few to choose a penalty. Give"
+                " one, such as alphas=[1.0], or more rows."
+            )
+        folds = StratifiedKFold(min(5, counts[counts > 1].min()))
+        search = GridSearchCV(
+            probe,
+            {strength: (1 / alphas[::-1]).tolist()},
+            scoring="neg_log_loss",
+            cv=folds,
+            refit=False,
+            error_score="raise",
+        )
+        probe.set_params(**search.fit(Z[repeated], y[repeated]).best_params_)
+    return probe.fit(Z, y)
 
 
 @validate_params(
