@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from .._core.errors import listing
 from .._core.holes import is_hole, observed
 
 __all__ = ["Category", "as_columns", "observed_rows", "select", "take_rows"]
@@ -122,4 +123,10 @@ def take_rows(X, rows):
 def observed_rows(X, keys):
     """Return whether anything is observed in some columns, per row."""
     columns = as_columns(X)
+    absent = [key for key in keys if key not in columns]
+    if absent:
+        raise ValueError(
+            f"X has no column {listing(map(repr, absent))}. Give the columns that the estimator was"
+            " fitted on."
+        )
     return np.any([observed(columns[key]) for key in keys], 0)
