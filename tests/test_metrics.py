@@ -415,14 +415,28 @@ def test_texts_are_scored_by_the_overlap_of_words(seed, n):
     )
     true[:2] = ["a b", "Ä c!"]
 
+    def words(text):
+        return {word.strip("!") for word in text.casefold().split()}
+
+    def weight(chosen):
+        rows_with = [sum(word in words(text) for text in true) for word in chosen]
+        return sum(np.log(n / max(count, 1)) for count in rows_with)
+
     def loss(one, other):
-        one, other = ({w.strip("!") for w in text.casefold().split()} for text in (one, other))
-        return 1 - 2 * len(one & other) / (len(one) + len(other))
+        one, other = words(one), words(other)
+        size = weight(one) + weight(other)
+        return 1 - 2 * weight(one & other) / size if size else 0
 
     null = min(sum(loss(text, constant) for text in true) for constant in true)
     found = sum(map(loss, true, guess))
     frames = [pd.DataFrame({"text": np.array(texts, object)}) for texts in (true, guess)]
     assert translation_score(*frames) == pytest.approx(1 - found / null)
+
+
+def test_a_word_that_every_row_has_tells_nothing():
+    true = pd.DataFrame({"text": ["red ink", "blue ink", "green ink"]})
+    assert translation_score(true, pd.DataFrame({"text": ["red", "blue", "green"]})) == 1
+    assert translation_score(true, pd.DataFrame({"text": ["ink", "ink", "ink"]})) < 0
 
 
 def test_pictures_and_dates_are_scored_by_r2():

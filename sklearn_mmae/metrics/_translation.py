@@ -32,8 +32,9 @@ def translation_score(true, translated, *, multioutput="uniform_average"):
 
     over the rows whose cell is known. Numbers, dates and arrays (pictures, clips, sequences of
     one length): squared error, so that this is R2. Categories and bools: the share of errors, so
-    that 0 is the commonest. Other texts: one minus the overlap of their words, 2 n(a and b) /
-    (n(a) + n(b)); the constant is the true cell that overlaps most with all.
+    that 0 is the commonest. Other texts: one minus the overlap of their words, 2 w(a and b) /
+    (w(a) + w(b)); the constant is the true cell that overlaps most with all. A word counts by its
+    inverse document frequency, w = log(rows / rows with it): what every row says tells nothing.
 
     Parameters
     ----------
@@ -163,18 +164,25 @@ def _word_losses(true, translated):
     """Return the summed lack of overlap, and that of the best true cell for all rows."""
     whole = any(isinstance(cells[0], Category) for cells in (true, translated))
     true, translated = ([_words(cell, whole) for cell in cells] for cells in (true, translated))
-    found = sum(
-        1 - 2 * len(a & b) / (len(a) + len(b)) for a, b in zip(true, translated, strict=True)
-    )
     counted = Counter(true)
-    kinds, counts = list(counted), np.array(list(counted.values()))
-    has = MultiLabelBinarizer(sparse_output=True).fit_transform(kinds).astype(np.float64)
-    sizes = np.array([len(words) for words in kinds])
-    overlap = [
-        (2 * (has[part] @ has.T).toarray() / (sizes[part, None] + sizes)) @ counts
-        for part in gen_batches(len(kinds), 512)
-    ]
-    return found, len(true) - np.concatenate(overlap).max()
+    counts = np.array(list(counted.values()))
+    binarizer = MultiLabelBinarizer(sparse_output=True).fit([*counted, *translated])
+    own, other, kinds = (
+        binarizer.transform(cells).astype(np.float64) for cells in (true, translated, list(counted))
+    )
+    weights = np.log(len(true) / np.maximum(counts @ kinds, 1))
+    sizes = kinds @ weights
+    found = _overlap(own.multiply(other) @ weights, own @ weights + other @ weights)
+    weighted = kinds.multiply(weights).tocsr()
+    best = max(
+        (_overlap((weighted[part] @ kinds.T).toarray(), sizes[part, None] + sizes) @ counts).max()
+        for part in gen_batches(len(counts), 512)
+    )
+    return len(true) - found.sum(), len(true) - best
+
+
+def _overlap(shared, sizes):
+    return np.divide(2 * shared, sizes, out=np.ones_like(shared), where=sizes > 0)
 
 
 def _words(cell, whole):
