@@ -597,7 +597,8 @@ def test_scorers_take_every_container(kind):
     ).fit(X)
     assert RecallScorer("left", "right", 1)(mmae, X) == 1
     assert TranslationScorer()(mmae, X) > 0.9
-    assert ProbeScorer(task="regression")(mmae, X, left[:, 0]) > 0.9
+    assert ProbeScorer()(mmae, X, left[:, 0]) > 0.9
+    assert ProbeScorer(task="regression")(mmae, X, np.rint(9 * left[:, 0]).astype(int)) > 0.9
     guess = np.asarray(mmae.translate(X, to="right")["right"]) if kind == "slicedict" else None
     if guess is not None:
         expected = r2_score(right, guess, multioutput="variance_weighted")

@@ -97,6 +97,7 @@ class ProbeScorer(_Scorer):
         codes = np.asarray(estimator.transform(X), np.float64)
         check_same_rows(X=codes, y=y)
         task = task if self.task == "auto" else self.task
+        y = y.astype(np.float64) if task == "regression" else y
         predicted = np.empty(y.shape, y.dtype)
         for train, test in self._folds(y, task).split(codes, y):
             probe = fit_linear_probe(codes[train], y[train], task=task, alphas=self.alphas)
