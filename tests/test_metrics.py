@@ -224,6 +224,8 @@ def test_frames_and_infinite_ends_are_taken():
         ([1.0, 2.0], [0.0], [2.0, 2.0], r"shapes differ: low \(1,\), high \(2,\)"),
         ([1.0, 2.0], [0.0, np.nan], [2.0, 2.0], "row 1: an interval has an end that is NaN"),
         ([np.nan], [0.0], [1.0], "every value is NaN"),
+        ([np.inf], [0.0], [np.inf], "row 0: the true value, or the whole interval, is infinite"),
+        ([0.0], [np.inf], [np.inf], "row 0: the true value, or the whole interval, is infinite"),
         ([[1.0]], [0.0], [1.0], "shapes differ"),
         (
             pd.DataFrame({"b": [1.0]}),

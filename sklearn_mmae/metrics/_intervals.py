@@ -180,6 +180,10 @@ def _check(low, high, y_true=None):
             " -inf and inf where nothing is known",
         ),
         (~hole & (low > high), "low is above high. Swap them"),
+        (
+            (low == np.inf) | (high == -np.inf) | np.isinf(arrays.get("y_true", 0)),
+            "the true value, or the whole interval, is infinite. Give numbers, NaN where unknown",
+        ),
     ):
         if bad.any():
             raise ValueError(f"row {listing(np.flatnonzero(bad.any(1)))}: {problem}.")
