@@ -132,7 +132,7 @@ def decode_columns(estimator, codes, wanted=None, rows=None, seed=None):
     for m, (name, modality, places) in enumerate(fitted_modalities(estimator)):
         if wanted is not None and not wanted[m]:
             continue
-        own_seed = None if seed is None else seed + m * 2**40
+        own_seed = None if seed is None else int(np.random.RandomState([seed, m]).randint(2**31))
         outputs = decode(estimator.net_.module_, codes, m, own_seed)
         finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
         if not finite.all():

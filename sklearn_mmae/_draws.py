@@ -102,19 +102,14 @@ def _quiet(work, *args, **options):
 def draw_rows(estimator, n, given):
     """Return `n` rows of the prior, or of the posterior of each given row."""
     check_is_fitted(estimator)
-    seeds = _seeds(estimator, 2)
     if given is None:
-        generator = torch.Generator().manual_seed(seeds[0])
+        of_codes, of_cells = _seeds(estimator, 2)
+        generator = torch.Generator().manual_seed(of_codes)
         codes = torch.empty(n, estimator.n_components_).normal_(generator=generator)
-        return rebuild(estimator, decode_columns(estimator, codes, seed=seeds[1]))
-    rows, unknown, _, frame = observe(estimator, given)
-    draws = _codes_of(estimator, rows, unknown, n, seeds[0])
-    columns = [
-        fill_columns(estimator, frame, decode_columns(estimator, codes, seed=seeds[1] + draw))
-        for draw, codes in enumerate(draws)
-    ]
+        return rebuild(estimator, decode_columns(estimator, codes, seed=of_cells))
+    draws, frame = filled_draws(estimator, given, n)
     # A given row's draws stand together.
-    joined = {place: _interleaved([some[place] for some in columns]) for place in columns[0]}
+    joined = {place: _interleaved([some[place] for some in draws]) for place in draws[0]}
     index = None if frame.index is None else frame.index.repeat(n)
     return rebuild(estimator, joined, index)
 
@@ -140,17 +135,12 @@ def filled_draws(estimator, X, n_draws):
 
 
 def _drawn_columns(estimator, rows, unknown, n_draws, wanted):
-    seeds = _seeds(estimator, 2)
+    seeds = _seeds(estimator, 2 * n_draws)
+    codes = draw_codes(estimator.net_.module_, rows, unknown, seeds[:n_draws])
     return [
-        decode_columns(estimator, codes, wanted, seed=seeds[1] + draw)
-        for draw, codes in enumerate(_codes_of(estimator, rows, unknown, n_draws, seeds[0]))
+        decode_columns(estimator, some, wanted, seed=seed)
+        for some, seed in zip(codes, seeds[n_draws:], strict=True)
     ]
-
-
-def _codes_of(estimator, rows, unknown, n_draws, seed):
-    # Apart by more than there are rows: a block's seed is its draw's and its first row's.
-    seeds = [seed + draw * 2**32 for draw in range(n_draws)]
-    return draw_codes(estimator.net_.module_, rows, unknown, seeds)
 
 
 def _seeds(estimator, n):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -298,7 +299,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         if n_draws is None and not return_std:
             return super().translate(X, to)
         draws, frame = _draws.translated_draws(self, X, hidden, self._count_draws(n_draws))
-        return self._drawn(draws, frame, n_draws, return_std, lambda: super().translate(X, to))
+        predict = partial(super().translate, X, to)
+        return self._drawn(draws, frame, n_draws, return_std, predict)
 
     def impute(self, X, n_draws=None, return_std=False):
         """Fill the holes with predictions, or with draws.
@@ -322,7 +324,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         if n_draws is None and not return_std:
             return super().impute(X)
         draws, frame = _draws.filled_draws(self, X, self._count_draws(n_draws))
-        return self._drawn(draws, frame, n_draws, return_std, lambda: super().impute(X))
+        return self._drawn(draws, frame, n_draws, return_std, partial(super().impute, X))
 
     def _count_draws(self, n_draws):
         if n_draws is None:

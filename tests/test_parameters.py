@@ -23,6 +23,7 @@ from sklearn_mmae import (
     DataWarning,
     ImageModality,
     MultimodalAutoencoder,
+    MultimodalVAE,
     SequenceModality,
     TabularModality,
     TextModality,
@@ -76,6 +77,11 @@ ALTERNATIVES = {
     "n_iter_no_change": (1, {"lr": 0.5, "max_epochs": 12}),
     "tol": (0.9, {"n_iter_no_change": 1, "max_epochs": 6}),
     "random_state": (1, {}),
+    # Of `MultimodalVAE`.
+    "objective": ("elbo", {}),
+    "beta": (3.0, {}),
+    "free_bits": (5.0, {}),
+    "noise_scale": ("modality", {}),
 }
 
 # These cannot change a number of a first fit on a CPU; each has a test of its own effect below.
@@ -88,21 +94,28 @@ OTHER_EFFECTS = {
 }
 
 
-def make_estimator(**parameters):
+def make_estimator(kind=MultimodalAutoencoder, **parameters):
     defaults = {"n_components": 3, "width": 8, "init": "random", "max_epochs": 3}
-    return MultimodalAutoencoder(**{**defaults, "random_state": 0, **parameters})
+    return kind(**{**defaults, "random_state": 0, **parameters})
 
 
-@pytest.mark.parametrize("name", parameters_of(MultimodalAutoencoder))
-def test_every_parameter_changes_the_result(name):
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in (MultimodalAutoencoder, MultimodalVAE)
+        for name in parameters_of(kind)
+    ],
+)
+def test_every_parameter_changes_the_result(kind, name):
     if name in OTHER_EFFECTS:
         assert callable(globals()[OTHER_EFFECTS[name]])
         return
-    assert name in ALTERNATIVES, missing_entry(MultimodalAutoencoder, name)
+    assert name in ALTERNATIVES, missing_entry(kind, name)
     value, others = ALTERNATIVES[name]
     frame = make_frame()
-    usual = make_estimator(**others)
-    other = make_estimator(**{**others, name: value})
+    usual = make_estimator(kind, **others)
+    other = make_estimator(kind, **{**others, name: value})
     assert repr(getattr(usual, name)) != repr(value), "the table's value is the usual one"
     codes, changed = usual.fit_transform(frame), other.fit_transform(frame)
     assert codes.shape != changed.shape or not np.array_equal(codes, changed)

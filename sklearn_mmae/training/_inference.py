@@ -12,6 +12,7 @@ from ._predict import block_size, for_blocks, on_device
 __all__ = ["draw_codes", "information", "log_densities", "posterior_moments"]
 
 MOST_NUMBERS = 2**22  # at once, of the draws of a block
+SCATTERED = 98765.4321  # so that rows that differ by little have nothing in common
 MOST_ROWS = 4096  # that the information of the components is averaged over
 
 
@@ -97,7 +98,8 @@ def log_densities(network, rows, unknown, n_draws):
     .. [1] Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", ICLR.
     """
     inference, size = _Inference(network, unknown), block_size(network)
-    noise = _normal_points(n_draws, len(network.scale)).to(inference.device)
+    points = torch.quasirandom.SobolEngine(len(network.scale), scramble=True, seed=0)
+    points = points.draw(n_draws, dtype=torch.float64).to(inference.device)
     widest = max(part.n_outputs for part in network.networks)
     at_once = max(1, MOST_NUMBERS // (size * widest))
     found = np.empty(len(rows))
@@ -106,8 +108,13 @@ def log_densities(network, rows, unknown, n_draws):
         batch = on_device(rows.take(index), inference.device)
         posterior, present = inference.posterior(batch), inference.patterns[batch.pattern].T
         total = torch.full((size,), -torch.inf, dtype=torch.float64, device=inference.device)
-        for some in noise.split(at_once):
-            codes = posterior.place(some[:, None].expand(-1, size, -1))
+        # Points that cover the space evenly, moved for each row by what only the row decides:
+        # rows then have draws of their own, wherever they stand.
+        moved = posterior.mean.double() * SCATTERED
+        for some in points.split(at_once):
+            place = (some[:, None] + moved) % 1.0
+            noise = torch.special.ndtri(place.clamp(1e-9, 1 - 1e-9)).float()
+            codes = posterior.place(noise)
             weights = network.log_likelihood(codes, batch, present).sum(0)
             weights = weights + _log_prior(codes) - posterior.log_density(codes)
             total = torch.logaddexp(total, weights.double().logsumexp(0))
@@ -128,12 +135,6 @@ def information(network, rows):
         posterior = network.posterior(network.views(batch.values), batch.pattern)
         total = total + posterior.divergence_by_component().sum(0)
     return (total / n).cpu().numpy()
-
-
-def _normal_points(n, k):
-    """Return standard normal points that cover the space more evenly than random ones."""
-    points = torch.quasirandom.SobolEngine(k, scramble=True, seed=0).draw(n, dtype=torch.float64)
-    return torch.special.ndtri(points.clamp(1e-9, 1 - 1e-9)).float()
 
 
 def _log_prior(codes):

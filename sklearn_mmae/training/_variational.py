@@ -68,13 +68,12 @@ class VariationalNetwork(MultimodalNetwork):
         )
         self.register_buffer("precisions", torch.zeros(n, k, k))
         self.register_buffer("scale", torch.ones(k))
-        # These follow from the precisions.
         n_patterns = len(self.patterns)
-        for name in ("roots", "inverses"):
+        self.register_buffer("table", torch.zeros(n_patterns, k, n * k))
+        for name in ("roots", "inverses"):  # these follow from the precisions
             identity = torch.eye(k).repeat(n_patterns, 1, 1)
             self.register_buffer(name, identity, persistent=False)
-        self.register_buffer("table", torch.zeros(n_patterns, k, n * k), persistent=False)
-        self.register_load_state_dict_post_hook(lambda network, _: network._derive())
+        self.register_load_state_dict_post_hook(lambda network, _: network._set_roots())
 
     def noise_scales(self, m):
         """Return the log noise scale of each of a modality's numbers, or of all of them."""
@@ -105,13 +104,12 @@ class VariationalNetwork(MultimodalNetwork):
             weighted = loadings / noise[:, None]
             self.projections[m].weight.copy_(weighted.T)
             self.precisions[m].copy_(loadings.T @ weighted)
-        self._derive()
+        self.table.copy_(self.regressions(self.patterns))
+        self._set_roots()
         return [loadings.float() for loadings in found.loadings]
 
     @torch.no_grad()
-    def _derive(self):
-        """Set what follows from the precisions."""
-        self.table.copy_(self.regressions(self.patterns))
+    def _set_roots(self):
         roots, inverses = self.roots_of(self.patterns)
         self.roots.copy_(roots)
         self.inverses.copy_(inverses)
