@@ -34,8 +34,9 @@ def describe(estimator):
     Returns
     -------
     dict
-        Of ``parameters``, ``attributes`` and ``weights``; plain values and numpy arrays. Columns
-        that a callable or a slice has named are written out; a ``RandomState`` is not kept.
+        Of ``parameters``, ``attributes``, ``calibration`` and ``weights``; plain values and numpy
+        arrays. Columns that a callable or a slice has named are written out; a ``RandomState`` is
+        not kept.
 
     Raises
     ------
@@ -77,7 +78,10 @@ def describe(estimator):
         "n_features_in": estimator.n_features_in_,
         "feature_names_in": names,
     }
-    tree = {"parameters": parameters, "attributes": attributes}
+    calibration = estimator._calibration and {
+        name: groups._asdict() for name, groups in estimator._calibration.items()
+    }
+    tree = {"parameters": parameters, "attributes": attributes, "calibration": calibration}
     return {**_plain(tree, ""), "weights": state["_weights"]}
 
 

@@ -1,0 +1,409 @@
+"""How far predictions are from the truth on held-out rows: learned in `fit`, looked up later.
+
+Split conformal: whatever the network, of n + 1 exchangeable residuals the last one is among the
+``ceil((n + 1) * level)`` smallest with a chance of at least `level`. Rows of which less was seen
+have larger residuals, so each *group* of cells has residuals of its own: by which modalities are
+present, by the share of the table's cells that are holes, and by whether the cell itself is seen.
+The held-out rows say what it is like to see less: modalities and cells of them are hidden.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ._core.threads import one_thread
+from .nn._tabular import TabularNetwork
+
+__all__ = ["LEVELS", "Groups", "bins_of", "calibrate", "is_table", "observed_cells"]
+
+# Stored quantiles; those between them are interpolated.
+LEVELS = np.r_[
+    *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.875, 0.9, 0.92, 0.94),
+    *(0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999),
+]
+BINS = (1 / 3, 2 / 3)  # of the share of holes; none at all is a bin of its own
+TURNS = 4  # times that cells are hidden, others each time
+MOST_ROWS = 1000  # held-out rows looked at
+MOST_CODES = 2**17  # (row, pattern, turn), in all of the passes in which cells are hidden
+MOST_PATTERNS = 16  # up to which each of them is seen with holes, too
+MOST_GROUPS = 1024  # in a file
+BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
+FEWEST_FOR_TEMPERATURE = 20  # cells
+TRUST = 5.0  # in a temperature of 1, so that few cells that go well do not make it freeze
+HOTTEST = 8.0  # the highest temperature, and one over the lowest
+
+
+class Groups(NamedTuple):
+    """What is known of one table's residuals.
+
+    Attributes
+    ----------
+    patterns : ndarray of shape (groups, modalities), bool
+        Which modalities are present.
+    bins : ndarray of shape (groups,), int64
+        Of the share of holes, see `bins_of`.
+    seen : ndarray of shape (groups,), bool
+        Whether the cells themselves are seen.
+    half_widths : ndarray of shape (groups, numbers, levels), float32
+        Of the intervals at `LEVELS`, in standardised units; infinite where there were too few rows.
+    temperatures : ndarray of shape (groups, categorical columns), float32
+        What logits are divided by.
+    """
+
+    patterns: np.ndarray
+    bins: np.ndarray
+    seen: np.ndarray
+    half_widths: np.ndarray
+    temperatures: np.ndarray
+
+    def chain(self, pattern, bin_, seen):
+        """Return the groups that can speak for a cell, ever more cautious ones.
+
+        Parameters
+        ----------
+        pattern : ndarray of shape (modalities,), bool
+        bin_ : int
+        seen : bool
+
+        Returns
+        -------
+        ndarray of int
+            The cell's own group, if there is one; then those with more holes and with fewer
+            modalities; then cells not seen; last, the rows of which nothing was seen.
+        """
+        within = ~(self.patterns & ~pattern).any(1)
+        size = self.patterns.sum(1)
+        usable = np.flatnonzero(within & ((self.bins >= bin_) | (size == 0)) & (seen | ~self.seen))
+        order = np.lexsort((self.bins[usable], -size[usable], self.seen[usable] != seen))
+        return usable[order]
+
+    def is_sound(self, n_modalities, n_numbers, n_coded):
+        """Whether what a file says was measured agrees with itself, for `load`."""
+        n, most = len(self.bins), MOST_GROUPS + 16 * n_modalities
+        shapes = [
+            *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),
+            *((self.seen, "b", (n,)), (self.half_widths, "f", (n, n_numbers, len(LEVELS)))),
+            (self.temperatures, "f", (n, n_coded)),
+        ]
+        return (
+            0 < n <= most
+            and all(a.dtype.kind == kind and a.shape == shape for a, kind, shape in shapes)
+            and bool((~self.patterns.any(1) & (self.bins == 0) & ~self.seen).any())
+            and not np.isnan(self.half_widths).any()
+            and bool((self.half_widths >= 0).all())
+            and bool((np.isfinite(self.temperatures) & (self.temperatures > 0)).all())
+        )
+
+
+def is_table(part):
+    """Whether a modality's network has numbers and categories that can be calibrated."""
+    return isinstance(part, TabularNetwork)
+
+
+def observed_cells(tensors, part):
+    """Return which cells of a table are observed.
+
+    Parameters
+    ----------
+    tensors : dict of Tensor
+    part : TabularNetwork
+
+    Returns
+    -------
+    Tensor of shape (rows, numbers + categorical columns), bool
+    """
+    parts = []
+    if part.n_numbers:
+        some = next(iter(tensors.values()))
+        everything = torch.ones(1, dtype=torch.bool, device=some.device)
+        parts.append(tensors.get("observed", everything.expand(len(some), part.n_numbers)))
+    if part.sizes:
+        parts.append(tensors["codes"] >= 0)
+    return torch.cat(parts, 1)
+
+
+def bins_of(shares):
+    """Return the bin of each share of holes: none, up to a third, up to two, more.
+
+    Parameters
+    ----------
+    shares : Tensor
+
+    Returns
+    -------
+    Tensor of int64
+    """
+    edges = torch.tensor([0.0, *BINS], device=shares.device) + 1e-6
+    return torch.bucketize(shares, edges)
+
+
+@one_thread(helpers=False)
+@torch.no_grad()
+def calibrate(network, rows):
+    """Measure residuals on rows that the network was not trained on.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+    rows : Rows
+        On the network's device.
+
+    Returns
+    -------
+    dict of int to Groups
+        By the positions of the tables among the modalities.
+    """
+    network.eval()
+    tables = [m for m, part in enumerate(network.networks) if is_table(part)]
+    if not tables:
+        return {}
+    device = rows.pattern.device
+    places = torch.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS), device=device).long()
+    generator = torch.Generator(device).manual_seed(len(rows))
+    found = {m: [] for m in tables}
+    patterns = torch.arange(len(network.patterns), device=device)
+    _calibrate_whole(network, rows, places, patterns, found)
+    patterns = _patterns_with_holes(network, tables)
+    n_rows = max(MOST_CODES // (len(BINS) + 1) // TURNS // max(len(patterns), 1), 1)
+    some = places[torch.linspace(0, len(places) - 1, min(len(places), n_rows)).long().to(device)]
+    for bin_ in range(1, len(BINS) + 2):
+        _calibrate_with_holes(network, rows, some, patterns, bin_, generator, found)
+    return {m: _joined(network, groups) for m, groups in found.items()}
+
+
+def _calibrate_whole(network, rows, places, patterns, found):
+    """Add the groups of rows with no more holes than they have."""
+    codes = _encode(network, rows, places, patterns)
+    batch = _tables_of(rows, places, found)
+    for m, part in ((m, network.networks[m]) for m in found):
+        tensors = batch.values[m]
+        observed = observed_cells(tensors, part)
+        complete = observed.all(1)
+        for p, code in zip(patterns.tolist(), codes, strict=True):
+            pattern = network.patterns[p]
+            seen = bool(pattern[m])
+            rows_there = _contain(network, batch.pattern, pattern)
+            if seen:
+                rows_there = rows_there & complete
+            valid = observed & rows_there[:, None]
+            measured = _measure(part, [code], tensors, [valid])
+            found[m].append((pattern, 0, seen, *measured))
+
+
+def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, found):
+    """Add the groups of rows in which a share of the cells is hidden."""
+    if not len(patterns):
+        return
+    batch = _tables_of(rows, places, found)
+    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in found}
+    low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
+    share = low + (high - low) * torch.rand(
+        len(places), 1, generator=generator, device=batch.pattern.device
+    )
+    order = {
+        m: torch.rand(there.shape, generator=generator, device=there.device).argsort(1)
+        for m, there in known.items()
+    }
+    turns = [
+        {m: _hide(there, order[m], share, turn / TURNS) for m, there in known.items()}
+        for turn in range(TURNS)
+    ]
+    codes = [_encode(network, rows, places, patterns, shown) for shown in turns]
+    for m, part in ((m, network.networks[m]) for m in found):
+        for i, p in enumerate(patterns.tolist()):
+            pattern = network.patterns[p]
+            if pattern[m]:
+                about = [shown[m] for shown in turns]
+            else:
+                others = [o for o in found if pattern[o]]
+                about = [torch.cat([shown[o] for o in others], 1) for shown in turns]
+            rows_there = _contain(network, batch.pattern, pattern)
+            rows_there = [rows_there & (bins_of(1 - o.float().mean(1)) == bin_) for o in about]
+            own = [code[i] for code in codes]
+            for seen in (True, False) if pattern[m] else (False,):
+                valid = [
+                    known[m] & there[:, None] & ((shown[m] == seen) | ~pattern[m])
+                    for there, shown in zip(rows_there, turns, strict=True)
+                ]
+                measured = _measure(part, own, batch.values[m], valid)
+                found[m].append((pattern, bin_, seen, *measured))
+
+
+def _patterns_with_holes(network, tables):
+    """Return the numbers of the patterns that are looked at with cells hidden."""
+    patterns = network.patterns
+    useful = patterns[:, tables].any(1)
+    if len(patterns) > MOST_PATTERNS:
+        size = patterns.sum(1)
+        useful = useful & ((size == 1) | (size == patterns.shape[1]))
+    return useful.nonzero()[:, 0]
+
+
+def _contain(network, index, pattern):
+    """Return which rows have all modalities of a pattern."""
+    return ~(pattern & ~network.patterns[index]).any(1)
+
+
+def _tables_of(rows, places, tables):
+    """Return the tables of some rows as a `Batch`, nothing of the other modalities."""
+    values = [tensors if m in tables else {} for m, tensors in enumerate(rows.values)]
+    return type(rows)(values, rows.pattern, rows.rows).take(places)
+
+
+def _hide(there, order, share, turn):
+    """Return what is still seen if, in all, a share of the cells are holes; one always is.
+
+    Parameters
+    ----------
+    there : Tensor of shape (rows, cells), bool
+    order : Tensor of shape (rows, cells), int64
+        A permutation per row; its first observed cells are hidden first.
+    share : Tensor of shape (rows, 1)
+    turn : float
+        In [0, 1): where among its observed cells a row begins.
+    """
+    n_there = there.sum(1, keepdim=True)
+    n_hidden = (share * there.shape[1]).round() - (there.shape[1] - n_there)
+    n_hidden = torch.minimum(n_hidden.clamp_min(0), (n_there - 1).clamp_min(0))
+    shuffled = there.gather(1, order)
+    rank = shuffled.cumsum(1) - 1
+    rank = (rank + (n_there * turn).long()) % n_there.clamp_min(1)
+    still = shuffled & (rank >= n_hidden)
+    return torch.zeros_like(there).scatter_(1, order, still)
+
+
+def _without(tensors, part, shown):
+    """Return a table's tensors with all cells but those shown as holes."""
+    n, hidden = part.n_numbers, {}
+    if n:
+        hidden["numbers"] = torch.where(shown[:, :n], part.numbers(tensors), 0)
+        hidden["observed"] = shown[:, :n]
+    if part.sizes:
+        hidden["codes"] = torch.where(shown[:, n:], tensors["codes"], -1)
+    return hidden
+
+
+def _encode(network, rows, places, patterns, shown=None):
+    """Return the codes of rows as each of some patterns would show them, (patterns, rows, k)."""
+    blocks = []
+    for start in range(0, len(places), BLOCK):
+        batch = rows.take(places[start : start + BLOCK])
+        values = list(batch.values)
+        for m, still in (shown or {}).items():
+            values[m] = _without(values[m], network.networks[m], still[start : start + BLOCK])
+        views = network.views(values)
+        blocks.append(
+            torch.cat(
+                [
+                    network.encode(views, some[:, None].expand(-1, len(batch)))
+                    for some in patterns.split(8)
+                ]
+            )
+        )
+    return torch.cat(blocks, 1)
+
+
+def _measure(part, codes, tensors, valid):
+    """Return the half-widths and temperatures of one group.
+
+    Parameters
+    ----------
+    part : TabularNetwork
+    codes : list of Tensor of shape (rows, components)
+        Of the same rows, other cells hidden in each.
+    tensors : dict of Tensor
+    valid : list of Tensor of shape (rows, cells), bool
+        Which cells belong to the group. Each counts once, as in the first of the codes: so that
+        there are as many exchangeable scores as rows.
+    """
+    n = part.n_numbers
+    outputs, counted = None, None
+    for code, cells in zip(codes, valid, strict=True):
+        if not cells.any():
+            continue
+        decoded = part.decode(code)
+        if outputs is None:
+            outputs, counted = decoded, cells
+            continue
+        new = cells & ~counted
+        outputs = torch.where(_per_output(part, new), decoded, outputs)
+        counted = counted | cells
+    if outputs is None:
+        return (
+            np.full((n, len(LEVELS)), np.inf, np.float32),
+            np.full(len(part.sizes), np.nan, np.float32),
+        )
+    half_widths = np.empty((0, len(LEVELS)), np.float32)
+    if n:
+        scores = (outputs[:, :n] - part.numbers(tensors)).abs()
+        half_widths = _quantiles(scores, counted[:, :n])
+    temperatures = [
+        _temperature(logits[there], codes_of[there].long())
+        for logits, codes_of, there in zip(
+            outputs[:, n:].split(part.sizes, 1) if part.sizes else (),
+            tensors["codes"].T if part.sizes else (),
+            counted[:, n:].T,
+            strict=True,
+        )
+    ]
+    return half_widths, np.array(temperatures, np.float32)
+
+
+def _per_output(part, cells):
+    """Repeat one value per cell for each of its outputs."""
+    sizes = torch.tensor([1] * part.n_numbers + list(part.sizes), device=cells.device)
+    return cells.repeat_interleave(sizes, 1)
+
+
+def _quantiles(scores, valid):
+    """Return each column's conformal quantiles, (columns, levels); infinite for too few rows."""
+    ordered = torch.where(valid, scores, torch.inf).sort(0).values.cpu().numpy()
+    counts = valid.sum(0).cpu().numpy()
+    rank = np.ceil((counts[:, None] + 1) * LEVELS - 1e-9).astype(int)
+    ordered = np.concatenate([ordered, np.full((1, len(counts)), np.inf, np.float32)])
+    place = np.where(rank > counts[:, None], len(ordered), rank) - 1
+    return np.take_along_axis(ordered.T, place, 1)
+
+
+def _temperature(logits, codes):
+    """Return what logits are to be divided by, by likelihood; NaN for too few cells."""
+    if len(codes) < FEWEST_FOR_TEMPERATURE:
+        return np.nan
+    logits = logits.double() - logits.double().mean(1, keepdim=True)
+    of_truth = logits.gather(1, codes[:, None])[:, 0].mean()
+    inverse = torch.ones((), dtype=torch.float64, device=logits.device)
+    for _ in range(12):  # Newton's method: the likelihood is concave in the inverse
+        share = (inverse * logits).softmax(1)
+        mean = (share * logits).sum(1)
+        slope = mean.mean() - of_truth + TRUST / len(codes) * (inverse - 1)
+        curve = ((share * logits.square()).sum(1) - mean.square()).mean() + TRUST / len(codes)
+        step = (slope / curve).clamp(-inverse / 2, inverse)
+        inverse = (inverse - step).clamp(1 / HOTTEST, HOTTEST)
+    return float(1 / inverse)
+
+
+def _joined(network, groups):
+    """Return the groups of a table, gaps filled by ever more cautious ones."""
+    patterns, bins, seen, half_widths, temperatures = zip(*groups, strict=True)
+    joined = Groups(
+        torch.stack(patterns).cpu().numpy(),
+        np.array(bins, np.int64),
+        np.array(seen, bool),
+        np.stack(half_widths),
+        np.stack(temperatures),
+    )
+    widths, heat = joined.half_widths.copy(), joined.temperatures.copy()
+    for g in range(len(bins)):
+        for other in joined.chain(joined.patterns[g], bins[g], seen[g])[1:]:
+            gaps, cold = np.isinf(widths[g]), np.isnan(heat[g])
+            # Wider intervals are still right; the doubts of rows of which nothing was seen are not.
+            cold &= joined.patterns[other].any()
+            if not gaps.any() and not cold.any():
+                break
+            widths[g][gaps] = joined.half_widths[other][gaps]
+            heat[g][cold] = joined.temperatures[other][cold]
+    widths = np.maximum.accumulate(widths, 2)
+    return joined._replace(half_widths=widths, temperatures=np.nan_to_num(heat, nan=1.0))
