@@ -386,7 +386,11 @@ def _temperature(logits, codes):
 
 
 def _joined(network, groups):
-    """Return the groups of a table, gaps filled by ever more cautious ones."""
+    """Return the groups of a table, gaps filled by ever more cautious ones.
+
+    Intervals of cells that are not seen are made at least as wide as those of every group that saw
+    more: so they never get narrower when something is taken away, and hold no less than they say.
+    """
     patterns, bins, seen, half_widths, temperatures = zip(*groups, strict=True)
     joined = Groups(
         torch.stack(patterns).cpu().numpy(),
@@ -406,4 +410,9 @@ def _joined(network, groups):
             widths[g][gaps] = joined.half_widths[other][gaps]
             heat[g][cold] = joined.temperatures[other][cold]
     widths = np.maximum.accumulate(widths, 2)
+    filled = widths.copy()
+    for g in np.flatnonzero(~joined.seen):
+        saw_more = ~(joined.patterns[g] & ~joined.patterns).any(1)
+        saw_more &= (joined.bins <= bins[g]) & ~joined.seen
+        widths[g] = filled[saw_more].max(0)
     return joined._replace(half_widths=widths, temperatures=np.nan_to_num(heat, nan=1.0))
