@@ -26,7 +26,7 @@ COLUMNS = (
     *(f"coverage at {level}" for level in LEVELS),
     *("worst split at 0.9", "width at 0.9", "width at 0.95"),
 )
-OF_CATEGORIES = ("data", "column", "categories", "ECE", "without temperature", "accuracy")
+OF_CATEGORIES = ("data", "column", "categories", "ECE", "as learned", "accuracy")
 HOLES = 0.3
 BINS = 15
 NOTES = (
@@ -40,7 +40,7 @@ NOTES = (
     " `fit` holds out (wine: 40) plus one. nutrimouse has 9 such rows: intervals at 0.95 are"
     " infinite, and hold everything.",
     f"Categories: expected calibration error of the most likely category in {BINS} bins of equal"
-    " width (Guo et al. 2017), each column hidden in turn in all test rows; *without temperature*:"
+    " width (Guo et al. 2017), each column hidden in turn in all test rows; *as learned*:"
     " the same network's own probabilities; *seen*: no column hidden, reconstructions.",
 )
 
@@ -48,22 +48,25 @@ NOTES = (
 def main():
     """Print the two tables."""
     options = arguments(__doc__)
-    numbers = Table(
-        "intervals", "Intervals of numbers", COLUMNS, quick=options.quick, notes=NOTES[:1]
-    )
-    for name, (views, k, n_splits, test_size) in numeric_sets(numbers).items():
-        add_numbers(numbers, name, views, k, n_splits, test_size, options.quick)
-    numbers.show()
-    categories = Table(
-        "intervals_categories",
-        "Probabilities of categories",
-        OF_CATEGORIES,
-        quick=options.quick,
-        notes=NOTES[1:],
-    )
-    for name, frame in categorical_sets(categories).items():
-        add_categories(categories, name, frame, options.quick)
-    categories.show()
+    numbers(options.quick)
+    categories(options.quick)
+
+
+def numbers(quick):
+    """Print the table of intervals."""
+    table = Table("intervals", "Intervals of numbers", COLUMNS, quick=quick, notes=NOTES[:1])
+    for name, (views, k, n_splits, test_size) in numeric_sets(table).items():
+        add_numbers(table, name, views, k, n_splits, test_size, quick)
+    table.show()
+
+
+def categories(quick):
+    """Print the table of probabilities."""
+    title = "Probabilities of categories"
+    table = Table("intervals_categories", title, OF_CATEGORIES, quick=quick, notes=NOTES[1:])
+    for name, frame in categorical_sets(table).items():
+        add_categories(table, name, frame, quick)
+    table.show()
 
 
 def numeric_sets(table):
@@ -166,10 +169,8 @@ def categorical_sets(table):
 
 def add_categories(table, name, frame, quick):
     """Add a row for each categorical column of one data set."""
-    n = 600 if quick else 6000
-    train, test = train_test_split(
-        frame, train_size=n, test_size=min(n, len(frame) - n), random_state=0
-    )
+    n = 600 if quick else 4000
+    train, test = train_test_split(frame, train_size=n, test_size=n, random_state=0)
     settings = {"max_epochs": 2} if quick else {}
     mmae = MultimodalAutoencoder(n_components=32, random_state=0, **settings).fit(train)
     seen = mmae.category_probabilities(test)
@@ -178,13 +179,16 @@ def add_categories(table, name, frame, quick):
         hidden[column] = None
         for title, rows in (("", hidden), (", seen", test)):
             added = [compare(mmae.category_probabilities(rows)[column], test[column])]
-            with_temperature = mmae._calibration
+            calibration = mmae._calibration
             mmae._calibration = {
-                key: groups._replace(temperatures=np.ones_like(groups.temperatures))
-                for key, groups in with_temperature.items()
+                key: groups._replace(
+                    temperatures=np.ones_like(groups.temperatures),
+                    offsets=np.zeros_like(groups.offsets),
+                )
+                for key, groups in calibration.items()
             }
             added.append(compare(mmae.category_probabilities(rows)[column], test[column]))
-            mmae._calibration = with_temperature
+            mmae._calibration = calibration
             (error, accuracy), (raw, _) = added
             table.add(name, column + title, seen[column].shape[1], error, raw, accuracy)
 

@@ -368,13 +368,15 @@ class BaseMultimodalAutoencoder(
 
         Notes
         -----
-        Logits are divided by a temperature [1]_ of each column, pattern of presence of modalities,
-        share of holes, and of cells seen and not.
+        Logits are divided by a temperature [1]_ and get an offset for each category [2]_, in
+        groups as for `predict_interval`.
 
         References
         ----------
         .. [1] Guo, Pleiss, Sun & Weinberger (2017), "On calibration of modern neural networks",
            ICML.
+        .. [2] Alexandari, Kundaje & Shrikumar (2020), "Maximum likelihood with bias-corrected
+           calibration is hard-to-beat at label shift adaptation", ICML.
         """
         return category_probabilities(self, X)
 

@@ -31,8 +31,8 @@ MOST_CODES = 2**17  # (row, pattern, turn), in all of the passes in which cells 
 MOST_PATTERNS = 16  # up to which each of them is seen with holes, too
 MOST_GROUPS = 1024  # in a file
 BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
-FEWEST_FOR_TEMPERATURE = 20  # cells
-TRUST = 5.0  # in a temperature of 1, so that few cells that go well do not make it freeze
+FEWEST_TO_SCALE = 20  # cells
+TRUST = 1.0  # in logits as they are: a standard normal prior of 1 / temperature - 1 and offsets
 HOTTEST = 8.0  # the highest temperature, and one over the lowest
 
 
@@ -51,6 +51,8 @@ class Groups(NamedTuple):
         Of the intervals at `LEVELS`, in standardised units; infinite where there were too few rows.
     temperatures : ndarray of shape (groups, categorical columns), float32
         What logits are divided by.
+    offsets : ndarray of shape (groups, categories of all columns), float32
+        What is then added to them.
     """
 
     patterns: np.ndarray
@@ -58,6 +60,7 @@ class Groups(NamedTuple):
     seen: np.ndarray
     half_widths: np.ndarray
     temperatures: np.ndarray
+    offsets: np.ndarray
 
     def chain(self, pattern, bin_, seen):
         """Return the groups that can speak for a cell, ever more cautious ones.
@@ -80,13 +83,13 @@ class Groups(NamedTuple):
         order = np.lexsort((self.bins[usable], -size[usable], self.seen[usable] != seen))
         return usable[order]
 
-    def is_sound(self, n_modalities, n_numbers, n_coded):
+    def is_sound(self, n_modalities, n_numbers, sizes):
         """Whether what a file says was measured agrees with itself, for `load`."""
         n, most = len(self.bins), MOST_GROUPS + 16 * n_modalities
         shapes = [
             *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),
             *((self.seen, "b", (n,)), (self.half_widths, "f", (n, n_numbers, len(LEVELS)))),
-            (self.temperatures, "f", (n, n_coded)),
+            *((self.temperatures, "f", (n, len(sizes))), (self.offsets, "f", (n, sum(sizes)))),
         ]
         return (
             0 < n <= most
@@ -95,6 +98,7 @@ class Groups(NamedTuple):
             and not np.isnan(self.half_widths).any()
             and bool((self.half_widths >= 0).all())
             and bool((np.isfinite(self.temperatures) & (self.temperatures > 0)).all())
+            and bool(np.isfinite(self.offsets).all())
         )
 
 
@@ -171,7 +175,7 @@ def calibrate(network, rows):
     some = places[torch.linspace(0, len(places) - 1, min(len(places), n_rows)).long().to(device)]
     for bin_ in range(1, len(BINS) + 2):
         _calibrate_with_holes(network, rows, some, patterns, bin_, generator, found)
-    return {m: _joined(network, groups) for m, groups in found.items()}
+    return {m: _joined(groups, network.networks[m].sizes) for m, groups in found.items()}
 
 
 def _calibrate_whole(network, rows, places, patterns, found):
@@ -307,7 +311,7 @@ def _encode(network, rows, places, patterns, shown=None):
 
 
 def _measure(part, codes, tensors, valid):
-    """Return the half-widths and temperatures of one group.
+    """Return the half-widths, temperatures and offsets of one group.
 
     Parameters
     ----------
@@ -335,13 +339,14 @@ def _measure(part, codes, tensors, valid):
         return (
             np.full((n, len(LEVELS)), np.inf, np.float32),
             np.full(len(part.sizes), np.nan, np.float32),
+            np.full(sum(part.sizes), np.nan, np.float32),
         )
     half_widths = np.empty((0, len(LEVELS)), np.float32)
     if n:
         scores = (outputs[:, :n] - part.numbers(tensors)).abs()
         half_widths = _quantiles(scores, counted[:, :n])
-    temperatures = [
-        _temperature(logits[there], codes_of[there].long())
+    scalings = [
+        _scaling(logits[there], codes_of[there].long())
         for logits, codes_of, there in zip(
             outputs[:, n:].split(part.sizes, 1) if part.sizes else (),
             tensors["codes"].T if part.sizes else (),
@@ -349,7 +354,9 @@ def _measure(part, codes, tensors, valid):
             strict=True,
         )
     ]
-    return half_widths, np.array(temperatures, np.float32)
+    temperatures, offsets = zip(*scalings, strict=True) if scalings else ((), ())
+    offsets = np.concatenate([np.empty(0), *offsets]).astype(np.float32)
+    return half_widths, np.array(temperatures, np.float32), offsets
 
 
 def _per_output(part, cells):
@@ -368,38 +375,46 @@ def _quantiles(scores, valid):
     return np.take_along_axis(ordered.T, place, 1)
 
 
-def _temperature(logits, codes):
-    """Return what logits are to be divided by, by likelihood; NaN for too few cells."""
-    if len(codes) < FEWEST_FOR_TEMPERATURE:
-        return np.nan
-    logits = logits.double() - logits.double().mean(1, keepdim=True)
-    of_truth = logits.gather(1, codes[:, None])[:, 0].mean()
-    inverse = torch.ones((), dtype=torch.float64, device=logits.device)
-    for _ in range(12):  # Newton's method: the likelihood is concave in the inverse
-        share = (inverse * logits).softmax(1)
+def _scaling(logits, codes):
+    """Return what logits are to be divided by and what is then added, by penalised likelihood.
+
+    NaN for too few cells. Of 20 steps each is Newton's: in the inverse of the temperature, then in
+    the offsets one by one, half as far, for they move together.
+    """
+    if len(codes) < FEWEST_TO_SCALE or logits.shape[1] < 2:
+        return np.nan, np.full(logits.shape[1], np.nan)
+    logits = logits - logits.mean(1, keepdim=True)
+    of_truth = logits.gather(1, codes[:, None]).sum()
+    counts = torch.bincount(codes, minlength=logits.shape[1])
+    inverse, offsets = logits.new_ones(()), torch.zeros_like(logits[0])
+    for _ in range(20):
+        share = (inverse * logits + offsets).softmax(1)
         mean = (share * logits).sum(1)
-        slope = mean.mean() - of_truth + TRUST / len(codes) * (inverse - 1)
-        curve = ((share * logits.square()).sum(1) - mean.square()).mean() + TRUST / len(codes)
+        slope = mean.sum() - of_truth + TRUST * (inverse - 1)
+        curve = ((share * logits.square()).sum(1) - mean.square()).sum() + TRUST
         step = (slope / curve).clamp(-inverse / 2, inverse)
         inverse = (inverse - step).clamp(1 / HOTTEST, HOTTEST)
-    return float(1 / inverse)
+        share = (inverse * logits + offsets).softmax(1)
+        slope = share.sum(0) - counts + TRUST * offsets
+        offsets = offsets - slope / ((share * (1 - share)).sum(0) + TRUST) / 2
+    return float(1 / inverse), offsets.cpu().numpy()
 
 
-def _joined(network, groups):
+def _joined(groups, sizes):
     """Return the groups of a table, gaps filled by ever more cautious ones.
 
     Intervals of cells that are not seen are made at least as wide as those of every group that saw
     more: so they never get narrower when something is taken away, and hold no less than they say.
     """
-    patterns, bins, seen, half_widths, temperatures = zip(*groups, strict=True)
+    patterns, bins, seen, *measured = zip(*groups, strict=True)
     joined = Groups(
         torch.stack(patterns).cpu().numpy(),
         np.array(bins, np.int64),
         np.array(seen, bool),
-        np.stack(half_widths),
-        np.stack(temperatures),
+        *map(np.stack, measured),
     )
-    widths, heat = joined.half_widths.copy(), joined.temperatures.copy()
+    widths, heat, offsets = (array.copy() for array in joined[3:])
+    of_outputs = np.repeat(np.arange(heat.shape[1]), sizes)
     for g in range(len(bins)):
         for other in joined.chain(joined.patterns[g], bins[g], seen[g])[1:]:
             gaps, cold = np.isinf(widths[g]), np.isnan(heat[g])
@@ -409,10 +424,15 @@ def _joined(network, groups):
                 break
             widths[g][gaps] = joined.half_widths[other][gaps]
             heat[g][cold] = joined.temperatures[other][cold]
+            offsets[g][cold[of_outputs]] = joined.offsets[other][cold[of_outputs]]
     widths = np.maximum.accumulate(widths, 2)
     filled = widths.copy()
     for g in np.flatnonzero(~joined.seen):
         saw_more = ~(joined.patterns[g] & ~joined.patterns).any(1)
         saw_more &= (joined.bins <= bins[g]) & ~joined.seen
         widths[g] = filled[saw_more].max(0)
-    return joined._replace(half_widths=widths, temperatures=np.nan_to_num(heat, nan=1.0))
+    return joined._replace(
+        half_widths=widths,
+        temperatures=np.nan_to_num(heat, nan=1.0),
+        offsets=np.nan_to_num(offsets, nan=0.0),
+    )

@@ -89,10 +89,13 @@ def category_probabilities(estimator, X):
         seen = encoded.rows.values[m]["codes"].numpy() >= 0
         of_rows = _groups_of_rows(estimator, encoded, m, groups)
         heat = _per_cell(groups.temperatures, seen, *of_rows)
+        seen = np.repeat(seen, np.diff(sizes), axis=1)
+        offsets = _per_cell(groups.offsets, seen, *of_rows)
         coded = [p for p, kind in zip(places, modality.kinds_, strict=True) if kind in kinds]
         for i, place in enumerate(coded):
-            own = logits[:, sizes[i] : sizes[i + 1]] / heat[:, i : i + 1]
-            shares = softmax(own.astype(np.float64), 1) if own.shape[1] else own
+            own = slice(sizes[i], sizes[i + 1])
+            scaled = logits[:, own].astype(np.float64) / heat[:, i : i + 1] + offsets[:, own]
+            shares = softmax(scaled, 1) if scaled.shape[1] else scaled
             found[place] = _frame_of(estimator, shares, modality.categories_[i], encoded)
     names = estimator._container["names"]
     return {names[place]: found[place] for place in sorted(found)}

@@ -327,7 +327,7 @@ def _calibration(node, estimator):
         fields = _fields(node[name], *Groups._fields)
         _check(all(isinstance(field, np.ndarray) for field in fields), "its calibration")
         found[name] = Groups(*fields)
-        sound = found[name].is_sound(len(parts), part.n_numbers, len(part.sizes))
+        sound = found[name].is_sound(len(parts), part.n_numbers, part.sizes)
         _check(sound, f"the calibration of modality {name!r}")
     return found
 

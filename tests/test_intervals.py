@@ -344,6 +344,8 @@ def edited(key, change, path):
         ("temperatures", lambda a: a * 0),
         ("temperatures", lambda a: a * np.inf),
         ("temperatures", lambda a: a.astype(int)),
+        ("offsets", lambda a: a - np.inf),
+        ("offsets", lambda a: a[:, :0]),
         ("patterns", lambda a: np.ones_like(a)),
         ("patterns", lambda a: np.concatenate([a, a], 1)),
         ("bins", lambda a: a + 1),
