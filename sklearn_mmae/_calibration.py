@@ -24,10 +24,10 @@ LEVELS = np.r_[
     *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.875, 0.9, 0.92, 0.94),
     *(0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999),
 ]
-BINS = (1 / 3, 2 / 3)  # of the share of holes; none at all is a bin of its own
-TURNS = 4  # times that cells are hidden, others each time
+BINS = (0.2, 0.5)  # of the share of holes; none at all is a bin of its own
+TURNS = (8, 4, 4)  # times that cells are hidden in each other bin, others each time
 MOST_ROWS = 1000  # held-out rows looked at
-MOST_CODES = 2**17  # (row, pattern, turn), in all of the passes in which cells are hidden
+MOST_CODES = 2**16  # (row, pattern, turn), in all of the passes in which cells are hidden
 MOST_PATTERNS = 16  # up to which each of them is seen with holes, too
 MOST_GROUPS = 1024  # in a file
 BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
@@ -130,7 +130,7 @@ def observed_cells(tensors, part):
 
 
 def bins_of(shares):
-    """Return the bin of each share of holes: none, up to a third, up to two, more.
+    """Return the bin of each share of holes: none, few, up to half, more.
 
     Parameters
     ----------
@@ -171,9 +171,9 @@ def calibrate(network, rows):
     patterns = torch.arange(len(network.patterns), device=device)
     _calibrate_whole(network, rows, places, patterns, found)
     patterns = _patterns_with_holes(network, tables)
-    n_rows = max(MOST_CODES // (len(BINS) + 1) // TURNS // max(len(patterns), 1), 1)
+    n_rows = max(MOST_CODES // sum(TURNS) // max(len(patterns), 1), 1)
     some = places[torch.linspace(0, len(places) - 1, min(len(places), n_rows)).long().to(device)]
-    for bin_ in range(1, len(BINS) + 2):
+    for bin_ in range(1, len(TURNS) + 1):
         _calibrate_with_holes(network, rows, some, patterns, bin_, generator, found)
     return {m: _joined(groups, network.networks[m].sizes) for m, groups in found.items()}
 
@@ -203,6 +203,7 @@ def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, foun
         return
     batch = _tables_of(rows, places, found)
     known = {m: observed_cells(batch.values[m], network.networks[m]) for m in found}
+    n_turns = TURNS[bin_ - 1]
     low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
     share = low + (high - low) * torch.rand(
         len(places), 1, generator=generator, device=batch.pattern.device
@@ -212,8 +213,8 @@ def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, foun
         for m, there in known.items()
     }
     turns = [
-        {m: _hide(there, order[m], share, turn / TURNS) for m, there in known.items()}
-        for turn in range(TURNS)
+        {m: _hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
+        for turn in range(n_turns)
     ]
     codes = [_encode(network, rows, places, patterns, shown) for shown in turns]
     for m, part in ((m, network.networks[m]) for m in found):
@@ -270,7 +271,7 @@ def _hide(there, order, share, turn):
         In [0, 1): where among its observed cells a row begins.
     """
     n_there = there.sum(1, keepdim=True)
-    n_hidden = (share * there.shape[1]).round() - (there.shape[1] - n_there)
+    n_hidden = (share * there.shape[1]).round().clamp_min(1) - (there.shape[1] - n_there)
     n_hidden = torch.minimum(n_hidden.clamp_min(0), (n_there - 1).clamp_min(0))
     shuffled = there.gather(1, order)
     rank = shuffled.cumsum(1) - 1
