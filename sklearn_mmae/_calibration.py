@@ -28,6 +28,7 @@ BINS = (0.2, 0.5)  # of the share of holes; none at all is a bin of its own
 TURNS = (8, 4, 4)  # times that cells are hidden in each other bin, others each time
 MOST_ROWS = 1000  # held-out rows looked at
 MOST_CODES = 2**16  # (row, pattern, turn), in all of the passes in which cells are hidden
+MOST_CELLS = 2**21  # rows times columns of a table, in one of those passes
 MOST_PATTERNS = 16  # up to which each of them is seen with holes, too
 MOST_GROUPS = 1024  # in a file
 BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
@@ -129,19 +130,34 @@ def observed_cells(tensors, part):
     return torch.cat(parts, 1)
 
 
-def bins_of(shares):
-    """Return the bin of each share of holes: none, few, up to half, more.
+def bins_of(observed, present, m):
+    """Return the bin of each row: no holes, few, up to half, more.
+
+    What counts is the share of holes among the cells of table m or among those of all tables that
+    are present, whichever is larger.
 
     Parameters
     ----------
-    shares : Tensor
+    observed : dict of int to Tensor of shape (rows, cells), bool
+        The cells of each table, by its position among the modalities.
+    present : Tensor of shape (rows, modalities), bool
+    m : int
 
     Returns
     -------
-    Tensor of int64
+    Tensor of shape (rows,), int64
     """
-    edges = torch.tensor([0.0, *BINS], device=shares.device) + 1e-6
-    return torch.bucketize(shares, edges)
+    seen = {o: cells.sum(1) * present[:, o] for o, cells in observed.items()}
+    of_all = {o: cells.shape[1] * present[:, o] for o, cells in observed.items()}
+    ratios = [
+        seen[m] / of_all[m].clamp_min(1),
+        sum(seen.values()) / sum(of_all.values()).clamp_min(1),
+    ]
+    counts = [of_all[m], sum(of_all.values())]
+    holes = torch.stack(
+        [torch.where(n > 0, 1 - ratio, 0) for n, ratio in zip(counts, ratios, strict=True)]
+    )
+    return torch.bucketize(holes.amax(0), torch.tensor([0.0, *BINS], device=holes.device) + 1e-6)
 
 
 @one_thread(helpers=False)
@@ -171,7 +187,9 @@ def calibrate(network, rows):
     patterns = torch.arange(len(network.patterns), device=device)
     _calibrate_whole(network, rows, places, patterns, found)
     patterns = _patterns_with_holes(network, tables)
-    n_rows = max(MOST_CODES // sum(TURNS) // max(len(patterns), 1), 1)
+    columns = max(network.networks[m].n_outputs for m in tables)
+    n_rows = min(MOST_CODES // sum(TURNS) // max(len(patterns), 1), MOST_CELLS // columns)
+    n_rows = max(n_rows, 1)
     some = places[torch.linspace(0, len(places) - 1, min(len(places), n_rows)).long().to(device)]
     for bin_ in range(1, len(TURNS) + 1):
         _calibrate_with_holes(network, rows, some, patterns, bin_, generator, found)
@@ -182,19 +200,16 @@ def _calibrate_whole(network, rows, places, patterns, found):
     """Add the groups of rows with no more holes than they have."""
     codes = _encode(network, rows, places, patterns)
     batch = _tables_of(rows, places, found)
-    for m, part in ((m, network.networks[m]) for m in found):
-        tensors = batch.values[m]
-        observed = observed_cells(tensors, part)
-        complete = observed.all(1)
-        for p, code in zip(patterns.tolist(), codes, strict=True):
-            pattern = network.patterns[p]
-            seen = bool(pattern[m])
-            rows_there = _contain(network, batch.pattern, pattern)
-            if seen:
-                rows_there = rows_there & complete
-            valid = observed & rows_there[:, None]
-            measured = _measure(part, [code], tensors, [valid])
-            found[m].append((pattern, 0, seen, *measured))
+    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in found}
+    for p, code in zip(patterns.tolist(), codes, strict=True):
+        pattern = network.patterns[p]
+        contain = _contain(network, batch.pattern, pattern)
+        for m in found:
+            bins = bins_of(known, pattern.expand(len(places), -1), m)
+            valid = known[m] & (contain & (bins == 0))[:, None]
+            part = network.networks[m]
+            measured = _measure(part, part.decode(code)[None], batch.values[m], valid[None])
+            found[m].append((pattern, 0, bool(pattern[m]), *measured))
 
 
 def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, found):
@@ -216,24 +231,19 @@ def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, foun
         {m: _hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
         for turn in range(n_turns)
     ]
-    codes = [_encode(network, rows, places, patterns, shown) for shown in turns]
-    for m, part in ((m, network.networks[m]) for m in found):
-        for i, p in enumerate(patterns.tolist()):
-            pattern = network.patterns[p]
-            if pattern[m]:
-                about = [shown[m] for shown in turns]
-            else:
-                others = [o for o in found if pattern[o]]
-                about = [torch.cat([shown[o] for o in others], 1) for shown in turns]
-            rows_there = _contain(network, batch.pattern, pattern)
-            rows_there = [rows_there & (bins_of(1 - o.float().mean(1)) == bin_) for o in about]
-            own = [code[i] for code in codes]
+    codes = torch.stack([_encode(network, rows, places, patterns, shown) for shown in turns], 1)
+    for p, code in zip(patterns.tolist(), codes, strict=True):
+        pattern = network.patterns[p]
+        contain = _contain(network, batch.pattern, pattern)
+        present = pattern.expand(len(places), -1)
+        for m in found:
+            bins = torch.stack([bins_of(shown, present, m) for shown in turns])
+            valid = known[m] & (contain & (bins == bin_))[..., None]
+            still = torch.stack([shown[m] for shown in turns]) & pattern[m]
+            part = network.networks[m]
+            outputs = part.decode(code)
             for seen in (True, False) if pattern[m] else (False,):
-                valid = [
-                    known[m] & there[:, None] & ((shown[m] == seen) | ~pattern[m])
-                    for there, shown in zip(rows_there, turns, strict=True)
-                ]
-                measured = _measure(part, own, batch.values[m], valid)
+                measured = _measure(part, outputs, batch.values[m], valid & (still == seen))
                 found[m].append((pattern, bin_, seen, *measured))
 
 
@@ -311,37 +321,23 @@ def _encode(network, rows, places, patterns, shown=None):
     return torch.cat(blocks, 1)
 
 
-def _measure(part, codes, tensors, valid):
+def _measure(part, outputs, tensors, valid):
     """Return the half-widths, temperatures and offsets of one group.
 
     Parameters
     ----------
     part : TabularNetwork
-    codes : list of Tensor of shape (rows, components)
-        Of the same rows, other cells hidden in each.
+    outputs : Tensor of shape (turns, rows, outputs)
+        For the same rows, other cells hidden in each turn.
     tensors : dict of Tensor
-    valid : list of Tensor of shape (rows, cells), bool
-        Which cells belong to the group. Each counts once, as in the first of the codes: so that
-        there are as many exchangeable scores as rows.
+    valid : Tensor of shape (turns, rows, cells), bool
+        Which cells belong to the group. Each counts once, as in its first turn: so that there are
+        no more scores than rows, and they are exchangeable.
     """
-    n = part.n_numbers
-    outputs, counted = None, None
-    for code, cells in zip(codes, valid, strict=True):
-        if not cells.any():
-            continue
-        decoded = part.decode(code)
-        if outputs is None:
-            outputs, counted = decoded, cells
-            continue
-        new = cells & ~counted
-        outputs = torch.where(_per_output(part, new), decoded, outputs)
-        counted = counted | cells
-    if outputs is None:
-        return (
-            np.full((n, len(LEVELS)), np.inf, np.float32),
-            np.full(len(part.sizes), np.nan, np.float32),
-            np.full(sum(part.sizes), np.nan, np.float32),
-        )
+    n, counted = part.n_numbers, valid.any(0)
+    sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
+    first = valid.byte().argmax(0).repeat_interleave(sizes, 1)
+    outputs = outputs.gather(0, first[None])[0]
     half_widths = np.empty((0, len(LEVELS)), np.float32)
     if n:
         scores = (outputs[:, :n] - part.numbers(tensors)).abs()
@@ -358,12 +354,6 @@ def _measure(part, codes, tensors, valid):
     temperatures, offsets = zip(*scalings, strict=True) if scalings else ((), ())
     offsets = np.concatenate([np.empty(0), *offsets]).astype(np.float32)
     return half_widths, np.array(temperatures, np.float32), offsets
-
-
-def _per_output(part, cells):
-    """Repeat one value per cell for each of its outputs."""
-    sizes = torch.tensor([1] * part.n_numbers + list(part.sizes), device=cells.device)
-    return cells.repeat_interleave(sizes, 1)
 
 
 def _quantiles(scores, valid):

@@ -144,18 +144,14 @@ def _per_cell(values, seen, of_seen, of_others):
 
 def _groups_of_rows(estimator, encoded, m, groups):
     """Return the groups of the cells of a table that are seen in each row, and of the others."""
-    network, present = estimator.net_.module_, encoded.present
-    n_seen, n_cells = np.zeros((2, len(present)))
-    for o, part in enumerate(network.networks):
-        if is_table(part):
-            cells = observed_cells(encoded.rows.values[o], part).numpy()
-            # The holes that count are a table's own or, where it is absent, those of the others.
-            count = present[:, o] & (~present[:, m] | (o == m))
-            n_seen += np.where(count, cells.sum(1), 0)
-            n_cells += np.where(count, cells.shape[1], 0)
-    bins = bins_of(torch.from_numpy(1 - n_seen / np.maximum(n_cells, 1)))
-    bins = np.where(n_cells > 0, bins.numpy(), 0)
-    keys, inverse = np.unique(np.column_stack([present, bins]), axis=0, return_inverse=True)
+    present = torch.from_numpy(encoded.present)
+    observed = {
+        o: observed_cells(encoded.rows.values[o], part)
+        for o, part in enumerate(estimator.net_.module_.networks)
+        if is_table(part)
+    }
+    bins = bins_of(observed, present, m).numpy()
+    keys, inverse = np.unique(np.column_stack([encoded.present, bins]), axis=0, return_inverse=True)
     chosen = [
         [groups.chain(key[:-1].astype(bool), key[-1], seen)[0] for key in keys]
         for seen in (True, False)
