@@ -29,7 +29,7 @@ TURNS = (8, 4, 4)  # times that cells are hidden in each other bin, others each 
 MOST_ROWS = 1000  # held-out rows looked at
 MOST_CODES = 2**16  # (row, pattern, turn), in all of the passes in which cells are hidden
 MOST_CELLS = 2**21  # rows times columns of a table, in one of those passes
-MOST_PATTERNS = 16  # up to which each of them is seen with holes, too
+MOST_PATTERNS = 8  # up to which each of them is seen with holes, too
 MOST_GROUPS = 1024  # in a file
 BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
 FEWEST_TO_SCALE = 20  # cells
@@ -138,26 +138,25 @@ def bins_of(observed, present, m):
 
     Parameters
     ----------
-    observed : dict of int to Tensor of shape (rows, cells), bool
+    observed : dict of int to Tensor of shape (..., rows, cells), bool
         The cells of each table, by its position among the modalities.
     present : Tensor of shape (rows, modalities), bool
     m : int
 
     Returns
     -------
-    Tensor of shape (rows,), int64
+    Tensor of shape (..., rows), int64
     """
-    seen = {o: cells.sum(1) * present[:, o] for o, cells in observed.items()}
-    of_all = {o: cells.shape[1] * present[:, o] for o, cells in observed.items()}
+    seen = {o: cells.sum(-1) * present[:, o] for o, cells in observed.items()}
+    of_all = {o: cells.shape[-1] * present[:, o] for o, cells in observed.items()}
     ratios = [
         seen[m] / of_all[m].clamp_min(1),
         sum(seen.values()) / sum(of_all.values()).clamp_min(1),
     ]
     counts = [of_all[m], sum(of_all.values())]
-    holes = torch.stack(
-        [torch.where(n > 0, 1 - ratio, 0) for n, ratio in zip(counts, ratios, strict=True)]
-    )
-    return torch.bucketize(holes.amax(0), torch.tensor([0.0, *BINS], device=holes.device) + 1e-6)
+    own, all_ = (torch.where(n > 0, 1 - r, 0) for n, r in zip(counts, ratios, strict=True))
+    holes = torch.maximum(own, all_)
+    return torch.bucketize(holes, torch.tensor([0.0, *BINS], device=holes.device) + 1e-6)
 
 
 @one_thread(helpers=False)
@@ -232,18 +231,18 @@ def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, foun
         for turn in range(n_turns)
     ]
     codes = torch.stack([_encode(network, rows, places, patterns, shown) for shown in turns], 1)
+    still = {m: torch.stack([shown[m] for shown in turns]) for m in known}
     for p, code in zip(patterns.tolist(), codes, strict=True):
         pattern = network.patterns[p]
         contain = _contain(network, batch.pattern, pattern)
         present = pattern.expand(len(places), -1)
         for m in found:
-            bins = torch.stack([bins_of(shown, present, m) for shown in turns])
+            bins = bins_of(still, present, m)
             valid = known[m] & (contain & (bins == bin_))[..., None]
-            still = torch.stack([shown[m] for shown in turns]) & pattern[m]
-            part = network.networks[m]
+            part, shown = network.networks[m], still[m] & pattern[m]
             outputs = part.decode(code)
             for seen in (True, False) if pattern[m] else (False,):
-                measured = _measure(part, outputs, batch.values[m], valid & (still == seen))
+                measured = _measure(part, outputs, batch.values[m], valid & (shown == seen))
                 found[m].append((pattern, bin_, seen, *measured))
 
 
@@ -253,7 +252,7 @@ def _patterns_with_holes(network, tables):
     useful = patterns[:, tables].any(1)
     if len(patterns) > MOST_PATTERNS:
         size = patterns.sum(1)
-        useful = useful & ((size == 1) | (size == patterns.shape[1]))
+        useful = useful & ((size == 1) | (size >= patterns.shape[1] - 1))
     return useful.nonzero()[:, 0]
 
 
