@@ -19,6 +19,7 @@ from ._core.compat import CallbackSupportMixin, with_callbacks
 from ._core.errors import did_you_mean, listing
 from ._core.threads import one_thread
 from ._description import KIND, describe
+from ._intervals import category_probabilities, predict_interval
 from ._parameters import check_parameters
 from .training._predict import deviances
 
@@ -314,6 +315,76 @@ class BaseMultimodalAutoencoder(
         encoded = encode_rows(self, X)
         predicted = decode_columns(self, encoded.codes, rows=encoded.rows)
         return rebuild(self, fill_columns(self, encoded.frame, predicted), encoded.frame.index)
+
+    def predict_interval(self, X, level=0.9):
+        """Return an interval for each number, calibrated on rows held out in `fit`.
+
+        A cell that is observed has an interval around what `reconstruct` gives, one that is not
+        around what `impute` fills in.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        level : float in (0, 1), default=0.9
+            The share of the truth that the intervals should hold.
+
+        Returns
+        -------
+        low, high : DataFrame, array or SliceDict, as given to `fit`
+            The columns of numbers of all tables, as floats; a named tuple. Infinite where too few
+            rows were held out for the level, with a warning.
+
+        Raises
+        ------
+        ValueError
+            If no column is a number, or no rows were held out.
+
+        Notes
+        -----
+        Split conformal prediction [1]_ [2]_ with a group of its own [3]_ for each column, pattern
+        of presence of modalities, share of holes and for cells seen and not.
+
+        References
+        ----------
+        .. [1] Papadopoulos, Proedrou, Vovk & Gammerman (2002), "Inductive confidence machines for
+           regression", ECML.
+        .. [2] Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), "Distribution-free predictive
+           inference for regression", JASA 113.
+        .. [3] Vovk, Lindsay, Nouretdinov & Gammerman (2003), "Mondrian confidence machine".
+        """
+        return predict_interval(self, X, level)
+
+    def category_probabilities(self, X):
+        """Return how likely each category is, calibrated on rows held out in `fit`.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        dict of column name to DataFrame of shape (rows, categories)
+            Of each categorical and bool column of the tables. Of a cell that is observed: of its
+            reconstruction.
+
+        Raises
+        ------
+        ValueError
+            If no column is categorical, or no rows were held out.
+
+        Notes
+        -----
+        Logits are divided by a temperature [1]_ and get an offset for each category [2]_, in
+        groups as for `predict_interval`.
+
+        References
+        ----------
+        .. [1] Guo, Pleiss, Sun & Weinberger (2017), "On calibration of modern neural networks",
+           ICML.
+        .. [2] Alexandari, Kundaje & Shrikumar (2020), "Maximum likelihood with bias-corrected
+           calibration is hard-to-beat at label shift adaptation", ICML.
+        """
+        return category_probabilities(self, X)
 
     @one_thread()
     def score(self, X, y=None):

@@ -37,8 +37,9 @@ def describe(estimator):
     Returns
     -------
     dict
-        Of ``class``, ``parameters``, ``attributes`` and ``weights``; plain values and numpy arrays.
-        Columns that a callable or a slice has named are written out; a ``RandomState`` is not kept.
+        Of ``class``, ``parameters``, ``attributes``, ``calibration`` and ``weights``; plain values
+        and numpy arrays. Columns that a callable or a slice has named are written out; a
+        ``RandomState`` is not kept.
 
     Raises
     ------
@@ -80,7 +81,11 @@ def describe(estimator):
         "feature_names_in": names,
         **{name.rstrip("_"): getattr(estimator, name) for name in estimator._OF_FIT},
     }
+    calibration = estimator._calibration and {
+        name: groups._asdict() for name, groups in estimator._calibration.items()
+    }
     tree = {"class": type(estimator).__name__, "parameters": parameters, "attributes": attributes}
+    tree["calibration"] = calibration
     return {**_plain(tree, ""), "weights": state["_weights"]}
 
 

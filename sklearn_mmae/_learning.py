@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _get_feature_names
 
 from . import _frames
+from ._calibration import calibrate
 from ._codes import explained_deviance
 from ._composition import resolve
 from ._core.errors import ConvergenceError, listing
@@ -74,7 +75,16 @@ def learn_aside(estimator, X, previous=None, context=None):
         batch_size = int(np.clip(2 ** int(np.log2(max(len(rows) / 16, 1))), 16, 256))
     settings = _settings(estimator, device, batch_size, network.loss_names(names))
     progress = Progress(estimator, context, estimator.max_epochs, bool(estimator.verbose))
-    net, interrupted = learn(network, rows, settings, generators, progress, fresh=previous is None)
+    residuals = []
+    net, interrupted = learn(
+        network,
+        rows,
+        settings,
+        generators,
+        progress,
+        fresh=previous is None,
+        on_held_out=lambda *held_out: residuals.append(calibrate(*held_out)),
+    )
     # Those of this package have watched this fit; a partial_fit tells the user's own.
     net.callbacks_ = [
         (name, callback)
@@ -90,9 +100,16 @@ def learn_aside(estimator, X, previous=None, context=None):
         "n_components_": estimator.n_components,
         "explained_deviance_": dict(zip(names, explained.tolist(), strict=True)),
         "_built": {name: getattr(estimator, name) for name in estimator._OF_NETWORK},
+        # A warm start has been trained on all rows before, those held out now among them.
+        "_calibration": _by_name(names, *residuals) if previous is None else None,
     }
     fitted |= estimator._look_at(network, rows)
     return fitted, interrupted
+
+
+def _by_name(names, residuals=None):
+    """Return what `calibrate` found by the names of the tables; None where nothing was held out."""
+    return None if residuals is None else {names[m]: groups for m, groups in residuals.items()}
 
 
 def _fit_modalities(estimator, X):
@@ -256,6 +273,7 @@ def add_epoch(estimator, X):
     net.module_.eval()
     estimator.history_ = estimator.history_ + _plain_history(net)[-1:]
     estimator.n_iter_ += 1
+    estimator._calibration = None  # that of other weights, and perhaps of these very rows
 
 
 def restore_net(estimator, weights):

@@ -13,6 +13,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from ._autoencoder import MultimodalAutoencoder
+from ._calibration import Groups, is_table
 from ._core import archive
 from ._core.errors import ModelFileError
 from ._core.values import are_floats, are_text, are_values, is_array, is_whole
@@ -110,15 +111,17 @@ def _known(trusted):
 
 
 def _restore(tree, known):
-    name, *parts, weights = _fields(tree, "class", "parameters", "attributes", "weights")
+    name, parameters, attributes, calibration, weights = _fields(
+        tree, "class", "parameters", "attributes", "calibration", "weights"
+    )
     _check(isinstance(name, str) and name in _ESTIMATORS, "its estimator is not known")
-    parameters, attributes = parts
     kind = _ESTIMATORS[name]
     estimator = kind(**_parameters(parameters, kind, known))
     check_parameters(estimator)
     vars(estimator).update(_attributes(attributes, kind, known))
     _check_weights(estimator, weights)
     estimator.net_ = estimator._restore_net(weights)
+    estimator._calibration = _calibration(calibration, estimator)
     with suppress(ImportError):  # rows of polars come back only where it is installed
         estimator.inverse_transform(np.zeros((1, estimator.n_components_)))
     return estimator
@@ -336,6 +339,27 @@ def _check_container(container, n):
         _check(zone is None or isinstance(zone, str), "the zone of a date")
         if zone is not None:
             pd.Timestamp(0).tz_localize(zone)  # raises for what is no zone
+
+
+def _calibration(node, estimator):
+    """Return the `Groups` of each table by its name, or None."""
+    if node is None:
+        return None
+    parts = estimator.net_.module_.networks
+    tables = {
+        name: part
+        for (name, _, _), part in zip(estimator.modalities_, parts, strict=True)
+        if is_table(part)
+    }
+    _check(isinstance(node, dict) and node.keys() == tables.keys(), "its calibration")
+    found = {}
+    for name, part in tables.items():
+        fields = _fields(node[name], *Groups._fields)
+        _check(all(isinstance(field, np.ndarray) for field in fields), "its calibration")
+        found[name] = Groups(*fields)
+        sound = found[name].is_sound(len(parts), part.n_numbers, part.sizes)
+        _check(sound, f"the calibration of modality {name!r}")
+    return found
 
 
 # Weights -----------------------------------------------------------------------------------------

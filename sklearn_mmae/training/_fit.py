@@ -133,7 +133,7 @@ def start_linear(network, rows, settings, generator):
         part.start(decoders[m])
 
 
-def learn(network, rows, settings, generator, progress, *, fresh=True):
+def learn(network, rows, settings, generator, progress, *, fresh=True, on_held_out=None):
     """Teach a network all it can learn from these rows.
 
     Parameters
@@ -147,6 +147,9 @@ def learn(network, rows, settings, generator, progress, *, fresh=True):
         Hears of every epoch.
     fresh : bool, default=True
         Draw the weights and start linear; else go on from the weights there are.
+    on_held_out : callable, optional
+        Called with the network and the held-out `Rows`, if there are any, while the network has
+        not been trained on them: before it finishes on all rows.
 
     Returns
     -------
@@ -177,8 +180,12 @@ def learn(network, rows, settings, generator, progress, *, fresh=True):
     first = net.weights_.copy()
     interrupted = _run(net, held_out, settings.max_epochs)
     net.weights_.set(best.best_)
-    if guarded and not _better(before, _row_losses(net, held_out[1])):
+    helped = not guarded or _better(before, _row_losses(net, held_out[1]))
+    if not helped:
         net.weights_.set(first)
+    if on_held_out is not None:
+        on_held_out(network, held_out[1])
+    if not helped:
         if linear_start:
             start_linear(network, rows, settings, generator)
     elif interrupted is None and best.epoch_:

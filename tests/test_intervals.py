@@ -1,0 +1,449 @@
+"""What users of intervals and of probabilities of categories rely on."""
+
+import pickle
+import warnings
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.exceptions import NotFittedError
+from skorch.helper import SliceDict
+
+from sklearn_mmae import (
+    DataWarning,
+    ModelFileError,
+    MultimodalAutoencoder,
+    TabularModality,
+    TextModality,
+    load,
+)
+from sklearn_mmae._calibration import LEVELS
+from sklearn_mmae._core import archive
+
+LEFT, RIGHT = ["a", "b", "c"], ["d", "e", "f"]
+TWO_TABLES = [("left", TabularModality(), LEFT), ("right", TabularModality(), RIGHT)]
+
+
+def simulated(n, seed=0):
+    """Return numbers whose noise grows with what they have in common, and a category of it."""
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=n)
+    noise = rng.normal(size=(n, 6)) * np.exp(common / 2)[:, None] / 2
+    numbers = common[:, None] * [1, 2, -1, 3, 1, -2] + noise
+    frame = pd.DataFrame(numbers, columns=[*LEFT, *RIGHT])
+    frame["kind"] = np.where(common + rng.normal(size=n) / 3 > 0, "large", "small")
+    return frame
+
+
+def numbers_of(n, seed=0):
+    return simulated(n, seed).drop(columns="kind")
+
+
+def small(**parameters):
+    return MultimodalAutoencoder(
+        **{"n_components": 2, "max_epochs": 0, "random_state": 0} | parameters
+    )
+
+
+@cache
+def of_two_tables():
+    return small(modalities=TWO_TABLES).fit(numbers_of(8000))
+
+
+@cache
+def of_one_table():
+    return small().fit(simulated(3000))
+
+
+def coverage(interval, truth):
+    low, high = (np.asarray(end) for end in interval)
+    return (low <= truth) & (truth <= high)
+
+
+def hide(frame, share, seed=0):
+    rng = np.random.default_rng(seed)
+    holes = rng.random(frame.shape) < share
+    holes[holes.all(1), 0] = False  # something of each row
+    return frame.mask(holes)
+
+
+# What intervals hold ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
+def test_intervals_hold_the_share_that_they_say(level):
+    new = numbers_of(4000, seed=1)
+    held = coverage(of_two_tables().predict_interval(new, level), new.to_numpy())
+    assert abs(held.mean() - level) < 0.02
+
+
+def test_intervals_of_an_absent_modality_hold_it_too():
+    new, seen, absent = numbers_of(4000, seed=1), [], []
+    for seed in range(4):  # what is held out is a matter of luck
+        mmae = small(modalities=TWO_TABLES).fit(numbers_of(4000, seed=10 + seed))
+        held = coverage(mmae.predict_interval(new[LEFT], 0.8), new.to_numpy())
+        seen.append(held[:, :3].mean())
+        absent.append(held[:, 3:].mean())
+    assert abs(np.mean(seen) - 0.8) < 0.02
+    assert abs(np.mean(absent) - 0.8) < 0.02
+
+
+@pytest.mark.parametrize("share", [0.15, 0.5, 0.8])
+def test_intervals_of_holes_hold_what_was_there(share):
+    mmae = small(modalities=[("table", TabularModality(), [*LEFT, *RIGHT])]).fit(numbers_of(8000))
+    new = numbers_of(3000, seed=1)
+    holey = hide(new, share)
+    held = coverage(mmae.predict_interval(holey, 0.9), new.to_numpy())
+    hole = holey.isna().to_numpy()
+    assert abs(held[hole].mean() - 0.9) < 0.02
+    assert abs(held[~hole].mean() - 0.9) < 0.02
+
+
+def test_few_rows_hold_at_least_the_level_on_average():
+    new, held = numbers_of(500, seed=99), []
+    for seed in range(20):  # each with 12 held-out rows: at 0.9 the widest residual of all
+        mmae = small(modalities=TWO_TABLES, random_state=seed).fit(numbers_of(40, seed))
+        held.append(coverage(mmae.predict_interval(new[RIGHT], 0.9), new.to_numpy()).mean())
+    assert 0.9 < np.mean(held) < 0.96
+
+
+def test_rows_trained_on_do_not_make_intervals_narrow():
+    # Networks of many parameters on noise: what they learn by heart says nothing of new rows.
+    rng = np.random.default_rng(0)
+    noise, new = rng.normal(size=(150, 12)), rng.normal(size=(1000, 12))
+    mmae = MultimodalAutoencoder(
+        n_components=6, max_epochs=40, tol=0, init="random", noise=0, dropout=0, random_state=0
+    )
+    low, high = mmae.fit(noise).predict_interval(new, 0.9)
+    assert 0.88 < ((low <= new) & (new <= high)).mean() < 0.96
+
+
+def test_intervals_are_around_what_the_model_says_of_the_cell():
+    mmae, new = of_two_tables(), hide(numbers_of(200, seed=1), 0.3)
+    low, high = mmae.predict_interval(new)
+    middle = (low + high) / 2
+    seen = new.notna().to_numpy()
+    np.testing.assert_allclose(middle.to_numpy()[seen], mmae.reconstruct(new).to_numpy()[seen])
+    np.testing.assert_allclose(middle.to_numpy()[~seen], mmae.impute(new).to_numpy()[~seen])
+    whole = numbers_of(200, seed=1)
+    low, high = mmae.predict_interval(whole[LEFT])
+    translated = mmae.translate(whole, to="right")
+    np.testing.assert_allclose(((low + high) / 2)[RIGHT], translated)
+
+
+# Wider where less was seen ------------------------------------------------------------------------
+
+
+def test_taking_cells_away_never_narrows_the_interval_of_another_that_is_not_seen():
+    new = numbers_of(50, seed=1)
+    new["a"] = np.nan
+    for columns in (["b"], ["c", "e"], RIGHT):
+        less = new.copy()
+        less[columns] = np.nan
+        for level in (0.5, 0.9):
+            low, high = of_two_tables().predict_interval(new, level)
+            low_less, high_less = of_two_tables().predict_interval(less, level)
+            assert ((high_less - low_less)["a"] >= (high - low)["a"] - 1e-4).all()
+
+
+def test_the_less_is_seen_the_wider_intervals_are():
+    new, mmae = numbers_of(300, seed=1), of_two_tables()
+
+    def width(frame, column):
+        low, high = mmae.predict_interval(frame)
+        return (high - low)[column].mean()
+
+    hole, holes = new.assign(a=np.nan), new.assign(a=np.nan, b=np.nan)
+    with pytest.warns(DataWarning, match="nothing is observed"):
+        nothing = width(new * np.nan, "a")
+    assert width(new, "a") < width(hole, "a") < width(holes, "a")
+    assert width(new, "a") < width(new[RIGHT], "a") < nothing
+
+
+def test_higher_levels_are_wider():
+    new, mmae = hide(simulated(100, seed=1), 0.3), of_one_table()
+    before = 0
+    for level in (0.001, 0.04, 0.33, 0.5, 0.77, *LEVELS[LEVELS > 0.8][:-2]):
+        low, high = mmae.predict_interval(new, level)
+        assert (high - low >= before).all(axis=None)
+        before = high - low
+
+
+# Containers ---------------------------------------------------------------------------------------
+
+
+def test_intervals_are_frames_of_the_numbers_alone():
+    frame = simulated(300)
+    frame["count"], frame["flag"] = np.arange(300) % 7, frame["a"] > 0
+    frame["day"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(300) % 9, "D")
+    frame.index = [f"row {i}" for i in range(300)]
+    low, high = small().fit(frame).predict_interval(frame)
+    for end in (low, high):
+        assert end.columns.tolist() == [*LEFT, *RIGHT, "count"]
+        assert (end.dtypes == "float64").all()
+        assert end.index.equals(frame.index)
+    assert (low < high).all(axis=None)
+
+
+def test_columns_keep_their_order_whatever_the_tables():
+    tables = [("one", TabularModality(), ["f", "a"]), ("two", TabularModality(), ["c", "b", "d"])]
+    new = numbers_of(300)
+    low, high = small(modalities=tables).fit(new).predict_interval(new)
+    assert low.columns.tolist() == ["a", "b", "c", "d", "f"]
+    assert coverage((low, high), new[low.columns].to_numpy()).mean() > 0.8
+
+
+def test_arrays_come_back_as_arrays():
+    X = numbers_of(300).to_numpy()
+    low, high = small().fit(X).predict_interval(X)
+    assert low.shape == high.shape == X.shape
+    assert 0.8 < ((low <= X) & (high >= X)).mean() < 0.98
+
+
+def test_blocks_of_a_slicedict_come_back_as_blocks():
+    X = numbers_of(300).to_numpy(np.float32)
+    rows = SliceDict(left=X[:, :4], right=X[:, 4:])
+    low, high = small().fit(rows).predict_interval(rows)
+    assert low["left"].shape == (300, 4)
+    assert 0.8 < coverage((low["right"], high["right"]), X[:, 4:]).mean() < 0.98
+
+
+def test_polars_gives_what_pandas_gives():
+    frame = hide(simulated(300), 0.1)
+    as_polars = pl.from_pandas(frame)
+    ours, theirs = small().fit(frame), small().fit(as_polars)
+    for end, other in zip(
+        ours.predict_interval(frame), theirs.predict_interval(as_polars), strict=True
+    ):
+        assert isinstance(other, pl.DataFrame)
+        assert end.columns.tolist() == other.columns
+        np.testing.assert_array_equal(end, other)
+    shares = theirs.category_probabilities(as_polars)["kind"]
+    assert isinstance(shares, pl.DataFrame)
+    np.testing.assert_array_equal(ours.category_probabilities(frame)["kind"], shares)
+
+
+# Probabilities ------------------------------------------------------------------------------------
+
+
+def test_probabilities_of_hidden_categories_come_true():
+    new = simulated(4000, seed=1)
+    mmae = small(n_components=1).fit(simulated(3000))
+    shares = mmae.category_probabilities(new.assign(kind=None))["kind"]
+    assert shares.columns.tolist() == ["large", "small"]
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    large = (new["kind"] == "large").to_numpy()
+    groups = np.minimum((shares["large"].to_numpy() * 10).astype(int), 9)
+    error = np.bincount(groups, shares["large"] - large, 10)
+    assert np.abs(error).sum() / len(new) < 0.05
+
+
+def test_probabilities_of_seen_categories_are_those_of_the_reconstruction():
+    new = simulated(300, seed=1)
+    shares = of_one_table().category_probabilities(new)["kind"]
+    assert (shares.idxmax(axis=1) == of_one_table().reconstruct(new)["kind"]).all()
+
+
+def test_bools_have_probabilities_by_their_values():
+    frame = numbers_of(300)
+    frame["large"] = frame["a"] > 0
+    shares = small().fit(frame).category_probabilities(frame)
+    assert list(shares) == ["large"]
+    assert shares["large"].columns.tolist() == [False, True]
+
+
+def test_a_temperature_cools_what_is_too_sure():
+    mmae = of_one_table()
+    new = simulated(3000, seed=1)
+    truth = (new["kind"] == "large").to_numpy()
+
+    def surprise():
+        shares = mmae.category_probabilities(new.assign(kind=None))["kind"]["large"].to_numpy()
+        return -np.log(np.where(truth, shares, 1 - shares)).mean()
+
+    found, calibration = surprise(), mmae._calibration
+    try:
+        for factor in (0.5, 2.0):
+            mmae._calibration = {
+                name: groups._replace(temperatures=groups.temperatures * factor)
+                for name, groups in calibration.items()
+            }
+            assert found < surprise()
+    finally:
+        mmae._calibration = calibration
+
+
+# Promises -----------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bits():
+    frame = hide(simulated(200), 0.1)
+    first, again = (small(max_epochs=2).fit(frame) for _ in range(2))
+    for end, other in zip(
+        first.predict_interval(frame), again.predict_interval(frame), strict=True
+    ):
+        pd.testing.assert_frame_equal(end, other, check_exact=True)
+
+
+def test_a_row_does_not_depend_on_those_beside_it():
+    mmae, new = of_one_table(), hide(simulated(40, seed=1), 0.4)
+    together, shares = mmae.predict_interval(new), mmae.category_probabilities(new)["kind"]
+    for i in (0, 7, 39):
+        alone = mmae.predict_interval(new.iloc[[i]])
+        for end, other in zip(together, alone, strict=True):
+            pd.testing.assert_frame_equal(end.iloc[[i]], other, check_exact=True)
+        own = mmae.category_probabilities(new.iloc[[i]])["kind"]
+        pd.testing.assert_frame_equal(shares.iloc[[i]], own, check_exact=True)
+
+
+@pytest.mark.parametrize("keep", ["file", "pickle"])
+def test_what_was_learned_is_kept_to_the_bit(keep, tmp_path):
+    mmae, new = of_one_table(), hide(simulated(100, seed=1), 0.3)
+    if keep == "file":
+        mmae.save(tmp_path / "model.mmae")
+        again = load(tmp_path / "model.mmae")
+    else:
+        again = pickle.loads(pickle.dumps(mmae))
+    for level in (0.8, 0.93):
+        for end, other in zip(
+            mmae.predict_interval(new, level), again.predict_interval(new, level), strict=True
+        ):
+            pd.testing.assert_frame_equal(end, other, check_exact=True)
+    ours, theirs = (m.category_probabilities(new)["kind"] for m in (mmae, again))
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_what_was_learned_is_small(tmp_path):
+    mmae = of_two_tables()
+    mmae.save(tmp_path / "with.mmae")
+    size = sum(array.nbytes for groups in mmae._calibration.values() for array in groups)
+    assert size < 20_000
+    assert size < (tmp_path / "with.mmae").stat().st_size / 10
+
+
+def edited(key, change, path):
+    """Write a model whose calibration is changed, and load it."""
+    of_one_table().save(path)
+    tree = archive.read(path, kind="MultimodalAutoencoder")
+    (table,) = tree["calibration"].values()
+    table[key] = change(table[key])
+    archive.write(path, tree, kind="MultimodalAutoencoder")
+    return load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("half_widths", lambda a: a[:, :, 1:]),
+        ("half_widths", lambda a: a[1:]),
+        ("half_widths", lambda a: -a),
+        ("half_widths", lambda a: a * np.nan),
+        ("half_widths", lambda a: a.tolist()),
+        ("temperatures", lambda a: a * 0),
+        ("temperatures", lambda a: a * np.inf),
+        ("temperatures", lambda a: a.astype(int)),
+        ("offsets", lambda a: a - np.inf),
+        ("offsets", lambda a: a[:, :0]),
+        ("patterns", lambda a: np.ones_like(a)),
+        ("patterns", lambda a: np.concatenate([a, a], 1)),
+        ("bins", lambda a: a + 1),
+        ("bins", lambda a: a.astype(float)),
+        ("seen", lambda a: ~a),
+    ],
+)
+def test_a_file_with_a_wrong_calibration_is_refused(key, change, tmp_path):
+    with pytest.raises(ModelFileError, match="calibration"):
+        edited(key, change, tmp_path / "model.mmae")
+
+
+def test_more_modalities_than_have_patterns_of_their_own():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(1200, 1))
+    X = common + rng.normal(size=(1200, 8)) / 2
+    tables = [(f"m{i}", TabularModality(), [i]) for i in range(8)]
+    mmae = small(modalities=tables).fit(X[:800])
+    new = X[800:].copy()
+    new[:, [1, 4, 6]] = np.nan  # a pattern that is not among those calibrated
+    low, high = mmae.predict_interval(new)
+    held = (low <= X[800:]) & (X[800:] <= high)
+    assert held[:, [1, 4, 6]].mean() > 0.89
+    assert np.isfinite(high).all()
+
+
+# Bad input ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0, 1, -0.5, 90, np.nan, "0.9", None, True])
+def test_a_level_outside_of_0_to_1_is_refused(level):
+    with pytest.raises(ValueError, match=r"level=.*above 0 and below 1, such as 0\.9"):
+        of_two_tables().predict_interval(numbers_of(5), level)
+
+
+@pytest.mark.parametrize("method", ["predict_interval", "category_probabilities"])
+def test_before_fit_there_is_no_interval(method):
+    with pytest.raises(NotFittedError):
+        getattr(small(), method)(numbers_of(5))
+
+
+def test_without_columns_of_the_kind_it_says_so():
+    words = pd.DataFrame({"text": ["red sky", "blue sea", "green hill"] * 10})
+    mmae = small(modalities=[("text", TextModality(), "text")]).fit(words)
+    with pytest.raises(ValueError, match=r"no column of numbers .*'text'"):
+        mmae.predict_interval(words)
+    with pytest.raises(ValueError, match="no categorical column"):
+        of_two_tables().category_probabilities(numbers_of(5))
+
+
+def without_held_out_rows():
+    frame = simulated(60)
+    later = small().fit(frame)
+    later.partial_fit(frame)
+    return {
+        "early_stopping=False": small(early_stopping=False).fit(frame),
+        "partial_fit": small().partial_fit(frame),
+        "partial_fit after fit": later,
+        "warm_start": small(warm_start=True).fit(frame).fit(frame),
+    }
+
+
+@pytest.mark.parametrize("how", list(without_held_out_rows()))
+def test_without_held_out_rows_it_names_the_remedy(how, tmp_path):
+    mmae = without_held_out_rows()[how]
+    mmae.save(tmp_path / "model.mmae")
+    for method in ("predict_interval", "category_probabilities"):
+        for fitted in (mmae, load(tmp_path / "model.mmae")):
+            with pytest.raises(ValueError, match=rf"{method} needs rows .*early_stopping=True"):
+                getattr(fitted, method)(simulated(5))
+
+
+def test_too_few_rows_for_a_level_give_an_infinite_interval_and_say_so():
+    frame = numbers_of(40)
+    mmae = small().fit(frame)  # 12 rows held out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = mmae.predict_interval(frame, 0.9)
+    assert np.isfinite(high - low).all(axis=None)
+    with pytest.warns(DataWarning, match=r"'a'.*too few rows .*validation_fraction"):
+        low, high = mmae.predict_interval(frame, 0.95)
+    assert (low == -np.inf).all(axis=None)
+    assert (high == np.inf).all(axis=None)
+
+
+def test_a_column_never_observed_has_an_infinite_interval():
+    frame = numbers_of(100)
+    frame["b"] = np.nan
+    with pytest.warns(DataWarning, match="no cell is observed"):
+        mmae = small().fit(frame)
+    low, high = mmae.predict_interval(frame)
+    assert (low["b"] == -np.inf).all()
+    assert (high["b"] == np.inf).all()
+    assert np.isfinite((high - low).drop(columns="b")).all(axis=None)
+
+
+def test_a_constant_column_is_inside_its_interval():
+    frame = numbers_of(100).assign(b=0.1)
+    low, high = small().fit(frame).predict_interval(frame)
+    assert ((low["b"] <= 0.1) & (high["b"] >= 0.1)).all()
+    assert (high - low)["b"].max() < 1e-4
