@@ -695,8 +695,8 @@ def test_more_components_than_columns():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda encodings, present: encodings, r"fusion returned shape .*expected"),
-        (lambda encodings, present: None, r"fusion returned shape \(\)"),
+        (lambda encodings, present: encodings, r"fusion <lambda> returned shape .*expected"),
+        (lambda encodings, present: None, r"fusion <lambda> returned a NoneType"),
         (
             lambda encodings, present: (
                 encodings.mean(-3).expand(*present.shape[:-2], -1, -1) * np.nan

@@ -191,7 +191,7 @@ def test_an_optimizer_class_and_a_fusion_function_are_accepted():
         ("n_components", "8"),
         ("n_components", True),
         ("n_components", 10**9),
-        ("fusion", "attention"),
+        ("fusion", "attentive"),
         ("init", "pca"),
         ("modality_dropout", 1.0),
         ("noise", -0.1),
