@@ -55,7 +55,8 @@ def check_shape(name, returned, expected, meaning):
     if shape != tuple(expected):
         got = f"a {type(returned).__name__}" if shape is None else f"shape {shape}"
         raise ValueError(
-            f"fusion {name} returned {got}, expected a tensor of shape {tuple(expected)}: {meaning}."
+            f"fusion {name} returned {got}, expected a tensor of shape {tuple(expected)}:"
+            f" {meaning}."
         )
 
 
