@@ -87,7 +87,7 @@ def make_net(network, settings, generator):
         network,
         noise=settings.noise,
         generator=generator.on_device,
-        names=settings.names,
+        names=[*settings.names, *network.further_losses],
         lr=settings.lr,
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_size,

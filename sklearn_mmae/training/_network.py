@@ -10,6 +10,7 @@ from torch import nn
 from ..nn._blocks import layer, matmul
 from ._batches import Batch
 from ._linear_start import fit_linear_start, ridge
+from ._terms import EXTRA_TERMS
 
 __all__ = ["MultimodalNetwork", "list_patterns"]
 
@@ -59,12 +60,16 @@ class MultimodalNetwork(nn.Module):
         See `list_patterns`.
     modality_dropout : float
         Chance of each modality to be hidden in the second code of a row, and that code's weight.
+    extra_terms : dict of str to float
+        Weights of those of `EXTRA_TERMS` that are to be part of the loss.
     """
 
-    def __init__(self, networks, fusion, n_components, patterns, modality_dropout):
+    def __init__(
+        self, networks, fusion, n_components, patterns, modality_dropout, extra_terms=None
+    ):
         super().__init__()
         n = len(networks)
-        self.modality_dropout = modality_dropout
+        self.modality_dropout, self.extra_terms = modality_dropout, extra_terms or {}
         self.networks, self.fusion = nn.ModuleList(networks), fusion
         # With one modality the joint projection and its own are the same.
         self.n_projected = n_components * (1 if n == 1 else 2)
@@ -82,6 +87,8 @@ class MultimodalNetwork(nn.Module):
             "table", torch.zeros(len(patterns), n_components, n * self.n_projected)
         )
         self.register_buffer("share", torch.ones(n))
+        singles = [int((patterns == one).all(1).nonzero()[0, 0]) for one in torch.eye(n).bool()]
+        self.register_buffer("singles", torch.tensor(singles), persistent=False)
         # Drawn by inverting the distribution: multinomial would wait for the device.
         self.register_buffer("chances", _chances(patterns, modality_dropout), persistent=False)
 
@@ -216,7 +223,7 @@ class MultimodalNetwork(nn.Module):
         return torch.stack([pattern, self.meet[pattern, part]])
 
     def row_losses(self, views, batch, shown, generator):
-        """Return the loss of each row, (modality, rows).
+        """Return the loss of each row, (modality, rows), and further ones by `further_losses`.
 
         Parameters
         ----------
@@ -229,16 +236,36 @@ class MultimodalNetwork(nn.Module):
         generator : torch.Generator
             For losses that take draws; this one takes none.
         """
-        deviances = self.deviances(self.encode(views, shown), batch)
+        codes = self.encode(views, self._with_singles(shown, batch.pattern))
+        deviances = self.deviances(codes[: len(shown)], batch)
         if len(shown) == 1:
             losses = deviances[:, 0]
         else:
             losses = torch.lerp(deviances[:, 0], deviances[:, 1], self.modality_dropout)
         # A modality that is rarely there counts as much as one that always is.
-        return losses / (self.share * len(self.networks))[:, None]
+        losses = losses / (self.share * len(self.networks))[:, None]
+        if not self.extra_terms:
+            return losses
+        # As `transform` returns codes, where components count by what they explain.
+        alone, there = self.scale * codes[len(shown) :], self.patterns[batch.pattern].T
+        terms = [
+            weight * EXTRA_TERMS[name](alone, there) for name, weight in self.extra_terms.items()
+        ]
+        return torch.cat([losses, torch.stack(terms)])
+
+    @property
+    def further_losses(self):
+        """Names of the losses after those of the modalities, none of which can be called so."""
+        return [f"extra_terms__{name}" for name in self.extra_terms]
+
+    def _with_singles(self, shown, pattern):
+        """Return the subsets and, for the extra terms, each modality alone."""
+        if not self.extra_terms:
+            return shown
+        return torch.cat([shown, self.meet[pattern, self.singles[:, None]]])
 
     def forward(self, batch, shown, noise, generator):
-        """Return the loss of each modality, (modality,), averaged over rows.
+        """Return the losses of `row_losses`, averaged over rows.
 
         Parameters
         ----------
