@@ -53,7 +53,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
         Terms of the loss that pull together the vectors from each modality alone: "agreement",
         that they be the same; "contrastive", that they be told from those of other rows, as in
-        [3]_. A dict has their weights, such as ``{"contrastive": 0.1}``; a name alone has 0.1.
+        [3]_. A dict has their weights, such as ``{"contrastive": 0.1}``; a name alone has 0.05.
     modality_dropout : float in [0, 1), default=0.5
         In every step each row is decoded from all that is present, and again from a part of it in
         which each modality is hidden with this chance; it is also the weight of the second. 0
