@@ -35,8 +35,9 @@ MEASURES = (
 NOTES = (
     "Means of 5 splits, and their standard errors; 32 components. *digits halves*: the defaults,"
     " 1,257 training and 540 test rows. To be done in half an hour of one core, the others are"
-    " `early_stopping=False, max_epochs=15`, with 400 training and 400 test rows (mfeat with"
-    " its columns standardised; emoji as pictures of 16 x 16): fusions as trained, where the default would often keep to the linear start.",
+    " `early_stopping=False, max_epochs=15`, with 400 training and 400 test rows (mfeat with its"
+    " columns standardised; emoji as pictures of 16 x 16): fusions as trained, where the default"
+    " would often keep to the linear start.",
     "*joint*: deviance explained on the test rows, the mean over modalities, all of them"
     " reconstructed from all. *each from the others*: the same of each modality from all others."
     " Of numbers it is R2 = 1 - SSE / SST over all cells of a modality; words count by their own"

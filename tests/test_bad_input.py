@@ -658,6 +658,8 @@ BAD_PARAMETERS = [
     ("fusion", "jiont", "fusion.*'joint'"),
     ("fusion", TabularModality(), "fusion"),
     ("init", "pca", "init.*'linear'"),
+    ("extra_terms", {"agreement": -1}, "extra_terms.*'agreement': -1.*weight from 0"),
+    ("extra_terms", "agree", "extra_terms.*no term 'agree'.*'agreement'"),
     ("modality_dropout", 1, "modality_dropout"),
     ("noise", -1, "noise"),
     ("noise", np.nan, "noise"),

@@ -62,6 +62,7 @@ ALTERNATIVES = {
     "fusion": ("mean", {}),
     "init": ("linear", {}),
     "rotation": (None, {"init": "linear"}),
+    "extra_terms": ({"agreement": 1.0}, {}),
     "modality_dropout": (0.1, {}),
     "noise": (0.0, {}),
     "dropout": (0.5, {}),

@@ -244,7 +244,9 @@ def _row_losses(net, rows):
     for batch in BatchIterator(rows, net.batch_size):
         shown = network.draw(batch.pattern, held_out_generator(batch))
         views, generator = network.views(batch.values), held_out_generator(batch)
-        losses.append(network.row_losses(views, batch, shown, generator).sum(0))
+        found = network.row_losses(views, batch, shown, generator)
+        # Extra terms help to learn; whether networks are better is for the other losses to say.
+        losses.append(found[: len(found) - len(network.extra_terms)].sum(0))
     losses = torch.cat(losses).double()
     if not losses.isfinite().all():
         raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")

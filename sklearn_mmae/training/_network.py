@@ -87,8 +87,11 @@ class MultimodalNetwork(nn.Module):
             "table", torch.zeros(len(patterns), n_components, n * self.n_projected)
         )
         self.register_buffer("share", torch.ones(n))
-        singles = [int((patterns == one).all(1).nonzero()[0, 0]) for one in torch.eye(n).bool()]
-        self.register_buffer("singles", torch.tensor(singles), persistent=False)
+        places = {tuple(pattern): i for i, pattern in enumerate(patterns.tolist())}
+        singles = [places[tuple(m == one for m in range(n))] for one in range(n)]
+        self.register_buffer(
+            "singles", torch.tensor(singles, device=patterns.device), persistent=False
+        )
         # Drawn by inverting the distribution: multinomial would wait for the device.
         self.register_buffer("chances", _chances(patterns, modality_dropout), persistent=False)
 

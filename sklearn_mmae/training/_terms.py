@@ -8,6 +8,4 @@ from ._contrastive import contrastive
 __all__ = ["EXTRA_TERMS", "USUAL_WEIGHT"]
 
 EXTRA_TERMS = {"agreement": agreement, "contrastive": contrastive}
-USUAL_WEIGHT = (
-    0.1  # of a term given by its name alone, beside a deviance of 1 for the best constant
-)
+USUAL_WEIGHT = 0.05  # of a term given by its name
