@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from skorch.callbacks import Callback
@@ -67,7 +68,7 @@ class _BestEpoch(Callback):
         if loss < self.loss_:
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history)
-        if loss < self.much_better_ * (1 - self.tol):
+        if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
             return
         self.waited_ += 1
@@ -87,7 +88,7 @@ def make_net(network, settings, generator):
         network,
         noise=settings.noise,
         generator=generator.on_device,
-        names=[*settings.names, *network.further_losses],
+        names=settings.names,
         lr=settings.lr,
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_size,
@@ -126,7 +127,7 @@ def start_linear(network, rows, settings, generator):
             part.gain.fill_(gain)
             part.start(decoders[m])
             there = network.patterns[batch.pattern, m]
-            deviance = part.deviance(part.decode(code), batch.values[m])
+            deviance = part.deviance(network.outputs(code, m), batch.values[m])
             loss[gain] = float(torch.where(there, deviance, 0).mean())
         part.gain.fill_(min(loss, key=loss.get))
         part.start(decoders[m])
@@ -242,11 +243,7 @@ def _row_losses(net, rows):
     network = net.module_.eval()
     losses = []
     for batch in BatchIterator(rows, net.batch_size):
-        shown = network.draw(batch.pattern, held_out_generator(batch))
-        views, generator = network.views(batch.values), held_out_generator(batch)
-        found = network.row_losses(views, batch, shown, generator)
-        # Extra terms help to learn; whether networks are better is for the other losses to say.
-        losses.append(found[: len(found) - len(network.extra_terms)].sum(0))
+        losses.append(network.judged(batch, partial(held_out_generator, batch)))
     losses = torch.cat(losses).double()
     if not losses.isfinite().all():
         raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")

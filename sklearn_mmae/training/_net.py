@@ -75,7 +75,7 @@ class AutoencoderNet(NeuralNet):
         linear, networks = [], []
         for name, parameter in self.module_.named_parameters():
             # The linear path is right as it stands: decay would pull it away from PCA.
-            on_path = name.startswith("projections.") or ".linear." in name
+            on_path = name.startswith(("projections.", "log_scales.")) or ".linear." in name
             (linear if on_path else networks).append(parameter)
         self.weights_ = FlatWeights([linear, networks])
         options = dict(self.get_params_for("optimizer"))

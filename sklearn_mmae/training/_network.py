@@ -71,29 +71,31 @@ class MultimodalNetwork(nn.Module):
         n = len(networks)
         self.modality_dropout, self.extra_terms = modality_dropout, extra_terms or {}
         self.networks, self.fusion = nn.ModuleList(networks), fusion
-        # With one modality the joint projection and its own are the same.
-        self.n_projected = n_components * (1 if n == 1 else 2)
-        self.projections = nn.ModuleList(
-            layer(nn.Linear, network.n_view, self.n_projected, bias=False) for network in networks
-        )
         self.register_buffer("patterns", patterns)
         self.register_buffer("meet", _meet(patterns))
-        self.register_buffer("moments", torch.zeros(2 * n * n_components, 2 * n * n_components))
-        self.register_buffer("targets", torch.zeros(2 * n * n_components, n_components))
-        self.register_buffer("spread", torch.ones(n_components))
-        self.register_buffer("scale", torch.ones(n_components))
-        self.register_buffer("n_rows", torch.zeros((), dtype=torch.int64))
-        self.register_buffer(
-            "table", torch.zeros(len(patterns), n_components, n * self.n_projected)
-        )
         self.register_buffer("share", torch.ones(n))
-        places = {tuple(pattern): i for i, pattern in enumerate(patterns.tolist())}
-        singles = [places[tuple(m == one for m in range(n))] for one in range(n)]
-        self.register_buffer(
-            "singles", torch.tensor(singles, device=patterns.device), persistent=False
-        )
+        alone = patterns & (patterns.sum(1, keepdim=True) == 1)
+        self.register_buffer("singles", alone.int().argmax(0), persistent=False)
         # Drawn by inverting the distribution: multinomial would wait for the device.
         self.register_buffer("chances", _chances(patterns, modality_dropout), persistent=False)
+
+        self._register_start(n_components)
+
+    def _register_start(self, n_components):
+        """Make the weights of the linear path, and what it is made of."""
+        n, k = len(self.networks), n_components
+        # With one modality the joint projection and its own are the same.
+        self.n_projected = k * (1 if n == 1 else 2)
+        self.projections = nn.ModuleList(
+            layer(nn.Linear, network.n_view, self.n_projected, bias=False)
+            for network in self.networks
+        )
+        self.register_buffer("moments", torch.zeros(2 * n * k, 2 * n * k))
+        self.register_buffer("targets", torch.zeros(2 * n * k, k))
+        self.register_buffer("spread", torch.ones(k))
+        self.register_buffer("scale", torch.ones(k))
+        self.register_buffer("n_rows", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("table", torch.zeros(len(self.patterns), k, n * self.n_projected))
 
     @torch.no_grad()
     def learn_start(self, blocks, generator, *, rotate):
@@ -173,6 +175,10 @@ class MultimodalNetwork(nn.Module):
         Tensor of shape (..., rows, components)
             Of about unit variance.
         """
+        return self._fused(views, pattern, patterns, table)
+
+    def _fused(self, views, pattern, patterns, table, prepared=lambda start: start):
+        """Return the linear code and what the fusion adds to it."""
         patterns = self.patterns if patterns is None else patterns
         table = self.table if table is None else table
         projected = torch.cat(
@@ -180,7 +186,7 @@ class MultimodalNetwork(nn.Module):
         )
         # One product for all patterns, then each row picks its own: no row-wise matrices.
         linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
-        start = linear[torch.arange(len(projected), device=linear.device), pattern]
+        start = prepared(linear[torch.arange(len(projected), device=linear.device), pattern])
         encodings = torch.stack(
             [network.encode(view) for network, view in zip(self.networks, views, strict=True)]
         )
@@ -188,6 +194,10 @@ class MultimodalNetwork(nn.Module):
         code = start + self.fusion(encodings, present, start)
         # Nothing observed: the average row's code, whatever the fusion makes of nothing.
         return torch.where(present.any(-2)[..., None], code, 0)
+
+    def outputs(self, code, m):
+        """Return the outputs of a modality for codes, (..., components) to (..., n_outputs)."""
+        return self.networks[m].decode(code)
 
     def deviances(self, code, batch):
         """Return each modality's deviance, (modality, ..., rows), 0 where it is absent.
@@ -200,10 +210,17 @@ class MultimodalNetwork(nn.Module):
         there = self.patterns[batch.pattern].T
         return torch.stack(
             [
-                torch.where(present, network.deviance(network.decode(code), values), 0)
-                for network, values, present in zip(self.networks, batch.values, there, strict=True)
+                torch.where(present, part.deviance(self.outputs(code, m), values), 0)
+                for m, (part, values, present) in enumerate(
+                    zip(self.networks, batch.values, there, strict=True)
+                )
             ]
         )
+
+    def loss_names(self, names):
+        """Return what each entry of the loss is called, given the names of the modalities."""
+        # No modality can be called so.
+        return [*names, *(f"extra_terms__{term}" for term in self.extra_terms)]
 
     def draw(self, pattern, generator):
         """Draw what the encoder may see: all of each row and, if asked for, a random part of it.
@@ -226,7 +243,7 @@ class MultimodalNetwork(nn.Module):
         return torch.stack([pattern, self.meet[pattern, part]])
 
     def row_losses(self, views, batch, shown, generator):
-        """Return the loss of each row, (modality, rows), and further ones by `further_losses`.
+        """Return the loss of each row, (modality, rows), and last the extra terms.
 
         Parameters
         ----------
@@ -256,16 +273,26 @@ class MultimodalNetwork(nn.Module):
         ]
         return torch.cat([losses, torch.stack(terms)])
 
-    @property
-    def further_losses(self):
-        """Names of the losses after those of the modalities, none of which can be called so."""
-        return [f"extra_terms__{name}" for name in self.extra_terms]
-
     def _with_singles(self, shown, pattern):
         """Return the subsets and, for the extra terms, each modality alone."""
         if not self.extra_terms:
             return shown
         return torch.cat([shown, self.meet[pattern, self.singles[:, None]]])
+
+    def judged(self, batch, draw):
+        """Return the loss of each row that decides whether the networks are kept, (rows,).
+
+        Parameters
+        ----------
+        batch : Batch
+            Of held-out rows.
+        draw : callable
+            Returns a new generator, always the same.
+        """
+        shown = self.draw(batch.pattern, draw())
+        losses = self.row_losses(self.views(batch.values), batch, shown, draw())
+        # Extra terms help to learn; whether networks are better is for the other losses to say.
+        return losses[: len(losses) - len(self.extra_terms)].sum(0)
 
     def forward(self, batch, shown, noise, generator):
         """Return the losses of `row_losses`, averaged over rows.
