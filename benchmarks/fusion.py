@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from benchmarks._table import Table, arguments
 from benchmarks.never_below_linear import side_by_side
 from benchmarks.shared_data import available, load_emoji, load_fsdd, load_halves, load_mfeat
-from benchmarks.translation import make_probe, table_of
+from benchmarks.translation import probe_of, table_of
 from sklearn_mmae import AudioModality, ImageModality, MultimodalAutoencoder, TextModality
 from sklearn_mmae._codes import encode_rows, explained_deviance
 from sklearn_mmae.fusion import FUSIONS
@@ -136,14 +136,16 @@ def measure(mmae, X, y, train, test):
     figures = [np.mean(joint), np.mean(crossed), np.min(crossed)]
     if y is None:
         return [*figures, *[np.nan] * 3]
-    probe = make_probe().fit(mmae.transform(train_rows), y[train])
+    probe = probe_of(mmae.transform(train_rows), y[train])
     fed, own = [], []
     for m in range(n):
         others = np.arange(n) != m
-        known, new = (encode_rows(mmae, rows, others).codes for rows in (train_rows, test_rows))
+        known, new = (
+            encode_rows(mmae, rows, others).codes.numpy() for rows in (train_rows, test_rows)
+        )
         fed.append(probe.score(new, y[test]))
-        own.append(make_probe().fit(known, y[train]).score(new, y[test]))
-    return [*figures, probe.score(everything.codes, y[test]), np.mean(fed), np.mean(own)]
+        own.append(probe_of(known, y[train]).score(new, y[test]))
+    return [*figures, probe.score(everything.codes.numpy(), y[test]), np.mean(fed), np.mean(own)]
 
 
 def rows_of(X, rows):
