@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._base import BaseMultimodalAutoencoder
-from ._parameters import CONSTRAINTS, build_fusion
+from ._parameters import CONSTRAINTS, build_fusion, weights_of_terms
 from .training._network import MultimodalNetwork
 
 __all__ = ["MultimodalAutoencoder"]
@@ -30,7 +30,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         `modalities_`, and can be pasted back.
     n_components : int, default=32
         Length of the vector; may be more than there are columns.
-    fusion : {"joint", "concat", "precision", "mean"}, Fusion or callable, default="joint"
+    fusion : {"joint", "concat", "precision", "mean", "mixture", "attention"}, Fusion or callable, \
+            default="joint"
         How what the present modalities say becomes one vector. An instance of a subclass of
         `Fusion` is copied; a callable ``f(encodings, present)`` pools the encodings (modality,
         row, width) to (..., row, width).
@@ -43,6 +44,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Find the lags between the modalities that go on in time (sounds, clips, sequences), up to
         this many seconds either way (steps, for sequences without a rate), and undo them: one lag
         per modality, the same for all rows. None takes them as they are.
+    extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
+        Terms of the loss that pull together the vectors from each modality alone: "agreement",
+        that they be the same; "contrastive", that they be told from those of other rows, as in
+        [3]_. A dict has their weights, such as ``{"contrastive": 0.1}``; a name alone has 0.05.
     modality_dropout : float in [0, 1), default=0.5
         In every step each row is decoded from all that is present, and again from a part of it in
         which each modality is hidden with this chance; it is also the weight of the second. 0
@@ -121,6 +126,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
        analysis for multitable and multiblock data sets", WIREs Computational Statistics 5(2).
     .. [2] Wu & Goodman (2018), "Multimodal generative models for scalable weakly-supervised
        learning", NeurIPS.
+    .. [3] Radford et al. (2021), "Learning transferable visual models from natural language
+       supervision", ICML.
 
     Examples
     --------
@@ -138,7 +145,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     True
     """
 
-    _parameter_constraints = CONSTRAINTS
+    _parameter_constraints = {**CONSTRAINTS, "extra_terms": [str, dict, None]}
 
     def __init__(
         self,
@@ -149,6 +156,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         init="linear",
         rotation="varimax",
         max_lag=None,
+        extra_terms=None,
         modality_dropout=0.5,
         noise=0.4,
         dropout=0.1,
@@ -174,6 +182,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         self.init = init
         self.rotation = rotation
         self.max_lag = max_lag
+        self.extra_terms = extra_terms
         self.modality_dropout = modality_dropout
         self.noise = noise
         self.dropout = dropout
@@ -198,4 +207,5 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
         fusion = build_fusion(self.fusion, len(networks), width, k)
-        return MultimodalNetwork(networks, fusion, k, patterns, self.modality_dropout)
+        terms = weights_of_terms(self.extra_terms) if len(networks) > 1 else {}
+        return MultimodalNetwork(networks, fusion, k, patterns, self.modality_dropout, terms)

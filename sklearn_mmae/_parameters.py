@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._core.errors import listing
 from .fusion import FUSIONS, CallableFusion, Fusion
 from .objectives import OBJECTIVES
+from .training._terms import EXTRA_TERMS, USUAL_WEIGHT
 
 __all__ = [
     "CONSTRAINTS",
@@ -20,6 +21,7 @@ __all__ = [
     "build_objective",
     "check_parameters",
     "find_device",
+    "weights_of_terms",
 ]
 
 OPTIMIZERS = {
@@ -82,6 +84,7 @@ def check_parameters(estimator):
             f" takes groups of weights. Give one, or {listing(map(repr, OPTIMIZERS))}."
         )
     _check_callbacks(estimator.callbacks or ())
+    weights_of_terms(getattr(estimator, "extra_terms", None))
     n_components, width = estimator.n_components, estimator.width
     size = 4 * n_components * (n_components + 4 * width)
     if size > LARGEST_NETWORK:
@@ -139,3 +142,32 @@ def build_fusion(fusion, n_modalities, width, n_components):
     with torch.random.fork_rng(devices=[], enabled=isinstance(fusion, Fusion)):
         built.build(n_modalities, width, n_components)
     return built
+
+
+def weights_of_terms(extra_terms):
+    """Return the parameter `extra_terms` as a dict of weights above 0.
+
+    Raises
+    ------
+    ValueError
+        For unknown names and for what is no weight, with what to write.
+    """
+    if extra_terms is None:
+        return {}
+    if isinstance(extra_terms, str):
+        extra_terms = {extra_terms: USUAL_WEIGHT}
+    known = listing(map(repr, EXTRA_TERMS))
+    for name, weight in extra_terms.items():
+        if name not in EXTRA_TERMS:
+            raise ValueError(
+                f"extra_terms: there is no term {name!r}. Give one of {known}, such as"
+                f" extra_terms={{'contrastive': {USUAL_WEIGHT}}}."
+            )
+        # A bool is a number to Python, and True would be a strong weight.
+        number = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
+        if not number or not 0 <= weight < np.inf:
+            raise ValueError(
+                f"extra_terms={{{name!r}: {weight!r}}}: give a weight from 0 (off), such as"
+                f" {USUAL_WEIGHT}; modalities are pulled together, never apart."
+            )
+    return {name: float(weight) for name, weight in extra_terms.items() if weight}

@@ -121,7 +121,7 @@ def check_fusion(fusion):
     start = torch.randn(2, n_rows, N_COMPONENTS, generator=generator)
     random_state = torch.get_rng_state()
     with torch.no_grad():
-        code = fuse(encodings, present, start)
+        code = fuse.forward(encodings, present, start)
         _require(code.shape == start.shape, "the code has the shape of the linear code")
         _require(code.isfinite().all(), "the code is finite, also where nothing is present")
         _require(

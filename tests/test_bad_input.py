@@ -658,6 +658,8 @@ BAD_PARAMETERS = [
     ("fusion", "jiont", "fusion.*'joint'"),
     ("fusion", TabularModality(), "fusion"),
     ("init", "pca", "init.*'linear'"),
+    ("extra_terms", {"agreement": -1}, "extra_terms.*'agreement': -1.*weight from 0"),
+    ("extra_terms", "agree", "extra_terms.*no term 'agree'.*'agreement'"),
     ("modality_dropout", 1, "modality_dropout"),
     ("noise", -1, "noise"),
     ("noise", np.nan, "noise"),
@@ -695,8 +697,8 @@ def test_more_components_than_columns():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda encodings, present: encodings, r"fusion returned shape .*expected"),
-        (lambda encodings, present: None, r"fusion returned shape \(\)"),
+        (lambda encodings, present: encodings, r"fusion <lambda> returned shape .*expected"),
+        (lambda encodings, present: None, r"fusion <lambda> returned a NoneType"),
         (
             lambda encodings, present: (
                 encodings.mean(-3).expand(*present.shape[:-2], -1, -1) * np.nan

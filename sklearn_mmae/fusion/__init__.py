@@ -1,16 +1,19 @@
 """Fusions: from the encodings of the modalities that are present to one code."""
 
+from ._attention import AttentionFusion
 from ._base import CallableFusion, Fusion
 from ._concat import ConcatFusion, JointFusion
-from ._mean import MeanFusion, PrecisionFusion
+from ._mean import MeanFusion, MixtureFusion, PrecisionFusion
 
 __all__ = [
     "FUSIONS",
+    "AttentionFusion",
     "CallableFusion",
     "ConcatFusion",
     "Fusion",
     "JointFusion",
     "MeanFusion",
+    "MixtureFusion",
     "PrecisionFusion",
 ]
 
@@ -19,4 +22,6 @@ FUSIONS = {
     "precision": PrecisionFusion,
     "concat": ConcatFusion,
     "joint": JointFusion,
+    "mixture": MixtureFusion,
+    "attention": AttentionFusion,
 }

@@ -42,6 +42,23 @@ class Fusion(nn.Module, ABC):
         Tensor of shape (..., row, component)
         """
 
+    def __call__(self, encodings, present, start):
+        """Call `forward`, and refuse a result of another shape: it would broadcast unnoticed."""
+        added = super().__call__(encodings, present, start)
+        check_shape(type(self).__name__, added, start.shape, "the shape of `start`")
+        return added
+
+
+def check_shape(name, returned, expected, meaning):
+    """Refuse what a user's fusion returns if it is no tensor of this shape."""
+    shape = tuple(returned.shape) if isinstance(returned, torch.Tensor) else None
+    if shape != tuple(expected):
+        got = f"a {type(returned).__name__}" if shape is None else f"shape {shape}"
+        raise ValueError(
+            f"fusion {name} returned {got}, expected a tensor of shape {tuple(expected)}:"
+            f" {meaning}."
+        )
+
 
 def selected(there, values):
     """Return values where they are there, else 0; both broadcast.
@@ -92,10 +109,10 @@ class CallableFusion(Fusion):
     def forward(self, encodings, present, start):
         """Pool, then map to a code."""
         pooled = self.function(encodings, present)
-        expected = (*start.shape[:-1], self.width)
-        if tuple(getattr(pooled, "shape", ())) != expected:
-            raise ValueError(
-                f"fusion returned shape {tuple(getattr(pooled, 'shape', ()))}, expected {expected}:"
-                " (..., row, width), the encodings pooled over the modalities that are present."
-            )
+        check_shape(
+            getattr(self.function, "__name__", type(self.function).__name__),
+            pooled,
+            (*start.shape[:-1], self.width),
+            "(..., row, width), the encodings pooled over the modalities that are present",
+        )
         return self.head(pooled)

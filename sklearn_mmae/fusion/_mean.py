@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
+from ..nn._blocks import Seeded
 from ._base import Fusion, ModalityLinear, selected
 
-__all__ = ["MeanFusion", "PrecisionFusion"]
+__all__ = ["MeanFusion", "MixtureFusion", "PrecisionFusion"]
 
 
 class MeanFusion(Fusion):
@@ -19,6 +22,25 @@ class MeanFusion(Fusion):
         there = present[..., None]
         total = selected(there, self.head(encodings)).sum(-3)
         return total / there.sum(-3).clamp_min(1)
+
+
+class MixtureFusion(Seeded, MeanFusion):
+    """In training each row takes the proposal of one of its modalities; in use, their mean.
+
+    So each modality's proposal has to do without the others'. Which one is drawn anew for every
+    row and subset, all that are present alike: the mixture of experts of Shi et al. (2019),
+    "Variational mixture-of-experts autoencoders for multi-modal deep generative models", NeurIPS.
+    The linear code, to which it is added, is of all that are present either way.
+    """
+
+    def forward(self, encodings, present, start):
+        """Pick a proposal of the present modalities in training, else average them."""
+        if not self.training:
+            return super().forward(encodings, present, start)
+        lot = torch.rand(present.shape, generator=self.generator, device=present.device)
+        lot = torch.where(present, lot, -1)
+        picked = present & (lot == lot.amax(-2, keepdim=True))
+        return super().forward(encodings, picked, start)
 
 
 class PrecisionFusion(Fusion):

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 __all__ = [
     "LinearResidual",
+    "Seeded",
     "SeededDropout",
     "decoder",
     "drawn",
@@ -58,13 +59,22 @@ class _Linear(nn.Linear):
         return matmul(values, self.weight, self.bias)
 
 
-class SeededDropout(nn.Module):
+class Seeded(nn.Module):
+    """What draws random numbers while training: from `generator`, set by `seed_dropout`.
+
+    The generator is that of the fit, on the device of the network; before that it is None, which
+    is torch's global one.
+    """
+
+    generator = None
+
+
+class SeededDropout(Seeded):
     """Dropout that draws from the generator of its fit, set by `seed_dropout`."""
 
     def __init__(self, share):
         super().__init__()
         self.share = share
-        self.generator = None
 
     def forward(self, values):
         """Zero a share of the values while training, and scale the others up."""
@@ -132,9 +142,9 @@ def last_layer(module):
 
 
 def seed_dropout(module, generator):
-    """Let the dropout layers of a module draw from a generator of its device."""
+    """Let the dropout layers of a module, and all `Seeded`, draw from a generator of its device."""
     for part in module.modules():
-        if isinstance(part, SeededDropout):
+        if isinstance(part, Seeded):
             part.generator = generator
 
 

@@ -50,7 +50,7 @@ class AutoencoderNet(NeuralNet):
     generator : torch.Generator
         Of the training device, for noise and subsets.
     names : list of str
-        Of the modalities, for the history and errors.
+        Of the losses, those of modalities first, for the history and errors.
     **options
         Those of `skorch.NeuralNet`.
     """

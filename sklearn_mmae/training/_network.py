@@ -10,6 +10,7 @@ from torch import nn
 from ..nn._blocks import layer, matmul
 from ._batches import Batch
 from ._linear_start import fit_linear_start, ridge
+from ._terms import EXTRA_TERMS
 
 __all__ = ["MultimodalNetwork", "list_patterns"]
 
@@ -59,16 +60,22 @@ class MultimodalNetwork(nn.Module):
         See `list_patterns`.
     modality_dropout : float
         Chance of each modality to be hidden in the second code of a row, and that code's weight.
+    extra_terms : dict of str to float
+        Weights of those of `EXTRA_TERMS` that are to be part of the loss.
     """
 
-    def __init__(self, networks, fusion, n_components, patterns, modality_dropout):
+    def __init__(
+        self, networks, fusion, n_components, patterns, modality_dropout, extra_terms=None
+    ):
         super().__init__()
         n = len(networks)
-        self.modality_dropout = modality_dropout
+        self.modality_dropout, self.extra_terms = modality_dropout, extra_terms or {}
         self.networks, self.fusion = nn.ModuleList(networks), fusion
         self.register_buffer("patterns", patterns)
         self.register_buffer("meet", _meet(patterns))
         self.register_buffer("share", torch.ones(n))
+        alone = patterns & (patterns.sum(1, keepdim=True) == 1)
+        self.register_buffer("singles", alone.int().argmax(0), persistent=False)
         # Drawn by inverting the distribution: multinomial would wait for the device.
         self.register_buffer("chances", _chances(patterns, modality_dropout), persistent=False)
 
@@ -212,7 +219,8 @@ class MultimodalNetwork(nn.Module):
 
     def loss_names(self, names):
         """Return what each entry of the loss is called, given the names of the modalities."""
-        return list(names)
+        # No modality can be called so.
+        return [*names, *(f"extra_terms__{term}" for term in self.extra_terms)]
 
     def draw(self, pattern, generator):
         """Draw what the encoder may see: all of each row and, if asked for, a random part of it.
@@ -235,7 +243,7 @@ class MultimodalNetwork(nn.Module):
         return torch.stack([pattern, self.meet[pattern, part]])
 
     def row_losses(self, views, batch, shown, generator):
-        """Return the loss of each row, (modality, rows).
+        """Return the loss of each row, (modality, rows), and last the extra terms.
 
         Parameters
         ----------
@@ -248,13 +256,28 @@ class MultimodalNetwork(nn.Module):
         generator : torch.Generator
             For losses that take draws; this one takes none.
         """
-        deviances = self.deviances(self.encode(views, shown), batch)
+        codes = self.encode(views, self._with_singles(shown, batch.pattern))
+        deviances = self.deviances(codes[: len(shown)], batch)
         if len(shown) == 1:
             losses = deviances[:, 0]
         else:
             losses = torch.lerp(deviances[:, 0], deviances[:, 1], self.modality_dropout)
         # A modality that is rarely there counts as much as one that always is.
-        return losses / (self.share * len(self.networks))[:, None]
+        losses = losses / (self.share * len(self.networks))[:, None]
+        if not self.extra_terms:
+            return losses
+        # As `transform` returns codes, where components count by what they explain.
+        alone, there = self.scale * codes[len(shown) :], self.patterns[batch.pattern].T
+        terms = [
+            weight * EXTRA_TERMS[name](alone, there) for name, weight in self.extra_terms.items()
+        ]
+        return torch.cat([losses, torch.stack(terms)])
+
+    def _with_singles(self, shown, pattern):
+        """Return the subsets and, for the extra terms, each modality alone."""
+        if not self.extra_terms:
+            return shown
+        return torch.cat([shown, self.meet[pattern, self.singles[:, None]]])
 
     def judged(self, batch, draw):
         """Return the loss of each row that decides whether the networks are kept, (rows,).
@@ -267,10 +290,12 @@ class MultimodalNetwork(nn.Module):
             Returns a new generator, always the same.
         """
         shown = self.draw(batch.pattern, draw())
-        return self.row_losses(self.views(batch.values), batch, shown, draw()).sum(0)
+        losses = self.row_losses(self.views(batch.values), batch, shown, draw())
+        # Extra terms help to learn; whether networks are better is for the other losses to say.
+        return losses[: len(losses) - len(self.extra_terms)].sum(0)
 
     def forward(self, batch, shown, noise, generator):
-        """Return the loss of each modality, (modality,), averaged over rows.
+        """Return the losses of `row_losses`, averaged over rows.
 
         Parameters
         ----------

@@ -58,8 +58,6 @@ class VariationalNetwork(MultimodalNetwork):
         self.register_buffer(
             "private", _private(len(networks), n_components, objective.private), persistent=False
         )
-        alone = patterns & (patterns.sum(1, keepdim=True) == 1)
-        self.register_buffer("singles", alone.int().argmax(0), persistent=False)
 
     def _register_start(self, n_components):
         n, k = len(self.networks), n_components
