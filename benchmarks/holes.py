@@ -6,7 +6,6 @@ import warnings
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -21,7 +20,7 @@ from torch import nn
 from benchmarks._table import Table, arguments, timed
 from benchmarks.never_below_linear import side_by_side
 from benchmarks.shared_data import available, load_clothing, load_mfeat
-from benchmarks.translation import make_probe, r2, table_of
+from benchmarks.translation import make_probe, table_of
 from sklearn_mmae import MultimodalAutoencoder, TabularModality, TextModality
 
 RATES = (0.1, 0.3, 0.5, 0.7)
@@ -37,8 +36,8 @@ PARTS = {
 NOTES = (
     "Each modality of each row is removed with the chance *removed*, in training and test rows"
     " alike; each row keeps at least one. mfeat: six standardised views, 1,500 training and 500"
-    " test rows, 2 splits. clothing: title, review, numbers and categories, 3,000 training and 1,500"
-    f" test rows, 1 split. All have {COMPONENTS} components.",
+    " test rows. clothing: title, review, numbers and categories, 3,000 training and 1,500"
+    f" test rows. One split each. All have {COMPONENTS} components.",
     "*probe*: of codes of rows with holes, fitted on those of training rows with holes: accuracy of"
     " a logistic regression (mfeat, numeral), R2 of a ridge regression (clothing, rating)."
     " *numbers*: 1 - SSE / SST of the removed numbers of the test rows about the means of the"
@@ -48,7 +47,7 @@ NOTES = (
     " view of mfeat, which 649 columns would not allow in an hour; what it fills in is turned back"
     " into columns. Texts are numbers for the baselines: TF-IDF and 30 components each, fitted on"
     " the observed texts; categories are indicators. *VAE*: a Gaussian VAE with a hidden layer of"
-    " 256 units on either side, holes filled by means, the loss over observed columns; only numbers.",
+    " 256 units on either side, holes filled by means, the loss over observed columns.",
 )
 
 
@@ -57,18 +56,16 @@ def main():
     options = arguments(__doc__)
     table = Table("holes", "Holes", COLUMNS, quick=options.quick, notes=NOTES)
     rates = RATES[1:2] if options.quick else RATES
-    for name, folder, compare, n_splits in (
-        ("mfeat", "uci_mfeat", compare_on_mfeat, 2),
-        ("clothing", "women_clothing_reviews", compare_on_clothing, 1),
+    for name, folder, compare in (
+        ("mfeat", "uci_mfeat", compare_on_mfeat),
+        ("clothing", "women_clothing_reviews", compare_on_clothing),
     ):
         if not available(folder):
             table.absent(name)
             continue
         for rate in rates:
-            splits = range(1 if options.quick else n_splits)
-            measured = [compare(rate, seed, quick=options.quick) for seed in splits]
-            for model in measured[0]:
-                *figures, seconds = np.mean([found[model] for found in measured], 0)
+            for model, found in compare(rate, 0, quick=options.quick).items():
+                *figures, seconds = found
                 figures = [None if np.isnan(figure) else float(figure) for figure in figures]
                 table.add(name, f"{rate:.0%}", model, *figures, f"{seconds:.1f}")
     table.show()
@@ -106,7 +103,8 @@ def compare_on_mfeat(rate, seed, *, quick):
         (codes, new, filled), seconds = timed(model, train, shown)
         probe = make_probe().fit(codes, y_train).score(new, y_test)
         errors = [
-            1 - ((known - filled)[:, at][gone[1][:, at]] ** 2).sum()
+            1
+            - ((known - filled)[:, at][gone[1][:, at]] ** 2).sum()
             / (known[:, at][gone[1][:, at]] ** 2).sum()
             for at in places.values()
         ]
@@ -186,7 +184,9 @@ class ViewPCA:
         """Return the columns."""
         ends = np.cumsum([pca.n_components_ for pca in self.pcas])[:-1]
         parts = np.split(X, ends, axis=1)
-        return np.hstack([pca.inverse_transform(p) for pca, p in zip(self.pcas, parts, strict=True)])
+        return np.hstack(
+            [pca.inverse_transform(p) for pca, p in zip(self.pcas, parts, strict=True)]
+        )
 
 
 def vae(seed, quick, train, shown, epochs=200):
@@ -225,8 +225,9 @@ def compare_on_clothing(rate, seed, *, quick):
     random = np.random.default_rng(seed)
     train = random.permutation(train)[: 500 if quick else 3000]
     test = random.permutation(test)[: 200 if quick else 1500]
-    columns = sum(PARTS.values(), [])
-    frame = frame[columns].astype({"Age": float, "Positive Feedback Count": float})
+    frame = frame[[column for part in PARTS.values() for column in part]].astype(
+        {"Age": float, "Positive Feedback Count": float}
+    )
     frame["Recommended IND"] = frame["Recommended IND"].map({0: "no", 1: "yes"})
     gone = removed((len(frame), len(PARTS)), rate, random)
     holed = frame.copy()

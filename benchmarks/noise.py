@@ -94,7 +94,9 @@ def measure(model, X, places, y, standardised, k, seed, *, quick):
         found[PROBE].append(probe.score(codes(noisy), y_test))
         found[CLEAN].append(mean_r2(test, rebuilt(noisy), places))
         if len(places) > 1:
-            found[CROSS].append(np.mean([r2(test[:, places[v]], crossed(noisy, v)) for v in places]))
+            found[CROSS].append(
+                np.mean([r2(test[:, places[v]], crossed(noisy, v)) for v in places])
+            )
     return found
 
 

@@ -21,6 +21,8 @@ NAMES = (
     "speed",
     "fusion",
     "delay",
+    "noise",
+    "holes",
 )
 
 

@@ -112,6 +112,20 @@ class ModalityNetwork(nn.Module, ABC):
         return tensors
 
     def corrupt(self, view, noise, generator):
-        """Return a noisy view for denoising, at `noise` times the spread of the view's columns."""
+        """Return a noisy view, for denoising.
+
+        Parameters
+        ----------
+        view : Tensor of shape (rows, n_view)
+        noise : float
+            Strength, 0 or more; 0 returns the view as it is.
+        generator : torch.Generator
+
+        Returns
+        -------
+        Tensor of shape (rows, n_view)
+            Each row made of that row alone. Default: with Gaussian noise of `noise` times the
+            spread of the view's columns.
+        """
         spread = torch.empty_like(view).normal_(generator=generator)
         return torch.add(view, spread, alpha=noise * self.n_view**-0.5)
