@@ -149,7 +149,7 @@ def test_the_linear_start_fills_modalities_that_different_rows_have():
     parts = [(f"part{m}", TabularModality(), slice(16 * m, 16 * m + 16)) for m in range(4)]
     estimator = make_estimator(modalities=parts, n_components=16, max_epochs=0).fit(holed)
     error = np.square(estimator.impute(holed) - X)[holes].mean()
-    assert error < 0.75 * np.square(X - np.nanmean(holed, 0))[holes].mean()
+    assert error < 0.9 * np.square(X - np.nanmean(holed, 0))[holes].mean()
 
 
 def test_scores_count_observed_cells_only():
