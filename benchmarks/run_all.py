@@ -22,6 +22,8 @@ NAMES = (
     "fusion",
     "delay",
     "intervals",
+    "noise",
+    "holes",
 )
 
 

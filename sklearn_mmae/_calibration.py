@@ -207,7 +207,7 @@ def _calibrate_whole(network, rows, places, patterns, found):
             bins = bins_of(known, pattern.expand(len(places), -1), m)
             valid = known[m] & (contain & (bins == 0))[:, None]
             part = network.networks[m]
-            measured = _measure(part, part.decode(code)[None], batch.values[m], valid[None])
+            measured = _measure(part, network.outputs(code, m)[None], batch.values[m], valid[None])
             found[m].append((pattern, 0, bool(pattern[m]), *measured))
 
 
@@ -240,7 +240,7 @@ def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, foun
             bins = bins_of(still, present, m)
             valid = known[m] & (contain & (bins == bin_))[..., None]
             part, shown = network.networks[m], still[m] & pattern[m]
-            outputs = part.decode(code)
+            outputs = network.outputs(code, m)
             for seen in (True, False) if pattern[m] else (False,):
                 measured = _measure(part, outputs, batch.values[m], valid & (shown == seen))
                 found[m].append((pattern, bin_, seen, *measured))

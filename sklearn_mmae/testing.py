@@ -248,6 +248,25 @@ def _check_rows(fitted, network, column):
 
 
 @torch.no_grad()
+def _check_noise(network, values):
+    view = network.view(_tensors(values))
+
+    def corrupt(rows, noise):
+        return network.corrupt(rows, noise, torch.Generator().manual_seed(0))
+
+    _require(torch.equal(corrupt(view, 0.0), view), "noise of strength 0 changes nothing")
+    noisy = corrupt(view, 0.5)
+    _require(bool(noisy.isfinite().all()), "a noisy view is finite")
+    _require(not torch.equal(noisy, view), "noise makes a difference")
+    _require(torch.equal(corrupt(view, 0.5), noisy), "noise comes from the generator alone")
+    others = view.clone()
+    others[1:] = 0
+    _require(
+        torch.equal(corrupt(others, 0.5)[0], noisy[0]), "noise does not mix a row with the others"
+    )
+
+
+@torch.no_grad()
 def _check_linear_start(network, values):
     tensors = _tensors(values)
     view = network.view(tensors)
@@ -340,6 +359,7 @@ def _check_holes(modality, column):
         _require(_same_values(found[-1], found[0]), "None, NaN and pd.NA are the same hole")
     network = _network(fitted)
     _check_scale(network, found[0])
+    _check_noise(network, found[0])
     tensors, absent = _tensors(found[0]), torch.from_numpy(hole)
     outputs = network.null_outputs.repeat(len(column), 1).requires_grad_()
     network.deviance(outputs, tensors)[~absent].sum().backward()

@@ -7,9 +7,10 @@ from conftest import make_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from sklearn.datasets import load_digits
 from test_ecosystem import to_polars
 
-from sklearn_mmae import DataWarning, MultimodalAutoencoder
+from sklearn_mmae import DataWarning, MultimodalAutoencoder, TabularModality
 
 HOLES = [None, float("nan"), np.nan, pd.NA, pd.NaT]
 
@@ -136,6 +137,19 @@ def test_holes_are_filled_better_than_by_the_mean():
     whole = make_estimator(n_components=2, max_epochs=20).fit(holed).impute(holed)
     error = np.square(whole - X)[holes].mean()
     assert error < 0.3 * np.square(X - np.nanmean(holed, 0))[holes].mean()
+
+
+def test_the_linear_start_fills_modalities_that_different_rows_have():
+    quarters = load_digits().images.reshape(-1, 2, 4, 2, 4).transpose(0, 1, 3, 2, 4)
+    X = quarters.reshape(-1, 64)[:600]
+    gone = np.random.default_rng(0).random((600, 4)) < 0.2
+    gone[gone.all(1), 0] = False
+    holes = np.repeat(gone, 16, axis=1)
+    holed = np.where(holes, np.nan, X)
+    parts = [(f"part{m}", TabularModality(), slice(16 * m, 16 * m + 16)) for m in range(4)]
+    estimator = make_estimator(modalities=parts, n_components=16, max_epochs=0).fit(holed)
+    error = np.square(estimator.impute(holed) - X)[holes].mean()
+    assert error < 0.9 * np.square(X - np.nanmean(holed, 0))[holes].mean()
 
 
 def test_scores_count_observed_cells_only():

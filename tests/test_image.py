@@ -681,6 +681,19 @@ def test_small_pictures_and_those_without_augmentation_stay_as_they_are():
         assert build(modality).augment(tensors, torch.Generator()) is tensors
 
 
+def test_noise_blots_one_rectangle_out_of_a_large_picture():
+    pictures = stacked(random_pictures(16, 24, 20, 3))
+    modality = ImageModality().fit(pictures)
+    network = build(modality)
+    view = network.view(as_tensors(modality.transform(pictures)))
+    erased = network.corrupt(view, 1.0, torch.Generator().manual_seed(0)) != view
+    erased = erased.unflatten(1, network.shape).any(3)
+    assert erased.any(2).sum(1).tolist() == [12] * 16  # a quarter of the picture: half of a side
+    assert erased.any(1).sum(1).tolist() == [10] * 16
+    assert erased.flatten(1).sum(1).tolist() == [120] * 16
+    assert len(erased.unique(dim=0)) > 8  # in another place of each
+
+
 def test_a_wrong_augmentation_is_named():
     with pytest.raises(ValueError, match=r"'turn'.*'shift', 'light', 'mirror'"):
         ImageModality(augment=["turn"]).fit(stacked(random_pictures(3, 4, 4)))

@@ -169,7 +169,7 @@ class ImageNetwork(ModalityNetwork):
         """Return the cross-entropies of pixels as shares of their range."""
         return nn.functional.softplus(outputs) - outputs * share
 
-    def n_numbers(self, tensors):
+    def count_numbers(self, tensors):
         """Return how many pixels of each row are observed."""
         ones = torch.ones_like(tensors["pixels"], dtype=torch.float32)
         return _where_observed(ones, tensors).sum(-1)
@@ -185,7 +185,7 @@ class ImageNetwork(ModalityNetwork):
         """Return the log of the unit of the noise in those of a pixel, for each observed one."""
         if self.has_link:
             return 0.0
-        return self.n_numbers(tensors) * math.log(self.scale / self.view_unit)
+        return self.count_numbers(tensors) * math.log(self.scale / self.view_unit)
 
     @torch.no_grad()
     def start(self, weight):

@@ -130,7 +130,7 @@ class ModalityNetwork(nn.Module, ABC):
         """
         return torch.zeros(self.n_view, dtype=torch.int64)
 
-    def n_numbers(self, tensors):
+    def count_numbers(self, tensors):
         """Return how many numbers of each row `deviance` counts, (rows,)."""
         rows = len(next(iter(tensors.values())))
         return torch.full((rows,), float(self.n_view), device=self.gain.device)
@@ -154,7 +154,7 @@ class ModalityNetwork(nn.Module, ABC):
         """
         squares = self.deviance(outputs, tensors) * self.n_view
         normal = log_scale + 0.5 * math.log(2 * math.pi)
-        return -0.5 * squares * (-2 * log_scale).exp() - self.n_numbers(tensors) * normal
+        return -0.5 * squares * (-2 * log_scale).exp() - self.count_numbers(tensors) * normal
 
     def log_volume(self, tensors):
         """Return the log of the units of `log_likelihood` in the cells' own, (rows,), or 0."""
@@ -168,6 +168,20 @@ class ModalityNetwork(nn.Module, ABC):
         return self.predict(outputs)
 
     def corrupt(self, view, noise, generator):
-        """Return a noisy view for denoising, at `noise` times the spread of the view's columns."""
+        """Return a noisy view, for denoising.
+
+        Parameters
+        ----------
+        view : Tensor of shape (rows, n_view)
+        noise : float
+            Strength, 0 or more; 0 returns the view as it is.
+        generator : torch.Generator
+
+        Returns
+        -------
+        Tensor of shape (rows, n_view)
+            Each row made of that row alone. Default: with Gaussian noise of `noise` times the
+            spread of the view's columns.
+        """
         spread = torch.empty_like(view).normal_(generator=generator)
         return torch.add(view, spread, alpha=noise * self.n_view**-0.5)

@@ -120,7 +120,7 @@ class StepsNetwork(ModalityNetwork):
         error = outputs - self.view(tensors)
         return torch.where(self._known(tensors), error, 0).square().sum(-1)
 
-    def n_numbers(self, tensors):
+    def count_numbers(self, tensors):
         """Return how many numbers of each row's steps are known, and its length if that varies."""
         known = self._known(tensors)
         return (known if self.length_unit else known[:, :-1]).sum(-1).float()

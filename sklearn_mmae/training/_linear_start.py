@@ -12,6 +12,8 @@ References
    ridge parameter", Technometrics 21(2).
 .. [3] Kaiser (1958), "The varimax criterion for analytic rotation in factor analysis",
    Psychometrika 23(3).
+.. [4] Higham (1988), "Computing a nearest symmetric positive semidefinite matrix", Linear Algebra
+   and its Applications 103.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     Notes
     -----
     Each second moment is averaged over the rows in which both cells are observed, which is how
-    the holes reach the start: a column with many of them is not shrunk towards its mean.
+    the holes reach the start: a column with many of them is not shrunk towards its mean. Such
+    means need not be the moments of any one table; the nearest that are, are taken instead [4]_.
     """
     bases, sizes = reduced_bases(blocks, n_components, generator)
     covariance, n_rows = second_moments(blocks, bases, sizes)
@@ -196,7 +199,10 @@ def leading_basis(blocks, m, n_columns, n_components, generator):
 
 
 def second_moments(blocks, bases, sizes):
-    """Return the mean of ``x x'`` over the reduced views side by side, and the number of rows."""
+    """Return the mean of ``x x'`` over the reduced views side by side, and the rows behind it.
+
+    With holes: the nearest matrix that a covariance can be, and the rows behind a mean on average.
+    """
     product, pairs, n_rows = 0, None, 0
     for views, observed, present in blocks():
         n_rows += len(present)
@@ -220,7 +226,12 @@ def second_moments(blocks, bases, sizes):
             1,
         ).double()
         pairs += there.T @ there
-    return product / (n_rows if pairs is None else pairs.clamp_min(1)), n_rows
+    if pairs is None:
+        return product / n_rows, n_rows
+    # Means over different rows may contradict one another, as no covariance can: a direction of
+    # negative variance, beside which regressions on the others explode.
+    values, vectors = torch.linalg.eigh(product / pairs.clamp_min(1))
+    return (vectors * values.clamp_min(0)) @ vectors.T, max(int(pairs.mean()), 1)
 
 
 def _principal_axes(covariance, n_components, rotate):
