@@ -188,7 +188,7 @@ class BareLoop:
                 [{k: v.index_select(0, index) for k, v in tensors.items()} for tensors in values],
                 pattern.index_select(0, index),
             )
-            shown = self.net.draw_patterns(batch.pattern, self.generator)
+            shown = self.module.draw(batch.pattern, self.generator)
             self.optimizer.zero_grad()
             loss = self.module(batch, shown, self.net.noise, self.generator).sum()
             loss.backward()
@@ -221,7 +221,7 @@ class _Plain(NeuralNet):
     def infer(self, x, **fit_params):
         """Return the losses of a batch."""
         values, pattern = to_tensor(x, device=self.device)
-        shown = self.source.draw_patterns(pattern, self.generator)
+        shown = self.module_.draw(pattern, self.generator)
         return self.module_(Batch(values, pattern), shown, self.source.noise, self.generator)
 
     def get_loss(self, y_pred, y_true, *args, **kwargs):

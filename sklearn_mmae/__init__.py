@@ -3,6 +3,7 @@
 from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from ._persistence import load
+from ._vae import MultimodalVAE
 from .fusion import Fusion
 from .modalities import (
     AudioModality,
@@ -14,6 +15,7 @@ from .modalities import (
     TimedModality,
     VideoModality,
 )
+from .objectives import Objective
 
 __version__ = "0.1.0"
 
@@ -28,6 +30,8 @@ __all__ = [
     "Modality",
     "ModelFileError",
     "MultimodalAutoencoder",
+    "MultimodalVAE",
+    "Objective",
     "SequenceModality",
     "TabularModality",
     "TextModality",

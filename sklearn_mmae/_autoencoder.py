@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
-import torch
-from sklearn.utils._param_validation import Interval, StrOptions
-
 from ._base import BaseMultimodalAutoencoder
-from ._parameters import OPTIMIZERS, build_fusion
-from .fusion import FUSIONS, Fusion
+from ._parameters import CONSTRAINTS, build_fusion
 from .training._network import MultimodalNetwork
 
 __all__ = ["MultimodalAutoencoder"]
@@ -144,33 +138,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     True
     """
 
-    _kind = "MultimodalAutoencoder"
-    _parameter_constraints = {
-        "modalities": [StrOptions({"auto"}), list, tuple],
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "fusion": [StrOptions(set(FUSIONS)), Fusion, callable],
-        "init": [StrOptions({"linear", "random"})],
-        "rotation": [StrOptions({"varimax"}), None],
-        "max_lag": [Interval(Real, 0, None, closed="neither"), None],
-        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
-        "noise": [Interval(Real, 0, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "width": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, 1, closed="left")],
-        "device": [str, torch.device],
-        "callbacks": [list, None],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -230,4 +198,4 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
         fusion = build_fusion(self.fusion, len(networks), width, k)
-        return MultimodalNetwork(networks, fusion, k, patterns)
+        return MultimodalNetwork(networks, fusion, k, patterns, self.modality_dropout)

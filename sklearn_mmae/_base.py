@@ -18,7 +18,7 @@ from ._core import archive
 from ._core.compat import CallbackSupportMixin, with_callbacks
 from ._core.errors import did_you_mean, listing
 from ._core.threads import one_thread
-from ._description import describe
+from ._description import KIND, describe
 from ._parameters import check_parameters
 from .training._predict import deviances
 
@@ -32,9 +32,11 @@ class BaseMultimodalAutoencoder(
 ):
     """A transformer of rows of several modalities, and the way back.
 
-    A subclass has the parameters with their constraints, `_kind`, the name of its files' kind, and
-    builds the network.
+    A subclass has the parameters with their constraints, and builds the network.
     """
+
+    _OF_NETWORK = ("width", "fusion")  # parameters that the network is built of
+    _OF_FIT = ()  # fitted attributes of the subclass's own: arrays of numbers
 
     @abstractmethod
     def _build_network(self, modalities, patterns):
@@ -50,6 +52,10 @@ class BaseMultimodalAutoencoder(
         -------
         MultimodalNetwork
         """
+
+    def _look_at(self, network, rows):
+        """Return further fitted attributes, from a network that has learned these rows."""
+        return {}
 
     # Nested parameters, as ColumnTransformer has them ----------------------------------------
 
@@ -326,7 +332,7 @@ class BaseMultimodalAutoencoder(
             of the variance of standardised columns, as explained by PCA; for categories and
             words the share of their entropy. Only observed cells count.
         """
-        codes, rows, present, _ = encode_rows(self, X)
+        codes, rows, present, *_ = encode_rows(self, X)
         explained = explained_deviance(self.net_.module_, rows, codes, present)
         return float(np.nanmean(explained)) if np.isfinite(explained).any() else float("nan")
 
@@ -399,14 +405,12 @@ class BaseMultimodalAutoencoder(
         `verbose`, the `memory` of modalities, a ``RandomState`` and the state of the optimizer.
         """
         check_is_fitted(self)
-        archive.write(path, describe(self), kind=self._kind)
+        archive.write(path, describe(self), kind=KIND)
 
     def _rebuild_network(self, patterns):
         """Build the network of the last fit, weights not yet set."""
         as_fitted = copy.copy(self)
-        vars(as_fitted).update(
-            n_components=self.n_components_, width=self._width, fusion=self._fusion
-        )
+        vars(as_fitted).update(n_components=self.n_components_, **self._built)
         return as_fitted._build_network([m for _, m, _ in self.modalities_], patterns)
 
     def _restore_net(self, weights):

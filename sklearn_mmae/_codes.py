@@ -23,8 +23,28 @@ __all__ = [
     "encode_rows",
     "explained_deviance",
     "fill_columns",
+    "observe",
     "rebuild",
 ]
+
+
+class Observed(NamedTuple):
+    """New rows, read.
+
+    Attributes
+    ----------
+    rows : Rows
+    unknown : ndarray of shape (patterns, modalities), bool
+        Patterns of presence among them that the network does not know; see `index_patterns`.
+    present : ndarray of shape (rows, modalities), bool
+        What may be looked at.
+    frame : Frame
+    """
+
+    rows: Rows
+    unknown: np.ndarray
+    present: np.ndarray
+    frame: _frames.Frame
 
 
 class Encoded(NamedTuple):
@@ -45,9 +65,8 @@ class Encoded(NamedTuple):
     frame: _frames.Frame
 
 
-@one_thread()
-def encode_rows(estimator, X, hidden=None):
-    """Return new data as `Encoded`.
+def observe(estimator, X, hidden=None, stacklevel=4):
+    """Return new data as `Observed`.
 
     Parameters
     ----------
@@ -56,10 +75,11 @@ def encode_rows(estimator, X, hidden=None):
     X : container of rows
     hidden : ndarray of shape (modalities,), bool, optional
         Modalities not to be looked at.
+    stacklevel : int
+        Of the warning about rows of nothing.
     """
     check_is_fitted(estimator)
     read, frame = read_rows(estimator, X)
-    network = estimator.net_.module_
     present = presence(read)
     if hidden is not None:
         present = present & ~hidden
@@ -68,11 +88,17 @@ def encode_rows(estimator, X, hidden=None):
         warnings.warn(
             f"row {listing(empty)}: nothing is observed. The vector of the average row stands in.",
             DataWarning,
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
-    index, unknown = index_patterns(present, network.patterns.cpu().numpy())
-    rows = as_rows(read, index)
-    codes = encode(network, rows, unknown)
+    index, unknown = index_patterns(present, estimator.net_.module_.patterns.cpu().numpy())
+    return Observed(as_rows(read, index), unknown, present, frame)
+
+
+@one_thread()
+def encode_rows(estimator, X, hidden=None):
+    """Return new data as `Encoded`; see `observe`."""
+    rows, unknown, present, frame = observe(estimator, X, hidden, stacklevel=5)
+    codes = encode(estimator.net_.module_, rows, unknown)
     if not np.isfinite(codes.numpy()).all():
         broken = np.flatnonzero(~codes.isfinite().all(1).numpy())
         raise ConvergenceError(
@@ -83,7 +109,7 @@ def encode_rows(estimator, X, hidden=None):
 
 
 @one_thread()
-def decode_columns(estimator, codes, wanted=None, rows=None):
+def decode_columns(estimator, codes, wanted=None, rows=None, seed=None):
     """Return predicted columns by their positions in `fit`.
 
     Parameters
@@ -95,6 +121,8 @@ def decode_columns(estimator, codes, wanted=None, rows=None):
         Per modality; all of them by default.
     rows : Rows, optional
         Those that the codes are of, for reconstructions as long as their rows.
+    seed : int, optional
+        Draw cells instead of predicting them; of a `MultimodalVAE`.
 
     Returns
     -------
@@ -104,7 +132,8 @@ def decode_columns(estimator, codes, wanted=None, rows=None):
     for m, (name, modality, places) in enumerate(fitted_modalities(estimator)):
         if wanted is not None and not wanted[m]:
             continue
-        outputs = decode(estimator.net_.module_, codes, m)
+        own_seed = None if seed is None else seed + m * 2**40
+        outputs = decode(estimator.net_.module_, codes, m, own_seed)
         finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
         if not finite.all():
             raise ConvergenceError(

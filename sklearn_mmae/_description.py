@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from .fusion import Fusion
+from .objectives import Objective
 
-__all__ = ["LARGEST", "OF_SESSION", "RUN_TIME", "describe"]
+__all__ = ["KIND", "LARGEST", "OF_SESSION", "RUN_TIME", "describe"]
 
 RUN_TIME = {"device", "callbacks", "verbose"}  # of this machine and session: never in a file
 OF_SESSION = {"memory"}  # of modalities: a folder to unpickle from must not come from a file
+KIND = "estimator"  # of the file
+_NAMED = {"fusion", "objective"}
 LARGEST = 2**40  # of the numbers in a file that count something
 _REMEDY = (
     "joblib.dump keeps it; such a file runs code when it is loaded, so load it only where you trust"
@@ -25,17 +28,17 @@ _REMEDY = (
 
 
 def describe(estimator):
-    """Return a fitted `MultimodalAutoencoder` as the tree that its file holds.
+    """Return a fitted estimator as the tree that its file holds.
 
     Parameters
     ----------
-    estimator : MultimodalAutoencoder
+    estimator : BaseMultimodalAutoencoder
 
     Returns
     -------
     dict
-        Of ``parameters``, ``attributes`` and ``weights``; plain values and numpy arrays. Columns
-        that a callable or a slice has named are written out; a ``RandomState`` is not kept.
+        Of ``class``, ``parameters``, ``attributes`` and ``weights``; plain values and numpy arrays.
+        Columns that a callable or a slice has named are written out; a ``RandomState`` is not kept.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def describe(estimator):
         name: state[name] for name in type(estimator)._get_param_names() if name not in RUN_TIME
     }
     parameters["modalities"] = _listed(estimator.modalities, estimator.modalities_)
-    parameters["fusion"] = _fusion(estimator.fusion)
+    parameters |= {name: _named(name, parameters[name]) for name in _NAMED & parameters.keys()}
     if isinstance(estimator.optimizer, type):
         parameters["optimizer"] = {"class": estimator.optimizer.__name__}
     if isinstance(estimator.random_state, np.random.RandomState):
@@ -71,13 +74,13 @@ def describe(estimator):
         "history": _by_column(estimator.history_),
         "n_iter": estimator.n_iter_,
         "n_components": estimator.n_components_,
-        "width": estimator._width,
-        "fusion": _fusion(estimator._fusion),
+        "built": {name: _named(name, value) for name, value in estimator._built.items()},
         "explained_deviance": estimator.explained_deviance_,
         "n_features_in": estimator.n_features_in_,
         "feature_names_in": names,
+        **{name.rstrip("_"): getattr(estimator, name) for name in estimator._OF_FIT},
     }
-    tree = {"parameters": parameters, "attributes": attributes}
+    tree = {"class": type(estimator).__name__, "parameters": parameters, "attributes": attributes}
     return {**_plain(tree, ""), "weights": state["_weights"]}
 
 
@@ -96,12 +99,13 @@ def _listed(modalities, fitted):
     ]
 
 
-def _fusion(fusion):
-    if isinstance(fusion, str):
-        return fusion
-    if isinstance(fusion, Fusion):
-        return _object(fusion, "fusion")
-    raise TypeError(f"fusion={fusion!r} is a function, which a file cannot hold. {_REMEDY}")
+def _named(name, value):
+    """Return a parameter that has a short name, or is an object of plain parameters."""
+    if name not in _NAMED or isinstance(value, str):
+        return value
+    if isinstance(value, Fusion | Objective):
+        return _object(value, name)
+    raise TypeError(f"{name}={value!r} is a function, which a file cannot hold. {_REMEDY}")
 
 
 def _object(part, place):

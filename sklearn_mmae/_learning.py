@@ -36,8 +36,6 @@ OF_COLUMNS = (
     *("lags_", "lag_intervals_", "_skips"),
 )
 
-OF_SIZE = {"n_components": "n_components_", "width": "_width"}  # what a warm start cannot change
-
 
 @one_thread()
 def learn_aside(estimator, X, previous=None, context=None):
@@ -74,7 +72,7 @@ def learn_aside(estimator, X, previous=None, context=None):
     batch_size = estimator.batch_size
     if batch_size == "auto":
         batch_size = int(np.clip(2 ** int(np.log2(max(len(rows) / 16, 1))), 16, 256))
-    settings = _settings(estimator, device, batch_size, names)
+    settings = _settings(estimator, device, batch_size, network.loss_names(names))
     progress = Progress(estimator, context, estimator.max_epochs, bool(estimator.verbose))
     net, interrupted = learn(network, rows, settings, generators, progress, fresh=previous is None)
     # Those of this package have watched this fit; a partial_fit tells the user's own.
@@ -91,9 +89,9 @@ def learn_aside(estimator, X, previous=None, context=None):
         "n_iter_": len(net.history_),
         "n_components_": estimator.n_components,
         "explained_deviance_": dict(zip(names, explained.tolist(), strict=True)),
-        "_width": estimator.width,
-        "_fusion": estimator.fusion,
+        "_built": {name: getattr(estimator, name) for name in estimator._OF_NETWORK},
     }
+    fitted |= estimator._look_at(network, rows)
     return fitted, interrupted
 
 
@@ -177,8 +175,9 @@ def _build(estimator, fitted, present, previous):
     modalities = [modality for _, modality, _ in fitted["modalities_"]]
     if previous is None:
         return estimator._build_network(modalities, list_patterns(torch.as_tensor(present)))
-    for name in ("n_components", "width"):
-        now, before = getattr(estimator, name), vars(previous)[OF_SIZE[name]]
+    known_sizes = {"n_components": previous.n_components_, "width": previous._built["width"]}
+    for name, before in known_sizes.items():
+        now = getattr(estimator, name)
         if now != before:
             raise ValueError(
                 f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
@@ -193,10 +192,8 @@ def _build(estimator, fitted, present, previous):
 def _settings(estimator, device, batch_size, names):
     """Return what the parameters say about training."""
     return Settings(
-        n_components=estimator.n_components,
         init=estimator.init,
         rotation=estimator.rotation,
-        modality_dropout=estimator.modality_dropout,
         noise=estimator.noise,
         max_epochs=estimator.max_epochs,
         batch_size=batch_size,
@@ -280,7 +277,7 @@ def restore_net(estimator, weights):
     network.to(device).eval()
     generators = Generators.from_state(np.random.RandomState(0), device)
     batch_size = 64 if estimator.batch_size == "auto" else estimator.batch_size
-    names = [name for name, _, _ in estimator.modalities_]
+    names = network.loss_names([name for name, _, _ in estimator.modalities_])
     settings = _settings(estimator, device, batch_size, names)
     settings.callbacks = []
     return make_net(network, settings, generators)

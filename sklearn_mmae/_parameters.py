@@ -3,19 +3,56 @@
 from __future__ import annotations
 
 import copy
+from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._core.errors import listing
 from .fusion import FUSIONS, CallableFusion, Fusion
+from .objectives import OBJECTIVES
 
-__all__ = ["OPTIMIZERS", "build_fusion", "check_parameters", "find_device"]
+__all__ = [
+    "CONSTRAINTS",
+    "OPTIMIZERS",
+    "build_fusion",
+    "build_objective",
+    "check_parameters",
+    "find_device",
+]
 
 OPTIMIZERS = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "sgd": torch.optim.SGD,
+}
+# Of the parameters that both estimators have.
+CONSTRAINTS = {
+    "modalities": [StrOptions({"auto"}), list, tuple],
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "fusion": [StrOptions(set(FUSIONS)), Fusion, callable],
+    "init": [StrOptions({"linear", "random"})],
+    "rotation": [StrOptions({"varimax"}), None],
+    "max_lag": [Interval(Real, 0, None, closed="neither"), None],
+    "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+    "noise": [Interval(Real, 0, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "width": [Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, 1, closed="left")],
+    "device": [str, torch.device],
+    "callbacks": [list, None],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
 }
 LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
 
@@ -82,6 +119,11 @@ def find_device(name):
             f"device={given!r} cannot be used: {reason}. Give one of {listing(there)}."
         ) from error
     return device
+
+
+def build_objective(objective):
+    """Return what the parameter `objective` asks for."""
+    return OBJECTIVES[objective]() if isinstance(objective, str) else objective
 
 
 def build_fusion(fusion, n_modalities, width, n_components):

@@ -15,19 +15,24 @@ from torch.overrides import TorchFunctionMode
 from ._autoencoder import MultimodalAutoencoder
 from ._core import archive
 from ._core.errors import ModelFileError
-from ._core.values import are_text, are_values, is_array, is_whole
-from ._description import LARGEST, OF_SESSION, RUN_TIME
+from ._core.values import are_floats, are_text, are_values, is_array, is_whole
+from ._description import KIND, LARGEST, OF_SESSION, RUN_TIME
 from ._lags import skip_steps
 from ._parameters import OPTIMIZERS, check_parameters
+from ._vae import MultimodalVAE
 from .fusion import FUSIONS, Fusion
 from .modalities import Modality
 from .modalities._base import TimedModality
 from .modalities._detect import BUILTIN
+from .objectives import OBJECTIVES, Objective
 
 __all__ = ["load"]
 
 _BUILT_IN = {kind.__name__: kind for kind in BUILTIN}
 _BUILT_IN |= {fusion.__name__: fusion for fusion in FUSIONS.values()}
+_BUILT_IN |= {objective.__name__: objective for objective in OBJECTIVES.values()}
+_ESTIMATORS = {kind.__name__: kind for kind in (MultimodalAutoencoder, MultimodalVAE)}
+_NAMED = {"fusion": (Fusion, FUSIONS), "objective": (Objective, OBJECTIVES)}
 _TORCH_OPTIMIZERS = {
     name: value
     for name, value in vars(torch.optim).items()
@@ -36,7 +41,7 @@ _TORCH_OPTIMIZERS = {
 
 
 def load(path, *, trusted=()):
-    """Load an estimator that `MultimodalAutoencoder.save` has written.
+    """Load an estimator that `MultimodalAutoencoder` or `MultimodalVAE` has saved.
 
     No code in the file is run and no class is imported by a name in it; every value is checked,
     and no more memory is taken than the file's own size warrants.
@@ -45,12 +50,13 @@ def load(path, *, trusted=()):
     ----------
     path : str or path-like
     trusted : list of class, default=()
-        Subclasses of `Modality` and `Fusion`, and optimizers, of your own that the file may use.
+        Subclasses of `Modality`, `Fusion` and `Objective`, and optimizers, of your own that the
+        file may use.
         They are built with what the file says, so they must cope with any values.
 
     Returns
     -------
-    MultimodalAutoencoder
+    MultimodalAutoencoder or MultimodalVAE
         Its `transform` gives the same bits as before on the same machine and versions. `device`,
         `callbacks` and `verbose` are the defaults, whatever they were; no modality has a `memory`.
 
@@ -80,7 +86,7 @@ def load(path, *, trusted=()):
     True
     """
     known = _known(trusted)
-    tree = archive.read(path, kind=MultimodalAutoencoder.__name__)
+    tree = archive.read(path, kind=KIND)
     try:
         return _restore(tree, known)
     except Exception as error:  # whatever a class makes of the values of a damaged file
@@ -92,9 +98,11 @@ def _known(trusted):
     known = dict(_BUILT_IN)
     for cls in trusted:
         if not isinstance(cls, type) or not issubclass(
-            cls, Modality | Fusion | torch.optim.Optimizer
+            cls, Modality | Fusion | Objective | torch.optim.Optimizer
         ):
-            raise TypeError(f"trusted: {cls!r} is no subclass of Modality, Fusion or Optimizer.")
+            raise TypeError(
+                f"trusted: {cls!r} is no subclass of Modality, Fusion, Objective or Optimizer."
+            )
         if cls.__name__ in known:
             raise ValueError(f"trusted: there is a class {cls.__name__} already. Rename yours.")
         known[cls.__name__] = cls
@@ -102,10 +110,13 @@ def _known(trusted):
 
 
 def _restore(tree, known):
-    parameters, attributes, weights = _fields(tree, "parameters", "attributes", "weights")
-    estimator = MultimodalAutoencoder(**_parameters(parameters, known))
+    name, *parts, weights = _fields(tree, "class", "parameters", "attributes", "weights")
+    _check(isinstance(name, str) and name in _ESTIMATORS, "its estimator is not known")
+    parameters, attributes = parts
+    kind = _ESTIMATORS[name]
+    estimator = kind(**_parameters(parameters, kind, known))
     check_parameters(estimator)
-    vars(estimator).update(_attributes(attributes, known))
+    vars(estimator).update(_attributes(attributes, kind, known))
     _check_weights(estimator, weights)
     estimator.net_ = estimator._restore_net(weights)
     with suppress(ImportError):  # rows of polars come back only where it is installed
@@ -116,12 +127,13 @@ def _restore(tree, known):
 # Parameters --------------------------------------------------------------------------------------
 
 
-def _parameters(node, known):
-    names = [n for n in MultimodalAutoencoder._get_param_names() if n not in RUN_TIME]
+def _parameters(node, kind, known):
+    names = [n for n in kind._get_param_names() if n not in RUN_TIME]
     parameters = dict(zip(names, _fields(node, *names), strict=True))
     for name, value in parameters.items():
         _check(not isinstance(value, int) or value <= LARGEST, f"{name}={value!r} is too large")
-    parameters["fusion"] = _fusion(parameters["fusion"], known)
+    for name in _NAMED.keys() & parameters.keys():
+        parameters[name] = _named(name, parameters[name], known)
     if isinstance(parameters["optimizer"], dict):
         (name,) = _fields(parameters["optimizer"], "class")
         known = _TORCH_OPTIMIZERS | known
@@ -141,11 +153,13 @@ def _entry(entry, known):
     return name, modality if modality == "drop" else _object(modality, Modality, known), columns
 
 
-def _fusion(node, known):
+def _named(name, node, known):
+    """Return a parameter that has a short name, or is an object of a known class."""
+    base, short = _NAMED[name]
     if isinstance(node, str):
-        _check(node in FUSIONS, "its fusion is not known")
+        _check(node in short, f"its {name} is not known")
         return node
-    return _object(node, Fusion, known)
+    return _object(node, base, known)
 
 
 def _class(name, base, known):
@@ -177,17 +191,18 @@ def _object(node, base, known):
 
 _ATTRIBUTES = (
     *("modalities", "places", "container", "lags", "history", "n_iter"),
-    *("n_components", "width", "fusion", "explained_deviance", "n_features_in", "feature_names_in"),
+    *("n_components", "built", "explained_deviance", "n_features_in", "feature_names_in"),
 )
 
 
-def _attributes(node, known):
-    found = _fields(node, *_ATTRIBUTES)
+def _attributes(node, kind, known):
+    own = [name.rstrip("_") for name in kind._OF_FIT]
+    found = _fields(node, *_ATTRIBUTES, *own)
     listed, places, container, lags, history, n_iter = found[:6]
-    n_components, width, fusion, explained, n, names = found[6:]
-    for number, least in ((n_iter, 0), (n_components, 1), (width, 1), (n, 1)):
+    n_components, built, explained, n, names = found[6:11]
+    for number, least in ((n_iter, 0), (n_components, 1), (n, 1)):
         _check(is_whole(number) and number >= least, f"{number!r} is no proper count")
-    _check(n_components <= LARGEST and width <= LARGEST, "its network is too large")
+    _check(n_components <= LARGEST, "its network is too large")
     _check_container(container, n)
     _check(isinstance(listed, list) and listed, "its modalities")
     _check(isinstance(places, list) and len(places) == len(listed), "the places of its columns")
@@ -215,13 +230,29 @@ def _attributes(node, known):
         **_lags(lags, fitted),
         "_places": places,
         "_container": container,
-        "_width": width,
-        "_fusion": _fusion(fusion, known),
+        "_built": _built(built, kind, known),
+        **_own_attributes(dict(zip(kind._OF_FIT, found[11:], strict=True)), n_components),
     }
     if names is not None:
         _check(names == container["names"] and are_text(names), "the names of its columns")
         attributes["feature_names_in_"] = np.array(names, dtype=object)
     return attributes
+
+
+def _built(node, kind, known):
+    """Return what the network was built of, which the parameters may no longer say."""
+    built = dict(zip(kind._OF_NETWORK, _fields(node, *kind._OF_NETWORK), strict=True))
+    _check(is_whole(built["width"]) and 1 <= built["width"] <= LARGEST, "its width")
+    for name in _NAMED.keys() & built.keys():
+        built[name] = _named(name, built[name], known)
+    check_parameters(kind(**built))
+    return built
+
+
+def _own_attributes(values, n_components):
+    for name, value in values.items():
+        _check(are_floats(value, n_components), name)
+    return values
 
 
 def _fitted(entry, n_places, n_columns, known):
@@ -344,9 +375,13 @@ def _check_weights(estimator, weights):
             _check(bool(weight.isfinite().all()), f"{name} is not finite")
         elif like.device.type != "meta":  # numbers of rows and columns follow from the attributes
             _check(torch.equal(weight, like), f"the numbers in {name}")
-    for name in ("scale", "spread", "share"):
+    for name in {"scale", "spread", "share"} & weights.keys():
         _check((weights[name] > 0).all(), f"{name} is not positive")
-    _check(weights["n_rows"] >= 0, "its number of rows")
+    _check(weights.get("n_rows", 0) >= 0, "its number of rows")
+    if "precisions" in weights:
+        precisions = weights["precisions"].astype(np.float64)
+        symmetric = np.allclose(precisions, precisions.mT, rtol=1e-3, atol=1e-5)
+        _check(symmetric and (np.linalg.eigvalsh(precisions) > -0.1).all(), "its precisions")
 
 
 # Small questions ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklearn_mmae import MultimodalAutoencoder, TabularModality
+from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE, TabularModality
 
 # In scikit-learn's own suite, but not in check_estimator.
 LEFT_OUT = [
@@ -37,6 +37,9 @@ ESTIMATORS = [
     MultimodalAutoencoder(TWO_TABLES, max_epochs=3, init="random", fusion="mean"),
     # scikit-learn checks partial_fit only of estimators without early stopping.
     MultimodalAutoencoder(max_epochs=3, early_stopping=False, fusion="precision"),
+    MultimodalVAE(),
+    MultimodalVAE(TWO_TABLES, n_components=3, max_epochs=3, objective="jmvae", init="random"),
+    MultimodalVAE(max_epochs=3, early_stopping=False, noise_scale="modality"),
 ]
 
 
@@ -50,13 +53,14 @@ def test_check_of_scikit_learn(estimator, check):
 @pytest.mark.parametrize("check", LEFT_OUT)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_check_that_scikit_learn_leaves_out(estimator, check):
-    getattr(estimator_checks, check)("MultimodalAutoencoder", clone(estimator))
+    getattr(estimator_checks, check)(type(estimator).__name__, clone(estimator))
 
 
-def test_nothing_is_skipped_and_the_readme_says_how_many_ran():
-    results = check_estimator(MultimodalAutoencoder(max_epochs=0), on_skip=None, on_fail=None)
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+def test_nothing_is_skipped_and_the_readme_says_how_many_ran(kind):
+    results = check_estimator(kind(max_epochs=0), on_skip=None, on_fail=None)
     not_passed = {r["check_name"]: r["status"] for r in results if r["status"] != "passed"}
     assert not not_passed
-    assert len(results) == len(list(estimator_checks_generator(MultimodalAutoencoder())))
+    assert len(results) == len(list(estimator_checks_generator(kind())))
     # README: "46 checks of check_estimator, and the 11 that it leaves out".
     assert (len(results), len(LEFT_OUT)) == (46, 11)

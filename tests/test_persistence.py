@@ -23,14 +23,16 @@ from sklearn_mmae import (
     ImageModality,
     ModelFileError,
     MultimodalAutoencoder,
+    MultimodalVAE,
     TabularModality,
     TextModality,
     load,
 )
 from sklearn_mmae._core import archive
 from sklearn_mmae.fusion import MeanFusion
+from sklearn_mmae.objectives import MMVAE
 
-KIND = "MultimodalAutoencoder"
+KIND = "estimator"
 N = 24
 WORDS = ["red heart", "blue heart", "red car", "big blue car", None, "old cat"]
 
@@ -150,6 +152,12 @@ CASES = {
         pictures,
         {"fusion": MeanFusion(), "optimizer": torch.optim.RMSprop, "init": "random"},
     ),
+    "distributions": (table, {"kind": MultimodalVAE}),
+    "distributions of pictures": (
+        pictures,
+        {"kind": MultimodalVAE, "objective": MMVAE("dreg", 3), "noise_scale": "modality"},
+    ),
+    "distributions of words": (texts, {"kind": MultimodalVAE, "objective": "mmvae+"}),
     "seven modalities": (
         lambda: random_numbers(N, 7),
         {"modalities": [(f"m{i}", TabularModality(), [i]) for i in range(7)]},
@@ -161,7 +169,8 @@ CASES = {
 def fitted(case):
     make, options = CASES[case]
     options = {"n_components": 3, "width": 8, "max_epochs": 2, "random_state": 0} | options
-    return MultimodalAutoencoder(**options).fit(make())
+    kind = options.pop("kind", MultimodalAutoencoder)
+    return kind(**options).fit(make())
 
 
 def saved(case, folder):
@@ -210,7 +219,10 @@ def test_everything_is_the_same_after_loading(case, tmp_path):
     assert_array_equal(again.get_feature_names_out(), mmae.get_feature_names_out())
 
 
-@pytest.mark.parametrize("case", ["table", "key words", "sentences", "pictures", "other parts"])
+@pytest.mark.parametrize(
+    "case",
+    ["table", "key words", "sentences", "pictures", "other parts", "distributions"],
+)
 def test_learning_goes_on_after_loading(case, tmp_path):
     X = CASES[case][0]()
     again = load(saved(case, tmp_path))
@@ -223,7 +235,7 @@ def test_learning_goes_on_after_loading(case, tmp_path):
     assert again.n_iter_ == fitted(case).n_iter_ + 8
 
 
-@pytest.mark.parametrize("case", ["table", "only words", "pixels", "pictures"])
+@pytest.mark.parametrize("case", ["table", "only words", "pixels", "pictures", "distributions"])
 def test_a_loaded_estimator_can_be_saved_and_refitted(case, tmp_path):
     X = CASES[case][0]()
     again = load(saved(case, tmp_path))
@@ -422,8 +434,8 @@ EVIL = {
     "no components": put(*ATTRIBUTES, "n_components", value=0),
     "a true number of components": put(*ATTRIBUTES, "n_components", value=True),
     "a huge number of components": put(*ATTRIBUTES, "n_components", value=10**12),
-    "a huge width": put(*ATTRIBUTES, "width", value=10**9),
-    "another width": put(*ATTRIBUTES, "width", value=9),
+    "a huge width": put(*ATTRIBUTES, "built", "width", value=10**9),
+    "another width": put(*ATTRIBUTES, "built", "width", value=9),
     "an extra attribute": put(*ATTRIBUTES, "transform", value=1),
     "an extra key": put("extra", value=1),
     "no weights": put("weights", value={}),
@@ -457,6 +469,32 @@ def test_a_file_that_lies_is_refused_at_once(evil, tmp_path):
     with pytest.raises(ModelFileError, match=r"model\.mmae"):
         load(path)
     assert time.perf_counter() - start < 1
+
+
+def not_symmetric(tree):
+    tree["weights"]["precisions"][0, 0, 1] += 9
+
+
+def negative(tree):
+    tree["weights"]["precisions"][0] = -2 * np.eye(3)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        not_symmetric,
+        negative,
+        put(*ATTRIBUTES, "information", value=np.zeros(2)),
+        put(*ATTRIBUTES, "built", "objective", value="os"),
+        put(*PARAMETERS, "beta", value=-1.0),
+        put("class", value="MultimodalAutoencoder"),
+        put("class", value="Popen"),
+    ],
+)
+def test_distributions_that_lie_are_refused(lie, tmp_path):
+    path = changed(saved("distributions", tmp_path), lie)
+    with pytest.raises(ModelFileError, match=r"model\.mmae"):
+        load(path)
 
 
 def picture_of(**state):
@@ -526,7 +564,7 @@ def all_places(node, keys=()):
             yield from all_places(item, (*keys, key))
 
 
-@pytest.mark.parametrize("case", ["table", "polars", "sentences", "pictures"])
+@pytest.mark.parametrize("case", ["table", "polars", "sentences", "pictures", "distributions"])
 def test_a_changed_tree_is_refused_or_makes_a_whole_estimator(case, tmp_path):
     path, rng = saved(case, tmp_path), random.Random(0)
     whole, X = archive.read(path, kind=KIND), CASES[case][0]()

@@ -18,7 +18,7 @@ from sklearn_mmae.fusion import Fusion
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._flat import FlatWeights
-from sklearn_mmae.training._linear_start import _varimax, ridge
+from sklearn_mmae.training._linear_start import varimax, ridge
 from sklearn_mmae.training._network import list_patterns
 from sklearn_mmae.training._shards import Shards
 
@@ -55,12 +55,12 @@ def test_more_components_than_columns_lose_nothing():
     assert np.isclose(mmae.score(X), 1)
 
 
-def test_varimax_explains_the_same_by_simpler_axes():
+def testvarimax_explains_the_same_by_simpler_axes():
     X = load_breast_cancer().data
     turned, plain = linear(n_components=6).fit(X), linear(n_components=6, rotation=None).fit(X)
     assert np.isclose(turned.score(X), plain.score(X), atol=1e-6)
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(30, 6)))[0]
-    rotation = _varimax(torch.tensor(axes)).numpy()
+    rotation = varimax(torch.tensor(axes)).numpy()
     assert np.allclose(rotation @ rotation.T, np.eye(6))
     assert ((axes @ rotation) ** 2).var(0).sum() > (axes**2).var(0).sum()
 
@@ -215,17 +215,17 @@ def shards_of(net, batch_size):
 def test_a_step_in_shards_is_that_of_the_whole_batch():
     net, rows = make_net(noise=0.0, dropout=0.0, batch_size=191)
     batch = rows.take(torch.arange(191))
-    shown = net.draw_patterns(batch.pattern, net.generator)
+    shown = net.module_.draw(batch.pattern, net.generator)
     shards = shards_of(net, 191)
     assert len(shards.shards) == 2
 
     def losses_of(module, generator, rows, seen):
         assert len(rows) in (95, 96)
-        return module(rows, seen)
+        return module(rows, seen, 0.0, generator)
 
     losses = shards.teach(losses_of, batch, shown)
     found = [flat.grad.clone() for flat in net.weights_.parameters]
-    expected = net.module_(batch, shown)
+    expected = net.module_(batch, shown, 0.0, net.generator)
     net.weights_.differentiate(expected.sum(), [w.grad for w in net.weights_.parameters])
     assert torch.allclose(losses, expected, rtol=1e-5)
     assert torch.allclose(shards.look(losses_of, batch, shown), expected, rtol=1e-5)

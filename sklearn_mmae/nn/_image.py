@@ -65,6 +65,7 @@ class ImageNetwork(ModalityNetwork):
         self.null_deviance, self.augmentations = null_deviance, augment
         self.shape, self.is_small = shape, shape[0] * shape[1] <= DENSE
         self.has_link = loss == "cross-entropy"
+        self.n_scales = 0 if self.has_link else 1
         self.register_buffer("mean", mean)
         if self.has_link:
             share = self._share(mean).clamp(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
@@ -160,8 +161,31 @@ class ImageNetwork(ModalityNetwork):
             return _where_observed(outputs - self.view(tensors), tensors).square().sum(-1)
         share = self._share(tensors["pixels"].float()).clamp(0, 1)
         best = torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share)
-        nats = nn.functional.softplus(outputs) - outputs * share + best
-        return _where_observed(nats, tensors).sum(-1) / self.null_deviance
+        return _where_observed(self._nats(outputs, share) + best, tensors).sum(-1) / (
+            self.null_deviance
+        )
+
+    def _nats(self, outputs, share):
+        """Return the cross-entropies of pixels as shares of their range."""
+        return nn.functional.softplus(outputs) - outputs * share
+
+    def n_numbers(self, tensors):
+        """Return how many pixels of each row are observed."""
+        ones = torch.ones_like(tensors["pixels"], dtype=torch.float32)
+        return _where_observed(ones, tensors).sum(-1)
+
+    def log_likelihood(self, outputs, tensors, log_scale):
+        """Return Gaussian log densities, or Bernoulli ones of pixels as shares of their range."""
+        if not self.has_link:
+            return super().log_likelihood(outputs, tensors, log_scale)
+        share = self._share(tensors["pixels"].float()).clamp(0, 1)
+        return -_where_observed(self._nats(outputs, share), tensors).sum(-1)
+
+    def log_volume(self, tensors):
+        """Return the log of the unit of the noise in those of a pixel, for each observed one."""
+        if self.has_link:
+            return 0.0
+        return self.n_numbers(tensors) * math.log(self.scale / self.view_unit)
 
     @torch.no_grad()
     def start(self, weight):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -30,11 +31,14 @@ class ModalityNetwork(nn.Module, ABC):
     gain : Tensor of shape ()
         A buffer: how steeply `start` lets the linear path drive the outputs. Chosen from the data
         where the outputs are not in the units of the view (logits), else 1.
+    n_scales : int
+        Noise scales of `log_likelihood`: 1, unless the subclass has none or several.
     encoder, decoder : torch.nn.Module
         Set by the subclass: view (..., n_view) to features (..., width), and code
         (..., n_components) to outputs.
     """
 
+    n_scales = 1
     has_link = False  # whether outputs are in other units than the view, so that `gain` matters
 
     def __init__(self, n_view, n_outputs):
@@ -110,6 +114,58 @@ class ModalityNetwork(nn.Module, ABC):
             Of the same shapes; default: the rows themselves.
         """
         return tensors
+
+    # What a variational autoencoder asks for besides ------------------------------------------
+
+    @property
+    def view_unit(self):
+        """One unit of the view in units of the noise: those in which a number has variance 1."""
+        return self.n_view**0.5
+
+    def scale_of_view(self):
+        """Return which noise scale each column of the view has, (n_view,) int64.
+
+        Numbers from `n_scales` on are of no noise scale: columns that outputs predict by a
+        probability. Default: one for all.
+        """
+        return torch.zeros(self.n_view, dtype=torch.int64)
+
+    def n_numbers(self, tensors):
+        """Return how many numbers of each row `deviance` counts, (rows,)."""
+        rows = len(next(iter(tensors.values())))
+        return torch.full((rows,), float(self.n_view), device=self.gain.device)
+
+    def log_likelihood(self, outputs, tensors, log_scale):
+        """Return the log density of a batch given the outputs, in nats per row.
+
+        Default: that of Gaussian numbers, for a deviance that is the squared error of the view.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (..., rows, n_outputs)
+        tensors : dict of Tensor
+        log_scale : Tensor of shape (n_scales,)
+            Of the noise, in units in which a number of the training rows has variance 1.
+
+        Returns
+        -------
+        Tensor of shape (..., rows)
+            In those units; `log_volume` says what to subtract for the cells' own.
+        """
+        squares = self.deviance(outputs, tensors) * self.n_view
+        normal = log_scale + 0.5 * math.log(2 * math.pi)
+        return -0.5 * squares * (-2 * log_scale).exp() - self.n_numbers(tensors) * normal
+
+    def log_volume(self, tensors):
+        """Return the log of the units of `log_likelihood` in the cells' own, (rows,), or 0."""
+        return 0.0
+
+    def draw(self, outputs, log_scale, generator):
+        """Return what `predict` does, drawn from the distribution that the outputs stand for.
+
+        Default: its mean, for pictures, sounds and the like, in which noise would be noise.
+        """
+        return self.predict(outputs)
 
     def corrupt(self, view, noise, generator):
         """Return a noisy view for denoising, at `noise` times the spread of the view's columns."""

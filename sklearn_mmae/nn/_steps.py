@@ -120,6 +120,19 @@ class StepsNetwork(ModalityNetwork):
         error = outputs - self.view(tensors)
         return torch.where(self._known(tensors), error, 0).square().sum(-1)
 
+    def n_numbers(self, tensors):
+        """Return how many numbers of each row's steps are known, and its length if that varies."""
+        known = self._known(tensors)
+        return (known if self.length_unit else known[:, :-1]).sum(-1).float()
+
+    def log_volume(self, tensors):
+        """Return the log of the unit of the noise in those of the steps, for each known number."""
+        known = self._known(tensors)
+        volume = known[:, :-1].sum(-1) * math.log(self.step_unit / self.view_unit)
+        if self.length_unit:
+            volume = volume + known[:, -1] * math.log(self.length_unit / self.view_unit)
+        return volume
+
     @torch.no_grad()
     def start(self, weight):
         """Set the linear path."""

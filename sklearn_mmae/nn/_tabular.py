@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional as F
 
@@ -36,7 +38,7 @@ class TabularNetwork(ModalityNetwork):
         sizes = [len(share) for share in shares]
         n_outputs = len(mean) + sum(sizes)
         super().__init__(n_outputs, n_outputs)
-        self.n_numbers, self.sizes, self.weight = len(mean), sizes, weight
+        self.n_scales, self.sizes, self.weight = len(mean), sizes, weight
         self.has_link = bool(sizes)
         self.register_buffer("mean", mean)
         self.register_buffer("inverse_scale", 1 / scale)
@@ -50,7 +52,7 @@ class TabularNetwork(ModalityNetwork):
         self.register_buffer(
             "entropy_weight", torch.tensor([1 / float(h) if h > 1e-9 else 0.0 for h in entropy])
         )
-        self.null_outputs[self.n_numbers :] = share.clamp_min(1e-6).log()
+        self.null_outputs[self.n_scales :] = share.clamp_min(1e-6).log()
         self.encoder = encoder(self.n_view, width, dropout)
         self.decoder = decoder(n_components, width, n_outputs)
 
@@ -62,7 +64,7 @@ class TabularNetwork(ModalityNetwork):
 
     def view(self, tensors):
         """Return numbers and centred indicators, of total variance 1."""
-        parts = [self.numbers(tensors)] if self.n_numbers else []
+        parts = [self.numbers(tensors)] if self.n_scales else []
         if self.sizes:
             codes = tensors["codes"].long()
             hole = codes < 0
@@ -83,38 +85,85 @@ class TabularNetwork(ModalityNetwork):
     def observed(self, tensors):
         """Return which numbers and indicators are observed, or None where all are."""
         parts = []
-        if self.n_numbers:
+        if self.n_scales:
             rows = len(next(iter(tensors.values())))
-            everything = self.mean.new_ones(1, dtype=torch.bool).expand(rows, self.n_numbers)
+            everything = self.mean.new_ones(1, dtype=torch.bool).expand(rows, self.n_scales)
             parts.append(tensors.get("observed", everything))
         if self.sizes:
             parts.append(self._spread(tensors["codes"] >= 0))
         observed = torch.cat(parts, 1)
         return None if "observed" not in tensors and observed.all() else observed
 
-    def deviance(self, outputs, tensors):
-        """Return squared errors and cross-entropies per row, each column in its own units."""
-        n = self.n_numbers
-        total = 0
-        if n:
-            error = outputs[..., :n] - self.numbers(tensors)
-            if "observed" in tensors:
-                error = error * tensors["observed"]  # both finite: holes hold 0
-            total = error.square().sum(-1)
-        for i, (logits, weight) in enumerate(
-            zip(outputs[..., n:].split(self.sizes, -1), self.entropy_weight, strict=True)
-            if self.sizes
-            else ()
-        ):
+    def _squares(self, outputs, tensors):
+        """Return the squared errors of the numbers, 0 in the holes, (..., rows, numbers)."""
+        error = outputs[..., : self.n_scales] - self.numbers(tensors)
+        if "observed" in tensors:
+            error = error * tensors["observed"]  # both finite: holes hold 0
+        return error.square()
+
+    def _nats(self, outputs, tensors):
+        """Return the cross-entropy of each categorical column, 0 in the holes, one by one."""
+        if not self.sizes:
+            return
+        for i, logits in enumerate(outputs[..., self.n_scales :].split(self.sizes, -1)):
             codes = tensors["codes"][:, i].long()
             target = codes.clamp_min(0).expand(logits.shape[:-1])
             nats = -F.log_softmax(logits, -1).gather(-1, target[..., None])[..., 0]
-            total = total + nats * (weight * (codes >= 0))
+            yield nats * (codes >= 0)
+
+    def deviance(self, outputs, tensors):
+        """Return squared errors and cross-entropies per row, each column in its own units."""
+        total = self._squares(outputs, tensors).sum(-1) if self.n_scales else 0
+        for nats, weight in zip(self._nats(outputs, tensors), self.entropy_weight, strict=False):
+            total = total + nats * weight
         return total / self.weight
+
+    @property
+    def view_unit(self):
+        """One unit of the view in standard deviations of a number."""
+        return self.weight**0.5
+
+    def scale_of_view(self):
+        """Return a noise scale for each number, and none for the indicators."""
+        n = self.n_scales
+        none = torch.full((len(self.share),), n)
+        return torch.cat([torch.arange(n), none])
+
+    def log_likelihood(self, outputs, tensors, log_scale):
+        """Return Gaussian log densities of the numbers and log probabilities of the categories."""
+        total = 0
+        if self.n_scales:
+            squares = self._squares(outputs, tensors) * (-2 * log_scale).exp()
+            normal = log_scale + 0.5 * math.log(2 * math.pi)
+            if "observed" in tensors:
+                normal = normal * tensors["observed"]
+            total = -(0.5 * squares + normal).sum(-1)
+        for nats in self._nats(outputs, tensors):
+            total = total - nats
+        return total
+
+    def log_volume(self, tensors):
+        """Return the sum of the logarithms of the observed numbers' standard deviations."""
+        log_scales = -self.inverse_scale.log()
+        if "observed" in tensors:
+            log_scales = log_scales * tensors["observed"]
+        return log_scales.sum(-1)
+
+    def draw(self, outputs, log_scale, generator):
+        """Return numbers with their noise; a drawn category has a logit, the others none."""
+        numbers, *logits = outputs.split([self.n_scales, *self.sizes], -1)
+        noise = torch.empty_like(numbers).normal_(generator=generator)
+        parts = [numbers + noise * log_scale.exp()]
+        for one in logits:
+            uniform = torch.rand(one.shape, generator=generator, device=one.device)
+            # The largest of logits with Gumbel noise is a draw from their softmax.
+            drawn = (one - (-uniform.clamp_min(1e-30).log()).log()).argmax(-1, keepdim=True)
+            parts.append(torch.zeros_like(one).scatter_(-1, drawn, 1.0))
+        return self.predict(torch.cat(parts, -1))
 
     def start(self, weight):
         """Set the linear path: numbers directly, logits by the slope of log p at the mean."""
-        n = self.n_numbers
+        n = self.n_scales
         weight = weight * self.weight**0.5
         with torch.no_grad():
             linear = self.decoder.linear

@@ -42,6 +42,7 @@ class TextNetwork(ModalityNetwork):
     """
 
     has_link = True
+    n_scales = 0
 
     def __init__(
         self,
@@ -78,6 +79,10 @@ class TextNetwork(ModalityNetwork):
         present = (view != 0).any(1, keepdim=True)
         dropped = drawn(view.shape, min(noise, 1.0), generator, view.device)
         return torch.where(present & dropped, -self.mean, view)
+
+    def scale_of_view(self):
+        """Return no noise scale: words have probabilities."""
+        return torch.zeros(self.n_view, dtype=torch.int64)
 
     def start(self, weight):
         """Set the linear path: the logit of a word by the slope of log p at the mean.
@@ -120,16 +125,25 @@ class KeyWordsNetwork(TextNetwork):
         )
         self.n_key_words = min(n_key_words, n_words)
 
-    def deviance(self, outputs, tensors):
-        """Return KL(shares of the row || softmax of outputs); 0 for rows without a known word."""
+    def _shares(self, outputs, tensors):
+        """Return each word's share of its row and log probability, 0 for other features."""
         features = tensors["features"].long()
         is_word = features < self.n_words
         shares = torch.where(is_word, tensors["weights"], 0)
         total = shares.sum(1, keepdim=True)
         shares = shares / torch.where(total > 0, total, 1)
         words = torch.where(is_word, features, 0).expand(*outputs.shape[:-1], -1)
-        log_p = F.log_softmax(outputs, -1).gather(-1, words)
+        return shares, F.log_softmax(outputs, -1).gather(-1, words)
+
+    def deviance(self, outputs, tensors):
+        """Return KL(shares of the row || softmax of outputs); 0 for rows without a known word."""
+        shares, log_p = self._shares(outputs, tensors)
         return (torch.xlogy(shares, shares) - shares * log_p).sum(-1) / self.null_deviance
+
+    def log_likelihood(self, outputs, tensors, log_scale):
+        """Return the log probability of as many words as a row has, each counted by its share."""
+        shares, log_p = self._shares(outputs, tensors)
+        return (shares * log_p).sum(-1) * (shares > 0).sum(-1)
 
     def predict(self, outputs):
         """Return the most telling words of each row, (rows, n_key_words) int64, -1 for none.
@@ -191,8 +205,8 @@ class SentenceNetwork(TextNetwork):
         self.head = layer(nn.Linear, width, self.n_logits)
         self.head.starts_at_zero = True
 
-    def deviance(self, outputs, tensors):
-        """Return the mean cross-entropy of a row's tokens, each given those before it."""
+    def _nats(self, outputs, tensors):
+        """Return the summed cross-entropy of a row's tokens, and how many they are."""
         tokens = tensors["tokens"].long().expand(*outputs.shape[:-1], -1)
         flat = tokens.reshape(-1, self.length)
         logits, condition = self._split(outputs.reshape(-1, self.n_outputs))
@@ -204,9 +218,18 @@ class SentenceNetwork(TextNetwork):
             ignore_index=-1,
             reduction="none",
         )
-        written = (flat >= 0).sum(1).clamp_min(1)
-        nats = nats.view(flat.shape).sum(1) / written
-        return nats.view(outputs.shape[:-1]) / self.null_deviance
+        written = (flat >= 0).sum(1)
+        shape = outputs.shape[:-1]
+        return nats.view(flat.shape).sum(1).view(shape), written.view(shape)
+
+    def deviance(self, outputs, tensors):
+        """Return the mean cross-entropy of a row's tokens, each given those before it."""
+        nats, written = self._nats(outputs, tensors)
+        return nats / written.clamp_min(1) / self.null_deviance
+
+    def log_likelihood(self, outputs, tensors, log_scale):
+        """Return the log probability of a row's tokens."""
+        return -self._nats(outputs, tensors)[0]
 
     @torch.no_grad()
     def predict(self, outputs):

@@ -17,9 +17,7 @@ from skorch.callbacks import Callback
 from .._core.errors import ConvergenceError
 from ..nn._blocks import initialise, seed_dropout
 from ._batches import BatchIterator
-from ._linear_start import fit_linear_start
-from ._net import AutoencoderNet, StopTraining
-from ._network import blended
+from ._net import AutoencoderNet, StopTraining, held_out_generator
 
 __all__ = ["Settings", "learn", "make_net", "start_linear"]
 
@@ -37,10 +35,8 @@ FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a sha
 class Settings:
     """What the estimator's parameters say about training."""
 
-    n_components: int
     init: str
     rotation: str | None
-    modality_dropout: float
     noise: float
     max_epochs: int
     batch_size: int
@@ -71,7 +67,7 @@ class _BestEpoch(Callback):
         if loss < self.loss_:
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history)
-        if loss < self.much_better_ * (1 - self.tol):
+        if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
             return
         self.waited_ += 1
@@ -89,7 +85,6 @@ def make_net(network, settings, generator):
         options["fused"] = True
     return AutoencoderNet(
         network,
-        modality_dropout=settings.modality_dropout,
         noise=settings.noise,
         generator=generator.on_device,
         names=settings.names,
@@ -116,10 +111,9 @@ def start_linear(network, rows, settings, generator):
                 network.patterns[batch.pattern],
             )
 
-    linear = fit_linear_start(
-        blocks, settings.n_components, generator.of_order, rotate=settings.rotation == "varimax"
+    decoders = network.learn_start(
+        blocks, generator.of_order, rotate=settings.rotation == "varimax"
     )
-    network.start(linear)
     device = rows.pattern.device
     batch = rows.take(torch.arange(min(len(rows), GAIN_ROWS), device=device))
     linked = [m for m, part in enumerate(network.networks) if part.has_link]
@@ -130,12 +124,12 @@ def start_linear(network, rows, settings, generator):
         part, loss = network.networks[m], {}
         for gain in GAINS:
             part.gain.fill_(gain)
-            part.start(linear.decoders[m])
+            part.start(decoders[m])
             there = network.patterns[batch.pattern, m]
-            deviance = part.deviance(part.decode(code), batch.values[m])
+            deviance = part.deviance(network.outputs(code, m), batch.values[m])
             loss[gain] = float(torch.where(there, deviance, 0).mean())
         part.gain.fill_(min(loss, key=loss.get))
-        part.start(linear.decoders[m])
+        part.start(decoders[m])
 
 
 def learn(network, rows, settings, generator, progress, *, fresh=True):
@@ -248,11 +242,9 @@ def _row_losses(net, rows):
     network = net.module_.eval()
     losses = []
     for batch in BatchIterator(rows, net.batch_size):
-        generator = torch.Generator(batch.pattern.device).manual_seed(len(batch))
-        code = network.encode(
-            network.views(batch.values), net.draw_patterns(batch.pattern, generator)
-        )
-        losses.append(blended(network.deviances(code, batch), net.modality_dropout).sum(0))
+        shown = network.draw(batch.pattern, held_out_generator(batch))
+        views, generator = network.views(batch.values), held_out_generator(batch)
+        losses.append(network.row_losses(views, batch, shown, generator).sum(0))
     losses = torch.cat(losses).double()
     if not losses.isfinite().all():
         raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")

@@ -21,7 +21,15 @@ from itertools import pairwise
 
 import torch
 
-__all__ = ["LinearStart", "fit_linear_start", "ridge"]
+__all__ = [
+    "LinearStart",
+    "fit_linear_start",
+    "fixed_signs",
+    "reduced_bases",
+    "ridge",
+    "second_moments",
+    "varimax",
+]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
@@ -80,18 +88,8 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     Each second moment is averaged over the rows in which both cells are observed, which is how
     the holes reach the start: a column with many of them is not shrunk towards its mean.
     """
-    views, *_ = next(iter(blocks()))
-    bases = [
-        _leading_basis(blocks, m, view.shape[1], n_components, generator)
-        if view.shape[1] > MOST_COLUMNS
-        else None
-        for m, view in enumerate(views)
-    ]
-    sizes = [
-        view.shape[1] if basis is None else basis.shape[1]
-        for view, basis in zip(views, bases, strict=True)
-    ]
-    covariance, n_rows = _second_moments(blocks, bases, sizes)
+    bases, sizes = reduced_bases(blocks, n_components, generator)
+    covariance, n_rows = second_moments(blocks, bases, sizes)
     axes, spread = _principal_axes(covariance, n_components, rotate)
     decoder, projection = axes * spread, axes / spread
     weight = spread**2
@@ -162,7 +160,29 @@ def ridge(moments, targets, weight, n_rows):
     return vectors @ (shrunk[best][:, None] * along)
 
 
-def _leading_basis(blocks, m, n_columns, n_components, generator):
+def reduced_bases(blocks, n_components, generator):
+    """Return a basis for each wide view, None for the others, and how many columns they leave.
+
+    Parameters
+    ----------
+    blocks, n_components, generator
+        As of `fit_linear_start`.
+    """
+    views, *_ = next(iter(blocks()))
+    bases = [
+        leading_basis(blocks, m, view.shape[1], n_components, generator)
+        if view.shape[1] > MOST_COLUMNS
+        else None
+        for m, view in enumerate(views)
+    ]
+    sizes = [
+        view.shape[1] if basis is None else basis.shape[1]
+        for view, basis in zip(views, bases, strict=True)
+    ]
+    return bases, sizes
+
+
+def leading_basis(blocks, m, n_columns, n_components, generator):
     """Return the leading axes of one wide view, by subspace iteration (Halko et al., 2011)."""
     size = min(n_columns, 2 * n_components + 96)
     basis = torch.randn(n_columns, size, generator=generator)
@@ -175,7 +195,7 @@ def _leading_basis(blocks, m, n_columns, n_components, generator):
     return basis
 
 
-def _second_moments(blocks, bases, sizes):
+def second_moments(blocks, bases, sizes):
     """Return the mean of ``x x'`` over the reduced views side by side, and the number of rows."""
     product, pairs, n_rows = 0, None, 0
     for views, observed, present in blocks():
@@ -213,16 +233,16 @@ def _principal_axes(covariance, n_components, rotate):
     axes = covariance.new_zeros(len(covariance), n_components)
     axes[:, :k] = vectors.flip(1)[:, :k]
     if rotate:
-        rotation = _varimax(axes[:, :k])
+        rotation = varimax(axes[:, :k])
         # Still orthonormal axes of the same subspace; the components are no longer uncorrelated.
         rotated = (rotation.square() * spread[:k, None].square()).sum(0).sqrt()
         order = rotated.argsort(descending=True, stable=True)
         axes[:, :k], spread[:k] = (axes[:, :k] @ rotation)[:, order], rotated[order]
-    axes[:, :k] = _fixed_signs(axes[:, :k])
+    axes[:, :k] = fixed_signs(axes[:, :k])
     return axes, spread
 
 
-def _varimax(loadings):
+def varimax(loadings):
     """Return the rotation that makes the squared loadings of each axis vary most."""
     k = loadings.shape[1]
     rotation = torch.eye(k, dtype=loadings.dtype, device=loadings.device)
@@ -238,7 +258,7 @@ def _varimax(loadings):
     return rotation
 
 
-def _fixed_signs(vectors):
+def fixed_signs(vectors):
     """Make the largest entry of each axis positive, as scikit-learn's PCA does."""
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
     return vectors * torch.where(largest < 0, -1.0, 1.0)

@@ -13,11 +13,19 @@ from ._batches import BatchIterator
 from ._flat import FlatWeights
 from ._shards import Shards
 
-__all__ = ["AutoencoderNet", "StopTraining"]
+__all__ = ["AutoencoderNet", "StopTraining", "held_out_generator"]
 
 AVERAGING = 0.99  # of the weights, per step: constant steps then end as quietly as annealed ones
 
 LARGEST_GRADIENT = 0.5
+
+
+def held_out_generator(batch):
+    """Return a generator for held-out rows, the same at every epoch.
+
+    With others the best epoch would be a lucky one.
+    """
+    return torch.Generator(batch.pattern.device).manual_seed(len(batch))
 
 
 class StopTraining(Exception):  # noqa: N818  (a signal, not an error)
@@ -38,8 +46,6 @@ class AutoencoderNet(NeuralNet):
     Parameters
     ----------
     module : MultimodalNetwork
-    modality_dropout : float
-        Chance of each modality to be hidden in the second code, and that code's weight.
     noise : float
     generator : torch.Generator
         Of the training device, for noise and subsets.
@@ -49,11 +55,8 @@ class AutoencoderNet(NeuralNet):
         Those of `skorch.NeuralNet`.
     """
 
-    def __init__(
-        self, module, *, modality_dropout=0.5, noise=0.0, generator=None, names=(), **options
-    ):
-        self.modality_dropout, self.noise = modality_dropout, noise
-        self.generator, self.names = generator, names
+    def __init__(self, module, *, noise=0.0, generator=None, names=(), **options):
+        self.noise, self.generator, self.names = noise, generator, names
         super().__init__(
             module,
             criterion=nn.Identity,  # the module returns its loss: it depends on the masks
@@ -67,20 +70,12 @@ class AutoencoderNet(NeuralNet):
             **options,
         )
 
-    def initialize(self):
-        """Initialise as skorch does, and prepare the drawing of subsets."""
-        super().initialize()
-        chance = self._chance_of_patterns()
-        # Drawn by inverting the distribution: multinomial would wait for the device.
-        self.chances_ = None if chance is None else chance.cumsum(0)
-        return self
-
     def initialize_optimizer(self, triggered_directly=None):
         """Give the optimiser the weights as two long tensors, with and without decay."""
         linear, networks = [], []
         for name, parameter in self.module_.named_parameters():
             # The linear path is right as it stands: decay would pull it away from PCA.
-            on_path = name.startswith("projections.") or ".linear." in name
+            on_path = name.startswith(("projections.", "log_scales.")) or ".linear." in name
             (linear if on_path else networks).append(parameter)
         self.weights_ = FlatWeights([linear, networks])
         options = dict(self.get_params_for("optimizer"))
@@ -94,25 +89,6 @@ class AutoencoderNet(NeuralNet):
 
     def _zero_grad_optimizer(self, set_to_none=None):
         pass  # the gradients are views, which each step writes anew
-
-    def _chance_of_patterns(self):
-        """Return how likely each pattern of presence is to be drawn for the second code."""
-        patterns = self.module_.patterns
-        if patterns.shape[1] == 1 or not self.modality_dropout:
-            return None
-        seen = patterns.sum(1, dtype=torch.float32)
-        hidden = patterns.shape[1] - seen
-        chance = (1 - self.modality_dropout) ** seen * self.modality_dropout**hidden
-        chance[0] = chance[-1] = 0  # nothing teaches nothing; everything is the first code
-        return chance / chance.sum()
-
-    def draw_patterns(self, pattern, generator):
-        """Return what the encoder may see: all of each row and, if asked for, a random part."""
-        if self.chances_ is None:
-            return pattern[None]
-        draw = torch.rand(len(pattern), generator=generator, device=pattern.device)
-        part = torch.searchsorted(self.chances_, draw).clamp_max(len(self.chances_) - 2)
-        return torch.stack([pattern, self.module_.meet[pattern, part]])
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Return the pair of training and validation rows, as given to `fit_loop`."""
@@ -139,10 +115,10 @@ class AutoencoderNet(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         """Compute the loss and its gradient."""
-        shown = self.draw_patterns(batch.pattern, self.generator)
+        shown = self.module_.draw(batch.pattern, self.generator)
 
         def losses_of(module, generator, rows, seen):
-            return module(rows, seen, self.noise, generator, self.modality_dropout)
+            return module(rows, seen, self.noise, generator)
 
         losses = self.shards_.teach(losses_of, batch, shown)
         # One row with an outlier must not undo what many have taught.
@@ -159,12 +135,10 @@ class AutoencoderNet(NeuralNet):
 
     def validation_step(self, batch, **fit_params):
         """Return the loss of held-out rows: each from all of it, and from fixed parts of it."""
-        # The same parts at every epoch, or the best epoch would be a lucky one.
-        generator = torch.Generator(batch.pattern.device).manual_seed(len(batch))
-        shown = self.draw_patterns(batch.pattern, generator)
+        shown = self.module_.draw(batch.pattern, held_out_generator(batch))
 
         def losses_of(module, generator, rows, seen):
-            return module(rows, seen, part=self.modality_dropout)
+            return module(rows, seen, 0.0, held_out_generator(rows))
 
         losses = self.shards_.look(losses_of, batch, shown)
         return {"loss": losses.sum(), "losses": losses, "y_pred": None}

@@ -9,9 +9,9 @@ from torch import nn
 
 from ..nn._blocks import layer, matmul
 from ._batches import Batch
-from ._linear_start import ridge
+from ._linear_start import fit_linear_start, ridge
 
-__all__ = ["MultimodalNetwork", "blended", "list_patterns"]
+__all__ = ["MultimodalNetwork", "list_patterns"]
 
 MOST_ENUMERATED = 6  # modalities up to which every pattern of presence has its own regression
 
@@ -57,32 +57,54 @@ class MultimodalNetwork(nn.Module):
     n_components : int
     patterns : Tensor of shape (patterns, modalities), bool
         See `list_patterns`.
+    modality_dropout : float
+        Chance of each modality to be hidden in the second code of a row, and that code's weight.
     """
 
-    def __init__(self, networks, fusion, n_components, patterns):
+    def __init__(self, networks, fusion, n_components, patterns, modality_dropout):
         super().__init__()
         n = len(networks)
+        self.modality_dropout = modality_dropout
         self.networks, self.fusion = nn.ModuleList(networks), fusion
-        # With one modality the joint projection and its own are the same.
-        self.n_projected = n_components * (1 if n == 1 else 2)
-        self.projections = nn.ModuleList(
-            layer(nn.Linear, network.n_view, self.n_projected, bias=False) for network in networks
-        )
         self.register_buffer("patterns", patterns)
         self.register_buffer("meet", _meet(patterns))
-        self.register_buffer("moments", torch.zeros(2 * n * n_components, 2 * n * n_components))
-        self.register_buffer("targets", torch.zeros(2 * n * n_components, n_components))
-        self.register_buffer("spread", torch.ones(n_components))
-        self.register_buffer("scale", torch.ones(n_components))
-        self.register_buffer("n_rows", torch.zeros((), dtype=torch.int64))
-        self.register_buffer(
-            "table", torch.zeros(len(patterns), n_components, n * self.n_projected)
-        )
         self.register_buffer("share", torch.ones(n))
+        # Drawn by inverting the distribution: multinomial would wait for the device.
+        self.register_buffer("chances", _chances(patterns, modality_dropout), persistent=False)
+
+        self._register_start(n_components)
+
+    def _register_start(self, n_components):
+        """Make the weights of the linear path, and what it is made of."""
+        n, k = len(self.networks), n_components
+        # With one modality the joint projection and its own are the same.
+        self.n_projected = k * (1 if n == 1 else 2)
+        self.projections = nn.ModuleList(
+            layer(nn.Linear, network.n_view, self.n_projected, bias=False)
+            for network in self.networks
+        )
+        self.register_buffer("moments", torch.zeros(2 * n * k, 2 * n * k))
+        self.register_buffer("targets", torch.zeros(2 * n * k, k))
+        self.register_buffer("spread", torch.ones(k))
+        self.register_buffer("scale", torch.ones(k))
+        self.register_buffer("n_rows", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("table", torch.zeros(len(self.patterns), k, n * self.n_projected))
 
     @torch.no_grad()
-    def start(self, linear):
-        """Set the linear path from a `LinearStart`."""
+    def learn_start(self, blocks, generator, *, rotate):
+        """Set the linear path from the closed form.
+
+        Parameters
+        ----------
+        blocks, generator, rotate
+            See `fit_linear_start`.
+
+        Returns
+        -------
+        list of Tensor, each of shape (n_view, components)
+            The decoders: ``view ~ decoder @ code``.
+        """
+        linear = fit_linear_start(blocks, len(self.spread), generator, rotate=rotate)
         for network, decoder in zip(self.networks, linear.decoders, strict=True):
             network.start(decoder)
         for projection, weight in zip(self.projections, linear.projections, strict=True):
@@ -93,6 +115,7 @@ class MultimodalNetwork(nn.Module):
         self.scale.copy_(linear.spread / linear.spread.square().mean().sqrt())
         self.n_rows.fill_(linear.n_rows)
         self.table.copy_(self.regressions(self.patterns))
+        return linear.decoders
 
     def regressions(self, patterns):
         """Return how each pattern of presence makes a code of the projected views.
@@ -145,6 +168,10 @@ class MultimodalNetwork(nn.Module):
         Tensor of shape (..., rows, components)
             Of about unit variance.
         """
+        return self._fused(views, pattern, patterns, table)
+
+    def _fused(self, views, pattern, patterns, table, prepared=lambda start: start):
+        """Return the linear code and what the fusion adds to it."""
         patterns = self.patterns if patterns is None else patterns
         table = self.table if table is None else table
         projected = torch.cat(
@@ -152,7 +179,7 @@ class MultimodalNetwork(nn.Module):
         )
         # One product for all patterns, then each row picks its own: no row-wise matrices.
         linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
-        start = linear[torch.arange(len(projected), device=linear.device), pattern]
+        start = prepared(linear[torch.arange(len(projected), device=linear.device), pattern])
         encodings = torch.stack(
             [network.encode(view) for network, view in zip(self.networks, views, strict=True)]
         )
@@ -160,6 +187,10 @@ class MultimodalNetwork(nn.Module):
         code = start + self.fusion(encodings, present, start)
         # Nothing observed: the average row's code, whatever the fusion makes of nothing.
         return torch.where(present.any(-2)[..., None], code, 0)
+
+    def outputs(self, code, m):
+        """Return the outputs of a modality for codes, (..., components) to (..., n_outputs)."""
+        return self.networks[m].decode(code)
 
     def deviances(self, code, batch):
         """Return each modality's deviance, (modality, ..., rows), 0 where it is absent.
@@ -172,24 +203,70 @@ class MultimodalNetwork(nn.Module):
         there = self.patterns[batch.pattern].T
         return torch.stack(
             [
-                torch.where(present, network.deviance(network.decode(code), values), 0)
-                for network, values, present in zip(self.networks, batch.values, there, strict=True)
+                torch.where(present, part.deviance(self.outputs(code, m), values), 0)
+                for m, (part, values, present) in enumerate(
+                    zip(self.networks, batch.values, there, strict=True)
+                )
             ]
         )
 
-    def forward(self, batch, pattern, noise=0.0, generator=None, part=0.5):
+    def loss_names(self, names):
+        """Return what each entry of the loss is called, given the names of the modalities."""
+        return list(names)
+
+    def draw(self, pattern, generator):
+        """Draw what the encoder may see: all of each row and, if asked for, a random part of it.
+
+        Parameters
+        ----------
+        pattern : Tensor of shape (rows,), int64
+            What is present.
+        generator : torch.Generator
+
+        Returns
+        -------
+        Tensor of shape (subsets, rows), int64
+            Rows of `patterns`.
+        """
+        if self.chances is None:
+            return pattern[None]
+        draw = torch.rand(len(pattern), generator=generator, device=pattern.device)
+        part = torch.searchsorted(self.chances, draw).clamp_max(len(self.chances) - 2)
+        return torch.stack([pattern, self.meet[pattern, part]])
+
+    def row_losses(self, views, batch, shown, generator):
+        """Return the loss of each row, (modality, rows).
+
+        Parameters
+        ----------
+        views : list of Tensor (rows, columns)
+            What the encoder sees.
+        batch : Batch
+            What is to be decoded: all that is observed.
+        shown : Tensor of shape (subsets, rows), int64
+            See `draw`.
+        generator : torch.Generator
+            For losses that take draws; this one takes none.
+        """
+        deviances = self.deviances(self.encode(views, shown), batch)
+        if len(shown) == 1:
+            losses = deviances[:, 0]
+        else:
+            losses = torch.lerp(deviances[:, 0], deviances[:, 1], self.modality_dropout)
+        # A modality that is rarely there counts as much as one that always is.
+        return losses / (self.share * len(self.networks))[:, None]
+
+    def forward(self, batch, shown, noise, generator):
         """Return the loss of each modality, (modality,), averaged over rows.
 
         Parameters
         ----------
         batch : Batch
-        pattern : Tensor of shape (subsets, rows), int64
-            What the encoder may see of each row; all that is observed is to be decoded.
+        shown : Tensor of shape (subsets, rows), int64
+            See `draw`.
         noise : float
             Strength of the corruption of what the encoder sees.
         generator : torch.Generator
-        part : float
-            Weight of the second subset; the first one has the rest.
         """
         if self.training:
             augmented = [
@@ -203,16 +280,18 @@ class MultimodalNetwork(nn.Module):
                 network.corrupt(view, noise, generator)
                 for network, view in zip(self.networks, views, strict=True)
             ]
-        deviances = blended(self.deviances(self.encode(views, pattern), batch), part)
-        # A modality that is rarely there counts as much as one that always is.
-        return deviances.mean(1) / (self.share * len(self.networks))
+        return self.row_losses(views, batch, shown, generator).mean(1)
 
 
-def blended(deviances, part):
-    """Return the weighted mean over one or two subsets, (modality, rows)."""
-    if deviances.shape[1] == 1:
-        return deviances[:, 0]
-    return torch.lerp(deviances[:, 0], deviances[:, 1], part)
+def _chances(patterns, modality_dropout):
+    """Return the cumulated chances of the patterns of presence to be drawn, or None for none."""
+    if patterns.shape[1] == 1 or not modality_dropout:
+        return None
+    seen = patterns.sum(1, dtype=torch.float32)
+    hidden = patterns.shape[1] - seen
+    chance = (1 - modality_dropout) ** seen * modality_dropout**hidden
+    chance[0] = chance[-1] = 0  # nothing teaches nothing; everything is the first code
+    return (chance / chance.sum()).cumsum(0)
 
 
 def _meet(patterns):

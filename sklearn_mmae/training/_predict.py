@@ -12,7 +12,15 @@ import torch
 from .._core.threads import side_by_side
 from ._batches import Batch
 
-__all__ = ["block_size", "decode", "deviances", "encode", "index_patterns"]
+__all__ = [
+    "block_size",
+    "decode",
+    "deviances",
+    "encode",
+    "for_blocks",
+    "index_patterns",
+    "on_device",
+]
 
 LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
 
@@ -53,7 +61,7 @@ def index_patterns(present, patterns):
     return np.array(numbers, np.int64)[inverse.ravel()], unknown
 
 
-def _for_blocks(n, size, work):
+def for_blocks(n, size, work):
     """Call ``work(rows, index, n)`` per block: where its results go, the rows to take, how many."""
 
     def block(start):
@@ -71,7 +79,7 @@ def _for_blocks(n, size, work):
         side_by_side(block, starts)
 
 
-def _on(batch, device):
+def on_device(batch, device):
     if device.type == "cpu":
         return batch
     return Batch(
@@ -97,27 +105,42 @@ def encode(network, rows, unknown=None):
         others = torch.as_tensor(unknown, device=device)
         patterns = torch.cat([network.patterns, others])
         table = torch.cat([network.table, network.regressions(others)])
-    codes = torch.empty(len(rows), len(network.spread))
+    codes = torch.empty(len(rows), len(network.scale))
 
     def work(here, index, n):
-        batch = _on(rows.take(index), device)
+        batch = on_device(rows.take(index), device)
         code = network.encode(network.views(batch.values), batch.pattern, patterns, table)
         codes[here] = (code * network.scale)[:n].cpu()
 
-    _for_blocks(len(rows), size, work)
+    for_blocks(len(rows), size, work)
     return codes
 
 
-def decode(network, codes, m):
-    """Return the predictions of one modality for codes, as an array."""
+def decode(network, codes, m, seed=None):
+    """Return the predictions of one modality for codes, as an array.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+    codes : Tensor of shape (rows, components)
+    m : int
+    seed : int, optional
+        Draw them, noise and all, from a `VariationalNetwork`.
+    """
     device, size = network.patterns.device, block_size(network)
     part, found = network.networks[m], {}
 
     def work(here, index, n):
         code = codes.index_select(0, index).to(device) / network.scale
-        found[here.start] = part.predict(part.decode(code))[:n].cpu().numpy()
+        outputs = network.outputs(code, m)
+        if seed is None:
+            predicted = part.predict(outputs)
+        else:
+            generator = torch.Generator(device).manual_seed(seed + here.start)
+            predicted = part.draw(outputs, network.noise_scales(m), generator)
+        found[here.start] = predicted[:n].cpu().numpy()
 
-    _for_blocks(len(codes), size, work)
+    for_blocks(len(codes), size, work)
     return np.concatenate([found[start] for start in sorted(found)])
 
 
@@ -140,13 +163,13 @@ def deviances(network, rows, codes, present):
     model, null = np.full((2, len(rows), present.shape[1]), np.nan)
 
     def work(here, index, n):
-        batch = _on(rows.take(index), device)
+        batch = on_device(rows.take(index), device)
         code = codes.index_select(0, index).to(device) / network.scale
         for m, (part, values) in enumerate(zip(network.networks, batch.values, strict=True)):
             constant = part.null_outputs.expand(size, -1)
-            model[here, m] = part.deviance(part.decode(code), values)[:n].cpu()
+            model[here, m] = part.deviance(network.outputs(code, m), values)[:n].cpu()
             null[here, m] = part.deviance(constant, values)[:n].cpu()
 
-    _for_blocks(len(rows), size, work)
+    for_blocks(len(rows), size, work)
     model[~present], null[~present] = np.nan, np.nan
     return model, null

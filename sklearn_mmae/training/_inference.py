@@ -1,0 +1,149 @@
+"""What a variational network infers of many rows: posteriors, draws of them, and densities."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from ._predict import block_size, for_blocks, on_device
+
+__all__ = ["draw_codes", "information", "log_densities", "posterior_moments"]
+
+MOST_NUMBERS = 2**22  # at once, of the draws of a block
+MOST_ROWS = 4096  # that the information of the components is averaged over
+
+
+class _Inference:
+    """Posteriors of rows, also of patterns of presence that the network does not know."""
+
+    def __init__(self, network, unknown):
+        self.network, self.device = network, network.patterns.device
+        others = torch.as_tensor(unknown, device=self.device)
+        self.patterns = torch.cat([network.patterns, others])
+        self.table = torch.cat([network.table, network.regressions(others)])
+        roots, inverses = network.roots_of(others)
+        self.roots = torch.cat([network.roots, roots]), torch.cat([network.inverses, inverses])
+
+    def posterior(self, batch):
+        """Return the posterior of a batch."""
+        views = self.network.views(batch.values)
+        return self.network.posterior(views, batch.pattern, self.patterns, self.table, self.roots)
+
+
+def posterior_moments(network, rows, unknown):
+    """Return mean and standard deviation of the codes, (rows, components) on the CPU.
+
+    Parameters
+    ----------
+    network : VariationalNetwork
+    rows : Rows
+        On the CPU.
+    unknown : ndarray of shape (patterns, modalities), bool
+        See `index_patterns`.
+    """
+    inference = _Inference(network, unknown)
+    moments = torch.empty(2, len(rows), len(network.scale))
+
+    def work(here, index, n):
+        posterior = inference.posterior(on_device(rows.take(index), inference.device))
+        found = torch.stack([posterior.mean, posterior.variance().sqrt()])
+        moments[:, here] = found[:, :n].cpu()
+
+    for_blocks(len(rows), block_size(network), work)
+    return moments
+
+
+def draw_codes(network, rows, unknown, seeds):
+    """Return draws of the posteriors, (draws, rows, components) on the CPU.
+
+    Parameters
+    ----------
+    network, rows, unknown
+        See `posterior_moments`.
+    seeds : list of int
+        One per draw.
+    """
+    inference = _Inference(network, unknown)
+    codes = torch.empty(len(seeds), len(rows), len(network.scale))
+
+    def work(here, index, n):
+        posterior = inference.posterior(on_device(rows.take(index), inference.device))
+        for draw, seed in zip(codes, seeds, strict=True):
+            generator = torch.Generator(inference.device).manual_seed(seed + here.start)
+            draw[here] = posterior.sample(generator)[:n].cpu()
+
+    for_blocks(len(rows), block_size(network), work)
+    return codes
+
+
+def log_densities(network, rows, unknown, n_draws):
+    """Estimate the log density of rows by importance sampling from their posteriors [1]_.
+
+    Parameters
+    ----------
+    network, rows, unknown
+        See `posterior_moments`.
+    n_draws : int
+
+    Returns
+    -------
+    ndarray of shape (rows,), float64
+        In nats, of the cells in their own units. 0 for rows of nothing.
+
+    References
+    ----------
+    .. [1] Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", ICLR.
+    """
+    inference, size = _Inference(network, unknown), block_size(network)
+    noise = _normal_points(n_draws, len(network.scale)).to(inference.device)
+    widest = max(part.n_outputs for part in network.networks)
+    at_once = max(1, MOST_NUMBERS // (size * widest))
+    found = np.empty(len(rows))
+
+    def work(here, index, n):
+        batch = on_device(rows.take(index), inference.device)
+        posterior, present = inference.posterior(batch), inference.patterns[batch.pattern].T
+        total = torch.full((size,), -torch.inf, dtype=torch.float64, device=inference.device)
+        for some in noise.split(at_once):
+            codes = posterior.place(some[:, None].expand(-1, size, -1))
+            weights = network.log_likelihood(codes, batch, present).sum(0)
+            weights = weights + _log_prior(codes) - posterior.log_density(codes)
+            total = torch.logaddexp(total, weights.double().logsumexp(0))
+        total = total - math.log(n_draws) - _log_volume(network, batch, present)
+        found[here] = torch.where(present.any(0), total, 0)[:n].cpu()
+
+    for_blocks(len(rows), size, work)
+    return found
+
+
+@torch.no_grad()
+def information(network, rows):
+    """Return how many nats each component says of a row, on average, (components,)."""
+    n = min(len(rows), MOST_ROWS)
+    total, size = 0, block_size(network)
+    for index in torch.arange(n, device=rows.pattern.device).split(size):
+        batch = rows.take(index)
+        posterior = network.posterior(network.views(batch.values), batch.pattern)
+        total = total + posterior.divergence_by_component().sum(0)
+    return (total / n).cpu().numpy()
+
+
+def _normal_points(n, k):
+    """Return standard normal points that cover the space more evenly than random ones."""
+    points = torch.quasirandom.SobolEngine(k, scramble=True, seed=0).draw(n, dtype=torch.float64)
+    return torch.special.ndtri(points.clamp(1e-9, 1 - 1e-9)).float()
+
+
+def _log_prior(codes):
+    return -0.5 * (codes.square().sum(-1) + codes.shape[-1] * math.log(2 * math.pi))
+
+
+def _log_volume(network, batch, present):
+    """Return the log of the units that log likelihoods are in, in those of the cells."""
+    volumes = [
+        torch.where(there, part.log_volume(values), 0.0)
+        for part, values, there in zip(network.networks, batch.values, present, strict=True)
+    ]
+    return torch.stack(volumes).sum(0)
