@@ -269,7 +269,7 @@ def fit_ours(rows, k, objective, epochs, n_draws):
     }
     for name, at in rows.places.items():
         found[f"joint/{name}"] = whole[:, at]
-        found[f"crossed/{name}"] = model.translate(rows.wide_test, to=name)[:, at]
+        found[f"crossed/{name}"] = model.translate(rows.wide_test, to=name)
     if objective:
         found["likelihood/test"] = model.score_samples(rows.wide_test, n_draws=n_draws)
     return found
