@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 BLOCK = 25  # rows whose draws are decoded at once
-FEW = 100  # training rows whose likelihood is estimated
 
 
 def serve(peer):
@@ -72,9 +71,7 @@ def answers(model, train, test, n_draws, generator):
         others = [other for other in test if other != name]
         found[f"crossed/{name}"] = model.translate(test, others)[name]
     if hasattr(model, "log_joint"):
-        few = {name: values[:FEW] for name, values in train.items()}
-        found["likelihood/train"] = log_likelihood(model, few, n_draws, generator)
-        found["likelihood/test"] = log_likelihood(model, test, n_draws, generator)
+        found["likelihood"] = log_likelihood(model, test, n_draws, generator)
     return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
 
 
