@@ -363,7 +363,7 @@ NOTES = (
     " of least training loss, multiviewae does not shuffle. The joint code has as many components"
     " for all; half of those of MMVAE+ are private, shared out among the modalities.",
     "*noise*: standard deviation of the decoders' Gaussians. multivae has a fixed one, 1 by"
-    " default; a smaller one trades what one modality tells of another for a better fit.",
+    " default; what is best differs between the columns.",
     "R2 = 1 - SSE / SST on held-out rows, means over modalities, of predictions from the mean of"
     " the code given all other modalities, and given all (*joint*). *coherence*: share of these"
     " predictions from the others that an SVC, trained on real rows of the modality, takes for the"
