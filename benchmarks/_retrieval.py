@@ -6,31 +6,24 @@ import numpy as np
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import normalize
+
+from sklearn_mmae.metrics import recall_at_k
 
 __all__ = ["both", "cca", "hits", "text_components"]
 
 
-def hits(cells, words):
-    """Return the shares of rows found in the first 1 and 10, both ways."""
-    similar = normalize(cells) @ normalize(words).T
+def hits(cells, words, rows=None):
+    """Return the shares of rows found in the first 1 and 10, both ways; some rows among all."""
     found = []
-    for similarity in (similar, similar.T):
-        own = np.diag(similarity)[:, None]
-        # Ties count against: codes that are all alike find nothing.
-        before = (similarity >= own).sum(1) - 1
-        found += [float((before < n).mean()) for n in (1, 10)]
+    for queries, targets in ((cells, words), (words, cells)):
+        queries = queries if rows is None else queries[rows]
+        found += [recall_at_k(queries, targets, k, rows=rows) for k in (1, 10)]
     return found
 
 
 def both(cells, words, test):
     """Return the hits among the test rows, then those of the test rows among all."""
-    found = hits(cells[test], words[test])
-    similar = normalize(cells) @ normalize(words).T
-    for similarity in (similar, similar.T):
-        before = (similarity[test] >= np.diag(similarity)[test][:, None]).sum(1) - 1
-        found += [float((before < n).mean()) for n in (1, 10)]
-    return found
+    return hits(cells[test], words[test]) + hits(cells, words, test)
 
 
 def text_components(n):

@@ -14,9 +14,8 @@ import av
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
-from sklearn.preprocessing import normalize
 
-from benchmarks._retrieval import cca, hits, text_components
+from benchmarks._retrieval import both, cca, text_components
 from benchmarks._table import Table, arguments, timed
 from benchmarks.shared_data import available, load_flutter, load_grid
 from sklearn_mmae import MultimodalAutoencoder, TextModality, VideoModality
@@ -121,16 +120,6 @@ def retrieve(table, frame, cache, options):
     n, k = max(rivals, key=lambda key: sum(rivals[key][1::2]))
     for name, own, other in zip(names, np.mean(found, 0), rivals[n, k], strict=True):
         table.add("flutter", name, own, other, f"PCA + CCA ({k} of {n})")
-
-
-def both(clips, words, test):
-    """Return the hits among the test rows, then those of the test rows among all."""
-    found = hits(clips[test], words[test])
-    similar = normalize(clips) @ normalize(words).T
-    for similarity in (similar, similar.T):
-        before = (similarity[test] >= np.diag(similarity)[test][:, None]).sum(1) - 1
-        found += [float((before < n).mean()) for n in (1, 10)]
-    return found
 
 
 def read_files(table, paths, folder):

@@ -12,10 +12,7 @@ import soundfile
 import soxr
 import torch
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from benchmarks._retrieval import both, cca, text_components
 from benchmarks._table import Table, arguments, ratio, timed
@@ -23,6 +20,7 @@ from benchmarks.shared_data import available, load_fsdd, load_sonic_pi
 from sklearn_mmae import AudioModality, DataWarning, MultimodalAutoencoder, TextModality
 from sklearn_mmae.cells import Cells
 from sklearn_mmae.cells._audio import decode
+from sklearn_mmae.metrics import cross_modal_coherence, fit_linear_probe, linear_probe_score
 from sklearn_mmae.nn._audio import stretch
 
 COLUMNS = ("data", "measure", "ours", "rival", "which rival")
@@ -90,8 +88,8 @@ def spoken_digits(table, options):
 
     asked = train[["text"]].drop_duplicates()
     spoken = [(audio.sampling_rate_, s) for s in mmae.translate(asked, to="sound")["sound"]]
-    listener = classifier().fit(parts(audio, train["sound"]), train["text"])
-    heard = float(listener.score(parts(audio, spoken), asked["text"]))
+    listener = fit_linear_probe(parts(audio, train["sound"]), train["text"], alphas=[1.0])
+    heard = cross_modal_coherence(listener, parts(audio, spoken), asked["text"])
     real = float(listener.score(parts(audio, test["sound"]), test["text"]))
     table.add("fsdd", "sound from word", heard, real, "real recordings")
     table.add("fsdd", "seconds to fit", f"{seconds:.0f}", None, None)
@@ -174,14 +172,9 @@ def ours(options, **settings):
     return MultimodalAutoencoder(modalities, random_state=0, **settings)
 
 
-def classifier():
-    """Return the probe."""
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-
-
 def probe(known, train, new, test):
     """Return the accuracy of the probe on test rows."""
-    return float(classifier().fit(known, train["text"]).score(new, test["text"]))
+    return linear_probe_score(known, train["text"], new, test["text"], alphas=[1.0])
 
 
 def cells(sounds):

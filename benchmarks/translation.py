@@ -7,17 +7,17 @@ import warnings
 import numpy as np
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
+from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._table import Table, arguments, timed
 from benchmarks.never_below_linear import side_by_side
 from benchmarks.shared_data import available, load_halves, load_mfeat
 from sklearn_mmae import MultimodalAutoencoder
+from sklearn_mmae.metrics import fit_linear_probe, translation_score
 from sklearn_mmae.modalities import ImageModality, TabularModality
 
 MEASURES = (
@@ -109,7 +109,7 @@ def measure_ours(train, test, places, y_train, y_test, make, **parameters):
     _, seconds = timed(mmae.fit, train)
     crossed = {v: mmae.translate(test, to=v) for v in places}
     whole = mmae.reconstruct(test)
-    probe = make_probe().fit(mmae.transform(train), y_train)
+    probe = probe_of(mmae.transform(train), y_train)
     alone = []
     for at in places.values():
         shown = np.full_like(test, np.nan)
@@ -133,7 +133,7 @@ def baselines(table, data, regressors, k, splits):
             measured[name].append([*crossed_r2(test, crossed, places), *[np.nan] * 3, seconds])
         pca, seconds = timed(PCA(k, random_state=0).fit, train)
         whole = pca.inverse_transform(pca.transform(test))
-        probe = make_probe().fit(pca.transform(train), y_train)
+        probe = probe_of(pca.transform(train), y_train)
         alone = []
         for at in places.values():
             # The linear counterpart of one modality alone: its prediction of the components.
@@ -180,12 +180,12 @@ def mean_r2(known, predicted, places):
 
 def r2(known, predicted):
     """Return one minus the ratio of squared errors to squared deviations, over all cells."""
-    return 1 - ((known - predicted) ** 2).sum() / ((known - known.mean(0)) ** 2).sum()
+    return translation_score(known, predicted, multioutput="variance_weighted")
 
 
-def make_probe():
-    """Return the linear probe."""
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+def probe_of(codes, y):
+    """Return the linear probe, its penalty fixed."""
+    return fit_linear_probe(codes, y, alphas=[1.0])
 
 
 def add(table, data, model, measured):

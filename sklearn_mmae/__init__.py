@@ -46,8 +46,8 @@ def __getattr__(name):
     """Import what takes long when it is first asked for."""
     from importlib import import_module
 
-    if name == "datasets":
-        return import_module(".datasets", __name__)
+    if name in ("datasets", "metrics"):
+        return import_module(f".{name}", __name__)
     if name == "DelayAligner":
         return import_module(".alignment", __name__).DelayAligner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,6 +22,7 @@ from .training._variational import VariationalNetwork
 
 __all__ = ["MultimodalVAE"]
 
+ENOUGH = 20  # rows to say so
 COLLAPSED = 0.01  # nats: a component that says less says nothing
 
 
@@ -42,8 +43,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         As in ColumnTransformer; see `MultimodalAutoencoder`.
     n_components : int, default=32
         Length of the vector; may be more than there are columns.
-    objective : str or Objective, default="mvae"
-        What is made large: "elbo", "mvae", "mmvae", "mmvae+", "mopoe", "jmvae", "mvtcae", "mmvm",
+    objective : str or Objective, default="mopoe"
+        What is made large: "mopoe", "elbo", "mvae", "mmvae", "mmvae+", "jmvae", "mvtcae", "mmvm",
         or an instance with parameters of its own, such as ``MMVAE(bound="dreg")``, of
         `sklearn_mmae.objectives`.
     beta : float, default=1.0
@@ -152,7 +153,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         modalities="auto",
         n_components=32,
         *,
-        objective="mvae",
+        objective="mopoe",
         beta=1.0,
         free_bits=0.0,
         noise_scale="column",
@@ -226,7 +227,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     def _look_at(self, network, rows):
         """Return what the components say, having warned if they say nothing."""
         found = information(network, rows)
-        if (found < COLLAPSED).all():
+        if len(rows) >= ENOUGH and (found < COLLAPSED).all():
             warnings.warn(
                 "posterior collapse: no component says anything of a row, so that all vectors are"
                 " alike. Lower beta, or give free_bits=0.1; or the columns are independent noise.",

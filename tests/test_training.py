@@ -18,7 +18,7 @@ from sklearn_mmae.fusion import Fusion
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._flat import FlatWeights
-from sklearn_mmae.training._linear_start import varimax, ridge
+from sklearn_mmae.training._linear_start import ridge, varimax
 from sklearn_mmae.training._network import list_patterns
 from sklearn_mmae.training._shards import Shards
 

@@ -84,6 +84,9 @@ class Objective(ABC):
     """
 
     private = 0.0  # share of the components that belong to single modalities
+    # Whether the networks are kept where the bound of the joint posterior is better than that of
+    # factor analysis; else where this objective is.
+    judged_by_evidence = True
 
     @abstractmethod
     def subsets(self, n_modalities):

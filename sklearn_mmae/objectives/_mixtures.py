@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from dataclasses import replace
 
 import torch
 
 from ._base import ALL, RANDOM, Objective, each_alone, mean_over
-from ._products import counted_subsets
 
 __all__ = ["MMVAE", "MMVM", "MMVAEPlus", "MoPoE"]
 
 BOUNDS = ("elbo", "iwae", "dreg")
 
 
-class MMVAE(Objective):
+class _OfSingles(Objective):
+    """An objective of the posteriors given each modality alone.
+
+    Those given more of a row are the Gaussians nearest to the mixture of the ones given each of
+    its modalities, in the sense of ``KL(mixture || Gaussian)``: they learn from the draws, and
+    leave the value of the objective as it is.
+    """
+
+    judged_by_evidence = False
+
+    def subsets(self, n_modalities):
+        """See each modality alone; for more than one, the row and a random part follow."""
+        alone = each_alone(n_modalities)
+        return alone if n_modalities == 1 else [*alone, ALL, RANDOM]
+
+    def terms(self, evidence):
+        """Return the two sides, of the modalities alone."""
+        n = len(evidence.present)
+        alone = replace(evidence, posterior=evidence.posterior[:n], seen=evidence.seen[:, :n])
+        codes, likelihood, divergence = self._terms(alone)
+        if n == 1:
+            return likelihood, divergence
+        codes = codes.detach()[:, None]  # (expert, 1, rows, components)
+        nearest = -evidence.posterior[n:].log_density(codes)
+        member = evidence.seen[:, n:]
+        distance = (torch.where(member, nearest, 0).sum(0) / member.sum(0).clamp_min(1)).sum(0)
+        return likelihood, divergence + (distance - distance.detach())
+
+    @abstractmethod
+    def _terms(self, evidence):
+        """Return draws (expert, rows, components), and the two sides."""
+
+
+class MMVAE(_OfSingles):
     r"""A mixture of what each modality alone says [1]_, every modality decoded from each.
 
     .. math:: \frac{1}{M} \sum_m E_{z_{1:K} \sim q(z|x_m)} \log \frac{1}{K} \sum_k
@@ -44,22 +78,19 @@ class MMVAE(Objective):
             raise ValueError(f"n_draws={n_draws!r}: give a whole number of at least 1.")
         self.bound, self.n_draws = bound, n_draws
 
-    def subsets(self, n_modalities):
-        """See each modality alone."""
-        return each_alone(n_modalities)
-
-    def terms(self, evidence):
-        """Return the two sides; the likelihood is that of the draws by their weight."""
+    def _terms(self, evidence):
+        """Return draws and sides; the likelihood is that of the draws by their weight."""
         n_draws = 1 if self.bound == "elbo" else self.n_draws
         codes = torch.stack([evidence.sample() for _ in range(n_draws)])  # (draw, expert, rows, k)
         likelihood = evidence.log_likelihood(codes)  # (modality, draw, expert, rows)
         prior = log_prior(codes)
         mixture = log_mixture(evidence, codes, frozen=self.bound == "dreg")
         weight = likelihood.sum(0) + evidence.penalty.beta * (prior - mixture)
-        return two_sides(evidence, likelihood, weight, codes, doubly=self.bound == "dreg")
+        sides = two_sides(evidence, likelihood, weight, codes, doubly=self.bound == "dreg")
+        return codes[0], *sides
 
 
-class MMVAEPlus(Objective):
+class MMVAEPlus(_OfSingles):
     r"""Shared components for all modalities, private ones for each [1]_.
 
     .. math:: \frac{1}{M} \sum_m E_{q(u|x_m) q(w_m|x_m)} \log p(x_m|u,w_m) + \sum_{n \ne m}
@@ -86,12 +117,8 @@ class MMVAEPlus(Objective):
             raise ValueError(f"private={private!r}: give a share between 0 and 1, such as 0.5.")
         self.private = private
 
-    def subsets(self, n_modalities):
-        """See each modality alone."""
-        return each_alone(n_modalities)
-
-    def terms(self, evidence):
-        """Return the two sides."""
+    def _terms(self, evidence):
+        """Return draws and sides."""
         own = evidence.sample()  # (expert, rows, components)
         private = evidence.private.any(0)
         # Draws of the prior for all private parts, but that of the modality which is looked at.
@@ -105,38 +132,52 @@ class MMVAEPlus(Objective):
         prior = log_prior(torch.where(mine, codes, 0), mine)
         divergence = evidence.penalty.beta * (shared + alone - prior)
         likelihood = torch.stack([mean_over(one, evidence.present) for one in likelihood])
-        return likelihood, mean_over(divergence, evidence.present)
+        return own, likelihood, mean_over(divergence, evidence.present)
 
 
 class MoPoE(Objective):
-    r"""A mixture of the posteriors given subsets of the modalities [1]_.
+    r"""A mixture of the posteriors given subsets of the modalities [1]_, all decoded from each.
 
-    .. math:: \frac{1}{|S|} \sum_{s \in S} E_{q(z|x_s)} \sum_m \log p(x_m|z)
+    .. math:: w L(x) + (1 - w) E_s L(x_s), \quad L(x_s) = E_{q(z|x_s)} \sum_m \log p(x_m|z)
               - \beta KL(q(z|x_s) || p(z))
 
-    Every modality is decoded from each subset: the row, each modality alone, and a random part,
-    which stands for all the others (the paper takes them all).
+    The parts s of a row are drawn, each with the same chance at ``modality_dropout=0.5``. The
+    paper takes all of them in each step, and the row as one of them; but the density of rows,
+    and how they come back, depend on the row as a whole.
+
+    Parameters
+    ----------
+    joint : float in (0, 1), default=0.5
+        w, the weight of the row as a whole.
 
     References
     ----------
     .. [1] Sutter, Daunhawer & Vogt (2021), "Generalized multimodal ELBO", ICLR.
     """
 
+    def __init__(self, joint=0.5):
+        if not 0 < joint < 1:
+            raise ValueError(f"joint={joint!r}: give a weight between 0 and 1, such as 0.5.")
+        self.joint = joint
+
     def subsets(self, n_modalities):
-        """See each row whole, each modality alone, and of more than two a random part."""
-        if n_modalities == 1:
-            return [ALL]
-        return [ALL, *each_alone(n_modalities), *([RANDOM] if n_modalities > 2 else [])]
+        """See each row whole, and a random part of it."""
+        return [ALL] if n_modalities == 1 else [ALL, RANDOM]
 
     def terms(self, evidence):
-        """Return the two sides, means over the subsets."""
-        counted = counted_subsets(evidence)
+        """Return the two sides, means over the subsets by their weights."""
         likelihood = evidence.log_likelihood(evidence.sample())
-        likelihood = torch.stack([mean_over(one, counted) for one in likelihood])
-        return likelihood, mean_over(evidence.penalty.of(evidence.posterior), counted)
+        divergence = evidence.penalty.of(evidence.posterior)
+        if len(divergence) == 1:
+            return likelihood[:, 0], divergence[0]
+        part = 1 - self.joint
+        return (
+            torch.lerp(likelihood[:, 0], likelihood[:, 1], part),
+            torch.lerp(divergence[0], divergence[1], part),
+        )
 
 
-class MMVM(Objective):
+class MMVM(_OfSingles):
     r"""Each modality for itself, with the mixture of all posteriors as the prior [1]_.
 
     .. math:: \sum_m E_{q(z|x_m)} \log p(x_m|z) - \beta KL\left(q(z|x_m) ||
@@ -151,16 +192,13 @@ class MMVM(Objective):
        improved representation learning in multimodal VAEs", NeurIPS.
     """
 
-    def subsets(self, n_modalities):
-        """See each modality alone."""
-        return each_alone(n_modalities)
-
-    def terms(self, evidence):
-        """Return the two sides."""
+    def _terms(self, evidence):
+        """Return draws and sides."""
         codes = evidence.sample()
         likelihood = evidence.log_likelihood(codes).diagonal(dim1=0, dim2=1).T
         apart = evidence.posterior.log_density(codes) - log_mixture(evidence, codes)
-        return likelihood, evidence.penalty.beta * torch.where(evidence.present, apart, 0).sum(0)
+        divergence = evidence.penalty.beta * torch.where(evidence.present, apart, 0).sum(0)
+        return codes, likelihood, divergence
 
 
 def log_prior(code, counted=None):

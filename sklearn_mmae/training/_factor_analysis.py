@@ -29,6 +29,7 @@ MOST_STEPS = 2000
 WORK = 2e10  # multiplications, at most, that the iteration may take
 SETTLED = 1e-5  # relative change of the noise
 PRIOR_ROWS = 1.0  # rows of pure noise beside the data, or a column could be explained wholly
+LEAST_LEFT = 1e-3  # of a column's variance, at the beginning
 SIGNAL = 1e-6  # of the largest: loadings below are none
 
 
@@ -136,7 +137,7 @@ def _begin(problem, n_components, allowed):
     p = len(values)
     k = min(n_components, p)
     left = float(values[k:].sum() / (p - k)) if k < p else float(values[-1])
-    left = max(left, 1e-3 * float(values.mean()))
+    left = max(left, LEAST_LEFT)
     loadings = torch.zeros(p, n_components, dtype=values.dtype, device=values.device)
     loadings[:, :k] = vectors[:, :k] * (values[:k] - left).clamp_min(0).sqrt() * scale[:, None]
     if allowed is not None:
@@ -201,7 +202,8 @@ def _turned(loadings, noise, rotate):
     if rotate:
         there = size > SIGNAL * size.max()
         turned = torch.zeros_like(loadings)
-        turned[:, there] = loadings[:, there] @ varimax(loadings[:, there])
+        if there.any():
+            turned[:, there] = loadings[:, there] @ varimax(loadings[:, there])
     else:
         precision = loadings.T @ (loadings / noise[:, None])
         turned = loadings @ torch.linalg.eigh(precision).eigenvectors

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from skorch.callbacks import Callback
@@ -242,9 +243,7 @@ def _row_losses(net, rows):
     network = net.module_.eval()
     losses = []
     for batch in BatchIterator(rows, net.batch_size):
-        shown = network.draw(batch.pattern, held_out_generator(batch))
-        views, generator = network.views(batch.values), held_out_generator(batch)
-        losses.append(network.row_losses(views, batch, shown, generator).sum(0))
+        losses.append(network.judged(batch, partial(held_out_generator, batch)))
     losses = torch.cat(losses).double()
     if not losses.isfinite().all():
         raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")

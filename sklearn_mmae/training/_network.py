@@ -256,6 +256,19 @@ class MultimodalNetwork(nn.Module):
         # A modality that is rarely there counts as much as one that always is.
         return losses / (self.share * len(self.networks))[:, None]
 
+    def judged(self, batch, draw):
+        """Return the loss of each row that decides whether the networks are kept, (rows,).
+
+        Parameters
+        ----------
+        batch : Batch
+            Of held-out rows.
+        draw : callable
+            Returns a new generator, always the same.
+        """
+        shown = self.draw(batch.pattern, draw())
+        return self.row_losses(self.views(batch.values), batch, shown, draw()).sum(0)
+
     def forward(self, batch, shown, noise, generator):
         """Return the loss of each modality, (modality,), averaged over rows.
 

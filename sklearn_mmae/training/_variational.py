@@ -16,6 +16,7 @@ __all__ = ["VariationalNetwork"]
 
 LEAST_NOISE = 0.01  # of a number's standard deviation
 WIDEST, NARROWEST = 3.0, -5.0  # log scales of a posterior beside that of the linear start
+JUDGED_BY = 4  # draws of each held-out row
 NUMBERS_OF_A_TEXT = 16  # the linear start takes what has no noise scale for so many numbers
 
 
@@ -95,11 +96,10 @@ class VariationalNetwork(MultimodalNetwork):
             zip(self.networks, found.loadings, found.noise, strict=True)
         ):
             network.start(loadings.float())
-            scales = self.log_scales[m]
-            variance = noise * network.view_unit**2
+            scales, unit = self.log_scales[m], network.view_unit
+            noise = noise.clamp_min((LEAST_NOISE / unit) ** 2)
             for group in range(len(scales)):
-                of_group = variance[self._groups(m) == group]
-                scales[group] = 0.5 * of_group.mean().clamp_min(LEAST_NOISE**2).log()
+                scales[group] = 0.5 * noise[self._groups(m) == group].mean().log() + math.log(unit)
             if not network.n_scales:
                 noise = noise * max(1.0, network.n_view / NUMBERS_OF_A_TEXT)
             weighted = loadings / noise[:, None]
@@ -244,6 +244,16 @@ class VariationalNetwork(MultimodalNetwork):
         )
         likelihood, divergence = self.objective.terms(evidence)
         return torch.cat([-likelihood, divergence[None]]) / self._usual_nats()
+
+    def judged(self, batch, draw):
+        """Return minus the evidence lower bound given all of a row, or minus the objective."""
+        if not self.objective.judged_by_evidence:
+            return super().judged(batch, draw)
+        posterior = self.posterior(self.views(batch.values), batch.pattern)
+        codes = torch.stack([posterior.sample(generator) for generator in [draw()] * JUDGED_BY])
+        present = self.patterns[batch.pattern].T
+        likelihood = self.log_likelihood(codes, batch, present).sum(0).mean(0)
+        return posterior.divergence() - likelihood
 
     def _usual_nats(self):
         numbers = [

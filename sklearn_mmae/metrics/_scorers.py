@@ -1,0 +1,263 @@
+"""Scorers for `GridSearchCV` and `cross_val_score`: ``scorer(estimator, X, y=None)``.
+
+They ask the estimator for `modalities_`, `transform` and `translate` and know nothing else of it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._core.errors import did_you_mean, listing
+from ._checks import check_labels, check_same_rows
+from ._columns import as_columns, observed_rows, select, take_rows
+from ._probe import ALPHAS, fit_linear_probe
+from ._retrieval import recall_at_k
+from ._translation import translation_score
+
+__all__ = ["ProbeScorer", "RecallScorer", "TranslationScorer"]
+
+
+class _Scorer(BaseEstimator):
+    """What goes into ``scoring=``; a BaseEstimator only for its parameters, clone and repr."""
+
+    def __call__(self, estimator, X, y=None):
+        """Return the score of a fitted estimator on rows; more is better.
+
+        Parameters
+        ----------
+        estimator : MultimodalAutoencoder, or Pipeline that ends in one
+        X : rows, as the estimator takes them
+        y : array-like of shape (rows,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(estimator)
+        while isinstance(estimator, Pipeline):
+            if len(estimator) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator[-1]
+        return self._score(estimator, X, y)
+
+    @abstractmethod
+    def _score(self, estimator, X, y):
+        """Score an estimator that is no pipeline."""
+
+
+class ProbeScorer(_Scorer):
+    """Score codes by what a linear model reads out of them: accuracy of labels, R2 of numbers.
+
+    The probe is learned and scored within the rows that are scored, by cross-validation: it sees
+    no row that the autoencoder was fitted on, and none that it is scored on. `y` are the labels
+    that the search was given: ``GridSearchCV(mmae, grid, scoring=ProbeScorer()).fit(X, y)``.
+
+    Parameters
+    ----------
+    cv : int, default=5
+        The number of folds, shuffled the same way each time; stratified for labels.
+    task : {"auto", "classification", "regression"}, default="auto"
+        As in `fit_linear_probe`.
+    alphas : array-like of float, default=(0.01, 0.1, 1, 10, 100, 1000)
+        Penalties to choose from within each fold, as in `fit_linear_probe`.
+
+    See Also
+    --------
+    linear_probe_score : The same for rows that you have split yourself.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn_mmae import MultimodalAutoencoder
+    >>> from sklearn_mmae.datasets import load_digits_frame
+    >>> from sklearn_mmae.metrics import ProbeScorer
+    >>> X, y = load_digits_frame(return_target=True)
+    >>> X, y = X[["image", "slant", "balance"]][:300], y[:300]
+    >>> mmae = MultimodalAutoencoder(max_epochs=0, random_state=0)
+    >>> grid = {"n_components": [2, 8]}
+    >>> search = GridSearchCV(mmae, grid, scoring=ProbeScorer(alphas=[1.0]), cv=2).fit(X, y)
+    >>> search.best_params_
+    {'n_components': 8}
+    """
+
+    def __init__(self, cv=5, *, task="auto", alphas=ALPHAS):
+        self.cv = cv
+        self.task = task
+        self.alphas = alphas
+
+    def _score(self, estimator, X, y):
+        y, task = check_labels(y)
+        codes = np.asarray(estimator.transform(X), np.float64)
+        check_same_rows(X=codes, y=y)
+        task = task if self.task == "auto" else self.task
+        y = y.astype(np.float64) if task == "regression" else y
+        predicted = np.empty(y.shape, y.dtype)
+        for train, test in self._folds(y, task).split(codes, y):
+            probe = fit_linear_probe(codes[train], y[train], task=task, alphas=self.alphas)
+            predicted[test] = probe.predict(codes[test])
+        return float((accuracy_score if task == "classification" else r2_score)(y, predicted))
+
+    def _folds(self, y, task):
+        if task == "regression":
+            return KFold(self.cv, shuffle=True, random_state=0)
+        classes, counts = np.unique(y, return_counts=True)
+        if counts.min() < self.cv:
+            raise ValueError(
+                f"cv={self.cv}, but {counts.min()} of the {len(y)} rows scored are"
+                f" {classes[counts.argmin()]!r}. Lower cv, leave rare labels out, or give the"
+                " search fewer folds, such as cv=StratifiedKFold(3)."
+            )
+        return StratifiedKFold(self.cv, shuffle=True, random_state=0)
+
+
+class RecallScorer(_Scorer):
+    """Score codes by whether one modality finds its own row by another: recall at `k`.
+
+    The rows scored are encoded twice, each time shown some modalities only, and looked for among
+    one another. Rows that lack either side are left out. `y` is not looked at.
+
+    Parameters
+    ----------
+    queries : str or list of str
+        The modalities that are looked from, named as in `modalities_`.
+    targets : str or list of str
+        Those that are looked for.
+    k : int, default=10
+        As in `recall_at_k`; by chance the recall is `k` over the number of rows scored.
+    metric : str or callable, default="cosine"
+        As in `retrieval_ranks`.
+
+    See Also
+    --------
+    recall_at_k : The same for codes.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn_mmae import MultimodalAutoencoder
+    >>> from sklearn_mmae.datasets import load_digits_frame
+    >>> from sklearn_mmae.metrics import RecallScorer
+    >>> X = load_digits_frame()[["image", "caption"]][:300]
+    >>> mmae = MultimodalAutoencoder(n_components=8, max_epochs=0, random_state=0)
+    >>> recall = cross_val_score(mmae, X, scoring=RecallScorer("image", "caption"), cv=2)
+    >>> bool(recall.mean() > 3 * 10 / 150)
+    True
+    """
+
+    def __init__(self, queries, targets, k=10, *, metric="cosine"):
+        self.queries = queries
+        self.targets = targets
+        self.k = k
+        self.metric = metric
+
+    def _score(self, estimator, X, y):
+        sides = [
+            _keys(estimator, names, parameter)
+            for parameter, names in (("queries", self.queries), ("targets", self.targets))
+        ]
+        if set(sides[0]) & set(sides[1]):
+            raise ValueError(
+                f"queries={self.queries!r} and targets={self.targets!r} share a modality, which"
+                " would find itself. Name each once."
+            )
+        X = _rows_with(X, *sides)
+        codes = [estimator.transform(select(X, keys)) for keys in sides]
+        return recall_at_k(*codes, self.k, metric=self.metric)
+
+
+class TranslationScorer(_Scorer):
+    """Score translations: the share that is told of modalities by the others.
+
+    Rows in which nothing of the target, or nothing to translate from, is observed are left out.
+    `y` is not looked at.
+
+    Parameters
+    ----------
+    to : str or list of str, default=None
+        The modalities to predict, named as in `modalities_`; hidden one at a time, so that each
+        is predicted from all others. By default every one. The score is their mean.
+    given : str or list of str, default=None
+        The modalities to predict from; by default all others.
+    multioutput : {"uniform_average", "variance_weighted"}, default="uniform_average"
+        As in `translation_score`, over the columns of a modality.
+
+    See Also
+    --------
+    translation_score : What is measured of numbers, arrays, categories and texts.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn_mmae import MultimodalAutoencoder
+    >>> from sklearn_mmae.datasets import load_digits_frame
+    >>> from sklearn_mmae.metrics import RecallScorer, TranslationScorer
+    >>> X = load_digits_frame()[["image", "slant", "balance"]][:300]
+    >>> mmae = MultimodalAutoencoder(max_epochs=0, random_state=0)
+    >>> scoring = {"numbers": TranslationScorer("tabular"), "image": TranslationScorer("image")}
+    >>> grid = {"n_components": [1, 8]}
+    >>> search = GridSearchCV(mmae, grid, scoring=scoring, refit="numbers", cv=2).fit(X)
+    >>> search.best_params_
+    {'n_components': 8}
+    """
+
+    def __init__(self, to=None, *, given=None, multioutput="uniform_average"):
+        self.to = to
+        self.given = given
+        self.multioutput = multioutput
+
+    def _score(self, estimator, X, y):
+        names = [name for name, _, _ in estimator.modalities_]
+        _keys(estimator, names if self.to is None else self.to, "to")
+        targets = names if self.to is None else np.atleast_1d(self.to).tolist()
+        return float(np.mean([self._score_one(estimator, X, name, names) for name in targets]))
+
+    def _score_one(self, estimator, X, target, names):
+        given = [name for name in names if name != target] if self.given is None else self.given
+        sources = _keys(estimator, given, "given")
+        keys = _keys(estimator, target, "to")
+        if set(keys) & set(sources):
+            raise ValueError(
+                f"given={self.given!r} contains {target!r}, which is to be predicted. Leave it out."
+            )
+        X = _rows_with(X, sources, keys)
+        translated = estimator.translate(select(X, sources), to=target)
+        columns, translated = as_columns(X), as_columns(translated)
+        if translated.keys() != set(keys):  # an array, whose columns are counted anew
+            translated = dict(zip(sorted(keys), translated.values(), strict=True))
+        true = {key: columns[key] for key in translated}
+        return translation_score(true, translated, multioutput=self.multioutput)
+
+
+def _keys(estimator, names, parameter):
+    """Return the columns of modalities: names, or positions for arrays."""
+    if not hasattr(estimator, "modalities_"):
+        raise TypeError(
+            f"a {type(estimator).__name__} has no modalities_. Score a MultimodalAutoencoder, or a"
+            " Pipeline whose last step is one."
+        )
+    known = {name: columns for name, _, columns in estimator.modalities_}
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{parameter} names {name!r}, which is no modality of this estimator."
+                f"{did_you_mean(name, known)} They are {listing(map(repr, known))}."
+            )
+    if not names:
+        raise ValueError(f"{parameter} names no modality. They are {listing(map(repr, known))}.")
+    return [column for name in names for column in known[name]]
+
+
+def _rows_with(X, *sides):
+    """Return the rows that have something of each side."""
+    complete = np.all([observed_rows(X, keys) for keys in sides], 0)
+    if not complete.any():
+        raise ValueError("no row has both what is asked and what is looked for. Give more rows.")
+    return X if complete.all() else take_rows(X, complete)
