@@ -27,6 +27,7 @@ from benchmarks.translation import make_probe, r2
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE
 from sklearn_mmae.modalities import TabularModality
 
+DEFAULT = MultimodalVAE().objective
 EPOCHS, BATCH_SIZE, WIDTH, PEERS_LR = 40, 32, 256, 1e-3
 N_DRAWS = 500
 # The peers' noise, and the scale to ask for; None is their default.
@@ -194,9 +195,10 @@ def compare(table, data, rows, k, peers, quick):
                 if name in peers and not (model == "JMVAE" and too_many(name, rows))
             }
             seconds = take_turns(rows, k, objective, peers, rivals, 1 if quick else ROUNDS)
-            for noise in ("column", "modality") if objective == "mvae" else ("column",):
+            for noise in ("column", "modality") if objective == DEFAULT else ("column",):
                 found = fit_ours(rows, k, objective, epochs, request["n_draws"], noise)
                 label = f"ours, {objective or 'MultimodalAutoencoder'}"
+                label += ", default" * (objective == DEFAULT)
                 noise = f"learned, by {noise}" if objective else None
                 table.add(data, label, noise, *rows.measure(found), median(seconds["ours"]), None)
             for name, asked in rivals.items():
