@@ -23,8 +23,9 @@ from skorch.callbacks import Callback
 from benchmarks._table import Table
 from benchmarks.never_below_linear import side_by_side
 from benchmarks.shared_data import available, load_halves, load_mfeat
-from benchmarks.translation import make_probe, r2
+from benchmarks.translation import probe_of, r2
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE
+from sklearn_mmae.metrics import cross_modal_coherence
 from sklearn_mmae.modalities import TabularModality
 
 DEFAULT = MultimodalVAE().objective
@@ -119,7 +120,10 @@ class Rows:
 
     def coherence(self, views):
         """Return the share of views that the classifiers take for the numeral of their row."""
-        right = [self.classifiers[n].score(view, self.y_test) for n, view in views.items()]
+        right = [
+            cross_modal_coherence(self.classifiers[n], view, self.y_test)
+            for n, view in views.items()
+        ]
         return float(np.mean(right))
 
     def measure(self, found):
@@ -127,7 +131,7 @@ class Rows:
         crossed = {name: found[f"crossed/{name}"] for name in self.test}
         each = [r2(self.test[name], crossed[name]) for name in self.test]
         joint = [r2(self.test[name], found[f"joint/{name}"]) for name in self.test]
-        probe = make_probe().fit(found["codes/train"], self.y_train)
+        probe = probe_of(found["codes/train"], self.y_train)
         density = found.get("likelihood")
         return [
             float(np.mean(each)),
@@ -228,7 +232,7 @@ def linear(rows, k):
     codes = model.transform(rows.wide_train), model.transform(rows.wide_test)
     whole = codes[1] @ model.components_ + model.mean_
     joint = [r2(rows.test[n], whole[:, at]) for n, at in rows.places.items()]
-    probe = make_probe().fit(codes[0], rows.y_train).score(codes[1], rows.y_test)
+    probe = probe_of(codes[0], rows.y_train).score(codes[1], rows.y_test)
     density = model.score_samples(rows.wide_test).mean()
     return None, None, float(np.mean(joint)), None, float(probe), f"{density:.1f}"
 
