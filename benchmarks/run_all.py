@@ -24,6 +24,7 @@ NAMES = (
     "intervals",
     "noise",
     "holes",
+    "peers",
 )
 
 
