@@ -21,6 +21,7 @@ NAMES = (
     "speed",
     "fusion",
     "delay",
+    "exactness",
     "intervals",
     "noise",
     "holes",
