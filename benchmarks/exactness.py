@@ -19,8 +19,8 @@ NOTES = (
     "Two modalities of 5 and 4 numbers that 3 common factors make, with noise; 4,000 rows to learn"
     " from, 1,000 others to be measured, 4 components. *joint*, *marginal* (left), *conditional*"
     " (right given left): mean over rows of the estimated log density minus that of the"
-    " distribution that made the rows, in nats; target: within 0.02. *bound*, *likelihood*: mean log"
-    " density by 1 and by 256 draws. mmvae, mmvae+ and mmvm are bounds of other posteriors than"
+    " distribution that made the rows, in nats; target: within 0.02. *bound*, *likelihood*: mean"
+    " log density by 1 and by 256 draws. mmvae, mmvae+ and mmvm are bounds of other posteriors than"
     " that of the whole row, and are kept where they themselves are better: their optimum is not"
     " the density; the prior of mmvm is no N(0, I).",
 )

@@ -145,7 +145,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     True
     """
 
-    _parameter_constraints = {**CONSTRAINTS, "extra_terms": [str, dict, None]}
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,

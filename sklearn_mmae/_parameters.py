@@ -37,6 +37,7 @@ CONSTRAINTS = {
     "init": [StrOptions({"linear", "random"})],
     "rotation": [StrOptions({"varimax"}), None],
     "max_lag": [Interval(Real, 0, None, closed="neither"), None],
+    "extra_terms": [str, dict, None],
     "modality_dropout": [Interval(Real, 0, 1, closed="left")],
     "noise": [Interval(Real, 0, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -84,7 +85,7 @@ def check_parameters(estimator):
             f" takes groups of weights. Give one, or {listing(map(repr, OPTIMIZERS))}."
         )
     _check_callbacks(estimator.callbacks or ())
-    weights_of_terms(getattr(estimator, "extra_terms", None))
+    weights_of_terms(estimator.extra_terms)
     n_components, width = estimator.n_components, estimator.width
     size = 4 * n_components * (n_components + 4 * width)
     if size > LARGEST_NETWORK:

@@ -16,7 +16,7 @@ from . import _draws
 from ._base import BaseMultimodalAutoencoder
 from ._codes import rebuild
 from ._core.errors import DataWarning
-from ._parameters import CONSTRAINTS, build_fusion, build_objective
+from ._parameters import CONSTRAINTS, build_fusion, build_objective, weights_of_terms
 from .objectives import OBJECTIVES, Objective, Penalty
 from .training._inference import information
 from .training._variational import VariationalNetwork
@@ -64,6 +64,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         uncorrelated in the posterior.
     max_lag : float or None, default=None
         Find and undo lags between modalities that go on in time; see `MultimodalAutoencoder`.
+    extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
+        Terms that pull together the vectors from each modality alone; see `MultimodalAutoencoder`.
     modality_dropout : float in [0, 1), default=0.5
         Chance of each modality to be hidden in the random part of a row, for objectives that
         take one.
@@ -162,6 +164,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         init="linear",
         rotation="varimax",
         max_lag=None,
+        extra_terms=None,
         modality_dropout=0.5,
         noise=0.1,
         dropout=0.1,
@@ -191,6 +194,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         self.init = init
         self.rotation = rotation
         self.max_lag = max_lag
+        self.extra_terms = extra_terms
         self.modality_dropout = modality_dropout
         self.noise = noise
         self.dropout = dropout
@@ -220,6 +224,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             k,
             patterns,
             self.modality_dropout,
+            weights_of_terms(self.extra_terms) if len(networks) > 1 else {},
             objective=copy.deepcopy(build_objective(self.objective)),
             penalty=Penalty(float(self.beta), float(self.free_bits)),
             each_column=self.noise_scale == "column",

@@ -540,3 +540,22 @@ def test_divergence_of_the_training_is_an_error_and_keeps_the_fit(linear):
 def test_the_mixture_prior_says_that_it_is_no_evidence():
     assert not MMVM.judged_by_evidence
     assert MoPoE.judged_by_evidence
+
+
+def test_intervals_of_distributions_hold_what_they_say():
+    X, _ = linear_gaussian(2400)
+    vae = MultimodalVAE(HALVES, n_components=3, max_epochs=3, random_state=0).fit(X[:2000])
+    for shown in (X[2000:], hide(X[2000:], RIGHT)):
+        low, high = vae.predict_interval(shown, level=0.9)
+        assert abs(((low <= X[2000:]) & (X[2000:] <= high)).mean() - 0.9) < 0.03
+
+
+def test_extra_terms_are_recorded_beside_the_divergence():
+    X, _ = linear_gaussian(200)
+    options = {"n_components": 3, "width": 16, "max_epochs": 3, "random_state": 0}
+    vae = MultimodalVAE(HALVES, extra_terms={"contrastive": 1.0}, **options).fit(X)
+    epoch = vae.history_[-1]
+    assert epoch["train_loss_extra_terms__contrastive"] > 0
+    parts = ["left", "right", "divergence", "extra_terms__contrastive"]
+    total = sum(epoch[f"train_loss_{part}"] for part in parts)
+    np.testing.assert_allclose(epoch["train_loss"], total, rtol=1e-5)

@@ -64,12 +64,10 @@ class MultimodalNetwork(nn.Module):
         Weights of those of `EXTRA_TERMS` that are to be part of the loss.
     """
 
-    def __init__(
-        self, networks, fusion, n_components, patterns, modality_dropout, extra_terms=None
-    ):
+    def __init__(self, networks, fusion, n_components, patterns, modality_dropout, extra_terms):
         super().__init__()
         n = len(networks)
-        self.modality_dropout, self.extra_terms = modality_dropout, extra_terms or {}
+        self.modality_dropout, self.extra_terms = modality_dropout, extra_terms
         self.networks, self.fusion = nn.ModuleList(networks), fusion
         self.register_buffer("patterns", patterns)
         self.register_buffer("meet", _meet(patterns))
@@ -264,20 +262,24 @@ class MultimodalNetwork(nn.Module):
             losses = torch.lerp(deviances[:, 0], deviances[:, 1], self.modality_dropout)
         # A modality that is rarely there counts as much as one that always is.
         losses = losses / (self.share * len(self.networks))[:, None]
-        if not self.extra_terms:
-            return losses
-        # As `transform` returns codes, where components count by what they explain.
-        alone, there = self.scale * codes[len(shown) :], self.patterns[batch.pattern].T
-        terms = [
-            weight * EXTRA_TERMS[name](alone, there) for name, weight in self.extra_terms.items()
-        ]
-        return torch.cat([losses, torch.stack(terms)])
+        return self._with_terms(losses, codes[len(shown) :], batch)
 
     def _with_singles(self, shown, pattern):
         """Return the subsets and, for the extra terms, each modality alone."""
         if not self.extra_terms:
             return shown
         return torch.cat([shown, self.meet[pattern, self.singles[:, None]]])
+
+    def _with_terms(self, losses, alone, batch):
+        """Return losses and last the extra terms, given the codes from each modality alone."""
+        if not self.extra_terms:
+            return losses
+        # As `transform` returns codes, where components count by what they explain.
+        alone, there = self.scale * alone, self.patterns[batch.pattern].T
+        terms = [
+            weight * EXTRA_TERMS[name](alone, there) for name, weight in self.extra_terms.items()
+        ]
+        return torch.cat([losses, torch.stack(terms)])
 
     def judged(self, batch, draw):
         """Return the loss of each row that decides whether the networks are kept, (rows,).

@@ -29,7 +29,7 @@ class VariationalNetwork(MultimodalNetwork):
 
     Parameters
     ----------
-    networks, fusion, n_components, patterns, modality_dropout
+    networks, fusion, n_components, patterns, modality_dropout, extra_terms
         See `MultimodalNetwork`; the fusion is built for twice as many components.
     objective : Objective
     penalty : Penalty
@@ -44,12 +44,13 @@ class VariationalNetwork(MultimodalNetwork):
         n_components,
         patterns,
         modality_dropout,
+        extra_terms,
         *,
         objective,
         penalty,
         each_column,
     ):
-        super().__init__(networks, fusion, n_components, patterns, modality_dropout)
+        super().__init__(networks, fusion, n_components, patterns, modality_dropout, extra_terms)
         self.objective, self.penalty = objective, penalty
         self.log_scales = nn.ParameterList(
             nn.Parameter(torch.zeros(part.n_scales if each_column else min(part.n_scales, 1)))
@@ -206,8 +207,8 @@ class VariationalNetwork(MultimodalNetwork):
         )
 
     def loss_names(self, names):
-        """Return what each entry of the loss is called: last the divergence."""
-        return [*names, "divergence"]
+        """Return what each entry of the loss is called: the divergence after the modalities."""
+        return super().loss_names([*names, "divergence"])
 
     def draw(self, pattern, generator):
         """Return through which subsets each row is seen, as the objective asks."""
@@ -223,14 +224,15 @@ class VariationalNetwork(MultimodalNetwork):
         return torch.stack(shown)
 
     def row_losses(self, views, batch, shown, generator):
-        """Return minus the objective per row: of each modality, and last the divergence.
+        """Return minus the objective per row: of each modality, the divergence; extra terms.
 
         In units of what a row of standard normal numbers has, so that losses of short and of long
         rows are about as large.
         """
         present = self.patterns[batch.pattern].T
+        posterior = self.posterior(views, self._with_singles(shown, batch.pattern))
         evidence = Evidence(
-            posterior=self.posterior(views, shown),
+            posterior=posterior[: len(shown)],
             seen=self.patterns[shown].movedim(-1, 0),
             present=present,
             log_likelihood=lambda code: self.log_likelihood(code, batch, present),
@@ -239,7 +241,8 @@ class VariationalNetwork(MultimodalNetwork):
             private=self.private,
         )
         likelihood, divergence = self.objective.terms(evidence)
-        return torch.cat([-likelihood, divergence[None]]) / self._usual_nats()
+        losses = torch.cat([-likelihood, divergence[None]]) / self._usual_nats()
+        return self._with_terms(losses, posterior.mean[len(shown) :], batch)
 
     def judged(self, batch, draw):
         """Return minus the evidence lower bound given all of a row, or minus the objective."""
