@@ -326,10 +326,10 @@ def test_what_was_learned_is_small(tmp_path):
 def edited(key, change, path):
     """Write a model whose calibration is changed, and load it."""
     of_one_table().save(path)
-    tree = archive.read(path, kind="MultimodalAutoencoder")
+    tree = archive.read(path, kind="estimator")
     (table,) = tree["calibration"].values()
     table[key] = change(table[key])
-    archive.write(path, tree, kind="MultimodalAutoencoder")
+    archive.write(path, tree, kind="estimator")
     return load(path)
 
 

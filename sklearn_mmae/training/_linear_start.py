@@ -12,8 +12,6 @@ References
    ridge parameter", Technometrics 21(2).
 .. [3] Kaiser (1958), "The varimax criterion for analytic rotation in factor analysis",
    Psychometrika 23(3).
-.. [4] Higham (1988), "Computing a nearest symmetric positive semidefinite matrix", Linear Algebra
-   and its Applications 103.
 """
 
 from __future__ import annotations
@@ -88,8 +86,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     Notes
     -----
     Each second moment is averaged over the rows in which both cells are observed, which is how
-    the holes reach the start: a column with many of them is not shrunk towards its mean. Such
-    means need not be the moments of any one table; the nearest that are, are taken instead [4]_.
+    the holes reach the start: a column with many of them is not shrunk towards its mean.
     """
     bases, sizes = reduced_bases(blocks, n_components, generator)
     covariance, n_rows = second_moments(blocks, bases, sizes)
@@ -147,7 +144,10 @@ def ridge(moments, targets, weight, n_rows):
     """
     values, vectors = torch.linalg.eigh(moments)
     values = values.clamp_min(0)
-    along = vectors.T @ targets
+    # Means over different rows may contradict one another, where there are holes: a direction of no
+    # variance has no moment with anything, or the regression explodes.
+    most = values.sqrt()[:, None]
+    along = (vectors.T @ targets).clamp(-most, most)
     largest = max(float(values.max()), 1e-300)
     penalties = largest * torch.logspace(-8, 1, 28, dtype=torch.float64, device=values.device)
     shrunk = 1 / (values + penalties[:, None])  # (penalty, direction)
@@ -199,10 +199,7 @@ def leading_basis(blocks, m, n_columns, n_components, generator):
 
 
 def second_moments(blocks, bases, sizes):
-    """Return the mean of ``x x'`` over the reduced views side by side, and the rows behind it.
-
-    With holes: the nearest matrix that a covariance can be, and the rows behind a mean on average.
-    """
+    """Return the mean of ``x x'`` over the reduced views side by side, and the number of rows."""
     product, pairs, n_rows = 0, None, 0
     for views, observed, present in blocks():
         n_rows += len(present)
@@ -226,12 +223,7 @@ def second_moments(blocks, bases, sizes):
             1,
         ).double()
         pairs += there.T @ there
-    if pairs is None:
-        return product / n_rows, n_rows
-    # Means over different rows may contradict one another, as no covariance can: a direction of
-    # negative variance, beside which regressions on the others explode.
-    values, vectors = torch.linalg.eigh(product / pairs.clamp_min(1))
-    return (vectors * values.clamp_min(0)) @ vectors.T, max(int(pairs.mean()), 1)
+    return product / (n_rows if pairs is None else pairs.clamp_min(1)), n_rows
 
 
 def _principal_axes(covariance, n_components, rotate):
