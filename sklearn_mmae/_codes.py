@@ -75,8 +75,8 @@ def observe(estimator, X, hidden=None, stacklevel=4):
     X : container of rows
     hidden : ndarray of shape (modalities,), bool, optional
         Modalities not to be looked at.
-    stacklevel : int
-        Of the warning about rows of nothing.
+    stacklevel : int or None
+        Of the warning about rows of nothing; None for no warning.
     """
     check_is_fitted(estimator)
     read, frame = read_rows(estimator, X)
@@ -84,7 +84,7 @@ def observe(estimator, X, hidden=None, stacklevel=4):
     if hidden is not None:
         present = present & ~hidden
     empty = np.flatnonzero(~present.any(1))
-    if len(empty):
+    if len(empty) and stacklevel is not None:
         warnings.warn(
             f"row {listing(empty)}: nothing is observed. The vector of the average row stands in.",
             DataWarning,

@@ -63,9 +63,9 @@ def posterior(estimator, X):
 
 
 @one_thread()
-def densities(estimator, X, n_draws, hidden=None):
+def densities(estimator, X, n_draws, hidden=None, *, stacklevel=5):
     """Return log densities of rows in nats, and what is known of them as `Observed`."""
-    observed = observe(estimator, X, hidden)
+    observed = observe(estimator, X, hidden, stacklevel)
     found = log_densities(estimator.net_.module_, observed.rows, observed.unknown, n_draws)
     return found, observed
 
@@ -84,18 +84,10 @@ def conditional_densities(estimator, X, n_draws):
             continue
         rest = np.zeros(len(whole))
         if n > 1:
-            rest, _ = _quiet(densities, estimator, X, n_draws, hidden=np.arange(n) == m)
+            others = np.arange(n) == m
+            rest, _ = densities(estimator, X, n_draws, others, stacklevel=None)
         found[there, m] = (whole - rest)[there]
     return found, observed.frame
-
-
-def _quiet(work, *args, **options):
-    """Call without the warning about rows of nothing, which hiding a modality makes."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*nothing is observed")
-        return work(*args, **options)
 
 
 @one_thread()

@@ -73,8 +73,8 @@ def fit_factor_analysis(blocks, groups, n_components, generator, *, rotate, priv
     covariance, n_rows = second_moments(blocks, bases, sizes)
     views, *_ = next(iter(blocks()))
     groups = [
-        g.to(covariance.device) if b is None else torch.zeros(s, dtype=torch.int64)
-        for g, b, s in zip(groups, bases, sizes, strict=True)
+        group if basis is None else group.new_zeros(size)
+        for group, basis, size in zip(groups, bases, sizes, strict=True)
     ]
     problem = _Problem(covariance, n_rows, groups, sizes, [v.shape[1] for v in views])
     allowed = None if private is None else _allowed(private, sizes)
@@ -103,7 +103,7 @@ class _Problem:
             index.append(group + offset)
             offset += int(group.max()) + 1
             self.beyond.append((size, width))
-        self.index = torch.cat(index).to(covariance.device)
+        self.index = torch.cat(index)
         self.variance = covariance.diagonal().clamp_min(0)
         self.counts = torch.zeros(offset, dtype=covariance.dtype, device=covariance.device)
         self.counts.index_add_(0, self.index, torch.ones_like(self.variance))
