@@ -37,9 +37,11 @@ ESTIMATORS = [
     MultimodalAutoencoder(TWO_TABLES, max_epochs=3, init="random", fusion="mean"),
     # scikit-learn checks partial_fit only of estimators without early stopping.
     MultimodalAutoencoder(max_epochs=3, early_stopping=False, fusion="precision"),
-    MultimodalVAE(),
-    MultimodalVAE(TWO_TABLES, n_components=3, max_epochs=3, objective="jmvae", init="random"),
-    MultimodalVAE(max_epochs=3, early_stopping=False, noise_scale="modality"),
+    MultimodalVAE(max_epochs=3, width=64),
+    MultimodalVAE(
+        TWO_TABLES, n_components=3, max_epochs=1, width=16, objective="jmvae", init="random"
+    ),
+    MultimodalVAE(max_epochs=1, width=16, early_stopping=False, noise_scale="modality"),
 ]
 
 

@@ -12,6 +12,7 @@ from ._predict import block_size, for_blocks, on_device
 __all__ = ["draw_codes", "information", "log_densities", "posterior_moments"]
 
 MOST_NUMBERS = 2**22  # at once, of the draws of a block
+FEW_ROWS = 32  # of a block, where each has many draws: one row should not cost as much as a thousand
 SCATTERED = 98765.4321  # so that rows that differ by little have nothing in common
 MOST_ROWS = 4096  # that the information of the components is averaged over
 
@@ -97,7 +98,7 @@ def log_densities(network, rows, unknown, n_draws):
     ----------
     .. [1] Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", ICLR.
     """
-    inference, size = _Inference(network, unknown), block_size(network)
+    inference, size = _Inference(network, unknown), FEW_ROWS
     points = torch.quasirandom.SobolEngine(len(network.scale), scramble=True, seed=0)
     points = points.draw(n_draws, dtype=torch.float64).to(inference.device)
     widest = max(part.n_outputs for part in network.networks)
