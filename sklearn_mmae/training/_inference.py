@@ -12,7 +12,7 @@ from ._predict import block_size, for_blocks, on_device
 __all__ = ["draw_codes", "information", "log_densities", "posterior_moments"]
 
 MOST_NUMBERS = 2**22  # at once, of the draws of a block
-FEW_ROWS = 32  # of a block, where each has many draws: one row should not cost as much as a thousand
+FEW_ROWS = 32  # of a block with many draws each: one row should not cost what a thousand do
 SCATTERED = 98765.4321  # so that rows that differ by little have nothing in common
 MOST_ROWS = 4096  # that the information of the components is averaged over
 
