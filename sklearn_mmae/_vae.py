@@ -55,7 +55,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     noise_scale : {"column", "modality"}, default="column"
         Whether each number of a table has a noise of its own, as in factor analysis, or all of
         a modality the same, as in probabilistic PCA. Pictures, sounds and the like have one.
-    fusion : {"joint", "concat", "precision", "mean"}, Fusion or callable, default="joint"
+    fusion : {"joint", "concat", "precision", "mean", "mixture", "attention"}, Fusion or callable, \
+            default="joint"
         How the present modalities correct the linear posterior: mean and log scale side by side.
     init : {"linear", "random"}, default="linear"
         Begin at factor analysis, or at random weights.

@@ -80,6 +80,7 @@ def for_blocks(n, size, work):
 
 
 def on_device(batch, device):
+    """Return a batch whose tensors are on a device."""
     if device.type == "cpu":
         return batch
     return Batch(
