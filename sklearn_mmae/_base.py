@@ -13,10 +13,17 @@ from sklearn.utils import check_array
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from ._codes import decode_columns, encode_rows, explained_deviance, fill_columns, rebuild
+from ._codes import (
+    decode_columns,
+    encode_rows,
+    explained_deviance,
+    fill_columns,
+    named_modalities,
+    rebuild,
+)
 from ._core import archive
 from ._core.compat import CallbackSupportMixin, with_callbacks
-from ._core.errors import did_you_mean, listing
+from ._core.errors import listing
 from ._core.threads import one_thread
 from ._description import KIND, describe
 from ._intervals import category_probabilities, predict_interval
@@ -284,20 +291,8 @@ class BaseMultimodalAutoencoder(
             The columns of `to`.
         """
         check_is_fitted(self)
-        names = [name for name, _, _ in self.modalities_]
-        targets = list(to) if isinstance(to, list | tuple) else [to]
-        for target in targets:
-            if target not in names:
-                raise ValueError(
-                    f"to={target!r} is no modality of this estimator."
-                    f"{did_you_mean(target, names)} They are {listing(map(repr, names))}."
-                )
-        hidden = [name in targets for name in names]
-        if not targets or all(hidden):
-            raise ValueError(
-                f"to={to!r}: name at least one modality, and leave at least one to translate from."
-            )
-        encoded = encode_rows(self, X, hidden=np.array(hidden))
+        hidden = named_modalities(self, to, "to")
+        encoded = encode_rows(self, X, hidden=hidden)
         return rebuild(self, decode_columns(self, encoded.codes, hidden), encoded.frame.index)
 
     def impute(self, X):

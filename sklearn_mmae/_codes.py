@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from . import _frames
-from ._core.errors import ConvergenceError, DataWarning, listing
+from ._core.errors import ConvergenceError, DataWarning, did_you_mean, listing
 from ._core.threads import one_thread
 from ._lags import put_back
 from ._rows import as_rows, fitted_modalities, presence, read_rows
@@ -23,9 +23,29 @@ __all__ = [
     "encode_rows",
     "explained_deviance",
     "fill_columns",
+    "named_modalities",
     "observe",
     "rebuild",
 ]
+
+
+def named_modalities(estimator, given, parameter):
+    """Return which modalities are named, (modalities,) bool: some of them, and not all."""
+    names = [name for name, _, _ in estimator.modalities_]
+    wanted = list(given) if isinstance(given, list | tuple) else [given]
+    for name in wanted:
+        if name not in names:
+            raise ValueError(
+                f"{parameter}={name!r} is no modality of this estimator."
+                f"{did_you_mean(name, names)} They are {listing(map(repr, names))}."
+            )
+    chosen = np.array([name in wanted for name in names])
+    if not chosen.any() or chosen.all():
+        raise ValueError(
+            f"{parameter}={given!r}: name at least one modality, and leave at least one, of"
+            f" {listing(map(repr, names))}."
+        )
+    return chosen
 
 
 class Observed(NamedTuple):

@@ -9,7 +9,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _frames
 from ._codes import decode_columns, fill_columns, observe, rebuild
-from ._core.errors import did_you_mean, listing
 from ._core.threads import one_thread
 from .training._inference import draw_codes, log_densities, posterior_moments
 
@@ -19,7 +18,6 @@ __all__ = [
     "densities",
     "draw_rows",
     "filled_draws",
-    "named_modalities",
     "posterior",
     "spread",
     "translated_draws",
@@ -33,25 +31,6 @@ def check_count(name, value):
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < 1:
         raise ValueError(f"{name}={value!r}: give a whole number of at least 1.")
-
-
-def named_modalities(estimator, given, parameter):
-    """Return which modalities are named, (modalities,) bool, having checked the names."""
-    names = [name for name, _, _ in estimator.modalities_]
-    wanted = [given] if isinstance(given, str) else list(given)
-    for name in wanted:
-        if name not in names:
-            raise ValueError(
-                f"{parameter}={given!r}: {name!r} is no modality of this estimator."
-                f"{did_you_mean(name, names)} They are {listing(map(repr, names))}."
-            )
-    chosen = np.array([name in wanted for name in names])
-    if not chosen.any() or chosen.all():
-        raise ValueError(
-            f"{parameter}={given!r}: name at least one modality, and leave at least one, of"
-            f" {listing(map(repr, names))}."
-        )
-    return chosen
 
 
 @one_thread()

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _draws
 from ._base import BaseMultimodalAutoencoder
-from ._codes import rebuild
+from ._codes import named_modalities, rebuild
 from ._core.errors import DataWarning
 from ._parameters import CONSTRAINTS, build_fusion, build_objective, weights_of_terms
 from .objectives import OBJECTIVES, Objective, Penalty
@@ -301,7 +301,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             dates in days; for other cells the share of draws beside the most frequent one.
         """
         check_is_fitted(self)
-        hidden = _draws.named_modalities(self, to, "to")
+        hidden = named_modalities(self, to, "to")
         if n_draws is None and not return_std:
             return super().translate(X, to)
         draws, frame = _draws.translated_draws(self, X, hidden, self._count_draws(n_draws))
@@ -376,7 +376,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             found, frame = _draws.conditional_densities(self, X, int(n_draws))
             names = [name for name, _, _ in self.modalities_]
             return pd.DataFrame(found, columns=names, index=frame.index)
-        hidden = None if given is None else ~_draws.named_modalities(self, given, "given")
+        hidden = None if given is None else ~named_modalities(self, given, "given")
         found, observed = _draws.densities(self, X, int(n_draws))
         if hidden is not None:
             found = found - _draws.densities(self, X, int(n_draws), hidden)[0]

@@ -1,7 +1,7 @@
 """Objectives of `MultimodalVAE`: bounds on the evidence, and close relatives."""
 
 from ._base import ALL, RANDOM, Evidence, Objective, Penalty
-from ._mixtures import MMVAE, MMVM, MMVAEPlus, MoPoE
+from ._mixtures import MMVAE, MMVM, MMVAEPlus, MoPoE, log_prior
 from ._posterior import Posterior
 from ._products import ELBO, JMVAE, MVAE, MVTCAE
 
@@ -21,6 +21,7 @@ __all__ = [
     "Objective",
     "Penalty",
     "Posterior",
+    "log_prior",
 ]
 
 OBJECTIVES = {

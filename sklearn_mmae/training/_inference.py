@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 
+from ..objectives import log_prior
 from ._predict import block_size, for_blocks, on_device
 
 __all__ = ["draw_codes", "information", "log_densities", "posterior_moments"]
@@ -117,7 +118,7 @@ def log_densities(network, rows, unknown, n_draws):
             noise = torch.special.ndtri(place.clamp(1e-9, 1 - 1e-9)).float()
             codes = posterior.place(noise)
             weights = network.log_likelihood(codes, batch, present).sum(0)
-            weights = weights + _log_prior(codes) - posterior.log_density(codes)
+            weights = weights + log_prior(codes) - posterior.log_density(codes)
             total = torch.logaddexp(total, weights.double().logsumexp(0))
         total = total - math.log(n_draws) - _log_volume(network, batch, present)
         found[here] = torch.where(present.any(0), total, 0)[:n].cpu()
@@ -136,10 +137,6 @@ def information(network, rows):
         posterior = network.posterior(network.views(batch.values), batch.pattern)
         total = total + posterior.divergence_by_component().sum(0)
     return (total / n).cpu().numpy()
-
-
-def _log_prior(codes):
-    return -0.5 * (codes.square().sum(-1) + codes.shape[-1] * math.log(2 * math.pi))
 
 
 def _log_volume(network, batch, present):
