@@ -7,11 +7,12 @@ from functools import partial
 
 import numpy as np
 import torch
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -25,6 +26,13 @@ from sklearn_mmae import MultimodalAutoencoder, TabularModality, TextModality
 
 RATES = (0.1, 0.3, 0.5, 0.7)
 COMPONENTS = 32
+CELLS = {  # of tables of which single cells are removed: components, whether the target is a number
+    "wine": (load_wine, 6, False),
+    "breast cancer": (load_breast_cancer, 8, False),
+    "diabetes": (load_diabetes, 6, True),
+    "digits": (load_digits, 16, False),
+}
+SPLITS = 3  # of these
 REDUCED = 20  # components of each view that IterativeImputer sees
 COLUMNS = ("data", "removed", "model", "probe", "numbers (R2)", "categories (accuracy)", "seconds")
 PARTS = {
@@ -38,6 +46,10 @@ NOTES = (
     " alike; each row keeps at least one. mfeat: six standardised views, 1,500 training and 500"
     " test rows. clothing: title, review, numbers and categories, 3,000 training and 1,500"
     f" test rows. One split each. All have {COMPONENTS} components.",
+    "*cells*: of one table each single cell is removed with that chance, in training rows and the"
+    f" quarter of test rows alike, {SPLITS} splits; components: "
+    + ", ".join(f"{name} {k}" for name, (_, k, _) in CELLS.items())
+    + ".",
     "*probe*: of codes of rows with holes, fitted on those of training rows with holes: accuracy of"
     " a logistic regression (mfeat, numeral), R2 of a ridge regression (clothing, rating)."
     " *numbers*: 1 - SSE / SST of the removed numbers of the test rows about the means of the"
@@ -64,11 +76,23 @@ def main():
             table.absent(name)
             continue
         for rate in rates:
-            for model, found in compare(rate, 0, quick=options.quick).items():
-                *figures, seconds = found
-                figures = [None if np.isnan(figure) else float(figure) for figure in figures]
-                table.add(name, f"{rate:.0%}", model, *figures, f"{seconds:.1f}")
+            add(table, name, rate, compare(rate, 0, quick=options.quick))
+    for name in CELLS:
+        for rate in rates:
+            splits = [
+                compare_on_cells(name, rate, seed, quick=options.quick)
+                for seed in range(1 if options.quick else SPLITS)
+            ]
+            means = {model: np.mean([s[model] for s in splits], 0) for model in splits[0]}
+            add(table, f"cells of {name}", rate, means)
     table.show()
+
+
+def add(table, name, rate, found):
+    """Add a row for each model."""
+    for model, (*figures, seconds) in found.items():
+        figures = [None if np.isnan(figure) else float(figure) for figure in figures]
+        table.add(name, f"{rate:.0%}", model, *figures, f"{seconds:.1f}")
 
 
 def removed(shape, rate, random):
@@ -116,7 +140,7 @@ def models_of_numbers(places, seed, *, quick):
     """Return functions of training and test rows: codes of both, and the test rows filled."""
     reduced = ViewPCA(places)
     return {
-        "ours": partial(ours, table_of(places), seed, quick),
+        "ours": partial(ours, table_of(places), COMPONENTS, seed, quick),
         "IterativeImputer + PCA": partial(imputed, iterative(quick), reduced),
         "KNNImputer + PCA": partial(imputed, KNNImputer(n_neighbors=10), None),
         "means + PCA": partial(imputed, SimpleImputer(), None),
@@ -124,11 +148,11 @@ def models_of_numbers(places, seed, *, quick):
     }
 
 
-def ours(modalities, seed, quick, train, shown):
+def ours(modalities, n_components, seed, quick, train, shown):
     """Fit and fill by the default estimator."""
     mmae = MultimodalAutoencoder(
         modalities,
-        n_components=COMPONENTS,
+        n_components=n_components,
         random_state=seed,
         **{"max_epochs": 1} if quick else {},
     )
@@ -141,7 +165,7 @@ def iterative(quick):
     return IterativeImputer(max_iter=2 if quick else 10, tol=1e-2, random_state=0)
 
 
-def imputed(imputer, reduced, train, shown):
+def imputed(imputer, reduced, train, shown, n_components=COMPONENTS):
     """Fit an imputer, on reduced views if given, and PCA of the rows that it fills."""
     if reduced is not None:
         train, shown = reduced.fit(train).transform(train), reduced.transform(shown)
@@ -149,7 +173,7 @@ def imputed(imputer, reduced, train, shown):
         # What has not converged is as poor as its figures show.
         warnings.simplefilter("ignore")
         whole, filled = imputer.fit_transform(train), imputer.transform(shown)
-    pca = PCA(COMPONENTS, random_state=0).fit(whole)
+    pca = PCA(n_components, random_state=0).fit(whole)
     codes = pca.transform(whole), pca.transform(filled)
     if isinstance(imputer, SimpleImputer):  # the means say nothing of a row, its components do
         filled = np.where(np.isnan(shown), pca.inverse_transform(codes[1]), filled)
@@ -216,6 +240,51 @@ def vae(seed, quick, train, shown, epochs=200):
     return codes.numpy(), new.numpy(), np.where(np.isnan(shown), rebuilt.numpy(), shown)
 
 
+# Single cells of one table -------------------------------------------------------------------
+
+
+def compare_on_cells(name, rate, seed, *, quick):
+    """Return what `COLUMNS` names for each model: dict of str to list."""
+    load, n_components, is_regression = CELLS[name]
+    X, y = load(return_X_y=True)
+    train, test, y_train, y_test = train_test_split(X, y, test_size=0.25, random_state=seed)
+    random = np.random.default_rng(seed)
+    holed = [np.where(random.random(rows.shape) < rate, np.nan, rows) for rows in (train, test)]
+    mean, scale = np.nanmean(holed[0], 0), np.nanstd(holed[0], 0)
+    # Pixels are of one unit; the other columns are not.
+    scale = np.sqrt((scale**2).mean()) if name == "digits" else scale
+    known, gone = (test - mean) / scale, np.isnan(holed[1])
+    train, shown = ((rows - mean) / scale for rows in holed)
+    models = {
+        "ours": partial(
+            ours,
+            [("table", TabularModality(), slice(0, X.shape[1]))],
+            n_components,
+            seed,
+            quick,
+        ),
+        **{
+            f"{label} + PCA": partial(imputed, imputer, None, n_components=n_components)
+            for label, imputer in (
+                ("IterativeImputer", iterative(quick)),
+                ("KNNImputer", KNNImputer(n_neighbors=10)),
+                ("means", SimpleImputer()),
+            )
+        },
+    }
+    found = {}
+    for label, model in models.items():
+        (codes, new, filled), seconds = timed(model, train, shown)
+        probe = make_pipeline(
+            StandardScaler(),
+            RidgeCV(np.logspace(-2, 5, 15)) if is_regression else LogisticRegression(max_iter=3000),
+        ).fit(codes, y_train)
+        error = (np.asarray(filled) - known)[gone]
+        r2 = 1 - (error**2).sum() / (known[gone] ** 2).sum()
+        found[label] = [probe.score(new, y_test), r2, np.nan, seconds]
+    return found
+
+
 # Reviews of clothes --------------------------------------------------------------------------
 
 
@@ -260,7 +329,7 @@ def models_of_reviews(seed, *, quick):
     kinds = {"title": TextModality, "review": TextModality}
     modalities = [(name, kinds.get(name, TabularModality)(), at) for name, at in PARTS.items()]
     return {
-        "ours": partial(ours, modalities, seed, quick),
+        "ours": partial(ours, modalities, COMPONENTS, seed, quick),
         "IterativeImputer + PCA": partial(imputed_reviews, iterative(quick)),
         "KNNImputer + PCA": partial(imputed_reviews, KNNImputer(n_neighbors=10)),
         "means + PCA": partial(imputed_reviews, SimpleImputer()),

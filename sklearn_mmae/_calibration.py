@@ -290,14 +290,14 @@ def _hide(there, order, share, turn):
 
 
 def _without(tensors, part, shown):
-    """Return a table's tensors with all cells but those shown as holes."""
+    """Return a table's tensors with all cells but those shown as holes, and what these expect."""
     n, hidden = part.n_numbers, {}
     if n:
         hidden["numbers"] = torch.where(shown[:, :n], part.numbers(tensors), 0)
         hidden["observed"] = shown[:, :n]
     if part.sizes:
         hidden["codes"] = torch.where(shown[:, n:], tensors["codes"], -1)
-    return hidden
+    return part.fill(hidden)
 
 
 def _encode(network, rows, places, patterns, shown=None):

@@ -300,6 +300,7 @@ OF_MODALITIES = {
     TabularModality: {
         "scale": (numbers, ["size", "count"], {}, "common"),
         "max_categories": (grades, ["x", "letter"], {}, 3),
+        "mask": (numbers, ["size", "count"], {}, 0.3),
     },
     TextModality: {
         "decoder": (notes, ["note"], {}, "sequence"),
@@ -325,6 +326,7 @@ OF_MODALITIES = {
         "hop_length": (sounds, ["sound"], {"rate": 8000}, 160),
         "f_min": (sounds, ["sound"], {"rate": 8000}, 200.0),
         "f_max": (sounds, ["sound"], {"rate": 8000}, 3000.0),
+        "mask": (sounds, ["sound"], {"rate": 8000}, 0.3),
     },
     VideoModality: {
         "size": (clips, ["clip"], {}, 4),
@@ -332,11 +334,13 @@ OF_MODALITIES = {
         "fps": (clips, ["clip"], {}, 0.5),
         "max_seconds": (clips, ["clip"], {}, 3.0),
         "rate": (clips, ["clip"], {"fps": 0.5}, 2.0),
+        "mask": (clips, ["clip"], {}, 0.3),
     },
     SequenceModality: {
         "time": (signals, ["clock", "level"], {"time": "clock"}, "level"),
         "sampling_rate": (signals, ["clock", "level"], {"time": "clock"}, 0.5),
         "max_steps": (rises, ["level"], {}, 8),
+        "mask": (rises, ["level"], {}, 0.3),
     },
 }
 

@@ -125,7 +125,10 @@ def test_the_view_has_a_total_variance_of_one(table):
     cells = TABLES[table]()
     modality = TabularModality()
     tensors = tensors_of(modality.fit_transform(cells))
-    view = built(modality).view(tensors).double()
+    network = built(modality)
+    view, observed = network.view(tensors).double(), network.observed(tensors)
+    if observed is not None:
+        view = torch.where(observed, view, 0)
     assert_allclose(view.mean(0), 0, atol=1e-5)
     assert float(view.square().sum(1).mean()) == pytest.approx(1, abs=1e-5)
 
@@ -388,11 +391,56 @@ def test_other_numbers_are_standardised_once(change):
     values = TabularModality().fit_transform(matrix_of(X))
     numbers = values.tensors["numbers"]
     assert numbers.dtype == np.float32
-    assert_allclose(numbers.mean(0), 0, atol=1e-4)
+    observed = values.tensors.get("observed", np.ones(X.shape, bool))
+    assert_allclose(np.where(observed, numbers, 0).mean(0), 0, atol=1e-4)
     if change == "hole":
-        assert numbers[3, 1] == 0
         assert not values.tensors["observed"][3, 1]
         assert values.tensors["observed"].sum() == X.size - 1
+
+
+def related(n_rows, seed):
+    """Three columns of numbers and one of categories, that all tell of one thing."""
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=n_rows)
+    return pd.DataFrame(
+        {
+            "height": 170 + 9 * size + rng.normal(size=n_rows),
+            "weight": 70 + 12 * size + 2 * rng.normal(size=n_rows),
+            "shoe": 42 + 2 * size + 0.3 * rng.normal(size=n_rows),
+            "shirt": np.where(size < -0.4, "S", np.where(size < 0.4, "M", "L")),
+        }
+    )
+
+
+def test_in_a_hole_the_encoder_sees_what_the_rest_of_the_row_makes_likely():
+    modality = TabularModality().fit(cells_of(related(300, seed=0)))
+    whole = related(200, seed=1)
+    network = built(modality)
+    known = network.view(tensors_of(modality.transform(cells_of(whole))))
+    first = 0
+    for column, width in (("height", 1), ("weight", 1), ("shoe", 1), ("shirt", 3)):
+        holed = whole.assign(**{column: None if column == "shirt" else np.nan})
+        seen = network.view(tensors_of(modality.transform(cells_of(holed))))
+        hidden = slice(first, first + width)
+        error = (seen - known)[:, hidden].square().mean()
+        # A middle category is no straight line.
+        share = 0.7 if column == "shirt" else 0.35
+        assert error < share * known[:, hidden].square().mean(), column
+        others = [i for i in range(6) if not first <= i < first + width]
+        torch.testing.assert_close(seen[:, others], known[:, others])
+        first += width
+
+
+def test_what_is_expected_in_a_hole_does_not_depend_on_other_rows():
+    table = related(300, seed=0)
+    table.loc[::3, "weight"], table.loc[::7, "shirt"] = np.nan, None
+    modality = TabularModality()
+    together = modality.fit_transform(cells_of(table)).tensors
+    for row in (0, 21, 150, 299):
+        alone = modality.transform(cells_of(table.iloc[[row]])).tensors
+        assert np.array_equal(alone["numbers"][0], together["numbers"][row])
+        if "expected" in alone:
+            assert np.array_equal(alone["expected"][0], together["expected"][row])
 
 
 def test_raw_and_standardised_numbers_have_one_view():

@@ -7,7 +7,15 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["are_floats", "are_text", "are_values", "is_array", "is_positive", "is_whole"]
+__all__ = [
+    "are_floats",
+    "are_text",
+    "are_values",
+    "check_share",
+    "is_array",
+    "is_positive",
+    "is_whole",
+]
 
 
 def is_whole(value):
@@ -18,6 +26,12 @@ def is_whole(value):
 def is_positive(value):
     """Whether a value is a number above 0, and finite."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def check_share(name, value):
+    """Refuse a parameter that is no share."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ValueError(f"{name}={value!r}: give a share, from 0 to below 1.")
 
 
 def is_array(value, kinds):

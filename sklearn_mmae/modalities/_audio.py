@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_memory
 from .._core.errors import CellError, DataWarning, listing
 from .._core.holes import observed
 from .._core.statistics import moments
-from .._core.values import are_floats, is_positive, is_whole
+from .._core.values import are_floats, check_share, is_positive, is_whole
 from ..cells._audio import HIGHEST_RATE, decode, describe, looks_like_sound
 from ..cells._base import Values
 from ..cells._files import read_each, stamp
@@ -80,6 +80,10 @@ class AudioModality(TimedModality):
     memory : str, path, joblib.Memory or None, default=None
         Where to keep the spectrograms of files, so that a later fit need not decode them again. A
         file that has changed is decoded anew.
+    mask : float, default=0.0
+        Share of the steps and of the bands, in one stretch of either, 0 to below 1, that the
+        encoder does not see in a step of training, elsewhere in each [2]_. Without effect where
+        the estimator's `noise` is 0.
 
     Attributes
     ----------
@@ -103,6 +107,8 @@ class AudioModality(TimedModality):
     ----------
     .. [1] Griffin & Lim (1984), "Signal estimation from modified short-time Fourier transform",
        IEEE Trans. ASSP 32(2).
+    .. [2] Park et al. (2019), "SpecAugment: a simple data augmentation method for automatic speech
+       recognition", Interspeech.
 
     Examples
     --------
@@ -131,6 +137,7 @@ class AudioModality(TimedModality):
         root=None,
         on_error="raise",
         memory=None,
+        mask=0.0,
     ):
         self.sampling_rate = sampling_rate
         self.rate = rate
@@ -143,6 +150,7 @@ class AudioModality(TimedModality):
         self.root = root
         self.on_error = on_error
         self.memory = memory
+        self.mask = mask
 
     @classmethod
     def accepts(cls, name, column):
@@ -285,6 +293,7 @@ class AudioModality(TimedModality):
             scale=self.scale_,
             log_length=self.log_length_,
             log_length_scale=self.log_length_scale_,
+            mask=float(self.mask),
             n_components=n_components,
             width=width,
             dropout=dropout,
@@ -349,6 +358,7 @@ class AudioModality(TimedModality):
             raise ValueError(f"f_min={self.f_min!r}: give hertz, 0 or more.")
         if not (self.f_max is None or (is_positive(self.f_max) and self.f_max > self.f_min)):
             raise ValueError(f"f_max={self.f_max!r}: give None or hertz above f_min={self.f_min}.")
+        check_share("mask", self.mask)
         if self.on_error not in ("raise", "missing"):
             raise ValueError(f"on_error={self.on_error!r}: give 'raise' or 'missing'.")
 

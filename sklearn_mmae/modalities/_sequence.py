@@ -10,7 +10,7 @@ import torch
 
 from .._core.errors import CellError, DataWarning, did_you_mean, listing
 from .._core.statistics import moments
-from .._core.values import are_floats, is_positive, is_whole
+from .._core.values import are_floats, check_share, is_positive, is_whole
 from ..cells._arrays import kind_of_arrays
 from ..cells._base import Values
 from ..cells._numbers import as_whole
@@ -51,6 +51,9 @@ class SequenceModality(TimedModality):
     max_steps : int, default=512
         The most steps to work at. If a training row is longer, all rows are brought to fewer
         steps, farther apart, by one and the same factor.
+    mask : float, default=0.0
+        Share of the steps, in one stretch, 0 to below 1, that the encoder does not see in a step
+        of training, elsewhere in each. Without effect where the estimator's `noise` is 0.
 
     Attributes
     ----------
@@ -101,10 +104,11 @@ class SequenceModality(TimedModality):
     True
     """
 
-    def __init__(self, time=None, *, sampling_rate=None, max_steps=512):
+    def __init__(self, time=None, *, sampling_rate=None, max_steps=512, mask=0.0):
         self.time = time
         self.sampling_rate = sampling_rate
         self.max_steps = max_steps
+        self.mask = mask
 
     @classmethod
     def accepts(cls, name, column):
@@ -234,6 +238,7 @@ class SequenceModality(TimedModality):
             scale=self.scale_,
             log_length=self.log_length_,
             log_length_scale=self.log_length_scale_,
+            mask=float(self.mask),
             n_components=n_components,
             width=width,
             dropout=dropout,
@@ -283,6 +288,7 @@ class SequenceModality(TimedModality):
             raise ValueError(f"sampling_rate={rate!r}: give None, or steps a second, above 0.")
         if not isinstance(most, int | np.integer) or isinstance(most, bool) or most < 2:
             raise ValueError(f"max_steps={most!r}: give a whole number, 2 or more.")
+        check_share("mask", self.mask)
         if self.time is not None and not isinstance(self.time, str | int | np.integer):
             raise ValueError(f"time={self.time!r}: give None, or the name of the column of times.")
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from datetime import date
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import torch
 
-from .._core.errors import CellError, CellTypeError, DataWarning, did_you_mean, listing
+from .._core.errors import CellTypeError, DataWarning, did_you_mean, listing
+from .._core.factors import MOST_FACTORS, Expectation
 from .._core.holes import observed
 from .._core.statistics import BLOCK, category_counts, moments
-from .._core.values import are_floats, are_text, are_values, is_positive
+from .._core.values import are_floats, are_text, are_values, check_share, is_positive
 from ..cells._base import Values
-from ..cells._dates import date_format, read_dates, write_dates
-from ..cells._numbers import as_whole
+from ..cells._columns import as_dtype, as_floats, check_finite, codes_of, come_back_as, kind_of
 from ..nn._tabular import TabularNetwork
 from ._base import Modality
 
 __all__ = ["TabularModality"]
 
 FEW_VALUES = 40  # "auto" takes a column of strings with at most this many as a category
-LARGEST = np.finfo(np.float32).max
 MANY_ALIKE = 16  # so many columns of one range are taken for pixels or other counts of one unit
 SCALES = ("auto", "column", "common")
 
@@ -47,6 +45,9 @@ class TabularModality(Modality):
     max_categories : int, default=100
         The most categories that a column keeps. Rarer ones are read as holes, and never come
         back.
+    mask : float, default=0.0
+        Share of the cells, 0 to below 1, that the encoder does not see in a step of training, other
+        ones in each. Without effect where the estimator's `noise` is 0.
 
     Attributes
     ----------
@@ -67,6 +68,10 @@ class TabularModality(Modality):
     weight_ : float
         Deviance of the column means per row: how many columns a row has observed on average, of
         those that vary at all.
+    loadings_ : ndarray of shape (numbers, dates and categories of all columns, factors)
+    noise_ : ndarray of shape (numbers, dates and categories of all columns,)
+        Of the factor analysis, by which the encoder sees in a hole what the row's other cells
+        make likely.
 
     Notes
     -----
@@ -87,9 +92,10 @@ class TabularModality(Modality):
     (['category', 'number'], [['blue', 'red']])
     """
 
-    def __init__(self, max_categories=100, *, scale="auto"):
+    def __init__(self, max_categories=100, *, scale="auto", mask=0.0):
         self.max_categories = max_categories
         self.scale = scale
+        self.mask = mask
 
     @classmethod
     def accepts(cls, name, column):
@@ -104,7 +110,7 @@ class TabularModality(Modality):
         if not len(values):
             return True
         try:
-            kind = _kind(column, None)
+            kind = kind_of(column, None)
         except CellTypeError:
             return False
         if kind == "category":
@@ -128,10 +134,10 @@ class TabularModality(Modality):
             self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
         else:
             self.kinds_ = [
-                _kind(column, name, cells.categories.get(name)) for name, column in cells
+                kind_of(column, name, cells.categories.get(name)) for name, column in cells
             ]
             self.dtypes_ = [
-                _come_back_as(name, column, kind)
+                come_back_as(name, column, kind)
                 for (name, column), kind in zip(cells, self.kinds_, strict=True)
             ]
         numbers = self._numbers(cells)
@@ -146,11 +152,12 @@ class TabularModality(Modality):
         names = self._names(cells, "number", "date")
         empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
 
-        self.categories_, self.shares_ = [], []
+        self.categories_, self.shares_, coded = [], [], []
         for name, column in self._coded(cells):
             values, n_observed = self._learn_categories(name, column, cells.categories.get(name))
             self.categories_.append(values)
-            codes = _codes(column, values)[0]
+            codes = codes_of(column, values)[0]
+            coded.append(codes)
             present |= codes >= 0
             counts = category_counts(codes, len(values))
             self.shares_.append(counts / max(counts.sum(), 1))
@@ -158,6 +165,9 @@ class TabularModality(Modality):
             if not n_observed:
                 empty.append(name)
         self.weight_ = float(weight) / max(present.sum(), 1) or 1.0
+        coded = np.stack(coded, 1) if coded else np.empty((len(cells), 0), np.int32)
+        learned = Expectation.learn(numbers, self.mean_, self.scale_, coded, self.shares_)
+        self.loadings_, self.noise_ = learned.loadings, learned.noise
         if empty:
             warnings.warn(
                 f"column {listing(map(repr, empty))}: no cell is observed. Nothing can be learned"
@@ -178,8 +188,9 @@ class TabularModality(Modality):
         -------
         Values
             ``raw`` (the input's own float32 memory, where it has no hole) or ``numbers``
-            (standardised, 0 in the holes) with ``observed`` where there are holes; ``codes``
-            (int32, -1 in the holes).
+            (standardised, what is expected in the holes) with ``observed`` where there are holes;
+            ``codes`` (int32, -1 in the holes) with ``expected`` where there are holes (the
+            indicators of all categories that are expected there).
         """
         tensors, present = {}, None
         numbers = self._numbers(cells)
@@ -202,7 +213,8 @@ class TabularModality(Modality):
             tensors["codes"] = np.stack(codes, 1)
             there = (tensors["codes"] >= 0).any(1)
             present = there if present is None else present | there
-        return Values(tensors, present)
+        expectation = Expectation(self.shares_, self.loadings_, self.noise_)
+        return Values(expectation.fill(tensors), present)
 
     def inverse_transform(self, predictions):
         """Return numbers in their units, and the most likely category.
@@ -228,7 +240,7 @@ class TabularModality(Modality):
         columns = []
         for kind, dtype in zip(self.kinds_, self.dtypes_, strict=True):
             if kind in ("number", "date"):
-                columns.append(_as_dtype(next(numbers), dtype))
+                columns.append(as_dtype(next(numbers), dtype))
                 continue
             code, values = next(codes), next(categories)
             column = np.full(len(predictions), None, object)
@@ -252,8 +264,9 @@ class TabularModality(Modality):
         return TabularNetwork(
             torch.tensor(self.mean_, dtype=torch.float32),
             torch.tensor(self.scale_, dtype=torch.float32),
-            [torch.tensor(share, dtype=torch.float32) for share in self.shares_],
+            Expectation(self.shares_, self.loadings_, self.noise_),
             self.weight_,
+            float(self.mask),
             n_components,
             width,
             dropout,
@@ -263,7 +276,7 @@ class TabularModality(Modality):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
-            *("categories_", "shares_", "weight_"),
+            *("categories_", "shares_", "weight_", "loadings_", "noise_"),
         }
 
     def _is_sound(self, n_columns):
@@ -289,6 +302,12 @@ class TabularModality(Modality):
                 for share, values in zip(self.shares_, self.categories_, strict=True)
             )
             and is_positive(self.weight_)
+            and are_floats(self.noise_, numbers + sum(map(len, self.categories_)), above=0)
+            and isinstance(self.loadings_, np.ndarray)
+            and self.loadings_.ndim == 2
+            and len(self.loadings_) == len(self.noise_)
+            and self.loadings_.shape[1] <= MOST_FACTORS
+            and are_floats(self.loadings_.ravel(), self.loadings_.size)
         )
 
     def _check_parameters(self):
@@ -297,6 +316,7 @@ class TabularModality(Modality):
             raise ValueError(
                 f"max_categories={most!r}: give a whole number of at least 2, such as 100."
             )
+        check_share("mask", self.mask)
         if self.scale not in SCALES:
             raise ValueError(
                 f"scale={self.scale!r}: give one of {listing(map(repr, SCALES))}."
@@ -332,15 +352,15 @@ class TabularModality(Modality):
             numbers = cells.matrix
             if numbers.dtype.kind != "f":
                 numbers = numbers.astype(np.float64)
-            _check_finite(numbers, cells.names)
+            check_finite(numbers, cells.names)
             return numbers
         names, parts = [], []
         for (name, column), kind, dtype in zip(cells, self.kinds_, self.dtypes_, strict=True):
             if kind in ("number", "date"):
                 names.append(name)
-                parts.append(_as_floats(name, column, kind, dtype))
+                parts.append(as_floats(name, column, kind, dtype))
         numbers = np.stack(parts, 1) if parts else np.empty((len(cells), 0))
-        _check_finite(numbers, names)
+        check_finite(numbers, names)
         return numbers
 
     def _standardise(self, numbers):
@@ -381,7 +401,7 @@ class TabularModality(Modality):
         return known, len(values)
 
     def _encode_categories(self, name, column, values):
-        codes, unknown = _codes(column, values)
+        codes, unknown = codes_of(column, values)
         if len(unknown) and len(values) < self.max_categories:
             unseen = dict.fromkeys(column[unknown[:1000]].tolist())
             warnings.warn(
@@ -391,208 +411,6 @@ class TabularModality(Modality):
                 stacklevel=3,
             )
         return codes
-
-
-def _kind(column, name, declared=None):
-    """Say what a column holds, by its dtype or else by its observed cells."""
-    if declared is not None:
-        return "category"
-    kind = column.dtype.kind
-    if kind == "b":
-        return "bool"
-    if kind in "iuf":
-        return "number"
-    if kind == "M":
-        return "date"
-    if kind in "UT":
-        return "category"
-    if kind == "m":
-        raise CellTypeError(
-            "holds durations (timedelta64)",
-            column=name,
-            remedy="Turn them into numbers, such as column.dt.total_seconds()",
-        )
-    if kind == "O":
-        rows = np.flatnonzero(observed(column))
-        found = {}
-        for row in rows:
-            found.setdefault(_kind_of_cell(column[row]), row)
-        if None in found:
-            row = found[None]
-            raise CellTypeError(
-                f"a {type(column[row]).__name__} is no number, bool, date or category: the"
-                " argument must be a string, a date or a number",
-                column=name,
-                row=int(row),
-                remedy="Give the column to another modality, or turn its cells into one of these",
-            )
-        if set(found) <= {"number", "bool"} and "number" in found:
-            return "number"
-        if len(found) > 1:
-            first, second = list(found.items())[:2]
-            raise CellTypeError(
-                f"mixes {_PLURALS[first[0]]} and {_PLURALS[second[0]]}",
-                column=name,
-                row=[int(first[1]), int(second[1])],
-                remedy="Make all its cells of one kind",
-            )
-        if "category" in found and date_format(column[rows].tolist()):
-            return "date"
-        return next(iter(found), "number")
-    raise CellTypeError(
-        f"dtype {column.dtype} is no number, bool, date or category",
-        column=name,
-        remedy="Turn it into real numbers, strings or dates",
-    )
-
-
-_PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
-
-
-def _kind_of_cell(cell):
-    if isinstance(cell, bool | np.bool_):
-        return "bool"
-    if isinstance(cell, int | float | np.integer | np.floating):
-        return "number"
-    if isinstance(cell, date | np.datetime64):
-        return "date"
-    return "category" if isinstance(cell, str) else None
-
-
-def _come_back_as(name, column, kind):
-    if kind == "date":
-        form = _form_of(column)
-        if form:
-            return f"datetime64[s]|{form}"
-        dates = _dates(name, column)
-        there = dates[~np.isnat(dates)]
-        whole = len(there) and (there == there.astype("datetime64[D]")).all()
-        return f"{dates.dtype}|D" if whole else str(dates.dtype)
-    if column.dtype.kind == "O":
-        return {"number": "float64"}.get(kind, "object")
-    return str(column.dtype)
-
-
-def _as_dtype(numbers, dtype):
-    """Return float64 numbers as the column's own dtype."""
-    if dtype.startswith("datetime64"):
-        dtype, _, whole = dtype.partition("|")
-        dates = np.full(len(numbers), "NaT", dtype)
-        finite = np.isfinite(numbers)
-        dates[finite] = _as_dtype(numbers[finite], "int64").astype(dtype)
-        if whole and "%H" not in whole:
-            half = np.timedelta64(12, "h").astype(dtype.replace("datetime", "timedelta"))
-            dates[finite] = (dates[finite] + half).astype("datetime64[D]").astype(dtype)
-        return write_dates(dates, whole) if "%" in whole else dates
-    if np.dtype(dtype).kind in "iu":
-        return as_whole(numbers, dtype).astype(dtype)
-    return numbers.astype(dtype)
-
-
-def _form_of(column):
-    """Return the format of a column of dates written as strings, else None."""
-    if column.dtype.kind != "O":
-        return None
-    cells = column[observed(column)].tolist()
-    return date_format(cells) if cells and isinstance(cells[0], str) else None
-
-
-def _dates(name, column):
-    """Return a column of dates as ``datetime64``."""
-    if column.dtype.kind == "M":
-        return column.astype("datetime64[us]") if column.dtype == "datetime64" else column
-    if form := _form_of(column):
-        return read_dates(column, observed(column), form)
-    try:
-        dates = pd.to_datetime(pd.Series(column, dtype=object))
-    except (TypeError, ValueError) as error:
-        raise CellError(
-            f"has dates that do not go together ({error})",
-            column=name,
-            remedy="Give all of them with a time zone, or all without one",
-        ) from error
-    return dates.to_numpy("datetime64[us]")
-
-
-def _as_floats(name, column, kind, dtype):
-    """Return one column of numbers or dates as float64, NaN in the holes."""
-    found = _kind(column, name)
-    there = observed(column)
-    written = kind == "date" and "%" in dtype and found == "category"
-    bools = kind == "number" and found == "bool"
-    if found != kind and there.any() and not (written or bools):
-        rows = np.flatnonzero(there)[:3].tolist()
-        raise CellTypeError(
-            f"holds {_PLURALS[found]}, but was learned as {_PLURALS[kind]}",
-            column=name,
-            row=rows,
-            remedy=f"Give {_PLURALS[kind]}, as in fit",
-        )
-    if kind == "date":
-        dtype, _, form = dtype.partition("|")
-        if "%" in form:  # the format of fit, whatever these rows alone would suggest
-            given = read_dates(column, there, form)
-            wrong = there & np.isnat(given)
-            if wrong.any():
-                raise CellError(
-                    f"dates that do not follow {form!r}, as those of fit do",
-                    column=name,
-                    row=np.flatnonzero(wrong).tolist(),
-                    remedy="Write them alike, or None where the date is unknown",
-                )
-        else:
-            if (found := _form_of(column)) and not found.startswith("%Y"):
-                raise CellTypeError(
-                    "holds dates as strings, in which month and day could be either way round",
-                    column=name,
-                    row=np.flatnonzero(there)[:3].tolist(),
-                    remedy="Give real dates, as in fit, or strings such as 2024-01-31",
-                )
-            given = _dates(name, column)
-        dates = given.astype(dtype)
-        wrapped = there & (dates.astype(given.dtype) != given)  # numpy says nothing
-        if np.can_cast(given.dtype, dates.dtype) and wrapped.any():
-            raise CellError(
-                f"dates outside of what {dates.dtype} can hold, the dtype of fit",
-                column=name,
-                row=np.flatnonzero(wrapped).tolist(),
-                remedy="Use datetime64[s] or datetime64[us] in fit",
-            )
-        return np.where(np.isnat(dates), np.nan, dates.astype(np.int64).astype(np.float64))
-    if column.dtype.kind == "O":
-        floats = np.full(len(column), np.nan)
-        floats[there] = [float(cell) for cell in column[there]]
-        return floats
-    return column.astype(np.float64)
-
-
-def _codes(column, values):
-    """Return int32 codes, -1 where the value is a hole or not known, and rows of the unknown."""
-    place = {value: i for i, value in enumerate(values)}
-    there = observed(column)
-    codes = np.full(len(column), -1, np.int32)
-    codes[there] = [place.get(value, -1) for value in column[there].tolist()]
-    return codes, np.flatnonzero(there & (codes < 0))
-
-
-def _check_finite(numbers, names):
-    for start in range(0, len(numbers), BLOCK):
-        block = numbers[start : start + BLOCK]
-        if block.min(initial=0) >= -LARGEST and block.max(initial=0) <= LARGEST:
-            continue  # no NaN either: it would have been the minimum
-        with np.errstate(invalid="ignore"):
-            bad = np.abs(block) > LARGEST
-        if bad.any():
-            rows, columns = np.nonzero(bad)
-            row, column = rows[0] + start, columns[0]
-            value = numbers[row, column]
-            what = "infinity (inf)" if np.isinf(value) else f"{value:g}, too large for float32"
-            raise CellError(
-                f"Input X contains {what}",
-                column=names[column],
-                row=(rows[columns == column] + start).tolist(),
-                remedy="Replace it by a finite number, or by NaN where it is unknown",
-            )
 
 
 def _of_one_unit(numbers, varies):

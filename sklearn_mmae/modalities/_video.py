@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_memory
 
 from .._core.errors import CellError, DataWarning, listing, locate
 from .._core.holes import observed
-from .._core.values import are_floats, is_positive, is_whole
+from .._core.values import are_floats, check_share, is_positive, is_whole
 from ..cells._base import Values
 from ..cells._files import read_each, stamp
 from ..cells._image import smallest_unit
@@ -65,6 +65,9 @@ class VideoModality(TimedModality):
         Folder that keeps the frames of files, for the next time that they are read in the same
         way; a file that has changed is read anew. Pickles are kept there: let nobody else write
         to it.
+    mask : float, default=0.0
+        Share of the frames, in one stretch, 0 to below 1, that the encoder does not see in a step
+        of training, elsewhere in each. Without effect where the estimator's `noise` is 0.
     verbose : int, default=0
         Above 0, a bar on stderr shows how far reading is.
 
@@ -120,6 +123,7 @@ class VideoModality(TimedModality):
         max_pixels=50_000_000,
         on_error="raise",
         memory=None,
+        mask=0.0,
         verbose=0,
     ):
         self.size = size
@@ -131,6 +135,7 @@ class VideoModality(TimedModality):
         self.max_pixels = max_pixels
         self.on_error = on_error
         self.memory = memory
+        self.mask = mask
         self.verbose = verbose
 
     entries_per_step_ = 1  # frame
@@ -288,6 +293,7 @@ class VideoModality(TimedModality):
             scale=self.scale_,
             log_length=self.log_length_,
             log_length_scale=self.log_length_scale_,
+            mask=float(self.mask),
             n_components=n_components,
             width=width,
             dropout=dropout,
@@ -335,6 +341,7 @@ class VideoModality(TimedModality):
                 raise ValueError(f"{name}={number!r}: give None, or a number above 0.")
         if not _is_count(self.max_pixels):
             raise ValueError(f"max_pixels={self.max_pixels!r}: give a whole number above 0.")
+        check_share("mask", self.mask)
         if self.on_error not in ("raise", "missing"):
             raise ValueError(f"on_error={self.on_error!r}: give 'raise' or 'missing'.")
         self._kept(_describe_file)  # raises for what is no memory

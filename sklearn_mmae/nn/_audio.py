@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ._blocks import stretches
 from ._steps import StepsNetwork
 
 __all__ = ["AudioNetwork", "stretch"]
@@ -38,6 +39,11 @@ class AudioNetwork(StepsNetwork):
     def within(self, tensors):
         """Return where anything is there: a stretched sound is whole."""
         return (tensors["length"] > 0)[:, None].expand(-1, self.n_steps * self.n_channels)
+
+    def hidden(self, n_rows, generator):
+        """Draw a stretch of the steps and one of the bands, `mask` of either (Park et al. 2019)."""
+        bands = stretches(n_rows, self.n_channels, self.mask, generator, self.mean.device)
+        return super().hidden(n_rows, generator) | bands[:, None]
 
 
 def stretch(steps, length, n_steps):

@@ -21,6 +21,7 @@ __all__ = [
     "matmul",
     "mlp",
     "seed_dropout",
+    "stretches",
 ]
 
 NARROW = 16  # columns that `matmul` makes at least
@@ -96,6 +97,15 @@ def drawn(shape, share, generator, device):
     if limit > 255:
         return torch.ones(shape, dtype=torch.bool, device=device)
     return (whole.view(torch.uint8)[:n] < limit).view(shape)
+
+
+def stretches(n_rows, n, share, generator, device):
+    """Draw for each row one stretch of `n` places, a `share` of them long: (rows, n) bool."""
+    length = round(n * share)
+    chance = torch.rand(n_rows, 1, generator=generator, device=device)
+    first = (chance * (n - length + 1)).long()
+    place = torch.arange(n, device=device)
+    return (place >= first) & (place < first + length)
 
 
 def mlp(*widths):

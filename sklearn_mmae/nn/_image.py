@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from ._blocks import LinearResidual, decoder, encoder, layer
+from ._blocks import LinearResidual, decoder, encoder, layer, stretches
 from ._conv import ConvolutionalDecoder, ConvolutionalEncoder
 from ._modality import ModalityNetwork
 
@@ -136,14 +136,10 @@ class ImageNetwork(ModalityNetwork):
         if self.is_small:
             return super().corrupt(view, noise, generator)
         share = min(ERASED * noise, 1.0) ** 0.5
-        draw = torch.rand(2, len(view), generator=generator, device=view.device)
-        inside = []
-        for side, chance in zip(self.shape, draw, strict=False):
-            length = round(side * share)
-            first = (chance * (side - length + 1)).long()[:, None]
-            place = torch.arange(side, device=view.device)
-            inside.append((place >= first) & (place < first + length))
-        erased = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        rows, columns = (
+            stretches(len(view), side, share, generator, view.device) for side in self.shape[:2]
+        )
+        erased = rows[:, :, None, None] & columns[:, None, :, None]
         return torch.where(erased, 0, view.unflatten(1, self.shape)).flatten(1)
 
     def encode(self, view):

@@ -18,7 +18,8 @@ class ModalityNetwork(nn.Module, ABC):
     three flat things:
 
     - the *view*: the row as centred numbers of total variance 1, zero where nothing was
-      observed. The linear start (PCA, regressions) works on it, and the encoder reads it.
+      observed, or what the row's other numbers make likely there. The linear start (PCA,
+      regressions) works on it, and the encoder reads it.
     - the *features*: what the encoder makes of the view, for the fusion.
     - the *outputs*: the parameters of the modality's distribution, from the decoder.
 
@@ -49,7 +50,7 @@ class ModalityNetwork(nn.Module, ABC):
 
     @abstractmethod
     def view(self, tensors):
-        """Return the centred numbers of a batch, (rows, n_view), zero in the holes."""
+        """Return the centred numbers of a batch, (rows, n_view), zero for a row of holes."""
 
     def observed(self, tensors):
         """Return which numbers of the view are observed, (rows, n_view) bool, for the linear start.

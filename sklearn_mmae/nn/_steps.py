@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ._blocks import LinearResidual, SeededDropout, decoder, encoder, layer
+from ._blocks import LinearResidual, SeededDropout, decoder, encoder, layer, stretches
 from ._conv import COARSEST, MOST_CHANNELS
 from ._modality import ModalityNetwork
 
@@ -36,6 +36,8 @@ class StepsNetwork(ModalityNetwork):
     log_length, log_length_scale : float
         Mean and standard deviation over the rows; a deviation of 0 says that all are alike, and
         the length then counts for nothing.
+    mask : float
+        Share of the steps that `corrupt` hides, in one stretch.
     n_components, width : int
     dropout : float
 
@@ -45,12 +47,14 @@ class StepsNetwork(ModalityNetwork):
         The most steps that a row is predicted to have.
     """
 
-    def __init__(self, mean, *, scale, log_length, log_length_scale, n_components, width, dropout):
+    def __init__(
+        self, mean, *, scale, log_length, log_length_scale, mask, n_components, width, dropout
+    ):
         n_steps, n_channels = mean.shape
         n_view = mean.numel() + 1
         super().__init__(n_view, n_view)
         self.n_steps, self.n_channels, self.longest = n_steps, n_channels, n_steps
-        self.log_length = log_length
+        self.log_length, self.mask = log_length, mask
         share = LENGTH_SHARE if log_length_scale else 0.0
         # Units of the steps, and of the logarithm of the length, in one of the view.
         self.step_unit = scale / (1 - share) ** 0.5
@@ -106,6 +110,19 @@ class StepsNetwork(ModalityNetwork):
         if "observed" in tensors:
             own = own & tensors["observed"].flatten(1)
         return torch.cat([own, tensors["length"][:, None] > 0], 1)
+
+    def corrupt(self, view, noise, generator):
+        """Return the view with noise added, and `hidden` steps at their means."""
+        if noise and self.mask:
+            steps = view[:, :-1].unflatten(1, (self.n_steps, self.n_channels))
+            shown = torch.where(self.hidden(len(view), generator), 0, steps)
+            view = torch.cat([shown.flatten(1), view[:, -1:]], 1)
+        return super().corrupt(view, noise, generator)
+
+    def hidden(self, n_rows, generator):
+        """Draw a stretch of each row's steps, `mask` of them, (rows, n_steps, 1 or n_channels)."""
+        device = self.mean.device
+        return stretches(n_rows, self.n_steps, self.mask, generator, device)[:, :, None]
 
     def encode(self, view):
         """Return the features of a view; the layers see numbers of variance 1."""

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from ._blocks import decoder, encoder
+from ._blocks import decoder, drawn, encoder
 from ._modality import ModalityNetwork
 
 __all__ = ["TabularNetwork"]
@@ -26,19 +26,23 @@ class TabularNetwork(ModalityNetwork):
     ----------
     mean, scale : Tensor of shape (numbers,)
         Of the raw numbers.
-    shares : list of Tensor, each of shape (categories of the column,)
-        Relative frequencies.
+    expectation : Expectation
+        What is likely in holes; it has the relative frequencies of the categories.
     weight : float
         Columns that a row has observed on average and that vary at all.
+    mask : float
+        Share of the cells that `corrupt` hides.
     n_components, width : int
     dropout : float
     """
 
-    def __init__(self, mean, scale, shares, weight, n_components, width, dropout):
+    def __init__(self, mean, scale, expectation, weight, mask, n_components, width, dropout):
+        shares = [torch.tensor(share, dtype=torch.float32) for share in expectation.shares]
         sizes = [len(share) for share in shares]
+        self.expectation = expectation
         n_outputs = len(mean) + sum(sizes)
         super().__init__(n_outputs, n_outputs)
-        self.n_numbers, self.sizes, self.weight = len(mean), sizes, weight
+        self.n_numbers, self.sizes, self.weight, self.mask = len(mean), sizes, weight, mask
         self.has_link, self.n_scales = bool(sizes), len(mean)
         self.register_buffer("mean", mean)
         self.register_buffer("inverse_scale", 1 / scale)
@@ -57,13 +61,13 @@ class TabularNetwork(ModalityNetwork):
         self.decoder = decoder(n_components, width, n_outputs)
 
     def numbers(self, tensors):
-        """Return the standardised numbers of a batch, 0 in the holes."""
+        """Return the standardised numbers of a batch; in the holes, what is likely."""
         if "raw" in tensors:
             return (tensors["raw"] - self.mean) * self.inverse_scale
         return tensors["numbers"]
 
     def view(self, tensors):
-        """Return numbers and centred indicators, of total variance 1."""
+        """Return numbers and centred indicators, of total variance 1; in holes, what is likely."""
         parts = [self.numbers(tensors)] if self.n_numbers else []
         if self.sizes:
             codes = tensors["codes"].long()
@@ -71,16 +75,34 @@ class TabularNetwork(ModalityNetwork):
             n_indicators = len(self.share)
             place = torch.where(hole, n_indicators, codes + self.first)
             indicator = self.share.new_zeros(len(codes), n_indicators + 1).scatter_(1, place, 1.0)
-            centred = (indicator[:, :-1] - self.share) * self.indicator_scale
-            parts.append(torch.where(self._spread(hole), 0, centred))
+            likely = tensors.get("expected", self.share)
+            indicator = torch.where(self._spread(hole), likely, indicator[:, :-1])
+            parts.append((indicator - self.share) * self.indicator_scale)
         view = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         return view * self.weight**-0.5
+
+    def corrupt(self, view, noise, generator):
+        """Return the view with noise added, a share `mask` of the cells at their means."""
+        if noise and self.mask:
+            shape = (len(view), self.n_numbers + len(self.sizes))
+            hidden = drawn(shape, self.mask, generator, view.device)
+            parts = [hidden[:, : self.n_numbers]]
+            if self.sizes:
+                parts.append(self._spread(hidden[:, self.n_numbers :]))
+            view = torch.where(torch.cat(parts, 1), 0, view)
+        return super().corrupt(view, noise, generator)
 
     def _spread(self, per_column):
         """Repeat one value per categorical column for each of its categories."""
         return torch.cat(
             [per_column[:, i : i + 1].expand(-1, n) for i, n in enumerate(self.sizes)], 1
         )
+
+    def fill(self, tensors):
+        """Return a batch, 0 and -1 in the holes, with what is likely there for the encoder."""
+        arrays = {name: values.cpu().numpy() for name, values in tensors.items()}
+        filled = self.expectation.fill(arrays)
+        return {name: torch.as_tensor(a, device=self.gain.device) for name, a in filled.items()}
 
     def observed(self, tensors):
         """Return which numbers and indicators are observed, or None where all are."""

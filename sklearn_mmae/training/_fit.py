@@ -106,11 +106,13 @@ def start_linear(network, rows, settings, generator):
 
     def blocks():
         for batch in BatchIterator(rows, BLOCK):
-            yield (
-                network.views(batch.values),
-                [n.observed(v) for n, v in zip(network.networks, batch.values, strict=True)],
-                network.patterns[batch.pattern],
-            )
+            views, observed = network.views(batch.values), network.observed(batch.values)
+            # Moments are of what was seen, not of what was made of it.
+            seen = [
+                v if o is None else torch.where(o, v, 0)
+                for v, o in zip(views, observed, strict=True)
+            ]
+            yield seen, observed, network.patterns[batch.pattern]
 
     decoders = network.learn_start(
         blocks, generator.of_order, rotate=settings.rotation == "varimax"

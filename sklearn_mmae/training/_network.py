@@ -157,6 +157,10 @@ class MultimodalNetwork(nn.Module):
         """Return the view of each modality of a batch."""
         return [network.view(v) for network, v in zip(self.networks, values, strict=True)]
 
+    def observed(self, values):
+        """Return which numbers of each view of a batch are observed, None where all are."""
+        return [part.observed(v) for part, v in zip(self.networks, values, strict=True)]
+
     def encode(self, views, pattern, patterns=None, table=None):
         """Return codes for views, given which modalities may be seen.
 
