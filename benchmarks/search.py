@@ -98,7 +98,7 @@ def reviews(folder, quick):
     """Return reviews of clothes, or None where they are absent."""
     if not available("women_clothing_reviews"):
         return None
-    return load_clothing()[0][["Review Text"]][: 90 if quick else 1000]
+    return load_clothing()[0][["Review Text"]].dropna()[: 90 if quick else 1000]
 
 
 SETS = {
