@@ -98,19 +98,22 @@ def why_absent(name, method, run):
 
 
 def measure(task, method, split, run, results, name, method_name):
-    """Return the record of one method on one split; the first split's rows choose its setting."""
+    """Return the record of one method on one split; the first split's rows choose settings."""
 
     def work():
         rows = task.split(split, run.quick)
         first = results.found.get((name, method_name, 0))
-        setting = run.choose(method, rows) if first is None else first["setting"]
-        found, seconds = method.fit(rows, run, split, **setting)
-        return rows.measure(found), seconds, setting
+        chosen = run.choose(method, rows) if first is None else first["chosen"]
+        return *run.measure(method, rows, split, chosen), chosen
 
-    (measured, seconds, setting), spent = timed(work)
+    (measured, seconds, chosen), spent = timed(work)
     return {
         **{"task": name, "method": method_name, "split": split, "measured": measured},
-        **{"seconds": round(seconds, 4), "setting": setting, "spent": round(spent, 2)},
+        **{
+            "seconds": round(seconds, 4),
+            "chosen": {name: chosen[name] for name in measured},
+            "spent": round(spent, 2),
+        },
         "date": date.today().isoformat(),
         "peer": method.peer and run.version(method.peer),
     }

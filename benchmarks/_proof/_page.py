@@ -165,12 +165,18 @@ def settings(records):
     """Return the chosen settings, a row for each method that has any."""
     chosen = {}
     for record in records:
-        if record["setting"]:
-            setting = ", ".join(f"{k}={json.dumps(v)}" for k, v in record["setting"].items())
-            chosen.setdefault(record["method"], {})[record["task"]] = setting
+        by_setting = {}
+        for measure, setting in record["chosen"].items():
+            text = ", ".join(f"{k}={json.dumps(v)}" for k, v in setting.items())
+            by_setting.setdefault(text, []).append(measure)
+        for text, measures in by_setting.items():
+            if text:
+                of = f" ({', '.join(measures)})" if len(by_setting) > 1 else ""
+                by_task = chosen.setdefault(record["method"], {})
+                by_task.setdefault(record["task"], {})[text + of] = None
     lines = [["method", "settings"]]
     for method, by_task in chosen.items():
-        lines.append([method, "; ".join(f"{name}: {s}" for name, s in by_task.items())])
+        lines.append([method, "; ".join(f"{n}: {', '.join(s)}" for n, s in by_task.items())])
     return as_table(lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from benchmarks.peers import Peer
 
 __all__ = ["MEASURES", "Method", "PeerError", "Run", "Task"]
 
-# In the order in which the page shows them; settings are chosen by the first that a method has.
+# In the order in which the page shows them.
 MEASURES = {
     "crossed": "one view from the others (R²)",
     "explained": "explained by k components (R²)",
@@ -131,14 +130,33 @@ class Run:
             return dict(found), seconds
 
     def choose(self, method, rows):
-        """Return the best of a method's settings on training rows held out."""
+        """Return the best of a method's settings for each measure, on training rows held out."""
         settings = method.settings(rows)
         if len(settings) == 1 or self.quick:
-            return settings[0]
-        inner, best = rows.inner(), {}
-        for setting in settings:
-            found, _ = method.fit(inner, self, 0, **setting)
-            measured = inner.measure(found)
-            figure = next(measured[name] for name in MEASURES if name in measured)
-            best[json.dumps(setting)] = figure
-        return json.loads(max(best, key=best.get))
+            return dict.fromkeys(MEASURES, settings[0])
+        inner = rows.inner()
+        measured = [inner.measure(method.fit(inner, self, 0, **s)[0]) for s in settings]
+        return {
+            name: settings[int(np.argmax([figures[name] for figures in measured]))]
+            for name in MEASURES
+            if name in measured[0]
+        }
+
+    def measure(self, method, rows, seed, chosen):
+        """Return each measure by its own setting, and the seconds of the fit for the first."""
+        measured, seconds = {}, []
+        for setting in unique(chosen.values()):
+            found, spent = method.fit(rows, self, seed, **setting)
+            seconds.append(spent)
+            figures = rows.measure(found)
+            measured |= {name: figures[name] for name in figures if chosen[name] == setting}
+        return measured, seconds[0]
+
+
+def unique(settings):
+    """Return settings, each once, in their order."""
+    found = []
+    for setting in settings:
+        if setting not in found:
+            found.append(setting)
+    return found

@@ -171,11 +171,10 @@ def keras(rows, run, seed, **setting):
 
 
 def multiset_cca(peer):
-    """Return the function that fits a peer's multiset CCA, of as many components as it can."""
+    """Return the function that fits a peer's multiset CCA."""
 
     def fit(rows, run, seed, **setting):
-        k = min(rows.k, *(view.shape[1] for view in rows.train.values()))
-        return run.ask(peer, rows.train, rows.test, n_components=k, **setting)
+        return run.ask(peer, rows.train, rows.test, **setting)
 
     return fit
 
@@ -205,6 +204,13 @@ def components_up_to_k(rows):
     return [{"n_components": max(1, most // part)} for part in (1, 2, 4)]
 
 
+def ridges(name):
+    """Return settings that differ in components, and in the ridge of a multiset CCA."""
+    return lambda rows: [
+        few | {name: ridge} for few in components_up_to_k(rows) for ridge in (0.01, 0.3, 0.9)
+    ]
+
+
 OF_ONE = {
     "ours": Method(ours),
     "PCA": Method(pca, among(equal=[False])),
@@ -223,12 +229,8 @@ OF_MANY = OF_ONE | {
     "ridge": Method(ridge),
     "PLS": Method(pls, components_up_to_k),
     "MLPRegressor": Method(mlp, among(alpha=[1e-4, 1e-1, 10.0])),
-    "cca-zoo": Method(
-        multiset_cca("cca_zoo"), among(shrinkage=[0.01, 0.1, 0.3, 0.6, 0.9]), peer="cca_zoo"
-    ),
-    "mvlearn": Method(
-        multiset_cca("mvlearn"), among(regs=[0.01, 0.1, 0.3, 0.6, 0.9]), peer="mvlearn"
-    ),
+    "cca-zoo": Method(multiset_cca("cca_zoo"), ridges("shrinkage"), peer="cca_zoo"),
+    "mvlearn": Method(multiset_cca("mvlearn"), ridges("regs"), peer="mvlearn"),
     "multivae": Method(
         generative("multivae"),
         lambda rows: [
