@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks._table import Table, arguments, timed
 from benchmarks.never_below_linear import side_by_side
 from benchmarks.shared_data import available, load_clothing, load_mfeat
-from benchmarks.translation import make_probe, table_of
+from benchmarks.translation import probe_of, table_of
 from sklearn_mmae import MultimodalAutoencoder, TabularModality, TextModality
 
 RATES = (0.1, 0.3, 0.5, 0.7)
@@ -125,7 +125,7 @@ def compare_on_mfeat(rate, seed, *, quick):
     found = {}
     for name, model in models_of_numbers(places, seed, quick=quick).items():
         (codes, new, filled), seconds = timed(model, train, shown)
-        probe = make_probe().fit(codes, y_train).score(new, y_test)
+        probe = probe_of(codes, y_train).score(new, y_test)
         errors = [
             1
             - ((known - filled)[:, at][gone[1][:, at]] ** 2).sum()

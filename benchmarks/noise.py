@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks._table import Table, arguments
 from benchmarks.never_below_linear import side_by_side
 from benchmarks.shared_data import available, load_halves, load_mfeat
-from benchmarks.translation import make_probe, mean_r2, r2, table_of
+from benchmarks.translation import mean_r2, probe_of, r2, table_of
 from sklearn_mmae import MultimodalAutoencoder
 
 LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -86,7 +86,7 @@ def measure(model, X, places, y, standardised, k, seed, *, quick):
     codes, rebuilt, crossed = made(
         train, places, k, seed, **({"max_epochs": 1} if quick else {}), **SETTINGS.get(model, {})
     )
-    probe = make_probe().fit(codes(train), y_train)
+    probe = probe_of(codes(train), y_train)
     noise = np.random.default_rng(seed).normal(size=test.shape)
     found = {PROBE: [], CLEAN: []} | ({CROSS: []} if len(places) > 1 else {})
     for level in LEVELS:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import sha1
 from pathlib import Path
 from statistics import median
@@ -330,11 +330,13 @@ class Peer:
         return self
 
     def __exit__(self, *error):
-        self.stack.__exit__(*error)  # closes its stdin, on which it ends
+        with suppress(BrokenPipeError):  # it has ended already
+            self.stack.__exit__(*error)  # closes its stdin, on which it ends
 
     def say(self, content):
-        """Send a line."""
-        print(json.dumps(content), file=self.process.stdin, flush=True)
+        """Send a line; if there is nobody left to read it, `hear` says why."""
+        with suppress(BrokenPipeError):
+            print(json.dumps(content), file=self.process.stdin, flush=True)
 
     def hear(self):
         """Return the answer, or raise what the runner died of."""

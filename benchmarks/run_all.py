@@ -18,6 +18,7 @@ NAMES = (
     "clips_with_words",
     "signals",
     "sounds_with_words",
+    "search",
     "speed",
     "fusion",
     "delay",

@@ -15,6 +15,7 @@ import soundfile
 import torch
 from conftest import make_frame
 from PIL import Image
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from skorch.callbacks import Callback
 
 from sklearn_mmae import (
@@ -349,7 +350,9 @@ OWN_EFFECTS = {
     ImageModality: {
         "root": "test_root_is_where_paths_begin",
         "max_pixels": "test_max_pixels_refuses_large_files",
+        "memory": "test_memory_keeps_what_was_read",
     },
+    TextModality: {"memory": "test_memory_keeps_what_was_made_of_texts"},
     AudioModality: {
         "root": "test_root_is_where_paths_begin",
         "on_error": "test_on_error_makes_a_hole_of_what_cannot_be_read",
@@ -465,7 +468,7 @@ def test_on_error_makes_a_hole_of_what_cannot_be_read(kind, tmp_path):
         np.testing.assert_array_equal(codes, estimator.transform(holes))
 
 
-@pytest.mark.parametrize("kind", owners("memory"))
+@pytest.mark.parametrize("kind", [kind for kind in owners("memory") if kind in WRITERS])
 def test_memory_keeps_what_was_read(kind, tmp_path):
     X = files(kind, tmp_path)
     keeping = kind(root=tmp_path, memory=tmp_path / "cache")
@@ -477,6 +480,20 @@ def test_memory_keeps_what_was_read(kind, tmp_path):
     np.testing.assert_array_equal(results(keeping, X, ["file"])[0], codes)
     with pytest.raises(CellError, match="row 0"):
         results(kind(root=tmp_path), X, ["file"])
+
+
+@pytest.mark.parametrize("vectorizer", [None, "subwords", HashingVectorizer(n_features=16)])
+def test_memory_keeps_what_was_made_of_texts(vectorizer, tmp_path, monkeypatch):
+    X = notes(tmp_path)
+    keeping = TextModality(memory=tmp_path / "cache", vectorizer=vectorizer)
+    codes, back = results(keeping, X, ["note"])
+    expected, expected_back = results(TextModality(vectorizer=vectorizer), X, ["note"])
+    np.testing.assert_array_equal(codes, expected)
+    pd.testing.assert_frame_equal(back, expected_back)
+    monkeypatch.setattr(CountVectorizer, "_count_vocab", lambda *args: pytest.fail("counted again"))
+    np.testing.assert_array_equal(results(keeping, X, ["note"])[0], codes)
+    keeping.set_params(n_words=2)  # which only what comes back depends on
+    np.testing.assert_array_equal(results(keeping, X, ["note"])[0], codes)
 
 
 @pytest.mark.parametrize("kind", owners("verbose"))

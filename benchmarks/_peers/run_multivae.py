@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from _runner import serve
+from _generative import serve_models
 from multivae.data.datasets.base import MultimodalBaseDataset
 from multivae.models import (
     JMVAE,
@@ -148,7 +148,7 @@ def time(request, rows, folder, turn):
 
 
 class Fitted:
-    """A trained model, asked as `_runner.answers` does."""
+    """A trained model, asked as `_generative.answers` does."""
 
     def __init__(self, model, request):
         self.model, self.kind = model, request["model"]
@@ -216,4 +216,4 @@ class Fitted:
 if __name__ == "__main__":
     import sys
 
-    serve(sys.modules[__name__])
+    serve_models(sys.modules[__name__])

@@ -12,7 +12,7 @@ from math import log
 from pathlib import Path
 
 import torch
-from _runner import serve
+from _generative import serve_models
 from multiviewae import models
 from omegaconf import OmegaConf
 from pytorch_lightning.utilities.enums import LightningEnum
@@ -71,7 +71,7 @@ def time(request, rows, folder, turn):
 
 
 class Fitted:
-    """A trained model with a code for any subset of views, asked as `_runner.answers` does."""
+    """A trained model with a code for any subset of views, asked as `_generative.answers` does."""
 
     def __init__(self, model, names):
         self.model, self.names = model, names
@@ -208,4 +208,4 @@ FITTED = {
 if __name__ == "__main__":
     import sys
 
-    serve(sys.modules[__name__])
+    serve_models(sys.modules[__name__])

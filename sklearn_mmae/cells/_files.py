@@ -5,6 +5,7 @@ Paths must be existing regular files, inside their root; the error says what to 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -13,11 +14,12 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils.validation import check_memory
 
 from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
 from .._core.holes import observed
 
-__all__ = ["read_each", "regular_file", "stamp"]
+__all__ = ["find_memory", "read_each", "regular_file", "remembered"]
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 
@@ -75,8 +77,44 @@ def regular_file(name, root, what):
     return path
 
 
-def stamp(cell, root):
-    """Return what changes when the file behind a cell does, for a cache; None without a file."""
+def find_memory(memory):
+    """Return the `joblib.Memory` of a parameter `memory`, which may also be a folder or None."""
+    return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+
+
+def remembered(function, memory, root, *, ignore=()):
+    """Let a function that reads cells look into a memory first.
+
+    Parameters
+    ----------
+    function : callable
+        Of the top level of a module; takes a cell and root, and by name `stamp`, which it need
+        not look at, and its settings. What it returns must depend on nothing else.
+    memory : str, path, joblib.Memory or None
+    root : path or None
+        Folder that paths are relative to.
+    ignore : iterable of str
+        Settings that others already tell of.
+
+    Returns
+    -------
+    callable
+        Takes a cell, and the settings by name. Only what paths and bytes hold is remembered; a
+        file of another size or time is read anew.
+    """
+    cached = find_memory(memory).cache(function, ignore=["cell", "root", *ignore])
+
+    def read(cell, **settings):
+        stamp = None if memory is None else _stamp(cell, root)
+        return (function if stamp is None else cached)(cell, root, stamp=stamp, **settings)
+
+    return read
+
+
+def _stamp(cell, root):
+    """Return what changes when the content of a cell does; None if that would cost too much."""
+    if isinstance(cell, bytes | bytearray):
+        return len(cell), hashlib.sha256(cell).hexdigest()
     if not isinstance(cell, str | os.PathLike):
         return None
     path = os.fsdecode(cell) if root is None else os.path.join(root, os.fsdecode(cell))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import warnings
 from numbers import Real
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_memory
 
 from .._core.errors import CellError, DataWarning, listing
 from .._core.holes import observed
@@ -18,7 +16,7 @@ from .._core.statistics import moments
 from .._core.values import are_floats, check_share, is_positive, is_whole
 from ..cells._audio import HIGHEST_RATE, decode, describe, looks_like_sound
 from ..cells._base import Values
-from ..cells._files import read_each, stamp
+from ..cells._files import read_each, remembered
 from ..cells._spectrogram import MelSpectrogram
 from ..nn._audio import AudioNetwork, stretch
 from ._base import TimedModality
@@ -78,8 +76,9 @@ class AudioModality(TimedModality):
     on_error : {"raise", "missing"}, default="raise"
         Whether a cell that cannot be read is an error, or a hole that is warned of.
     memory : str, path, joblib.Memory or None, default=None
-        Where to keep the spectrograms of files, so that a later fit need not decode them again. A
-        file that has changed is decoded anew.
+        Folder that keeps the spectrograms of files and bytes, for the next time that they are
+        read in the same way, as in a grid search; a file that has changed is read anew. Pickles
+        are kept there: let nobody else write to it.
     mask : float, default=0.0
         Share of the steps and of the bands, in one stretch of either, 0 to below 1, that the
         encoder does not see in a step of training, elsewhere in each [2]_. Without effect where
@@ -219,18 +218,16 @@ class AudioModality(TimedModality):
         name, column = self._only_column(cells)
         steps = np.zeros((len(column), self.n_steps_, self.n_mels), np.uint8)
         length = np.zeros(len(column), np.int64)
-        memory, spectrogram = self._memory(), self._spectrogram()
+        spectrogram = self._spectrogram()
+        levels_of = remembered(_levels, self.memory, self.root, ignore=["spectrogram"])
         settings = {
             "rate": self.rate or self.sampling_rate_,
             "n_steps": self.n_steps_,
             "key": dataclasses.astuple(spectrogram),
         }
-        cached = memory.cache(_levels, ignore=["cell", "root", "spectrogram"])
 
         def read(cell):
-            seen = stamp(cell, self.root)
-            call = _levels if seen is None else cached
-            return call(cell, self.root, spectrogram, stamp=seen, **settings)
+            return levels_of(cell, spectrogram=spectrogram, **settings)
 
         longer = []
         for row, (levels, ended) in read_each(name, column, read, self.on_error):
@@ -372,10 +369,6 @@ class AudioModality(TimedModality):
             )
         return cells.names[0], cells.columns[0]
 
-    def _memory(self):
-        path = isinstance(self.memory, os.PathLike)
-        return check_memory(os.fspath(self.memory) if path else self.memory)
-
     def _spectrogram(self):
         f_max = self.sampling_rate_ / 2 if self.f_max is None else self.f_max
         return MelSpectrogram(
@@ -386,11 +379,10 @@ class AudioModality(TimedModality):
         """Learn rate and length from the headers alone, and window and hop from these."""
         name, column = self._only_column(cells)
         rate = self.rate or self.sampling_rate
-        cached = self._memory().cache(_facts, ignore=["cell", "root"])
+        facts_of = remembered(_facts, self.memory, self.root)
 
         def read(cell):
-            seen = stamp(cell, self.root)
-            return (_facts if seen is None else cached)(cell, self.root, stamp=seen, rate=rate)
+            return facts_of(cell, rate=rate)
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # transform says it again, and all of it
@@ -462,12 +454,12 @@ def _stretch(steps, length, n_steps):
 
 
 def _facts(cell, root, *, stamp, rate):
-    """Return the facts of a cell; a function of its own, for the cache, which looks at `stamp`."""
+    """Return the facts of a cell; a function of its own, as the next one, for `remembered`."""
     return describe(cell, rate=rate, root=root)
 
 
-def _levels(cell, root, spectrogram, *, stamp, rate, n_steps, key):
-    """Return levels, and whether the sound ends within them; for the cache, as `_facts`."""
+def _levels(cell, root, *, stamp, spectrogram, rate, n_steps, key):
+    """Return levels, and whether the sound ends within them; `key` tells of the spectrogram."""
     most = n_steps * spectrogram.hop_length
     samples = decode(
         cell,

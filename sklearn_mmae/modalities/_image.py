@@ -15,6 +15,7 @@ from .._core.statistics import moments
 from .._core.values import are_floats, are_text, is_positive, is_whole
 from ..cells._arrays import kind_of_arrays
 from ..cells._base import Values
+from ..cells._files import find_memory, remembered
 from ..cells._image import decode, describe, looks_like_picture, smallest_unit
 from ..nn._image import SMALLEST_SHARE, ImageNetwork
 from ._base import Modality
@@ -66,6 +67,10 @@ class ImageModality(Modality):
         then refused; give it wherever paths come from others.
     max_pixels : int, default=50_000_000
         A file of more pixels is refused before it is decoded.
+    memory : str, path, joblib.Memory or None, default=None
+        Folder that keeps the pixels of files and bytes, for the next time that they are read in
+        the same way, as in a grid search; a file that has changed is read anew. Pickles are kept
+        there: let nobody else write to it.
 
     Attributes
     ----------
@@ -114,6 +119,7 @@ class ImageModality(Modality):
         augment="auto",
         root=None,
         max_pixels=50_000_000,
+        memory=None,
     ):
         self.size = size
         self.mode = mode
@@ -122,6 +128,7 @@ class ImageModality(Modality):
         self.augment = augment
         self.root = root
         self.max_pixels = max_pixels
+        self.memory = memory
 
     @classmethod
     def accepts(cls, name, column):
@@ -307,6 +314,7 @@ class ImageModality(Modality):
             )
         if not _is_whole(self.max_pixels):
             raise ValueError(f"max_pixels={self.max_pixels!r}: give a whole number above 0.")
+        find_memory(self.memory)  # raises for what is no memory
 
     def _only_column(self, cells):
         if len(cells.names) != 1:
@@ -320,10 +328,10 @@ class ImageModality(Modality):
 
     def _learn_pictures(self, cells):
         name, column = self._only_column(cells)
-        facts = []
+        facts, facts_of = [], remembered(_facts, self.memory, self.root)
         for row in np.flatnonzero(observed(column)):
             with locate(column=name, row=int(row)):
-                facts.append(describe(column[row], root=self.root, max_pixels=self.max_pixels))
+                facts.append(facts_of(column[row], max_pixels=self.max_pixels))
         if not facts:
             raise CellError("no picture in any row", column=name, remedy="Leave this column out")
         if self.mode != "auto":
@@ -397,15 +405,14 @@ class ImageModality(Modality):
         ):
             return column.reshape(len(column), -1)
         pixels = np.zeros((len(column), math.prod(self.size_) * channels), np.uint8)
-        odd_rows = []
+        odd_rows, pixels_of = [], remembered(_pixels, self.memory, self.root)
         for row in np.flatnonzero(present):
             with locate(column=name, row=int(row)):
-                picture, odd = decode(
+                picture, odd = pixels_of(
                     column[row],
                     mode=self.mode_,
                     size=self.size_,
                     units=self.units_,
-                    root=self.root,
                     max_pixels=self.max_pixels,
                 )
             pixels[row] = picture.reshape(-1)
@@ -469,6 +476,16 @@ class ImageModality(Modality):
         limits = np.iinfo(dtype)
         low, high = max(self.low_, limits.min), min(self.high_, limits.max)
         return np.rint(pixels).clip(low, high).astype(dtype)
+
+
+def _facts(cell, root, *, stamp, **settings):
+    """Return the facts of a cell; a function of its own, as the next one, for `remembered`."""
+    return describe(cell, root=root, **settings)
+
+
+def _pixels(cell, root, *, stamp, **settings):
+    """Return the pixels of a cell, and whether their unit is odd."""
+    return decode(cell, root=root, **settings)
 
 
 def _range(numbers):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+
+import joblib
 import numpy as np
 import torch
 from scipy import sparse
@@ -11,6 +14,7 @@ from .._core.errors import CellError, did_you_mean, listing
 from .._core.holes import observed
 from .._core.values import are_floats, are_text, is_positive, is_whole
 from ..cells._base import Values
+from ..cells._files import find_memory
 from ..cells._text import WORD, decode_tokens, encode_tokens, learn_tokens, read_texts
 from ..nn._text import KeyWordsNetwork, SentenceNetwork
 from ._base import Modality
@@ -52,6 +56,10 @@ class TextModality(Modality):
     max_length : int, default=64
         The most tokens (words, marks) of a text that are learned and written (only for
         ``decoder="sequence"``).
+    memory : str, path, joblib.Memory or None, default=None
+        Folder that keeps what is made of a column of texts, for the next time that the same texts
+        are looked at in the same way, as in a grid search. Pickles are kept there: let nobody else
+        write to it.
 
     Attributes
     ----------
@@ -111,6 +119,7 @@ class TextModality(Modality):
         vectorizer="subwords",
         n_words=5,
         max_length=64,
+        memory=None,
     ):
         self.decoder = decoder
         self.max_features = max_features
@@ -118,6 +127,7 @@ class TextModality(Modality):
         self.vectorizer = vectorizer
         self.n_words = n_words
         self.max_length = max_length
+        self.memory = memory
 
     @classmethod
     def accepts(cls, name, column):
@@ -148,12 +158,16 @@ class TextModality(Modality):
         ValueError
             If a parameter is out of its range.
         """
-        self._fit(cells)
+        self.fit_transform(cells)
         return self
 
     def fit_transform(self, cells):
         """Fit, and return the same cells as `Values`; words are counted only once."""
-        return self._values(*self._fit(cells))
+        self._check_parameters()
+        name, texts, present = _read(cells)
+        learned, blocks = _remembered(_learn, clone(self), name, texts, present)
+        vars(self).update(learned)
+        return self._values(texts, present, blocks)
 
     def transform(self, cells):
         """Return texts as lists of features and their weights.
@@ -176,7 +190,8 @@ class TextModality(Modality):
             As `fit`.
         """
         name, texts, present = _read(cells)
-        return self._values(texts, present, self._blocks(name, texts, present))
+        blocks = _remembered(_blocks, copy(self), name, texts, present)
+        return self._values(texts, present, blocks)
 
     def inverse_transform(self, predictions):
         """Return words joined by spaces, the most telling first, or texts.
@@ -288,11 +303,10 @@ class TextModality(Modality):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name}={value!r}: give a whole number of at least 1.")
+        find_memory(self.memory)  # raises for what is no memory
 
-    def _fit(self, cells):
-        """Learn everything; return the texts, the present rows and their unscaled blocks."""
-        self._check_parameters()
-        name, texts, present = _read(cells)
+    def _fit(self, name, texts, present):
+        """Learn everything; return the unscaled blocks."""
         blocks = [self._learn_words(name, texts)]
         if self.vectorizer is not None:
             blocks.append(self._learn_second_block(name, texts, present))
@@ -309,7 +323,7 @@ class TextModality(Modality):
             self._learn_shares(blocks[0])
         else:
             self._learn_tokens(texts)
-        return texts, present, blocks
+        return blocks
 
     def _learn_words(self, name, texts):
         counter = _word_counter(max_features=self.max_features, stop_words=self.stop_words)
@@ -432,6 +446,28 @@ class TextModality(Modality):
             codes[row, place], weights=1 / written[row], minlength=len(self.tokens_)
         ) / len(texts)
         self.null_deviance_ = _or_one(-self.shares_ @ _log_shares(self.shares_))
+
+
+def _remembered(work, modality, name, texts, present):
+    """Return what work makes of a copy of a modality, and of texts, from its memory if it can."""
+    memory, modality.memory = modality.memory, None
+    modality.n_words = 1  # which changes nothing
+    # What raises is not kept, so that the name and the rows missing, which errors tell of, are
+    # left aside.
+    work = find_memory(memory).cache(work, ignore=["name", "texts", "present"])
+    seen = None if memory is None else joblib.hash(texts.tolist())
+    return work(modality, name, texts, present, seen=seen)
+
+
+def _learn(modality, name, texts, present, *, seen):
+    """Return what a modality learns, and the unscaled blocks; for `_remembered`."""
+    blocks = modality._fit(name, texts, present)
+    return {key: value for key, value in vars(modality).items() if key.endswith("_")}, blocks
+
+
+def _blocks(modality, name, texts, present, *, seen):
+    """Return the unscaled blocks of texts; for `_remembered`."""
+    return modality._blocks(name, texts, present)
 
 
 def _read(cells):

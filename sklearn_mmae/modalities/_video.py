@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_memory
 
 from .._core.errors import CellError, DataWarning, listing, locate
 from .._core.holes import observed
 from .._core.values import are_floats, check_share, is_positive, is_whole
 from ..cells._base import Values
-from ..cells._files import read_each, stamp
+from ..cells._files import find_memory, read_each, remembered
 from ..cells._image import smallest_unit
 from ..cells._video import decode, describe, is_moving, looks_like_clip
 from ..nn._video import VideoNetwork
@@ -62,9 +60,9 @@ class VideoModality(TimedModality):
     on_error : {"raise", "missing"}, default="raise"
         Whether a cell that cannot be read is an error, or a hole that is warned of.
     memory : str, path, joblib.Memory or None, default=None
-        Folder that keeps the frames of files, for the next time that they are read in the same
-        way; a file that has changed is read anew. Pickles are kept there: let nobody else write
-        to it.
+        Folder that keeps the frames of files and bytes, for the next time that they are read in
+        the same way, as in a grid search; a file that has changed is read anew. Pickles are kept
+        there: let nobody else write to it.
     mask : float, default=0.0
         Share of the frames, in one stretch, 0 to below 1, that the encoder does not see in a step
         of training, elsewhere in each. Without effect where the estimator's `noise` is 0.
@@ -344,7 +342,7 @@ class VideoModality(TimedModality):
         check_share("mask", self.mask)
         if self.on_error not in ("raise", "missing"):
             raise ValueError(f"on_error={self.on_error!r}: give 'raise' or 'missing'.")
-        self._kept(_describe_file)  # raises for what is no memory
+        find_memory(self.memory)  # raises for what is no memory
 
     def _only_column(self, cells):
         if len(cells.names) != 1:
@@ -405,10 +403,8 @@ class VideoModality(TimedModality):
         return tuple(max(1, round(float(side * shrink))) for side in sides)
 
     def _described(self, cell):
-        key = stamp(cell, self.root)
-        if key is None:
-            return describe(cell, root=self.root, max_pixels=self.max_pixels)
-        return self._kept(_describe_file)(cell, key, self.root, self.max_pixels)
+        read = remembered(_facts, self.memory, self.root)
+        return read(cell, max_pixels=self.max_pixels)
 
     def _decoded(self, cell, frames):
         """Write the frames of a cell; return how many, and whether their unit is odd."""
@@ -416,17 +412,12 @@ class VideoModality(TimedModality):
             **{"mode": self.mode_, "fps": self.fps_, "rate": self.rate_, "units": self.units_},
             "max_pixels": self.max_pixels,
         }
-        key = None if self.memory is None else stamp(cell, self.root)
-        if key is None:
+        if self.memory is None:
             return decode(cell, frames, root=self.root, **settings)
-        kept = self._kept(_decode_file)(cell, key, self.root, frames.shape, settings)
+        read = remembered(_frames, self.memory, self.root)
+        kept, odd = read(cell, shape=frames.shape, **settings)
         frames[: len(kept)] = kept
-        return len(kept), False
-
-    def _kept(self, function):
-        """Return a function that remembers its results in `memory`, by all but the cell itself."""
-        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
-        return check_memory(memory).cache(function, ignore=["cell", "root"])
+        return len(kept), odd
 
     @contextmanager
     def _reading(self, column, name):
@@ -447,14 +438,16 @@ class VideoModality(TimedModality):
             yield counted()
 
 
-def _describe_file(cell, key, root, max_pixels):
+def _facts(cell, root, *, stamp, max_pixels):
+    """Return the facts of a cell; a function of its own, as the next one, for `remembered`."""
     return describe(cell, root=root, max_pixels=max_pixels)
 
 
-def _decode_file(cell, key, root, shape, settings):
+def _frames(cell, root, *, stamp, shape, **settings):
+    """Return the frames of a cell, and whether their unit is odd."""
     frames = np.zeros(shape, np.uint8)
-    length, _ = decode(cell, frames, root=root, **settings)
-    return frames[:length]
+    length, odd = decode(cell, frames, root=root, **settings)
+    return frames[:length], odd
 
 
 def _nothing(name):

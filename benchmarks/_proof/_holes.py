@@ -1,0 +1,111 @@
+"""Tables of numbers of which cells have been removed: who fills them best?"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks._proof._task import Method, Task
+from benchmarks._table import timed
+from sklearn_mmae import MultimodalAutoencoder, TabularModality
+
+SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Holed:
+    """Standardised training and test rows, NaN where cells were removed, and what was there."""
+
+    train: np.ndarray
+    test: np.ndarray
+    known: np.ndarray
+    k: int
+
+    def inner(self):
+        """Return the training rows alone, a quarter of them as test rows with further holes."""
+        train, known = train_test_split(self.train, test_size=0.25, random_state=0)
+        gone = np.random.default_rng(0).random(known.shape) < SHARE
+        return replace(self, train=train, test=np.where(gone, np.nan, known), known=known)
+
+    def measure(self, found):
+        """Return R2 of the cells that were removed, about the training means."""
+        removed = np.isnan(self.test) & ~np.isnan(self.known)
+        known, filled = self.known[removed], found["filled"][removed]
+        return {"filled": float(1 - ((known - filled) ** 2).sum() / (known**2).sum())}
+
+
+def split_holed(load, k, seed, quick):
+    """Remove cells at random, of training and test rows alike."""
+    X, y = load(return_X_y=True)
+    train, test = train_test_split(X, test_size=0.3, random_state=seed, stratify=y)
+    if quick:
+        train, test = train[:120], test[:60]
+    rng = np.random.default_rng(seed)
+    train = np.where(rng.random(train.shape) < SHARE, np.nan, train)
+    scaler = StandardScaler().fit(train)
+    known = scaler.transform(test)
+    holed = np.where(rng.random(test.shape) < SHARE, np.nan, known)
+    return Holed(scaler.transform(train), holed, known, k)
+
+
+def ours(rows, run, seed):
+    """Fit the default estimator."""
+    mmae = MultimodalAutoencoder(
+        [("table", TabularModality(scale="column"), slice(None))],
+        n_components=rows.k,
+        random_state=seed,
+        **{"max_epochs": 1} if run.quick else {},
+    )
+    _, seconds = timed(mmae.fit, rows.train)
+    return {"filled": mmae.impute(rows.test)}, seconds
+
+
+def imputed(imputer, rows):
+    """Fit an imputer."""
+    with warnings.catch_warnings():
+        # What has not converged is as poor as its figure shows.
+        warnings.simplefilter("ignore")
+        _, seconds = timed(imputer.fit, rows.train)
+        return {"filled": imputer.transform(rows.test)}, seconds
+
+
+def iterative(rows, run, seed, n_nearest_features):
+    """Fill each column by a Bayesian ridge regression on the others, in rounds."""
+    rounds = 1 if run.quick else 10
+    return imputed(
+        IterativeImputer(max_iter=rounds, n_nearest_features=n_nearest_features, random_state=seed),
+        rows,
+    )
+
+
+def neighbours(rows, run, seed, n_neighbors):
+    """Fill by the mean of the nearest rows."""
+    return imputed(KNNImputer(n_neighbors=n_neighbors), rows)
+
+
+METHODS = {
+    "ours": Method(ours),
+    "IterativeImputer": Method(
+        iterative, lambda rows: [{"n_nearest_features": n} for n in (None, 10)]
+    ),
+    "KNNImputer": Method(neighbours, lambda rows: [{"n_neighbors": n} for n in (5, 10, 20, 40)]),
+}
+
+
+def task(load, k, n_splits):
+    """Return the task of one data set."""
+    return Task(k, lambda seed, quick: split_holed(load, k, seed, quick), METHODS, n_splits)
+
+
+TASKS = {
+    "wine, holes": task(load_wine, 4, 5),
+    "breast cancer, holes": task(load_breast_cancer, 8, 5),
+    "digits, holes": task(load_digits, 16, 3),
+}
