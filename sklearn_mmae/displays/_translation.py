@@ -100,6 +100,13 @@ class TranslationDisplay:
             raise ValueError(
                 f"{listing(map(repr, both))} is both in given and in to. Name each once."
             )
+        absent = [name for name in given if name not in there]
+        if absent:
+            columns = [column for name in absent for column in columns_of[name]]
+            raise ValueError(
+                f"given={listing(map(repr, absent))}, but X has no column"
+                f" {listing(map(repr, columns))}. Give rows that have it, or name other modalities."
+            )
         source = select(rows, [column for name in given for column in columns_of[name]])
         drawn = estimator.translate(source, to), expected_words(estimator, source)
         true = {"true": rows} if set(to) <= set(there) else {}
