@@ -44,23 +44,22 @@ __all__ = [
 ]
 
 
-# Imported when first asked for, because they take long; here for editors and type checkers.
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what type checkers and editors see of what is imported late
     from . import datasets as datasets
     from . import displays as displays
     from . import metrics as metrics
     from .alignment import DelayAligner
+else:
 
+    def __getattr__(name):
+        """Import what takes long when it is first asked for."""
+        from importlib import import_module
 
-def __getattr__(name):
-    """Import what takes long when it is first asked for."""
-    from importlib import import_module
-
-    if name in ("datasets", "displays", "metrics"):
-        return import_module(f".{name}", __name__)
-    if name == "DelayAligner":
-        return import_module(".alignment", __name__).DelayAligner
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in ("datasets", "displays", "metrics"):
+            return import_module(f".{name}", __name__)
+        if name == "DelayAligner":
+            return import_module(".alignment", __name__).DelayAligner
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():

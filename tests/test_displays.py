@@ -11,6 +11,7 @@ from conftest import make_frame
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.helper import SliceDict
 
@@ -524,6 +525,18 @@ def test_without_matplotlib_the_extra_is_named(draw, frame, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"Display needs matplotlib: pip install .*\[plot\]"):
         draw(MultimodalAutoencoder(), frame)
+
+
+@pytest.mark.parametrize("draw", [DISPLAYS[i] for i in (0, 1, 3)])
+def test_a_pipeline_is_told_to_give_the_estimator_in_it(draw, frame):
+    pipeline = make_pipeline(fitted(frame, max_epochs=0))
+    with pytest.raises(TypeError, match=r"a Pipeline has no modalities.*pipeline\[-1\]"):
+        draw(pipeline, frame)
+
+
+def test_a_map_is_drawn_of_any_transformer(frame):
+    pipeline = make_pipeline(fitted(frame, max_epochs=0), StandardScaler())
+    assert LatentDisplay.from_estimator(pipeline, frame).codes.shape == (40, 2)
 
 
 def test_without_an_epoch_there_is_no_learning_curve(frame):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from sklearn.utils.validation import check_is_fitted
-
 from .._core.optional import optional
 from ._axes import COLOURS, one_axes, pyplot
+from ._cells import check_fitted
 
 __all__ = ["LearningCurveDisplay"]
 
@@ -64,13 +63,15 @@ class LearningCurveDisplay:
         ------
         NotFittedError
             Before `fit`.
+        TypeError
+            For a pipeline or search, rather than the estimator in it.
         ValueError
             If no epoch was run.
         ImportError
             Without matplotlib.
         """
         pyplot(cls.__name__)
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         history = estimator.history_
         if not history:
             raise ValueError(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from sklearn.utils.validation import check_is_fitted
-
 from .._core.errors import listing
 from ..metrics._columns import as_columns, select
 from ._axes import pyplot
-from ._cells import check_names, drawings, first_rows, row_labels
+from ._cells import check_fitted, check_names, drawings, first_rows, row_labels
 from ._reconstruction import expected_words, plot_drawings
 
 __all__ = ["TranslationDisplay"]
@@ -79,6 +77,8 @@ class TranslationDisplay:
         ------
         NotFittedError
             Before `fit`.
+        TypeError
+            For a pipeline or search, rather than the estimator in it.
         ValueError
             For more rows than there are, a name that is no modality's, or one in both `given` and
             `to`.
@@ -86,7 +86,7 @@ class TranslationDisplay:
             Without matplotlib.
         """
         pyplot(cls.__name__)
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         to = check_names(estimator, to, "to")
         columns_of = {name: columns for name, _, columns in estimator.modalities_}
         rows = first_rows(X, n_rows)
