@@ -222,9 +222,12 @@ def test_holes_are_named(of_kinds):
     estimator, frame = of_kinds
     row = frame.index[frame["photo"].isna() & frame["note"].isna()][0]
     display = ReconstructionDisplay.from_estimator(estimator, frame.loc[[row]], n_rows=1)
-    written = [text.get_text() for ax in display.axes_.flat for text in ax.texts]
-    assert written.count("missing") == 1  # the picture; of the words those expected are drawn
-    assert display.axes_[0, 1].containers
+    table, words, observed, again = display.axes_[0]
+    assert [text.get_text() for text in observed.texts] == ["missing"]
+    assert again.images
+    assert len(words.containers) == 1  # those that are expected
+    holes = frame.loc[row, ["ripe", "colour", "grade"]].isna().sum()
+    assert [text.get_text() for text in table.texts].count("missing") == holes
     assert_legible(display.figure_)
 
 
@@ -389,6 +392,8 @@ def test_many_categories_differ_in_colour_or_marker_and_the_rarest_are_one():
         for dots in display.ax_.collections
     }
     assert len(looks) == 12
+    entries = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert entries == [str(label) for label in range(12)]
     many = LatentDisplay.from_estimator(fitted(frame), frame, color=labels.astype(str))
     assert "other" in {text.get_text() for text in many.ax_.get_legend().get_texts()}
 
@@ -535,7 +540,8 @@ def test_a_pipeline_is_told_to_give_the_estimator_in_it(draw, frame):
 
 
 def test_a_map_is_drawn_of_any_transformer(frame):
-    pipeline = make_pipeline(fitted(frame, max_epochs=0), StandardScaler())
+    mmae = MultimodalAutoencoder(n_components=4, max_epochs=0, random_state=0)
+    pipeline = make_pipeline(mmae, StandardScaler()).fit(frame)
     assert LatentDisplay.from_estimator(pipeline, frame).codes.shape == (40, 2)
 
 
