@@ -410,6 +410,7 @@ def test_a_learning_curve_is_the_history(kind):
     assert display.losses["sum"]["train"] == [epoch["train_loss"] for epoch in history]
     assert ("divergence" in display.losses) == (kind is MultimodalVAE)
     assert display.ax_.get_xlabel() == "epoch"
+    assert display.ax_.get_ylabel().startswith("loss (")
     assert_legible(display.figure_)
 
 

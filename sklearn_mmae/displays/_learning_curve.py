@@ -17,6 +17,7 @@ class LearningCurveDisplay:
     losses : dict of str to dict of {"train", "valid"} to list of float
         By what they are of.
     unit : str, default="loss"
+        Label of the axis.
 
     Attributes
     ----------
@@ -25,6 +26,9 @@ class LearningCurveDisplay:
 
     Notes
     -----
+    The loss of a `MultimodalAutoencoder` is 1 where the column means are predicted; that of a
+    `MultimodalVAE` is in units of the nats that a row of standard normal numbers has.
+
     A training loss is that of corrupted rows, of which parts are hidden, by weights that move; a
     validation loss that of clean rows, by the running mean of the weights. So it may be lower.
 
@@ -88,7 +92,8 @@ class LearningCurveDisplay:
             }
         if len(losses) == 2:  # one modality is the sum
             del losses["sum"]
-        return cls(losses).plot(ax=ax)
+        of_one = "a standard normal row" if "divergence" in losses else "column means"
+        return cls(losses, unit=f"loss ({of_one} = 1)").plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw.
