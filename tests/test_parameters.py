@@ -5,6 +5,8 @@ A parameter added later is found by itself: without an entry in the tables below
 
 import inspect
 import os
+import re
+import sys
 import warnings
 
 import av
@@ -90,7 +92,7 @@ ALTERNATIVES = {
 OTHER_EFFECTS = {
     "device": "test_device_decides_where_the_network_is",
     "callbacks": "test_callbacks_are_called",
-    "verbose": "test_verbose_shows_a_bar_and_zero_nothing",
+    "verbose": "test_verbose_shows_a_bar_of_epochs_loss_and_time_left",
     "warm_start": "test_warm_start_goes_on_from_the_last_fit",
     "max_lag": "test_max_lag_moves_what_comes_late",
 }
@@ -156,15 +158,30 @@ def test_callbacks_are_called():
     assert counting.n_epochs == estimator.n_iter_ == 3
 
 
-def test_verbose_shows_a_bar_and_zero_nothing(capsys):
-    frame = make_frame()
-    make_estimator(verbose=0).fit(frame)
-    assert capsys.readouterr() == ("", "")
-    make_estimator(verbose=1).fit(frame)
+@pytest.mark.parametrize(("verbose", "terminal"), [(1, True), (2, False)])
+def test_verbose_shows_a_bar_of_epochs_loss_and_time_left(verbose, terminal, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    estimator = make_estimator(verbose=verbose, max_epochs=20).fit(make_frame())
     out, err = capsys.readouterr()
     assert out == ""
-    assert "MultimodalAutoencoder" in err
-    assert "3/3" in err
+    *_, last = err.strip().splitlines()[-1].split("\r")
+    n_epochs = int(re.search(r"(\d+)/\1 \[\d\d:\d\d<\d\d:\d\d, .*train=\d.*valid=\d", last)[1])
+    assert n_epochs > estimator.n_iter_  # with those on all rows
+    assert last.startswith("MultimodalAutoencoder, on all rows: 100%")
+
+
+def test_a_bar_ends_where_training_stops_early(capsys):
+    make_estimator(verbose=2, max_epochs=50, n_iter_no_change=1, lr=1e-9, tol=0.5).fit(make_frame())
+    assert "100%" in capsys.readouterr().err.strip().split("\r")[-1]
+    assert make_estimator(verbose=2, max_epochs=0).fit(make_frame()).n_iter_ == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("verbose", "terminal"), [(0, True), (1, False)])
+def test_verbose_shows_nothing_where_nobody_looks(verbose, terminal, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    make_estimator(verbose=verbose).fit(make_frame())
+    assert capsys.readouterr() == ("", "")
 
 
 def test_warm_start_goes_on_from_the_last_fit():
@@ -501,7 +518,7 @@ def test_verbose_shows_how_far_reading_is(kind, tmp_path, capsys):
     X = files(kind, tmp_path)
     results(kind(root=tmp_path), X, ["file"])
     assert capsys.readouterr() == ("", "")
-    results(kind(root=tmp_path, verbose=1), X, ["file"])
+    results(kind(root=tmp_path, verbose=2), X, ["file"])
     out, err = capsys.readouterr()
     assert out == ""
     assert "10/10" in err

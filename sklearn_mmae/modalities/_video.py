@@ -11,6 +11,7 @@ import torch
 
 from .._core.errors import CellError, DataWarning, listing, locate
 from .._core.holes import observed
+from .._core.progress import progress_bar
 from .._core.values import are_floats, check_share, is_positive, is_whole
 from ..cells._base import Values
 from ..cells._files import find_memory, read_each, remembered
@@ -67,7 +68,8 @@ class VideoModality(TimedModality):
         Share of the frames, in one stretch, 0 to below 1, that the encoder does not see in a step
         of training, elsewhere in each. Without effect where the estimator's `noise` is 0.
     verbose : int, default=0
-        Above 0, a bar on stderr shows how far reading is.
+        1 shows how far reading is, by a bar in a terminal or a notebook; 2 also where standard
+        error leads to a file.
 
     Attributes
     ----------
@@ -423,19 +425,19 @@ class VideoModality(TimedModality):
     def _reading(self, column, name):
         """Yield the rows to be read, one after the other, and show how far it is."""
         rows = np.flatnonzero(observed(column))
-        if not self.verbose:
+        bar = progress_bar(len(rows), f"reading {name}", "clip", self.verbose)
+        if bar is None:
             yield iter(rows)
             return
-        from tqdm import tqdm
 
-        with tqdm(total=len(rows), desc=f"reading {name}", unit="clip") as bar:
+        def count(row):
+            bar.update()
+            return row
 
-            def counted():
-                for row in rows:
-                    bar.update()
-                    yield row
-
-            yield counted()
+        try:
+            yield map(count, rows)
+        finally:
+            bar.close()
 
 
 def _facts(cell, root, *, stamp, max_pixels):

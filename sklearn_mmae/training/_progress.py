@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skorch.callbacks import Callback
 
+from .._core.progress import progress_bar
 from ._net import StopTraining
 
 __all__ = ["Progress"]
@@ -12,6 +13,8 @@ __all__ = ["Progress"]
 class Progress(Callback):
     """Report every epoch to a progress bar and to scikit-learn's callbacks.
 
+    A context manager, for the bar is to be closed whatever happens.
+
     Parameters
     ----------
     estimator : estimator
@@ -19,21 +22,39 @@ class Progress(Callback):
     context : sklearn.callback.CallbackContext or None
         Of its fit, where scikit-learn has callbacks.
     n_epochs : int
-    visible : bool
-        Whether to draw a bar, on standard error.
+    verbose : int
+        See `progress_bar`.
     """
 
-    def __init__(self, estimator, context, n_epochs, visible):
+    def __init__(self, estimator, context, n_epochs, verbose):
         self.estimator, self.context = estimator, context
-        self.n_epochs, self.visible = n_epochs, visible
+        self.n_epochs, self.verbose = n_epochs, verbose
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Open the bar."""
         self.bar_ = None
-        if self.visible:
-            from tqdm.auto import tqdm
 
-            self.bar_ = tqdm(total=self.n_epochs, desc=type(self.estimator).__name__, unit="epoch")
+    def __enter__(self):
+        """Open the bar."""
+        name = type(self.estimator).__name__
+        self.bar_ = progress_bar(self.n_epochs, name, "epoch", self.verbose)
+        return self
+
+    def __exit__(self, *error):
+        """Close the bar, at its end unless there was an error."""
+        if self.bar_ is not None:
+            if error == (None, None, None):
+                self.bar_.total = self.bar_.n  # training may stop early
+            self.bar_.close()
+
+    def finish(self, n_epochs):
+        """Count these epochs on all rows, after those of `fit`; yields their numbers."""
+        bar = self.bar_
+        if bar is not None:
+            bar.total = bar.n + n_epochs
+            bar.set_description(f"{type(self.estimator).__name__}, on all rows")
+        for epoch in range(n_epochs):
+            yield epoch
+            if bar is not None:
+                bar.update()
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Open the epoch's task."""
@@ -45,12 +66,8 @@ class Progress(Callback):
         """Advance the bar, close the task, and stop if a callback says so."""
         if self.bar_ is not None:
             losses = {k: net.history[-1].get(f"{k}_loss") for k in ("train", "valid")}
-            self.bar_.set_postfix({k: f"{v:.4f}" for k, v in losses.items() if v is not None})
+            shown = {k: f"{v:.4f}" for k, v in losses.items() if v is not None}
+            self.bar_.set_postfix(shown, refresh=False)
             self.bar_.update()
         if self.context is not None and self.task_.call_on_fit_task_end(estimator=self.estimator):
             raise StopTraining
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        """Close the bar."""
-        if self.bar_ is not None:
-            self.bar_.close()
