@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
-__all__ = ["MOST_FACTORS", "Expectation", "expected", "fit_factors", "rows_for_factors"]
+__all__ = [
+    "MOST_FACTORS",
+    "Expectation",
+    "conditional_covariance",
+    "expected",
+    "fit_factors",
+    "rows_for_factors",
+]
 
 MOST_FACTORS = 32
 MOST_ROWS = 4_000  # to learn from
@@ -144,9 +151,9 @@ def fit_factors(table, n_factors):
         Variances, above 0.
     """
     # Rows with the same holes are side by side, and have the same posterior covariance.
-    patterns, which = np.unique(~np.isnan(table), axis=0, return_inverse=True)
-    order = np.argsort(which.reshape(-1), kind="stable")
-    which, numbers = which.reshape(-1)[order], np.nan_to_num(table[order])
+    patterns, which = _patterns(table)
+    order = np.argsort(which, kind="stable")
+    which, numbers = which[order], np.nan_to_num(table[order])
     first = np.searchsorted(which, np.arange(len(patterns)))
     members = np.diff(first, append=len(which))
 
@@ -194,6 +201,37 @@ def expected(table, loadings, noise):
         factors = _means(np.nan_to_num(block), covariances, loadings, noise)
         means[start : start + BLOCK] = (factors @ loadings.T).round(DECIMALS)
     return means
+
+
+def conditional_covariance(table, loadings, noise):
+    """Return the covariance of a row's cells given the observed ones, the mean over rows.
+
+    Parameters
+    ----------
+    table : ndarray of shape (rows, columns), float
+        NaN in the holes.
+    loadings, noise : ndarray
+        See `fit_factors`.
+
+    Returns
+    -------
+    ndarray of shape (columns, columns)
+        0 between cells of which one is always observed.
+    """
+    patterns, which = _patterns(table)
+    total = np.zeros((len(loadings),) * 2)
+    for pattern, members in zip(patterns, np.bincount(which), strict=True):
+        hole = np.flatnonzero(~pattern)
+        (covariance,) = _covariances(pattern[None], loadings, noise)
+        unseen = loadings[hole] @ covariance @ loadings[hole].T + np.diag(noise[hole])
+        total[np.ix_(hole, hole)] += members * unseen
+    return total / len(table)
+
+
+def _patterns(table):
+    """Return which cells are observed, each pattern once, and the pattern of each row."""
+    patterns, which = np.unique(~np.isnan(table), axis=0, return_inverse=True)
+    return patterns, which.reshape(-1)
 
 
 def _covariances(patterns, loadings, noise):

@@ -21,7 +21,8 @@ from itertools import pairwise
 
 import torch
 
-from ._linear_start import fixed_signs, reduced_bases, second_moments, varimax
+from ._linear_start import fixed_signs, varimax
+from ._moments import reduced_bases, second_moments
 
 __all__ = ["FactorAnalysis", "fit_factor_analysis"]
 
@@ -70,7 +71,7 @@ def fit_factor_analysis(blocks, groups, n_components, generator, *, rotate, priv
     FactorAnalysis
     """
     bases, sizes = reduced_bases(blocks, n_components, generator)
-    covariance, n_rows = second_moments(blocks, bases, sizes)
+    covariance, n_rows = second_moments(blocks, bases, n_components)
     views, *_ = next(iter(blocks()))
     groups = [
         group if basis is None else group.new_zeros(size)

@@ -21,21 +21,19 @@ from itertools import pairwise
 
 import torch
 
+from ._moments import reduced_bases, second_moments
+
 __all__ = [
     "LinearStart",
     "fit_linear_start",
     "fixed_signs",
-    "reduced_bases",
     "ridge",
-    "second_moments",
     "varimax",
 ]
 
-MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
 TURNS = 100  # of the varimax iteration, at most
 LEAST_FREE = 0.1  # of the rows, beyond the degrees of freedom that a regression takes
-SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
 
 @dataclass(frozen=True)
@@ -85,11 +83,11 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
 
     Notes
     -----
-    Each second moment is averaged over the rows in which both cells are observed, which is how
-    the holes reach the start: a column with many of them is not shrunk towards its mean.
+    Holes reach the start by `second_moments`: a column with many of them is not shrunk towards
+    its mean.
     """
     bases, sizes = reduced_bases(blocks, n_components, generator)
-    covariance, n_rows = second_moments(blocks, bases, sizes)
+    covariance, n_rows = second_moments(blocks, bases, n_components)
     axes, spread = _principal_axes(covariance, n_components, rotate)
     decoder, projection = axes * spread, axes / spread
     weight = spread**2
@@ -144,10 +142,7 @@ def ridge(moments, targets, weight, n_rows):
     """
     values, vectors = torch.linalg.eigh(moments)
     values = values.clamp_min(0)
-    # Means over different rows may contradict one another, where there are holes: a direction of no
-    # variance has no moment with anything, or the regression explodes.
-    most = values.sqrt()[:, None]
-    along = (vectors.T @ targets).clamp(-most, most)
+    along = vectors.T @ targets
     largest = max(float(values.max()), 1e-300)
     penalties = largest * torch.logspace(-8, 1, 28, dtype=torch.float64, device=values.device)
     shrunk = 1 / (values + penalties[:, None])  # (penalty, direction)
@@ -161,69 +156,6 @@ def ridge(moments, targets, weight, n_rows):
     criterion = torch.where(usable > LEAST_FREE, left / usable**2, torch.inf)
     best = criterion.argmin() if n_rows > 1 else -1
     return vectors @ (shrunk[best][:, None] * along)
-
-
-def reduced_bases(blocks, n_components, generator):
-    """Return a basis for each wide view, None for the others, and how many columns they leave.
-
-    Parameters
-    ----------
-    blocks, n_components, generator
-        As of `fit_linear_start`.
-    """
-    views, *_ = next(iter(blocks()))
-    bases = [
-        leading_basis(blocks, m, view.shape[1], n_components, generator)
-        if view.shape[1] > MOST_COLUMNS
-        else None
-        for m, view in enumerate(views)
-    ]
-    sizes = [
-        view.shape[1] if basis is None else basis.shape[1]
-        for view, basis in zip(views, bases, strict=True)
-    ]
-    return bases, sizes
-
-
-def leading_basis(blocks, m, n_columns, n_components, generator):
-    """Return the leading axes of one wide view, by subspace iteration (Halko et al., 2011)."""
-    size = min(n_columns, 2 * n_components + 96)
-    basis = torch.randn(n_columns, size, generator=generator)
-    for _ in range(SWEEPS):
-        image = 0
-        for views, *_ in blocks():
-            view = views[m]
-            image = image + view.T @ (view @ basis.to(view.device))
-        basis = torch.linalg.qr(image.double()).Q.float()
-    return basis
-
-
-def second_moments(blocks, bases, sizes):
-    """Return the mean of ``x x'`` over the reduced views side by side, and the number of rows."""
-    product, pairs, n_rows = 0, None, 0
-    for views, observed, present in blocks():
-        n_rows += len(present)
-        reduced = torch.cat(
-            [
-                view.double() if basis is None else (view @ basis).double()
-                for view, basis in zip(views, bases, strict=True)
-            ],
-            1,
-        )
-        product = product + reduced.T @ reduced
-        if pairs is None and present.all() and all(o is None for o in observed):
-            continue  # as long as nothing is missing, each pair of cells is in each row
-        if pairs is None:
-            pairs = torch.full_like(product, n_rows - len(present))
-        there = torch.cat(
-            [
-                (p[:, None] if o is None or basis is not None else o & p[:, None]).expand(-1, size)
-                for o, p, basis, size in zip(observed, present.T, bases, sizes, strict=True)
-            ],
-            1,
-        ).double()
-        pairs += there.T @ there
-    return product / (n_rows if pairs is None else pairs.clamp_min(1)), n_rows
 
 
 def _principal_axes(covariance, n_components, rotate):
