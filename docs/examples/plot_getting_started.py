@@ -1,0 +1,8 @@
+"""
+Getting started
+===============
+
+x
+"""
+
+print(1)
