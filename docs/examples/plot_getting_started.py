@@ -1,8 +1,0 @@
-"""
-Getting started
-===============
-
-x
-"""
-
-print(1)
