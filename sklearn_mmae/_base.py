@@ -28,6 +28,7 @@ from ._core.threads import one_thread
 from ._description import KIND, describe
 from ._intervals import category_probabilities, predict_interval
 from ._parameters import check_parameters
+from ._words import word_shares
 from .training._predict import deviances
 
 __all__ = ["BaseMultimodalAutoencoder"]
@@ -381,7 +382,28 @@ class BaseMultimodalAutoencoder(
         """
         return category_probabilities(self, X)
 
-    @one_thread()
+    def word_shares(self, X):
+        """Return how much each word of the vocabulary is expected to count in each row.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            Where a text is not observed, or its column is missing, its words are predicted from
+            the other modalities.
+
+        Returns
+        -------
+        dict of column name to DataFrame of shape (rows, words)
+            Of each text of ``TextModality(decoder="words")``; a row sums to 1. What
+            `TextModality` describes as a row's shares is what these are fitted to.
+
+        Raises
+        ------
+        ValueError
+            If there is no such text.
+        """
+        return word_shares(self, X)
+
     def score(self, X, y=None):
         """Return the share of deviance explained, the mean over modalities.
 
@@ -398,9 +420,26 @@ class BaseMultimodalAutoencoder(
             of the variance of standardised columns, as explained by PCA; for categories and
             words the share of their entropy. Only observed cells count.
         """
-        codes, rows, present, *_ = encode_rows(self, X)
-        explained = explained_deviance(self.net_.module_, rows, codes, present)
+        explained = np.array(list(self.explained_deviance(X).values()))
         return float(np.nanmean(explained)) if np.isfinite(explained).any() else float("nan")
+
+    @one_thread()
+    def explained_deviance(self, X):
+        """Return the share of deviance explained of each modality; `score` is their mean.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        dict of str to float
+            Like `explained_deviance_`, of other rows; NaN where nothing of a modality is observed.
+        """
+        codes, rows, present, _ = encode_rows(self, X)
+        explained = explained_deviance(self.net_.module_, rows, codes, present)
+        names = [name for name, _, _ in self.modalities_]
+        return dict(zip(names, explained.tolist(), strict=True))
 
     @one_thread()
     def score_samples(self, X, by_modality=False):

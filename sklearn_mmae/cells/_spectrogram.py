@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["FLOOR", "MelSpectrogram"]
+__all__ = ["FLOOR", "STEP", "MelSpectrogram"]
 
 STEP = 0.4  # decibels per unit of a uint8; rounding adds 0.1 dB of error
 FLOOR = -96.0  # decibels below a sine of full scale; the top is then 6 above it
@@ -106,11 +106,20 @@ class MelSpectrogram:
         samples *= np.sqrt(np.square(magnitude).sum() / max(energy, SMALLEST))
         return samples.clip(-1, 1)
 
+    @property
+    def centres(self):
+        """Middles of the bands in hertz, (n_mels,)."""
+        return self._edges[1:-1]
+
+    @cached_property
+    def _edges(self):
+        ends = 2595 * np.log10(1 + np.array([self.f_min, self.f_max]) / 700)
+        return 700 * (10 ** (np.linspace(*ends, self.n_mels + 2) / 2595) - 1)
+
     @cached_property
     def filters(self):
         """Triangles over the frequencies, (n_mels, n_fft // 2 + 1) float32, each of height 1."""
-        ends = 2595 * np.log10(1 + np.array([self.f_min, self.f_max]) / 700)
-        edges = 700 * (10 ** (np.linspace(*ends, self.n_mels + 2) / 2595) - 1)
+        edges = self._edges
         frequencies = np.linspace(0, self.sampling_rate / 2, self.n_fft // 2 + 1)
         # Low bands may be narrower than the distance of two frequencies; none must be empty.
         resolution = self.sampling_rate / self.n_fft

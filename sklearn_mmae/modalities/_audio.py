@@ -91,6 +91,8 @@ class AudioModality(TimedModality):
         Seconds from one step of the spectrogram to the next.
     n_fft_, hop_length_ : int
         Samples per window, and from one to the next.
+    frequencies_ : ndarray of shape (n_mels,)
+        Middles of the bands, in hertz.
     mean_ : ndarray of shape (stretched, n_mels), float32
         Of the spectrograms in their units of 0.4 dB, each stretched to as many steps as the
         median sound has, at most 64.
@@ -163,6 +165,11 @@ class AudioModality(TimedModality):
     def entries_per_step_(self):
         """Samples to a step."""
         return self.hop_length_
+
+    @property
+    def frequencies_(self):
+        """Middles of the bands in hertz, (n_mels,)."""
+        return self._spectrogram().centres
 
     def fit(self, cells):
         """Learn rate, length, the mean spectrogram and its scale.

@@ -20,6 +20,7 @@ __all__ = [
     "for_blocks",
     "index_patterns",
     "on_device",
+    "shares",
 ]
 
 LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
@@ -128,17 +129,38 @@ def decode(network, codes, m, seed=None):
     seed : int, optional
         Draw them, noise and all, from a `VariationalNetwork`.
     """
+    part, device = network.networks[m], network.patterns.device
+
+    def read(outputs, first):
+        if seed is None:
+            return part.predict(outputs)
+        generator = torch.Generator(device).manual_seed(seed + first)
+        return part.draw(outputs, network.noise_scales(m), generator)
+
+    return _read_outputs(network, codes, m, read)
+
+
+def shares(network, codes, m):
+    """Return the distribution over the words of a text for codes, (rows, words) float32.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+    codes : Tensor of shape (rows, components)
+    m : int
+        A modality whose outputs are logits.
+    """
+    return _read_outputs(network, codes, m, lambda outputs, first: outputs.softmax(-1))
+
+
+def _read_outputs(network, codes, m, read):
+    """Return what ``read(outputs, first row)`` makes of the outputs of a modality, as an array."""
     device, size = network.patterns.device, block_size(network)
-    part, found = network.networks[m], {}
+    found = {}
 
     def work(here, index, n):
         code = codes.index_select(0, index).to(device) / network.scale
-        outputs = network.outputs(code, m)
-        if seed is None:
-            predicted = part.predict(outputs)
-        else:
-            generator = torch.Generator(device).manual_seed(seed + here.start)
-            predicted = part.draw(outputs, network.noise_scales(m), generator)
+        predicted = read(network.outputs(code, m), here.start)
         found[here.start] = predicted[:n].cpu().numpy()
 
     for_blocks(len(codes), size, work)

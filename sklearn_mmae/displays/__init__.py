@@ -1,0 +1,15 @@
+"""Figures in scikit-learn's way: ``from_estimator(...)``, ``plot(ax=...)``; drawn by matplotlib."""
+
+from ._explained_deviance import ExplainedDevianceDisplay
+from ._latent import LatentDisplay
+from ._learning_curve import LearningCurveDisplay
+from ._reconstruction import ReconstructionDisplay
+from ._translation import TranslationDisplay
+
+__all__ = [
+    "ExplainedDevianceDisplay",
+    "LatentDisplay",
+    "LearningCurveDisplay",
+    "ReconstructionDisplay",
+    "TranslationDisplay",
+]

@@ -1,0 +1,131 @@
+"""`ReconstructionDisplay`: cells beside what comes back of them."""
+
+from __future__ import annotations
+
+from sklearn.utils.validation import check_is_fitted
+
+from ..modalities import TextModality
+from ._axes import grid, pyplot
+from ._cells import check_names, drawings, first_rows, row_labels
+
+__all__ = ["ReconstructionDisplay", "expected_words", "plot_drawings"]
+
+
+class ReconstructionDisplay:
+    """Cells of some rows, and the same as they come back from the vectors.
+
+    Each modality is drawn by its kind: pictures as the estimator sees them; texts as bars of the
+    words that tell most, or written out for ``decoder="sequence"``; sounds as log-mel
+    spectrograms (of the samples that came back); clips as film strips; signals as lines, over
+    seconds where the rate is known and over steps else; tables as dots in standard deviations from
+    the mean, with the names of categories.
+
+    Make one by `from_estimator`.
+
+    Parameters
+    ----------
+    drawings : list of Drawing
+        One for each modality.
+    labels : list of str
+        Of the rows.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (rows, columns), of Axes
+        Pictures and sounds take two columns, other modalities one.
+    figure_ : Figure
+
+    See Also
+    --------
+    TranslationDisplay : The same for modalities that are predicted from others.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklearn_mmae import MultimodalAutoencoder
+    >>> from sklearn_mmae.datasets import load_digits_frame
+    >>> from sklearn_mmae.displays import ReconstructionDisplay
+    >>> frame = load_digits_frame()[:300]
+    >>> mmae = MultimodalAutoencoder(n_components=8, max_epochs=0, random_state=0).fit(frame)
+    >>> display = ReconstructionDisplay.from_estimator(mmae, frame, n_rows=3)
+    >>> display.axes_.shape
+    (3, 4)
+    """
+
+    def __init__(self, drawings, labels):
+        self.drawings, self.labels = drawings, labels
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, n_rows=4, modalities=None, ax=None):
+        """Reconstruct rows and draw them.
+
+        Parameters
+        ----------
+        estimator : MultimodalAutoencoder or MultimodalVAE
+            Fitted.
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        n_rows : int, default=4
+            The first rows of `X` are drawn.
+        modalities : str or list of str, default=None
+            Names of those to draw; None for all.
+        ax : matplotlib Axes, default=None
+            Whose place is divided. None makes a figure of the size that it takes.
+
+        Returns
+        -------
+        ReconstructionDisplay
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For more rows than there are, or a name that is no modality's.
+        ImportError
+            Without matplotlib.
+        """
+        pyplot(cls.__name__)
+        check_is_fitted(estimator)
+        names = check_names(estimator, modalities, "modalities")
+        rows = first_rows(X, n_rows)
+        again = estimator.reconstruct(rows), expected_words(estimator, rows)
+        found = drawings(estimator, names, {"observed": rows, "reconstructed": again})
+        return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Whose place is divided. None makes a figure of the size that it takes.
+
+        Returns
+        -------
+        self
+        """
+        self.axes_ = plot_drawings(self.drawings, self.labels, ax, type(self).__name__)
+        self.figure_ = self.axes_.flat[0].figure
+        return self
+
+
+def expected_words(estimator, X):
+    """Return the shares of words where a text comes back as words."""
+    if any(
+        isinstance(m, TextModality) and m.decoder == "words" for _, m, _ in estimator.modalities_
+    ):
+        return estimator.word_shares(X)
+    return {}
+
+
+def plot_drawings(drawings, labels, ax, why):
+    """Draw modalities side by side on axes of one grid, and return these."""
+    widths = [drawing.width for drawing in drawings for _ in range(drawing.n_axes)]
+    height = max(drawing.height for drawing in drawings)
+    axes = grid(ax, why, widths, [height] * len(labels), labels)
+    first = 0
+    for drawing in drawings:
+        drawing.draw(axes[:, first : first + drawing.n_axes])
+        first += drawing.n_axes
+    return axes

@@ -1,0 +1,124 @@
+"""`TranslationDisplay`: what is given, what is made of it, and what is true."""
+
+from __future__ import annotations
+
+from sklearn.utils.validation import check_is_fitted
+
+from .._core.errors import listing
+from ..metrics._columns import as_columns, select
+from ._axes import pyplot
+from ._cells import check_names, drawings, first_rows, row_labels
+from ._reconstruction import expected_words, plot_drawings
+
+__all__ = ["TranslationDisplay"]
+
+
+class TranslationDisplay:
+    """Modalities of some rows that are given, and others that are predicted from them.
+
+    What is true of the predicted ones is drawn beside them, where `X` has it. Kinds are drawn as
+    by `ReconstructionDisplay`.
+
+    Make one by `from_estimator`.
+
+    Parameters
+    ----------
+    drawings : list of Drawing
+        One for each modality, first those that are given.
+    labels : list of str
+        Of the rows.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (rows, columns), of Axes
+    figure_ : Figure
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklearn_mmae import MultimodalAutoencoder
+    >>> from sklearn_mmae.datasets import load_digits_frame
+    >>> from sklearn_mmae.displays import TranslationDisplay
+    >>> frame = load_digits_frame()[:300]
+    >>> mmae = MultimodalAutoencoder(n_components=8, max_epochs=0, random_state=0).fit(frame)
+    >>> display = TranslationDisplay.from_estimator(
+    ...     mmae, frame, given="caption", to="image", n_rows=3
+    ... )
+    >>> display.axes_.shape
+    (3, 3)
+    """
+
+    def __init__(self, drawings, labels):
+        self.drawings, self.labels = drawings, labels
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, to, given=None, n_rows=4, ax=None):
+        """Translate rows and draw them.
+
+        Parameters
+        ----------
+        estimator : MultimodalAutoencoder or MultimodalVAE
+            Fitted.
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            Columns of `to` may be missing.
+        to : str or list of str
+            Names of the modalities to predict.
+        given : str or list of str, default=None
+            Names of those to predict from; None for all others that `X` has.
+        n_rows : int, default=4
+            The first rows of `X` are drawn.
+        ax : matplotlib Axes, default=None
+            Whose place is divided. None makes a figure of the size that it takes.
+
+        Returns
+        -------
+        TranslationDisplay
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For more rows than there are, a name that is no modality's, or one in both `given` and
+            `to`.
+        ImportError
+            Without matplotlib.
+        """
+        pyplot(cls.__name__)
+        check_is_fitted(estimator)
+        to = check_names(estimator, to, "to")
+        columns_of = {name: columns for name, _, columns in estimator.modalities_}
+        rows = first_rows(X, n_rows)
+        known = as_columns(rows)
+        there = [name for name, columns in columns_of.items() if set(columns) <= set(known)]
+        if given is None:
+            given = [name for name in there if name not in to]
+        given = check_names(estimator, given, "given")
+        both = [name for name in given if name in to]
+        if both:
+            raise ValueError(
+                f"{listing(map(repr, both))} is both in given and in to. Name each once."
+            )
+        source = select(rows, [column for name in given for column in columns_of[name]])
+        drawn = estimator.translate(source, to), expected_words(estimator, source)
+        true = {"true": rows} if set(to) <= set(there) else {}
+        found = drawings(estimator, given, {"given": source})
+        found += drawings(estimator, to, {"translated": drawn, **true})
+        return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Whose place is divided. None makes a figure of the size that it takes.
+
+        Returns
+        -------
+        self
+        """
+        self.axes_ = plot_drawings(self.drawings, self.labels, ax, type(self).__name__)
+        self.figure_ = self.axes_.flat[0].figure
+        return self
