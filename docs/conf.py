@@ -1,6 +1,6 @@
 """The site: ``python -m sphinx -W --keep-going docs build/docs``, offline, from the root."""
 
-import os
+import re
 import shutil
 from pathlib import Path
 
@@ -57,16 +57,15 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
-    "plot_gallery": os.environ.get("SKLEARN_MMAE_GALLERY", "1") != "0",
 }
 
-# Pages outside of this folder, and where the site has them.
-OUTSIDE = {
-    "](../benchmarks/README.md": "](benchmarks.md",
-    "](../../benchmarks/README.md": "](../benchmarks.md",
-    "](../benchmarks/results/": "](results/",
-    "](../../benchmarks/results/": "](../results/",
-    "](../CONTRIBUTING.md": "](contributing.md",
+# What a link in the repository leads to, and the page that the site has of it.
+PAGES = {
+    r"\.\./benchmarks/README\.md": "benchmarks.md",
+    r"\.\./benchmarks/results/": "results/",
+    r"\.\./CONTRIBUTING\.md": "contributing.md",
+    r"examples/README\.rst": "auto_examples/index.rst",
+    r"examples/(?P<name>plot_\w+)\.py": r"auto_examples/\g<name>.rst",
 }
 
 
@@ -78,9 +77,9 @@ def copy_results(app):
 
 
 def link_within_the_site(app, docname, source):
-    """Let links that a reader of the repository follows lead to the site's own pages."""
-    for there, here in OUTSIDE.items():
-        source[0] = source[0].replace(there, here)
+    """Lead the links of Markdown pages to pages, where the site has one."""
+    for file, page in PAGES.items():
+        source[0] = re.sub(rf"(?P<before>\]\((\.\./)*?){file}", rf"\g<before>{page}", source[0])
 
 
 def leave_out_what_others_wrote(app, what, name, thing, skip, options):
