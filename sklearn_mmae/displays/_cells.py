@@ -17,7 +17,9 @@ from ..modalities import (
     TextModality,
     VideoModality,
 )
-from ._drawings import PREDICTED, Clips, Pictures, Signals, Sounds, Tables, Texts, Words
+from ._drawing import PREDICTED
+from ._media import Clips, Pictures, Signals, Sounds
+from ._tables import Tables, Texts, Words
 
 __all__ = ["check_names", "drawings", "first_rows", "row_labels"]
 
@@ -239,7 +241,9 @@ def _table(name, modality, versions):
         values = modality.transform(cells)
         drawn[version] = [
             row if there else None
-            for row, there in zip(_rows(modality, values.tensors, len(cells)), values.present)
+            for row, there in zip(
+                _rows(modality, values.tensors, len(cells)), values.present, strict=True
+            )
         ]
     names = list(map(str, cells.names))
     kinds = [kind in ("number", "date") for kind in modality.kinds_]

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import clone
 
 from .. import _frames
-from ..modalities import ImageModality, TabularModality, TextModality, TimedModality
 from .._core.optional import optional
+from ..modalities import ImageModality, TabularModality, TextModality, TimedModality
 from ._axes import colours_of, one_axes, pyplot
 
 __all__ = ["ExplainedDevianceDisplay"]

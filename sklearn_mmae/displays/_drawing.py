@@ -1,0 +1,129 @@
+"""`Drawing`: one modality's cells as pictures for people, whatever their kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from ._axes import COLOURS
+
+__all__ = ["PREDICTED", "Beside", "Drawing", "Together"]
+
+PREDICTED = ("reconstructed", "translated")  # versions
+
+
+class Drawing(ABC):
+    """One modality's cells of some rows, in some versions, ready to be drawn.
+
+    Parameters
+    ----------
+    name : str
+        Of the modality.
+    versions : dict of str to list
+        The cells of each row, by what they are, such as "observed"; None where there is none.
+
+    Attributes
+    ----------
+    n_axes : int
+        How many axes a row takes.
+    width, height : float
+        Of one of its axes, in inches.
+    """
+
+    width, height = 3.2, 1.7
+
+    def __init__(self, name, versions):
+        self.name, self.versions = name, versions
+
+    def colour(self, version):
+        """Return vermilion for what was predicted, blue for what was there."""
+        return COLOURS[version in PREDICTED]
+
+    @abstractmethod
+    def draw(self, axes):
+        """Draw on axes of shape (rows, n_axes)."""
+
+
+class Beside(Drawing):
+    """A drawing in which each version has axes of its own, beside the others."""
+
+    @property
+    def n_axes(self):
+        """One for each version."""
+        return len(self.versions)
+
+    def draw(self, axes):
+        """Draw each cell."""
+        for column, (version, cells) in zip(axes.T, self.versions.items(), strict=True):
+            column[0].set_title(f"{self.name}\n{version}")
+            for ax, cell in zip(column, cells, strict=True):
+                missing(ax) if cell is None else self.draw_cell(ax, cell)
+        self.finish(axes)
+
+    @abstractmethod
+    def draw_cell(self, ax, cell):
+        """Draw one cell."""
+
+    @abstractmethod
+    def finish(self, axes):
+        """Write what the axes have in common."""
+
+
+class Together(Drawing):
+    """A drawing in which the versions of a row share their axes."""
+
+    n_axes = 1
+
+    @property
+    def title(self):
+        """What stands above."""
+        return self.name
+
+    def draw(self, axes):
+        """Draw each row."""
+        for row, ax in enumerate(axes[:, 0]):
+            cells = {version: cells[row] for version, cells in self.versions.items()}
+            if all(cell is None for cell in cells.values()):
+                missing(ax)
+            else:
+                self.draw_row(ax, cells)
+        self.finish(axes[:, 0])
+        self._write_title(axes[:, 0])
+
+    def _write_title(self, axes):
+        """Write the name and, below it, which version is which: above what is drawn."""
+        version, *others = self.versions
+        handles = {}
+        for ax in axes:
+            found, labels = ax.get_legend_handles_labels()
+            handles = dict(zip(labels, found, strict=True)) | handles
+        if not others or not handles:
+            axes[0].set_title(self.title if others else f"{self.title}: {version}")
+            return
+        shown = [version for version in self.versions if version in handles]
+        axes[0].legend(
+            [handles[version] for version in shown],
+            shown,
+            title=self.title,
+            title_fontsize="large",
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=len(shown),
+            frameon=False,
+            borderpad=0,
+            handlelength=1.2,
+            columnspacing=1.0,
+        )
+
+    @abstractmethod
+    def draw_row(self, ax, cells):
+        """Draw the versions of a row, a dict of str to cell."""
+
+    @abstractmethod
+    def finish(self, axes):
+        """Write what the axes, from top to bottom, have in common."""
+
+
+def missing(ax):
+    """Say that there is nothing to draw."""
+    ax.set(xticks=[], yticks=[])
+    ax.text(0.5, 0.5, "missing", ha="center", va="center", color="0.4", transform=ax.transAxes)
