@@ -27,6 +27,7 @@ exclude_patterns = ["examples"]  # their pages are made of them, in auto_example
 default_role = "py:obj"  # `Fusion` in a docstring is a link, and code if nothing has that name
 
 autosummary_generate = True
+maximum_signature_line_length = 88
 autodoc_default_options = {"member-order": "bysource"}
 numpydoc_show_class_members = False  # the template of a class lists them
 numpydoc_class_members_toctree = False

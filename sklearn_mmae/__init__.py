@@ -1,5 +1,7 @@
 """PCA for messy, multimodal rows: tables, texts, pictures, sounds, clips, signals, with holes."""
 
+from typing import TYPE_CHECKING
+
 from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from ._persistence import load
@@ -42,12 +44,24 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    """Import what takes long when it is first asked for."""
-    from importlib import import_module
+if TYPE_CHECKING:  # what type checkers and editors see of what is imported late
+    from . import datasets as datasets
+    from . import displays as displays
+    from . import metrics as metrics
+    from .alignment import DelayAligner
+else:
 
-    if name in ("datasets", "metrics"):
-        return import_module(f".{name}", __name__)
-    if name == "DelayAligner":
-        return import_module(".alignment", __name__).DelayAligner
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        """Import what takes long when it is first asked for."""
+        from importlib import import_module
+
+        if name in ("datasets", "displays", "metrics"):
+            return import_module(f".{name}", __name__)
+        if name == "DelayAligner":
+            return import_module(".alignment", __name__).DelayAligner
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    """Name what is there, imported or not."""
+    return sorted({*globals(), *__all__, "datasets", "displays", "metrics"})

@@ -26,6 +26,7 @@ from ._core.compat import CallbackSupportMixin, with_callbacks
 from ._core.errors import listing
 from ._core.threads import one_thread
 from ._description import KIND, describe
+from ._diagram import diagram
 from ._intervals import category_probabilities, predict_interval
 from ._parameters import check_parameters
 from ._words import word_shares
@@ -65,6 +66,10 @@ class BaseMultimodalAutoencoder(
     def _look_at(self, network, rows):
         """Return further fitted attributes, from a network that has learned these rows."""
         return {}
+
+    def _sk_visual_block_(self):
+        """Return the diagram that a notebook shows."""
+        return diagram(self)
 
     # Nested parameters, as ColumnTransformer has them ----------------------------------------
 
@@ -163,7 +168,7 @@ class BaseMultimodalAutoencoder(
         check_parameters(self)
         context = None
         if hasattr(self, "_init_callback_context"):
-            context = self._init_callback_context(max_subtasks=None)
+            context = self._init_callback_context(max_subtasks=self.max_epochs)
             context.call_on_fit_task_begin(estimator=self, X=X)
         was_fitted = hasattr(self, "net_")
         previous = self if self.warm_start and was_fitted else None

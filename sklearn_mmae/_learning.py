@@ -17,6 +17,7 @@ from . import _frames
 from ._calibration import calibrate
 from ._codes import explained_deviance
 from ._composition import resolve
+from ._core.compat import has_progress_bar
 from ._core.errors import ConvergenceError, listing
 from ._core.random import Generators
 from ._core.threads import one_thread
@@ -74,7 +75,9 @@ def learn_aside(estimator, X, previous=None, context=None):
     if batch_size == "auto":
         batch_size = int(np.clip(2 ** int(np.log2(max(len(rows) / 16, 1))), 16, 256))
     settings = _settings(estimator, device, batch_size, network.loss_names(names))
-    progress = Progress(estimator, context, estimator.max_epochs, bool(estimator.verbose))
+    # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
+    verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
+    progress = Progress(estimator, context, estimator.max_epochs, verbose)
     residuals = []
     net, interrupted = learn(
         network,

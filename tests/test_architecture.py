@@ -18,7 +18,8 @@ import sklearn_mmae
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PUBLIC_MODULES = ["", ".alignment", ".datasets", ".fusion", ".metrics", ".modalities", ".testing"]
+PUBLIC_MODULES = ["", ".alignment", ".datasets", ".displays", ".fusion", ".metrics", ".modalities"]
+PUBLIC_MODULES += [".testing"]
 
 
 def public_objects():
@@ -94,7 +95,7 @@ def test_import_is_quiet_and_changes_nothing():
             return threads, numbers, random.getstate(), list(warnings.filters), numpy.geterr()
 
         before, modules = state(), set(sys.modules)
-        import sklearn_mmae, sklearn_mmae.datasets, sklearn_mmae.metrics
+        import sklearn_mmae, sklearn_mmae.datasets, sklearn_mmae.displays, sklearn_mmae.metrics
         assert state() == before
         new = {name.partition(".")[0] for name in set(sys.modules) - modules}
         extras = {"av", "hypothesis", "matplotlib", "polars", "pyarrow", "rich", "safetensors"}

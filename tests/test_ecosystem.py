@@ -3,6 +3,8 @@
 import copy
 import io
 import pickle
+import sys
+from html.parser import HTMLParser
 
 import joblib
 import numpy as np
@@ -11,16 +13,24 @@ import polars as pl
 import pytest
 import scipy.sparse
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_html_repr
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import SliceDict
 
-from sklearn_mmae import ImageModality, MultimodalAutoencoder, TabularModality, TextModality
+from sklearn_mmae import (
+    ImageModality,
+    MultimodalAutoencoder,
+    MultimodalVAE,
+    TabularModality,
+    TextModality,
+)
+from sklearn_mmae._core.progress import progress_bar
 
 
 def make_estimator(**parameters):
@@ -241,14 +251,113 @@ def test_an_error_leaves_scikit_learns_callbacks_torn_down(frame, sklearn_callba
     assert recorder.torn_down == 1
 
 
-def test_progress_bars_nest_down_to_the_epochs(frame, sklearn_callback, capsys):
+class Totals(Recorder):
+    """Writes down how many subtasks each task says it has."""
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        super().on_fit_task_begin(estimator, context)
+        self.totals = {**getattr(self, "totals", {}), context.task_name: context.max_subtasks}
+
+
+def test_a_progress_bar_is_told_how_many_epochs_there_are(frame, sklearn_callback):
+    recorder = Totals()
+    make_estimator(max_epochs=7).set_callbacks(recorder).fit(frame)
+    assert recorder.totals == {"fit": 7, "epoch": 0}
+    make_estimator(max_epochs=0).set_callbacks(recorder).fit(frame)
+    assert recorder.totals["fit"] == 0
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_progress_bars_nest_down_to_the_epochs(frame, sklearn_callback, capsys, n_jobs):
     pytest.importorskip("rich")
-    model = Pipeline([("mmae", make_estimator())])
-    search = GridSearchCV(model, {"mmae__n_components": [2]}, cv=2, error_score="raise")
+    model = Pipeline([("mmae", make_estimator(verbose=2))])
+    grid = {"mmae__n_components": [2]}
+    search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs, error_score="raise")
     search.set_callbacks(sklearn_callback.ProgressBar(max_propagation_depth=None)).fit(frame)
-    out = "".join(capsys.readouterr())
+    out, err = capsys.readouterr()
     assert "GridSearchCV" in out
     assert "MultimodalAutoencoder" in out
+    assert out.count("100%") >= 4
+    assert "epoch" not in err  # no second bar writes over it
+
+
+def bar_in_a_worker():
+    sys.stderr.isatty = lambda: True
+    return progress_bar(3, "", "", verbose=1) is None, progress_bar(3, "", "", verbose=2) is None
+
+
+def test_workers_of_a_search_are_quiet():
+    (found,) = joblib.Parallel(n_jobs=2)([joblib.delayed(bar_in_a_worker)()])
+    assert found == (True, False)
+
+
+# In a notebook -----------------------------------------------------------------------------------
+
+
+class Blocks(HTMLParser):
+    """Reads the diagram: what is written, and that every tag is closed in its turn."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.words, self.columns = [], [], 0
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.columns += ("class", "sk-parallel-item") in attrs
+        if tag not in ("br", "input"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass  # closes itself
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and not {"style", "script"} & set(self.open):
+            self.words.append(data.strip())
+
+
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+def test_a_notebook_shows_columns_modalities_and_networks(frame, kind):
+    estimator = kind(n_components=3, width=8, max_epochs=1, random_state=0).fit(frame)
+    blocks = Blocks(estimator_html_repr(make_pipeline(estimator)))
+    assert blocks.columns == 6  # three modalities, encoders above and decoders below
+    expected = ["tabular", "size, count, ripe and 4 more", "TabularModality", "encoder"]
+    expected += ["note", "TextModality", "photo", "ImageModality", "fusion: joint", "code"]
+    places = [blocks.words.index(word) for word in expected]
+    assert places == sorted(places)
+    assert "3 components" in blocks.words
+    network = estimator.net_.module_
+    n_fusion = sum(weight.numel() for weight in network.fusion.parameters())
+    assert f"{n_fusion:,} weights" in blocks.words
+    shown = [int(w.split()[0].replace(",", "")) for w in blocks.words if w.endswith(" weights")]
+    beside = network.log_scales.parameters() if kind is MultimodalVAE else ()  # noise, no network
+    n_beside = sum(weight.numel() for weight in beside)
+    assert sum(shown) == sum(weight.numel() for weight in network.parameters()) - n_beside
+
+
+@pytest.mark.parametrize(
+    ("modalities", "expected"),
+    [
+        ("auto", ["auto", "every column", "found by fit", "built by fit"]),
+        (
+            [
+                ("<b>&", ImageModality(size=4), ["<i>"]),
+                ("left", "drop", [0, 1]),
+                ("text", TextModality(), make_column_selector(pattern="x")),
+            ],
+            ["<b>&", "ImageModality", "<i>", "drop", "0, 1", "TextModality"],
+        ),
+        ([("no", "columns")], ["MultimodalAutoencoder"]),
+        ([], ["MultimodalAutoencoder", "code"]),
+    ],
+)
+def test_a_notebook_shows_an_estimator_before_fit(modalities, expected):
+    blocks = Blocks(estimator_html_repr(MultimodalAutoencoder(modalities)))
+    assert set(expected) <= set(blocks.words)
 
 
 # skorch's callbacks -----------------------------------------------------------------------------

@@ -5,6 +5,8 @@ A parameter added later is found by itself: without an entry in the tables below
 
 import inspect
 import os
+import re
+import sys
 import warnings
 
 import av
@@ -89,7 +91,7 @@ ALTERNATIVES = {
 OTHER_EFFECTS = {
     "device": "test_device_decides_where_the_network_is",
     "callbacks": "test_callbacks_are_called",
-    "verbose": "test_verbose_shows_a_bar_and_zero_nothing",
+    "verbose": "test_verbose_shows_a_bar_of_epochs_loss_and_time_left",
     "warm_start": "test_warm_start_goes_on_from_the_last_fit",
     "max_lag": "test_max_lag_moves_what_comes_late",
 }
@@ -155,15 +157,21 @@ def test_callbacks_are_called():
     assert counting.n_epochs == estimator.n_iter_ == 3
 
 
-def test_verbose_shows_a_bar_and_zero_nothing(capsys):
-    frame = make_frame()
-    make_estimator(verbose=0).fit(frame)
-    assert capsys.readouterr() == ("", "")
-    make_estimator(verbose=1).fit(frame)
+@pytest.mark.parametrize(("verbose", "terminal"), [(1, True), (2, False)])
+def test_verbose_shows_a_bar_of_epochs_loss_and_time_left(verbose, terminal, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    make_estimator(verbose=verbose).fit(make_frame())
     out, err = capsys.readouterr()
     assert out == ""
     assert "MultimodalAutoencoder" in err
-    assert "3/3" in err
+    assert re.search(r"3/3 \[\d\d:\d\d<\d\d:\d\d, .*train=\d.*valid=\d", err)
+
+
+@pytest.mark.parametrize(("verbose", "terminal"), [(0, True), (1, False)])
+def test_verbose_shows_nothing_where_nobody_looks(verbose, terminal, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    make_estimator(verbose=verbose).fit(make_frame())
+    assert capsys.readouterr() == ("", "")
 
 
 def test_warm_start_goes_on_from_the_last_fit():
@@ -480,7 +488,7 @@ def test_verbose_shows_how_far_reading_is(kind, tmp_path, capsys):
     X = files(kind, tmp_path)
     results(kind(root=tmp_path), X, ["file"])
     assert capsys.readouterr() == ("", "")
-    results(kind(root=tmp_path, verbose=1), X, ["file"])
+    results(kind(root=tmp_path, verbose=2), X, ["file"])
     out, err = capsys.readouterr()
     assert out == ""
     assert "10/10" in err

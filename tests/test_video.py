@@ -394,7 +394,7 @@ def test_progress_is_shown_on_stderr_only_when_asked_for(capsys):
     cells = column(film(levels([1, 2])), film(levels([1, 2])))
     VideoModality().fit(cells)
     assert capsys.readouterr() == ("", "")
-    shown = VideoModality(verbose=1).fit_transform(cells)
+    shown = VideoModality(verbose=2).fit_transform(cells)
     out, err = capsys.readouterr()
     assert shown.tensors["steps"][:, 0].any(1).tolist() == [True, True]
     assert out == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from .. import _frames
 from .._core.errors import did_you_mean, listing
@@ -21,7 +22,17 @@ from ._drawing import PREDICTED
 from ._media import Clips, Pictures, Signals, Sounds
 from ._tables import Tables, Texts, Words
 
-__all__ = ["check_names", "drawings", "first_rows", "row_labels"]
+__all__ = ["check_fitted", "check_names", "drawings", "first_rows", "row_labels"]
+
+
+def check_fitted(estimator):
+    """Refuse what is not fitted, and what is no estimator with modalities."""
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "modalities_"):
+        raise TypeError(
+            f"a {type(estimator).__name__} has no modalities. Give the MultimodalAutoencoder or"
+            " MultimodalVAE within it, such as pipeline[-1] or search.best_estimator_."
+        )
 
 
 def first_rows(X, n_rows):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_array
@@ -142,12 +144,14 @@ class LatentDisplay:
         ax.figure.colorbar(dots, ax=ax, label=self.name)
 
     def _plot_categories(self, ax, x, y, options):
-        labels = np.array([str(label) for label in self.labels], object)
-        labels[~observed(np.asarray(self.labels, object))] = None
-        counts = pd.Series(labels).value_counts()
-        kept = sorted(counts.index[:MOST_CATEGORIES])
-        groups = {label: labels == label for label in kept}
-        rest = ~np.isin(labels.astype(str), kept)
+        known = observed(np.asarray(self.labels, object))
+        labels = pd.Series(list(self.labels), dtype=object).where(known)
+        counts = labels.value_counts()
+        kept = list(counts.index[:MOST_CATEGORIES])
+        with suppress(TypeError):  # of kinds that have no order among them
+            kept.sort()
+        groups = {label: (labels == label).to_numpy() for label in kept}
+        rest = ~labels.isin(kept).to_numpy()
         if rest.any():
             name = "other" if len(counts) > len(kept) else "missing"
             ax.scatter(x[rest], y[rest], label=name, **(options | {"color": "0.8"}))
@@ -155,7 +159,7 @@ class LatentDisplay:
             groups.items(), colours_of(len(groups)), strict=True
         ):
             style = {"color": colour, "marker": marker} | options
-            ax.scatter(x[where], y[where], label=label, **style)
+            ax.scatter(x[where], y[where], label=str(label), **style)
         ax.legend(
             title=self.name,
             loc="center left",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from sklearn.utils.validation import check_is_fitted
-
 from .._core.optional import optional
 from ._axes import COLOURS, one_axes, pyplot
+from ._cells import check_fitted
 
 __all__ = ["LearningCurveDisplay"]
 
@@ -18,6 +17,7 @@ class LearningCurveDisplay:
     losses : dict of str to dict of {"train", "valid"} to list of float
         By what they are of.
     unit : str, default="loss"
+        Label of the axis.
 
     Attributes
     ----------
@@ -26,6 +26,9 @@ class LearningCurveDisplay:
 
     Notes
     -----
+    The loss of a `MultimodalAutoencoder` is 1 where the column means are predicted; that of a
+    `MultimodalVAE` is in units of the nats that a row of standard normal numbers has.
+
     A training loss is that of corrupted rows, of which parts are hidden, by weights that move; a
     validation loss that of clean rows, by the running mean of the weights. So it may be lower.
 
@@ -64,13 +67,15 @@ class LearningCurveDisplay:
         ------
         NotFittedError
             Before `fit`.
+        TypeError
+            For a pipeline or search, rather than the estimator in it.
         ValueError
             If no epoch was run.
         ImportError
             Without matplotlib.
         """
         pyplot(cls.__name__)
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         history = estimator.history_
         if not history:
             raise ValueError(
@@ -87,7 +92,8 @@ class LearningCurveDisplay:
             }
         if len(losses) == 2:  # one modality is the sum
             del losses["sum"]
-        return cls(losses).plot(ax=ax)
+        of_one = "a standard normal row" if "divergence" in losses else "column means"
+        return cls(losses, unit=f"loss ({of_one} = 1)").plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw.

@@ -29,9 +29,12 @@ class Pictures(Beside):
         ax.imshow(share.clip(0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
 
     def finish(self, axes):
-        """Leave out the ticks: a pixel's number says nothing."""
+        """Leave out the ticks: a pixel's number says nothing. What is missing is as large."""
+        shapes = [c.shape for cells in self.versions.values() for c in cells if c is not None]
         for ax in axes.flat:
             ax.set(xticks=[], yticks=[])
+            if shapes:
+                ax.set_box_aspect(shapes[0][0] / shapes[0][1])
 
 
 class Sounds(Beside):
@@ -107,6 +110,8 @@ class Clips(Together):
     def __init__(self, name, versions, step_seconds):
         super().__init__(name, versions)
         self.step_seconds = step_seconds
+        clips = [cell for cells in versions.values() for cell in cells if cell is not None]
+        self.n_places = min(MOST_FRAMES, max(map(len, clips), default=1))
 
     def draw_row(self, ax, cells):
         """Draw a strip for each version, one below the other, of frames at the same times."""
@@ -128,7 +133,7 @@ class Clips(Together):
                     extent=(left, left + width, top + height, top),
                 )
         step = 1 if self.step_seconds is None else self.step_seconds
-        ax.set_xlim(0, 1.04 * width * len(chosen) - 0.04 * width)
+        ax.set_xlim(0, 1.04 * width * self.n_places - 0.04 * width)
         ax.set_ylim(1.06 * height * len(cells) - 0.06 * height, 0)
         ax.set_aspect("equal")
         ax.set_xticks(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from sklearn.utils.validation import check_is_fitted
-
 from ..modalities import TextModality
 from ._axes import grid, pyplot
-from ._cells import check_names, drawings, first_rows, row_labels
+from ._cells import check_fitted, check_names, drawings, first_rows, row_labels
 
 __all__ = ["ReconstructionDisplay", "expected_words", "plot_drawings"]
 
@@ -80,13 +78,15 @@ class ReconstructionDisplay:
         ------
         NotFittedError
             Before `fit`.
+        TypeError
+            For a pipeline or search, rather than the estimator in it.
         ValueError
             For more rows than there are, or a name that is no modality's.
         ImportError
             Without matplotlib.
         """
         pyplot(cls.__name__)
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         names = check_names(estimator, modalities, "modalities")
         rows = first_rows(X, n_rows)
         again = estimator.reconstruct(rows), expected_words(estimator, rows)

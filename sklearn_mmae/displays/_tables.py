@@ -71,7 +71,7 @@ class Tables(Together):
     def _write_categories(self, ax, cells):
         for i in range(len(self.categories)):
             values = {
-                version: "?" if cell is None or cell[1][i] is None else cell[1][i]
+                version: "missing" if cell is None or cell[1][i] is None else cell[1][i]
                 for version, cell in cells.items()
             }
             for number, (version, value) in enumerate(values.items()):
@@ -167,6 +167,7 @@ class Words(Together):
         words = sorted(
             (word for word, share in bars.items() if share > least), key=telling.get, reverse=True
         )[:MOST_WORDS]
+        words.sort(key=bars.get, reverse=True)
         drawn = [(version, shares) for version, shares in cells.items() if shares is not None]
         thick = 0.8 / len(drawn)
         for number, (version, shares) in enumerate(drawn):

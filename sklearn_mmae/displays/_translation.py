@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from sklearn.utils.validation import check_is_fitted
-
 from .._core.errors import listing
 from ..metrics._columns import as_columns, select
 from ._axes import pyplot
-from ._cells import check_names, drawings, first_rows, row_labels
+from ._cells import check_fitted, check_names, drawings, first_rows, row_labels
 from ._reconstruction import expected_words, plot_drawings
 
 __all__ = ["TranslationDisplay"]
@@ -79,6 +77,8 @@ class TranslationDisplay:
         ------
         NotFittedError
             Before `fit`.
+        TypeError
+            For a pipeline or search, rather than the estimator in it.
         ValueError
             For more rows than there are, a name that is no modality's, or one in both `given` and
             `to`.
@@ -86,7 +86,7 @@ class TranslationDisplay:
             Without matplotlib.
         """
         pyplot(cls.__name__)
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         to = check_names(estimator, to, "to")
         columns_of = {name: columns for name, _, columns in estimator.modalities_}
         rows = first_rows(X, n_rows)
@@ -99,6 +99,13 @@ class TranslationDisplay:
         if both:
             raise ValueError(
                 f"{listing(map(repr, both))} is both in given and in to. Name each once."
+            )
+        absent = [name for name in given if name not in there]
+        if absent:
+            columns = [column for name in absent for column in columns_of[name]]
+            raise ValueError(
+                f"given={listing(map(repr, absent))}, but X has no column"
+                f" {listing(map(repr, columns))}. Give rows that have it, or name other modalities."
             )
         source = select(rows, [column for name in given for column in columns_of[name]])
         drawn = estimator.translate(source, to), expected_words(estimator, source)

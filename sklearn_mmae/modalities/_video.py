@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_memory
 
 from .._core.errors import CellError, DataWarning, listing, locate
 from .._core.holes import observed
+from .._core.progress import progress_bar
 from .._core.values import are_floats, is_positive, is_whole
 from ..cells._base import Values
 from ..cells._files import read_each, stamp
@@ -66,7 +67,8 @@ class VideoModality(TimedModality):
         way; a file that has changed is read anew. Pickles are kept there: let nobody else write
         to it.
     verbose : int, default=0
-        Above 0, a bar on stderr shows how far reading is.
+        1 shows how far reading is, by a bar in a terminal or a notebook; 2 also where standard
+        error leads to a file.
 
     Attributes
     ----------
@@ -425,19 +427,19 @@ class VideoModality(TimedModality):
     def _reading(self, column, name):
         """Yield the rows to be read, one after the other, and show how far it is."""
         rows = np.flatnonzero(observed(column))
-        if not self.verbose:
+        bar = progress_bar(len(rows), f"reading {name}", "clip", self.verbose)
+        if bar is None:
             yield iter(rows)
             return
-        from tqdm import tqdm
 
-        with tqdm(total=len(rows), desc=f"reading {name}", unit="clip") as bar:
+        def count(row):
+            bar.update()
+            return row
 
-            def counted():
-                for row in rows:
-                    bar.update()
-                    yield row
-
-            yield counted()
+        try:
+            yield map(count, rows)
+        finally:
+            bar.close()
 
 
 def _describe_file(cell, key, root, max_pixels):

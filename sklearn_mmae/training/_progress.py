@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skorch.callbacks import Callback
 
+from .._core.progress import progress_bar
 from ._net import StopTraining
 
 __all__ = ["Progress"]
@@ -19,21 +20,18 @@ class Progress(Callback):
     context : sklearn.callback.CallbackContext or None
         Of its fit, where scikit-learn has callbacks.
     n_epochs : int
-    visible : bool
-        Whether to draw a bar, on standard error.
+    verbose : int
+        See `progress_bar`.
     """
 
-    def __init__(self, estimator, context, n_epochs, visible):
+    def __init__(self, estimator, context, n_epochs, verbose):
         self.estimator, self.context = estimator, context
-        self.n_epochs, self.visible = n_epochs, visible
+        self.n_epochs, self.verbose = n_epochs, verbose
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
-        self.bar_ = None
-        if self.visible:
-            from tqdm.auto import tqdm
-
-            self.bar_ = tqdm(total=self.n_epochs, desc=type(self.estimator).__name__, unit="epoch")
+        name = type(self.estimator).__name__
+        self.bar_ = progress_bar(self.n_epochs, name, "epoch", self.verbose)
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Open the epoch's task."""

@@ -1,0 +1,40 @@
+"""Bars for those who wait: where somebody looks, and nowhere else."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+
+__all__ = ["progress_bar"]
+
+SECONDS_IN_A_FILE = 10  # between two states of a bar that is written to a file
+
+
+def progress_bar(total, description, unit, verbose):
+    """Open a bar on standard error, or in the notebook.
+
+    Parameters
+    ----------
+    total : int
+    description, unit : str
+    verbose : int
+        0 shows nothing; 1 a bar in a terminal or a notebook, unless this is a worker of joblib;
+        2 a bar wherever standard error leads to.
+
+    Returns
+    -------
+    tqdm or None
+    """
+    watched = _is_watched()
+    if verbose < 1 or (verbose < 2 and not watched):
+        return None
+    from tqdm.auto import tqdm
+
+    interval = 0.1 if watched else SECONDS_IN_A_FILE
+    return tqdm(total=total, desc=description, unit=unit, mininterval=interval)
+
+
+def _is_watched():
+    if multiprocessing.current_process().name != "MainProcess":
+        return False  # several workers would write over one another
+    return "ipykernel" in sys.modules or bool(sys.stderr and sys.stderr.isatty())
