@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 rng = np.random.default_rng(0)
-n_rows = 600
+n_rows = 400
 size = rng.gamma(9, 8, n_rows)
 district = rng.choice(["harbour", "old town", "hills", "station"], n_rows)
 condition = rng.choice(["new kitchen", "freshly painted", "needs repair", "old windows"], n_rows)
@@ -49,7 +49,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_mmae import MultimodalAutoencoder
 
-mmae = MultimodalAutoencoder(n_components=16, max_epochs=15, random_state=0)
+mmae = MultimodalAutoencoder(n_components=16, max_epochs=10, random_state=0)
 model = make_pipeline(mmae, StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
 model.fit(flats, rent)
 model[0].modalities_

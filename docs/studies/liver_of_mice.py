@@ -41,9 +41,8 @@ def main():
         RepeatedStratifiedKFold(n_splits=4, n_repeats=5, random_state=0).split(mice, kind)
     )
     print(f"{len(mice)} mice, {gene.shape[1]} genes, {lipid.shape[1]} fatty acids;")
-    print(
-        f"{len(splits)} splits, {len(splits[0][0])} mice to learn from and {len(splits[0][1])} to test."
-    )
+    n_train, n_test = map(len, splits[0])
+    print(f"{len(splits)} splits, {n_train} mice to learn from and {n_test} to test.")
 
     scores = pd.DataFrame(
         [measure(mice, gene.columns, lipid.columns, diet, genotype, *split) for split in splits]
