@@ -22,6 +22,7 @@ frame, digit = frame[["image", "caption"]][:300], digit[:300]
 
 mmae = MultimodalAutoencoder(
     [("image", ImageModality(), ["image"]), ("caption", TextModality(), ["caption"])],
+    width=64,
     max_epochs=5,
     random_state=0,
 )
@@ -55,6 +56,20 @@ ax.set(
     title="300 digits, two folds (bars: their standard deviation)",
 )
 ax.legend()
+plt.show()
+
+# %%
+# How many components?
+# --------------------
+#
+# `ExplainedDevianceDisplay` fits the estimator with several, and draws what each modality gains, on
+# rows that were held out, beside PCA of what the networks see. Words have another deviance than
+# PCA's squared error; compare the pictures. With 16 components, 200 rows and only five epochs PCA is
+# ahead of them: networks are kept if they explain more in all, and here the captions gain.
+
+from sklearn_mmae.displays import ExplainedDevianceDisplay
+
+ExplainedDevianceDisplay.from_estimator(mmae, frame[:200], frame[200:], n_components=(2, 4, 8, 16))
 plt.show()
 
 # %%
