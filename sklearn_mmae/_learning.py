@@ -77,17 +77,17 @@ def learn_aside(estimator, X, previous=None, context=None):
     settings = _settings(estimator, device, batch_size, network.loss_names(names))
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
-    progress = Progress(estimator, context, estimator.max_epochs, verbose)
     residuals = []
-    net, interrupted = learn(
-        network,
-        rows,
-        settings,
-        generators,
-        progress,
-        fresh=previous is None,
-        on_held_out=lambda *held_out: residuals.append(calibrate(*held_out)),
-    )
+    with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
+        net, interrupted = learn(
+            network,
+            rows,
+            settings,
+            generators,
+            progress,
+            fresh=previous is None,
+            on_held_out=lambda *held_out: residuals.append(calibrate(*held_out)),
+        )
     # Those of this package have watched this fit; a partial_fit tells the user's own.
     net.callbacks_ = [
         (name, callback)

@@ -343,14 +343,34 @@ def test_words_are_translated_without_looking_at_them():
     )
 
 
-def test_arrays_are_translated_by_their_places():
+def test_columns_of_arrays_are_found_by_their_places():
     X = load_wine(return_X_y=True)[0]
-    modalities = [("left", TabularModality(), [0, 1, 2]), ("right", TabularModality(), [5, 9])]
-    display = TranslationDisplay.from_estimator(
-        fitted(X, modalities=modalities), X, to="right", n_rows=2
-    )
-    true = StandardScaler().fit_transform(X)[0, [5, 9]]
-    np.testing.assert_allclose(display.drawings[1].versions["true"][0][0], true, rtol=1e-4)
+    columns = {"left": [2, 0, 1], "right": [9, 5], "middle": [7, 3]}
+    modalities = [(name, TabularModality(), places) for name, places in columns.items()]
+    estimator = fitted(X, modalities=modalities)
+    standardised, again = StandardScaler().fit(X), np.full(X.shape, np.nan)
+    again[:, [0, 1, 2, 3, 5, 7, 9]] = estimator.reconstruct(X)  # others belong to nothing
+    shown = ReconstructionDisplay.from_estimator(estimator, X, n_rows=2)
+    for drawing in shown.drawings:
+        for version, source in (("observed", X), ("reconstructed", again)):
+            expected = standardised.transform(source)[1, columns[drawing.name]]
+            np.testing.assert_allclose(drawing.versions[version][1][0], expected, rtol=1e-4)
+    shown = TranslationDisplay.from_estimator(estimator, X, to=["right", "middle"], n_rows=2)
+    again[:, [3, 5, 7, 9]] = estimator.translate(X, to=["right", "middle"])
+    for drawing in shown.drawings[1:]:
+        for version, source in (("true", X), ("translated", again)):
+            expected = standardised.transform(source)[1, columns[drawing.name]]
+            np.testing.assert_allclose(drawing.versions[version][1][0], expected, rtol=1e-4)
+
+
+def test_blocks_of_numbers_are_tables():
+    rng = np.random.default_rng(0)
+    X = SliceDict(left=rng.normal(size=(40, 3)), right=rng.normal(size=(40, 20)))
+    modalities = [(name, TabularModality(), [name]) for name in X]
+    display = TranslationDisplay.from_estimator(fitted(X, modalities=modalities), X, to="left")
+    assert titles(display.axes_) == ["right: given", "left"]
+    names = [label.get_text() for label in display.axes_[0, 1].get_yticklabels()]
+    assert names == ["left[0]", "left[1]", "left[2]"]
 
 
 # Codes -------------------------------------------------------------------------------------------
@@ -469,6 +489,17 @@ def test_pca_sees_every_kind_of_column(timed):
         n_components=[2],
     )
     assert set(display.pca) == {"tabular", "note", "photo"}
+
+
+def test_what_the_rows_to_explain_lack_is_left_out():
+    frame = make_frame(60)
+    display = ExplainedDevianceDisplay.from_estimator(
+        MultimodalAutoencoder(width=16, max_epochs=0, random_state=0),
+        *(frame[:40], frame[40:].drop(columns="photo")),
+        n_components=[2],
+    )
+    assert set(display.pca) == {"tabular", "note"}
+    assert np.isnan(display.explained["photo"]).all()
 
 
 # Bad input ---------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ def make_estimator(**parameters):
 
 
 METHODS = ["transform", "inverse_transform", "reconstruct", "impute", "score", "score_samples"]
+METHODS += ["explained_deviance", "word_shares"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -318,3 +319,31 @@ def test_pictures_that_came_as_one_array_go_back_as_one():
     assert back.dtype == np.uint8
     drawn = estimator.translate(SliceDict(size=rows["size"]), to="photo")["photo"]
     assert drawn.shape == photos.shape
+
+
+def test_explained_deviance_is_by_modality_what_score_is_in_all(frame):
+    estimator = make_estimator().fit(frame)
+    assert estimator.explained_deviance(frame) == pytest.approx(estimator.explained_deviance_)
+    explained = estimator.explained_deviance(frame[:9])
+    assert np.mean(list(explained.values())) == pytest.approx(estimator.score(frame[:9]))
+    alone = estimator.explained_deviance(frame[["note"]])
+    assert {name for name, share in alone.items() if np.isnan(share)} == {"tabular", "photo"}
+
+
+def test_the_words_that_come_back_are_those_of_large_shares(frame):
+    frame.index = [f"row {i}" for i in range(40)]
+    estimator = make_estimator().fit(frame)
+    shares = estimator.word_shares(frame)
+    assert set(shares) == {"note"}
+    shares = shares["note"]
+    assert shares.index.equals(frame.index)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    for row, words in estimator.reconstruct(frame)["note"].items():
+        assert (shares.loc[row, words.split()] >= shares.loc[row].max() / 10).all()
+    half = estimator.word_shares(frame.drop(columns="note"))["note"]
+    assert list(half.columns) == list(shares.columns)
+    assert not np.allclose(half, shares)
+    polars = make_estimator().fit(to_polars(frame))
+    assert polars.word_shares(to_polars(frame))["note"].columns == list(shares.columns)
+    with pytest.raises(ValueError, match=r"no modality is a TextModality.*'tabular'"):
+        make_estimator().fit(frame[["size"]]).word_shares(frame[["size"]])

@@ -160,11 +160,20 @@ def test_callbacks_are_called():
 @pytest.mark.parametrize(("verbose", "terminal"), [(1, True), (2, False)])
 def test_verbose_shows_a_bar_of_epochs_loss_and_time_left(verbose, terminal, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    make_estimator(verbose=verbose).fit(make_frame())
+    estimator = make_estimator(verbose=verbose, max_epochs=20).fit(make_frame())
     out, err = capsys.readouterr()
     assert out == ""
-    assert "MultimodalAutoencoder" in err
-    assert re.search(r"3/3 \[\d\d:\d\d<\d\d:\d\d, .*train=\d.*valid=\d", err)
+    *_, last = err.strip().splitlines()[-1].split("\r")
+    n_epochs = int(re.search(r"(\d+)/\1 \[\d\d:\d\d<\d\d:\d\d, .*train=\d.*valid=\d", last)[1])
+    assert n_epochs > estimator.n_iter_  # with those on all rows
+    assert last.startswith("MultimodalAutoencoder, on all rows: 100%")
+
+
+def test_a_bar_ends_where_training_stops_early(capsys):
+    make_estimator(verbose=2, max_epochs=50, n_iter_no_change=1, lr=1e-9, tol=0.5).fit(make_frame())
+    assert "100%" in capsys.readouterr().err.strip().split("\r")[-1]
+    assert make_estimator(verbose=2, max_epochs=0).fit(make_frame()).n_iter_ == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("verbose", "terminal"), [(0, True), (1, False)])

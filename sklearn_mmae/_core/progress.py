@@ -26,7 +26,7 @@ def progress_bar(total, description, unit, verbose):
     tqdm or None
     """
     watched = _is_watched()
-    if verbose < 1 or (verbose < 2 and not watched):
+    if not total or verbose < 1 or (verbose < 2 and not watched):
         return None
     from tqdm.auto import tqdm
 

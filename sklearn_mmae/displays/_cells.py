@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,7 +24,31 @@ from ._drawing import PREDICTED
 from ._media import Clips, Pictures, Signals, Sounds
 from ._tables import Tables, Texts, Words
 
-__all__ = ["check_fitted", "check_names", "drawings", "first_rows", "row_labels"]
+__all__ = ["check_fitted", "check_names", "drawings", "expect", "first_rows", "row_labels"]
+
+
+class Predicted(NamedTuple):
+    """Rows as they come back.
+
+    Attributes
+    ----------
+    X : container
+    shares : dict of column to DataFrame
+        Of the words of texts.
+    names : list of str
+        Of the modalities that came back.
+    """
+
+    X: Any
+    shares: dict
+    names: list
+
+
+def expect(estimator, X, rows, names):
+    """Return what came back of some rows as `Predicted`, with the words that are expected."""
+    texts = [m for _, m, _ in estimator.modalities_ if isinstance(m, TextModality)]
+    with_shares = any(modality.decoder == "words" for modality in texts)
+    return Predicted(X, estimator.word_shares(rows) if with_shares else {}, names)
 
 
 def check_fitted(estimator):
@@ -79,36 +105,38 @@ def drawings(estimator, names, versions):
     estimator : BaseMultimodalAutoencoder
         Fitted.
     names : list of str
-    versions : dict of str to container, or pair of container and dict of column to DataFrame
-        The same rows, by what they are to be called: as users have them or, for the versions
-        named in `PREDICTED`, as they come back, with the shares of their words.
+    versions : dict of str to container or Predicted
+        The same rows, by what they are to be called; those named in `PREDICTED` are predicted.
 
     Returns
     -------
     list of Drawing
     """
-    frames = {}
-    for version, X in versions.items():
-        X, shares = X if version in PREDICTED else (X, {})
-        frames[version] = _frames.read(X, estimator), shares
+    read = {version: _columns_of(estimator, X) for version, X in versions.items()}
     return [
         _reader(modality)(
             name,
             modality,
-            {
-                version: (_cells(frame, columns), shares.get(columns[0]))
-                for version, (frame, shares) in frames.items()
-            },
+            {version: cells_of(columns) for version, cells_of in read.items()},
         )
         for name, modality, columns in estimator.modalities_
         if name in names
     ]
 
 
-def _cells(frame, columns):
-    if frame.kind == "array" and len(frame.names) == len(columns):  # what translate returns
-        return frame.cells(list(range(len(columns))))
-    return frame.cells([frame.names.index(column) for column in columns])
+def _columns_of(estimator, X):
+    """Return a function from columns to their cells and, if predicted, the shares of words."""
+    X, shares, names = X if isinstance(X, Predicted) else (X, {}, None)
+    frame = _frames.read(X, estimator)
+    held = frame.names
+    if frame.kind == "array" and names is not None:  # what comes back has no other columns
+        held = sorted(
+            c for name, _, columns in estimator.modalities_ for c in columns if name in names
+        )
+    return lambda columns: (
+        frame.cells([held.index(column) for column in columns]),
+        shares.get(columns[0]),
+    )
 
 
 def _reader(modality):

@@ -138,6 +138,8 @@ def _of_pca(estimator, X, X_test, lengths):
     blocks = {}
     known, asked = (_encoded(estimator, rows) for rows in (X, X_test))
     for name, (columns, present) in known.items():
+        if name not in asked:
+            continue
         mean = columns[present].mean(0)
         total = np.square(columns[present] - mean).sum() / len(columns)
         blocks[name] = [
@@ -166,6 +168,8 @@ def _encoded(estimator, X):
     """Return the columns of each modality as numbers, and where it is present."""
     frame, found = _frames.read(X, estimator), {}
     for name, modality, columns in estimator.modalities_:
+        if not set(columns) <= set(frame.names):
+            continue  # rows to explain may lack modalities
         values = modality.transform(frame.cells([frame.names.index(c) for c in columns]))
         encoded = _numbers(modality, values.tensors)
         if encoded is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..modalities import TextModality
 from ._axes import grid, pyplot
-from ._cells import check_fitted, check_names, drawings, first_rows, row_labels
+from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
 
-__all__ = ["ReconstructionDisplay", "expected_words", "plot_drawings"]
+__all__ = ["ReconstructionDisplay", "plot_drawings"]
 
 
 class ReconstructionDisplay:
@@ -89,7 +88,8 @@ class ReconstructionDisplay:
         check_fitted(estimator)
         names = check_names(estimator, modalities, "modalities")
         rows = first_rows(X, n_rows)
-        again = estimator.reconstruct(rows), expected_words(estimator, rows)
+        everything = check_names(estimator, None, "modalities")
+        again = expect(estimator, estimator.reconstruct(rows), rows, everything)
         found = drawings(estimator, names, {"observed": rows, "reconstructed": again})
         return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
 
@@ -108,15 +108,6 @@ class ReconstructionDisplay:
         self.axes_ = plot_drawings(self.drawings, self.labels, ax, type(self).__name__)
         self.figure_ = self.axes_.flat[0].figure
         return self
-
-
-def expected_words(estimator, X):
-    """Return the shares of words where a text comes back as words."""
-    if any(
-        isinstance(m, TextModality) and m.decoder == "words" for _, m, _ in estimator.modalities_
-    ):
-        return estimator.word_shares(X)
-    return {}
 
 
 def plot_drawings(drawings, labels, ax, why):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .._core.errors import listing
 from ..metrics._columns import as_columns, select
 from ._axes import pyplot
-from ._cells import check_fitted, check_names, drawings, first_rows, row_labels
-from ._reconstruction import expected_words, plot_drawings
+from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
+from ._reconstruction import plot_drawings
 
 __all__ = ["TranslationDisplay"]
 
@@ -108,7 +108,7 @@ class TranslationDisplay:
                 f" {listing(map(repr, columns))}. Give rows that have it, or name other modalities."
             )
         source = select(rows, [column for name in given for column in columns_of[name]])
-        drawn = estimator.translate(source, to), expected_words(estimator, source)
+        drawn = expect(estimator, estimator.translate(source, to), source, to)
         true = {"true": rows} if set(to) <= set(there) else {}
         found = drawings(estimator, given, {"given": source})
         found += drawings(estimator, to, {"translated": drawn, **true})

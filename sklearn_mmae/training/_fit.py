@@ -143,7 +143,7 @@ def learn(network, rows, settings, generator, progress, *, fresh=True, on_held_o
     rows : Rows
     settings : Settings
     generator : Generators
-    progress : Callback
+    progress : Progress
         Hears of every epoch.
     fresh : bool, default=True
         Draw the weights and start linear; else go on from the weights there are.
@@ -189,12 +189,12 @@ def learn(network, rows, settings, generator, progress, *, fresh=True, on_held_o
         if linear_start:
             start_linear(network, rows, settings, generator)
     elif interrupted is None and best.epoch_:
-        _finish(net, rows, best.epoch_)
+        _finish(net, rows, best.epoch_, progress)
     net.weights_.averages = net.weights_.copy()
     return net, interrupted
 
 
-def _finish(net, rows, epochs):
+def _finish(net, rows, epochs, progress):
     """Go on from the best weights with all rows, steps shrinking to nothing."""
     callbacks, net.callbacks_ = net.callbacks_, []
     history = net.history_
@@ -202,7 +202,7 @@ def _finish(net, rows, epochs):
     groups = net.optimizer_.param_groups
     rates = [group["lr"] for group in groups]
     net.weights_.averages = net.weights_.copy()
-    for epoch in range(epochs):
+    for epoch in progress.finish(epochs):
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * (1 - epoch / epochs)
         net.history_ = type(history)()

@@ -13,6 +13,8 @@ __all__ = ["Progress"]
 class Progress(Callback):
     """Report every epoch to a progress bar and to scikit-learn's callbacks.
 
+    A context manager, for the bar is to be closed whatever happens.
+
     Parameters
     ----------
     estimator : estimator
@@ -28,10 +30,31 @@ class Progress(Callback):
         self.estimator, self.context = estimator, context
         self.n_epochs, self.verbose = n_epochs, verbose
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.bar_ = None
+
+    def __enter__(self):
         """Open the bar."""
         name = type(self.estimator).__name__
         self.bar_ = progress_bar(self.n_epochs, name, "epoch", self.verbose)
+        return self
+
+    def __exit__(self, *error):
+        """Close the bar, at its end unless there was an error."""
+        if self.bar_ is not None:
+            if error == (None, None, None):
+                self.bar_.total = self.bar_.n  # training may stop early
+            self.bar_.close()
+
+    def finish(self, n_epochs):
+        """Count these epochs on all rows, after those of `fit`; yields their numbers."""
+        bar = self.bar_
+        if bar is not None:
+            bar.total = bar.n + n_epochs
+            bar.set_description(f"{type(self.estimator).__name__}, on all rows")
+        for epoch in range(n_epochs):
+            yield epoch
+            if bar is not None:
+                bar.update()
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Open the epoch's task."""
@@ -43,12 +66,8 @@ class Progress(Callback):
         """Advance the bar, close the task, and stop if a callback says so."""
         if self.bar_ is not None:
             losses = {k: net.history[-1].get(f"{k}_loss") for k in ("train", "valid")}
-            self.bar_.set_postfix({k: f"{v:.4f}" for k, v in losses.items() if v is not None})
+            shown = {k: f"{v:.4f}" for k, v in losses.items() if v is not None}
+            self.bar_.set_postfix(shown, refresh=False)
             self.bar_.update()
         if self.context is not None and self.task_.call_on_fit_task_end(estimator=self.estimator):
             raise StopTraining
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        """Close the bar."""
-        if self.bar_ is not None:
-            self.bar_.close()
