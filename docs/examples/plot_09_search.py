@@ -64,8 +64,8 @@ plt.show()
 #
 # `ExplainedDevianceDisplay` fits the estimator with several, and draws what each modality gains, on
 # rows that were held out, beside PCA of what the networks see. Words have another deviance than
-# PCA's squared error; compare the pictures. With 16 components, 200 rows and only five epochs PCA is
-# ahead of them: networks are kept if they explain more in all, and here the captions gain.
+# PCA's squared error; compare the pictures. With 16 components, 200 rows and only five epochs PCA
+# is ahead of them: networks are kept if they explain more in all, and here the captions gain.
 
 from sklearn_mmae.displays import ExplainedDevianceDisplay
 
