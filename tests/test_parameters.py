@@ -169,6 +169,12 @@ def test_verbose_shows_a_bar_of_epochs_loss_and_time_left(verbose, terminal, cap
     assert last.startswith("MultimodalAutoencoder, on all rows: 100%")
 
 
+def test_a_notebook_is_somebody_who_looks(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    make_estimator(verbose=1).fit(make_frame())
+    assert "100%" in capsys.readouterr().err
+
+
 def test_a_bar_ends_where_training_stops_early(capsys):
     make_estimator(verbose=2, max_epochs=50, n_iter_no_change=1, lr=1e-9, tol=0.5).fit(make_frame())
     assert "100%" in capsys.readouterr().err.strip().split("\r")[-1]
