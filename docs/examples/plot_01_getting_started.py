@@ -1,6 +1,6 @@
 """
-Getting started
-===============
+Getting started: a tour of the methods
+======================================
 
 A table whose rows hold a picture, a caption and four numbers becomes a table of numbers, and
 comes back. What PCA does for plain columns, `MultimodalAutoencoder` does for columns of any kind.
@@ -28,7 +28,7 @@ Z.shape
 
 # %%
 
-mmae.modalities_
+print(*mmae.modalities_, sep="\n")
 
 # %%
 # Rows come back from their vectors by `inverse_transform`, with the same columns and dtypes.

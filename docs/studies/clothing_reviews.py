@@ -45,10 +45,11 @@ def main():
     known, new = frame.iloc[train].reset_index(drop=True), frame.iloc[test].reset_index(drop=True)
     # Two kinds of clothes are there in the test reviews only.
     new["Class Name"] = new["Class Name"].where(new["Class Name"].isin(known["Class Name"]), None)
-    lacking = new[["title", "review"]].isna().mean()
-    print(f"{len(known)} reviews to learn from, {len(new)} to test: no title in", end=" ")
-    print(f"{lacking['title']:.0%}, no text in {lacking['review']:.0%};", end=" ")
-    print(f"{np.mean(new['stars'] >= GOOD):.0%} have {GOOD} stars or more.")
+    print(f"{len(known)} reviews to learn from, {len(new)} to test. Of these")
+    print(
+        f"{new['title'].isna().mean():.0%} have no title, {new['review'].isna().mean():.0%} no text,"
+    )
+    print(f"and {np.mean(new['stars'] >= GOOD):.0%} have {GOOD} stars or more.")
 
     mmae = MultimodalAutoencoder(
         [
@@ -68,17 +69,17 @@ def measure(mmae, known, new):
     """Print how well stars are told from the rest, and return them."""
     blind = new.drop(columns="stars")
     told = mmae.translate(blind, to="stars")["stars"]
-    report("stars from the review: ours, `translate`", new["stars"], told)
+    report("stars by `translate`", new["stars"], told)
     codes = mmae.transform(known.drop(columns="stars")), mmae.transform(blind)
     probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
     report(
-        "the same: ridge on 64 components of ours",
+        "ridge on our 64 components",
         new["stars"],
         probe.fit(codes[0], known["stars"]).predict(codes[1]),
     )
-    for name, reduced in (("all columns", None), ("64 principal components", PCA(64))):
+    for name, reduced in (("", None), (", 64 components", PCA(64))):
         model = baseline(reduced).fit(known, known["stars"])
-        report(f"the same: TF-IDF, one-hot and ridge, {name}", new["stars"], model.predict(new))
+        report(f"ridge on TF-IDF and one-hot{name}", new["stars"], model.predict(new))
     for name, columns in {
         "title alone": ["title"],
         "text alone": ["review"],
@@ -86,7 +87,7 @@ def measure(mmae, known, new):
     }.items():
         there = new[columns].notna().any(axis=1)
         part = mmae.translate(new.loc[there, columns], to="stars")["stars"]
-        report(f"ours, {name} ({there.sum()} reviews)", new["stars"][there], part)
+        report(f"`translate`, {name} ({there.sum()} rows)", new["stars"][there], part)
 
     low, high = mmae.predict_interval(blind, level=0.9)
     inside = (low["stars"] <= new["stars"]) & (new["stars"] <= high["stars"])
@@ -98,7 +99,7 @@ def measure(mmae, known, new):
 def report(name, true, told):
     """Print the share of the stars' variance told, and how well good reviews are told from bad."""
     auc = roc_auc_score(true >= GOOD, told)
-    print(f"{name:<64} R2 {r2_score(true, told):.3f}  AUC {auc:.3f}")
+    print(f"{name:<42} R2 {r2_score(true, told):.3f}  AUC {auc:.3f}")
 
 
 def baseline(reduced):
@@ -133,7 +134,8 @@ def words_of_stars(mmae):
     for stars, title, text in zip(
         (1, 5), *mmae.translate(asked, to=["title", "review"]).to_numpy().T, strict=True
     ):
-        print(f"{stars} of 5 stars -> title: {title} | text: {text}")
+        print(f"{stars} of 5 stars -> title: {title}")
+        print(f"             -> text: {text}")
     item = pd.DataFrame(index=range(2), columns=ITEM, dtype=object).astype(
         dict.fromkeys(NUMBERS, float)
     )
@@ -164,10 +166,10 @@ def draw(new, told, shares):
     left.legend(loc="upper left")
 
     change = np.log2(shares.iloc[1] / shares.iloc[0])[shares.mean() > 0.002].sort_values()
-    ends = pd.concat([change.head(12), change.tail(12)])
+    ends = pd.concat([change.head(8), change.tail(8)])
     right.barh(ends.index, ends, color=np.where(ends > 0, "#0072B2", "#D55E00"))
     right.axvline(0, color="black", linewidth=0.8)
-    right.tick_params(axis="y", labelsize=9)
+    right.tick_params(axis="y", labelsize=10)
     right.set(xlabel="how much likelier with five stars than with one (doublings)")
     right.set(title="Words expected of the stars alone")
     figure.savefig(HERE / "clothing_reviews.png", dpi=80)
