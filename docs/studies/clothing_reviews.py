@@ -45,10 +45,9 @@ def main():
     known, new = frame.iloc[train].reset_index(drop=True), frame.iloc[test].reset_index(drop=True)
     # Two kinds of clothes are there in the test reviews only.
     new["Class Name"] = new["Class Name"].where(new["Class Name"].isin(known["Class Name"]), None)
+    lacking = new[["title", "review"]].isna().mean()
     print(f"{len(known)} reviews to learn from, {len(new)} to test. Of these")
-    print(
-        f"{new['title'].isna().mean():.0%} have no title, {new['review'].isna().mean():.0%} no text,"
-    )
+    print(f"{lacking['title']:.0%} have no title, {lacking['review']:.0%} no text,")
     print(f"and {np.mean(new['stars'] >= GOOD):.0%} have {GOOD} stars or more.")
 
     mmae = MultimodalAutoencoder(
