@@ -257,6 +257,18 @@ def test_a_table_of_many_columns_is_a_row_of_dots():
     assert_legible(display.figure_)
 
 
+def test_long_names_of_categories_are_told_apart():
+    letters = [f"a long name of letter {i % 5:02d}" for i in range(40)]
+    frame = pd.DataFrame({"letter": letters, "size": range(40)})
+    axes = ReconstructionDisplay.from_estimator(fitted(frame), frame, n_rows=2).axes_[:, 0]
+    observed = [ax.texts[0].get_text() for ax in axes]
+    assert [text.partition("\N{HORIZONTAL ELLIPSIS}")[2] for text in observed] == [
+        "ter 00",
+        "ter 01",
+    ]
+    assert_legible(axes[0].figure)
+
+
 def test_columns_of_pixels_are_a_picture():
     X = np.random.default_rng(0).integers(0, 17, (40, 12)).astype(float)
     X[0, 3] = np.nan

@@ -33,11 +33,12 @@ class ExplainedDevianceDisplay:
     Notes
     -----
     PCA sees the columns of all modalities side by side: standardised numbers, an indicator of each
-    category, pixels, tf-idf weights of words, steps of signals, clips and spectrograms. Columns are
-    centred, and each modality is scaled to a total variance of 1. Of what it explains the squared
-    error is counted, which for numbers and pictures is the deviance; for categories and words the
-    deviance of the estimators is another one (see their `score`), so lines of these are to be
-    compared in shape rather than in height. Modalities of your own have no such columns.
+    category, pixels, tf-idf weights of words and their parts, steps of signals, clips and
+    spectrograms. Columns are centred, and each modality is scaled to a total variance of 1. Of
+    what PCA explains the squared error is counted, which for numbers and pictures is the deviance;
+    for categories and words the deviance of the estimators is another one (see their `score`), so
+    that these lines are to be compared in shape rather than in height. Modalities of your own have
+    no such columns.
 
     Examples
     --------

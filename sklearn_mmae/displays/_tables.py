@@ -189,5 +189,8 @@ class Words(Together):
 
 
 def cut(text, most):
-    """Return a text, shortened to so many characters."""
-    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+    """Return a text of at most so many characters, left out in the middle: ends tell apart."""
+    if len(text) <= most:
+        return text
+    after = most // 3
+    return f"{text[: most - after - 1]}\N{HORIZONTAL ELLIPSIS}{text[-after:]}"
