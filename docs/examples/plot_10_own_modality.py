@@ -43,7 +43,7 @@ class OrdinalNetwork(ModalityNetwork):
 # %%
 # The modality is a scikit-learn estimator of plain parameters. It turns cells into numbers, and
 # numbers into the nearest answer. How far apart neighbouring answers are is learned: each stands at
-# the mean of its part of a normal distribution (normal scores).
+# the median of its part of a normal distribution (normal scores).
 
 
 class OrdinalModality(Modality):
