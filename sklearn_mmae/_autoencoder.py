@@ -113,7 +113,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Their 95 % confidence intervals.
     n_features_in_ : int
         Columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where they are strings.
 
     Notes

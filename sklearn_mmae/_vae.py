@@ -109,7 +109,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
 
     Attributes
     ----------
-    information_ : ndarray of shape (n_components_,)
+    information_ : ndarray of shape (`n_components_`,)
         Nats that each component says of a training row, on average: its divergence from the prior.
     modalities_, net_, history_, n_iter_, n_components_, explained_deviance_, n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.

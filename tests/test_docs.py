@@ -1,5 +1,6 @@
 """What the documentation shows runs, in order, and does what it says."""
 
+import importlib
 import re
 import sys
 import warnings
@@ -12,6 +13,19 @@ from sklearn.base import clone
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.glob("docs/**/*.md")) + sorted(ROOT.glob("*.md"))
+PUBLIC = (
+    "",
+    ".alignment",
+    ".cells",
+    ".datasets",
+    ".displays",
+    ".fusion",
+    ".metrics",
+    ".modalities",
+    ".nn",
+    ".objectives",
+    ".testing",
+)
 COMPASS = ROOT / "docs" / "add_a_modality.md"
 
 
@@ -46,6 +60,15 @@ def test_links_within_the_project_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not missing
+
+
+def test_every_public_name_has_a_page_in_the_api_reference():
+    reference = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   (?:\w+\.)*(\w+)$", reference, re.MULTILINE))
+    for part in PUBLIC:
+        module = importlib.import_module(f"sklearn_mmae{part}")
+        names = {name for name in module.__all__ if callable(getattr(module, name))}
+        assert not names - listed
 
 
 def apart(one, other):

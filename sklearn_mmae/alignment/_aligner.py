@@ -86,7 +86,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     max_lag_ : float
         The largest lag that was looked for.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
     Notes
     -----

@@ -62,9 +62,9 @@ class SequenceModality(TimedModality):
         `max_steps` allows.
     step_ : float
         Distance of two steps of the grid: in a row's own steps, or with `time` in its unit.
-    channel_mean_, channel_scale_ : ndarray of shape (n_channels_,)
+    channel_mean_, channel_scale_ : ndarray of shape (`n_channels_`,)
         Mean and standard deviation, 1 where it is zero.
-    mean_ : ndarray of shape (n_steps_ * n_channels_,), float32
+    mean_ : ndarray of shape (`n_steps_` * `n_channels_`,), float32
         The mean sequence, standardised, flat.
     scale_ : float
         Root of the total variance of the standardised numbers; 1 where it is zero.
@@ -165,7 +165,7 @@ class SequenceModality(TimedModality):
         Returns
         -------
         Values
-            ``steps`` (rows, n_steps_, n_channels_) float32, standardised, 0 in the holes and
+            ``steps`` (rows, `n_steps_`, `n_channels_`) float32, standardised, 0 in the holes and
             beyond the end; ``length`` (rows,), how many of them are the row's own, 0 where it is
             missing; ``observed``, shaped as the steps, where some of these are holes;
             ``own_length`` (rows,), before resampling; with `time` the ``times`` (rows, T), the
@@ -192,14 +192,14 @@ class SequenceModality(TimedModality):
 
         Parameters
         ----------
-        predictions : ndarray of shape (rows, n_steps_ * n_channels_ + 1)
+        predictions : ndarray of shape (rows, `n_steps_` * `n_channels_` + 1)
             Standardised steps, and last the number of steps; from `with_length_of` with `time`
             also the times, NaN beyond the end.
 
         Returns
         -------
         list of ndarray of shape (rows,)
-            One of arrays (T, n_channels_), or (T,); with `time` also one of arrays (T,).
+            One of arrays (T, `n_channels_`), or (T,); with `time` also one of arrays (T,).
         """
         n_numbers = self.n_steps_ * self.n_channels_
         signals, times = np.empty((2, len(predictions)), object)

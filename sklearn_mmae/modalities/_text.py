@@ -181,7 +181,7 @@ class TextModality(Modality):
         Values
             ``features`` (column of the view, padded with 0) and ``weights`` (float32, padded
             with 0), both of shape (rows, most features of a row); ``tokens`` (int32, -1 after the
-            end) of shape (rows, n_tokens_) for the "sequence" decoder; ``present`` where a row is
+            end) of shape (rows, `n_tokens_`) for the "sequence" decoder; ``present`` where a row is
             not.
 
         Raises
@@ -198,7 +198,7 @@ class TextModality(Modality):
 
         Parameters
         ----------
-        predictions : ndarray of shape (rows, n_words or n_tokens_), int
+        predictions : ndarray of shape (rows, n_words or `n_tokens_`), int
             Numbers of words (-1 for none) or of tokens.
 
         Returns

@@ -83,7 +83,7 @@ class VideoModality(TimedModality):
         Frames a second of arrays.
     n_frames_ : int
         Of the longest clip.
-    mean_ : ndarray of shape (n_frames_ * height * width * channels,), float32
+    mean_ : ndarray of shape (`n_frames_` * height * width * channels,), float32
         Mean clip, flat.
     scale_ : float
         Root of the frames' total variance; 1 where it is zero.
