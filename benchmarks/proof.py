@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -62,8 +63,11 @@ def main(arguments=None):
 
 
 def compare(names, run, results):
-    """Compute what is not known yet; return what cannot be, and why."""
-    absent = {}
+    """Compute what is not known yet; return what cannot be, and why.
+
+    All first splits come first, so that a run that is stopped has something of everything.
+    """
+    absent, open_pairs = {}, []
     for name in names:
         task = TASKS[name]
         if task.folder is not None and not available(task.folder):
@@ -71,17 +75,20 @@ def compare(names, run, results):
             continue
         for method_name, method in task.methods.items():
             reason = why_absent(method_name, method, run)
-            if reason is not None:
+            if reason is None:
+                open_pairs.append((name, method_name))
+            else:
                 absent[method_name] = reason
-                continue
-            for split in range(1 if run.quick else task.n_splits):
-                if (name, method_name, split) in results.found:
-                    continue
-                try:
-                    results.add(measure(task, method, split, run, results, name, method_name))
-                except PeerError as error:
-                    absent[f"{method_name}, {name}"] = str(error)
-                    break
+    n_splits = 1 if run.quick else max(task.n_splits for task in TASKS.values())
+    for split, (name, method_name) in product(range(n_splits), open_pairs):
+        known = (name, method_name, split) in results.found
+        gone = f"{method_name}, {name}"
+        if known or gone in absent or split >= TASKS[name].n_splits:
+            continue
+        try:
+            results.add(measure(name, method_name, split, run, results))
+        except PeerError as error:
+            absent[gone] = str(error)
     return absent
 
 
@@ -97,8 +104,10 @@ def why_absent(name, method, run):
     return None
 
 
-def measure(task, method, split, run, results, name, method_name):
+def measure(name, method_name, split, run, results):
     """Return the record of one method on one split; the first split's rows choose settings."""
+    task = TASKS[name]
+    method = task.methods[method_name]
 
     def work():
         rows = task.split(split, run.quick)
@@ -108,12 +117,13 @@ def measure(task, method, split, run, results, name, method_name):
 
     (measured, seconds, chosen), spent = timed(work)
     return {
-        **{"task": name, "method": method_name, "split": split, "measured": measured},
-        **{
-            "seconds": round(seconds, 4),
-            "chosen": {name: chosen[name] for name in measured},
-            "spent": round(spent, 2),
-        },
+        "task": name,
+        "method": method_name,
+        "split": split,
+        "measured": measured,
+        "chosen": {measure: chosen[measure] for measure in measured},
+        "seconds": round(seconds, 4),
+        "spent": round(spent, 2),
         "date": date.today().isoformat(),
         "peer": method.peer and run.version(method.peer),
     }

@@ -30,9 +30,9 @@ def measured(monkeypatch):
     """Record what is measured, by task and method."""
     done, measure = [], proof.measure
 
-    def recorded(task, method, split, run, results, *names):
-        done.append(names)
-        return measure(task, method, split, run, results, *names)
+    def recorded(name, method_name, *others):
+        done.append((name, method_name))
+        return measure(name, method_name, *others)
 
     monkeypatch.setattr(proof, "measure", recorded)
     return done
