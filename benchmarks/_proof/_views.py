@@ -242,13 +242,15 @@ OF_MANY = OF_ONE | {
         lambda rows: [
             {"model": "JMVAE", "scale": 0.5},
             {"model": "MoPoE", "scale": 0.3},
-            {"model": "MMVAE+", "scale": 0.3},
         ],
         peer="multivae",
     ),
     "multiviewae": Method(
         generative("multiviewae"),
-        lambda rows: [{"model": name, "scale": None} for name in ("AE", "mmVAEPlus")],
+        lambda rows: [
+            {"model": name, "scale": None}  # its JMVAE takes two views
+            for name in ("AE", "JMVAE" if len(rows.train) == 2 else "mVAE")
+        ],
         peer="multiviewae",
     ),
 }
