@@ -30,9 +30,9 @@ def measured(monkeypatch):
     """Record what is measured, by task and method."""
     done, measure = [], proof.measure
 
-    def recorded(task, method, split, run, results, *names):
-        done.append(names)
-        return measure(task, method, split, run, results, *names)
+    def recorded(name, method_name, *others):
+        done.append((name, method_name))
+        return measure(name, method_name, *others)
 
     monkeypatch.setattr(proof, "measure", recorded)
     return done
@@ -81,4 +81,14 @@ def test_a_peer_that_stops_is_listed_with_its_last_words_and_the_others_go_on(
     monkeypatch.setenv("SKLEARN_MMAE_PEERS", str(tmp_path / "peers"))
     results, page = run("wine")
     assert "- Keras autoencoder, wine: no memory" in page.read_text(encoding="utf-8")
-    assert len(results.read_text(encoding="utf-8").splitlines()) == 2
+    records = list(map(json.loads, results.read_text(encoding="utf-8").splitlines()))
+    assert [record["method"] for record in records if "measured" in record] == ["ours", "PCA"]
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(run):
+    results, page = run("wine", "wine, holes", "--jobs", "2")
+    records = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+    done = sorted((record["task"], record["method"]) for record in records)
+    assert len(set(done)) == len(done) == 5
+    assert "cells filled in" in page.read_text(encoding="utf-8")

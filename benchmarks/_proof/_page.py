@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -36,40 +37,58 @@ def write(path, tasks, found, absent, *, quick):
     figures = gather(tasks, records)
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(path.with_suffix(".png"), figures)
+    absent = unfinished(tasks, records, absent) | absent
     splits = sorted({task.n_splits for task in tasks.values()})
     text = TEXT.format(
         facts=facts(records, quick),
         summary=summary(figures),
         table=table(figures),
         splits=" or ".join(map(str, splits)),
-        components=", ".join(f"{name} {task.k}" for name, task in tasks.items()),
+        components="; ".join(f"{name}: {task.k}" for name, task in tasks.items()),
         seconds=seconds(tasks, records),
         settings=settings(records),
-        absent="\n".join(f"- {name}: {reason}" for name, reason in absent.items()) or "Nothing.",
+        absent="\n".join(f"- {name}: {why}" for name, why in absent.items()) or "Nothing.",
         minutes=sum(record["spent"] for record in records) / 60,
     )
     path.write_text(text, encoding="utf-8")
 
 
+def unfinished(tasks, records, absent):
+    """Return what has fewer splits than it should, unless the reason is known already."""
+    found = Counter((record["task"], record["method"]) for record in records)
+    return {
+        f"{method}, {name}": f"{found[name, method]} of {task.n_splits} splits so far"
+        for name, task in tasks.items()
+        for method in task.methods
+        if found[name, method] < task.n_splits and not {name, method} & absent.keys()
+    }
+
+
 def gather(tasks, records):
-    """Return mean and standard error by measure and task, and there by method."""
+    """Return what was measured by measure and task, there by method, and there by split."""
     figures = {}
     for measure in MEASURES:
         for name, task in tasks.items():
             by_method = {}
             for method in task.methods:
-                values = [
-                    record["measured"][measure]
+                by_split = {
+                    record["split"]: record["measured"][measure]
                     for record in records
                     if (record["task"], record["method"]) == (name, method)
                     and measure in record["measured"]
-                ]
-                if values:
-                    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
-                    by_method[method] = float(np.mean(values)), float(error)
-            if by_method:
+                }
+                if by_split:
+                    by_method[method] = by_split
+            if OURS in by_method:
                 figures[measure, name] = by_method
     return figures
+
+
+def mean_of(values):
+    """Return the mean over splits, and its standard error, 0 of one."""
+    values = list(values)
+    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return float(np.mean(values)), float(error)
 
 
 def facts(records, quick):
@@ -100,14 +119,15 @@ def processor():
 
 def others(by_method):
     """Return the methods that are not ours, the best first."""
-    rest = [(name, *figure) for name, figure in by_method.items() if name != OURS]
-    return sorted(rest, key=lambda item: -item[1])
+    rest = [name for name in by_method if name != OURS]
+    return sorted(rest, key=lambda name: -mean_of(by_method[name].values())[0])
 
 
-def apart(ours, other):
-    """Return which of two figures is ahead by more than both standard errors: 1, -1, or 0."""
-    gap = ours[0] - other[0]
-    return 0 if abs(gap) <= np.hypot(ours[1], other[1]) else int(np.sign(gap))
+def apart(by_method, other):
+    """Return 1 where ours is ahead of another, -1 where it is behind, split by split; else 0."""
+    ours, theirs = by_method[OURS], by_method[other]
+    gap, error = mean_of(ours[split] - theirs[split] for split in ours.keys() & theirs.keys())
+    return 0 if abs(gap) <= error else int(np.sign(gap))
 
 
 def summary(figures):
@@ -115,12 +135,11 @@ def summary(figures):
     counts = {1: 0, 0: 0, -1: 0}
     for by_method in figures.values():
         rest = others(by_method)
-        if OURS in by_method and rest:
-            counts[apart(by_method[OURS], rest[0][1:])] += 1
+        if rest:
+            counts[apart(by_method, rest[0])] += 1
     return (
         f"Of {sum(counts.values())} rows, ours is ahead of the best of the others in {counts[1]},"
-        f" even with it in {counts[0]}, and behind it in {counts[-1]}; even means that they differ"
-        " by no more than the standard error of the difference."
+        f" even with it in {counts[0]}, and behind it in {counts[-1]}."
     )
 
 
@@ -128,18 +147,17 @@ def table(figures):
     """Return who is ahead of ours, even with it and behind, for each row of the figure."""
     lines = [["question", "data", "ours", "ahead of ours", "even with it", "behind it"]]
     for (measure, name), by_method in figures.items():
-        ours = by_method.get(OURS)
         sides = {-1: [], 0: [], 1: []}
-        for other, *figure in others(by_method):
-            sides[apart(ours, figure) if ours else 0].append(f"{other} {shown(figure)}")
+        for other in others(by_method):
+            sides[apart(by_method, other)].append(f"{other} {shown(by_method[other])}")
         cells = [", ".join(side) or "-" for side in sides.values()]
-        lines.append([MEASURES[measure], name, f"**{shown(ours)}**" if ours else "-", *cells])
+        lines.append([MEASURES[measure], name, f"**{shown(by_method[OURS])}**", *cells])
     return as_table(lines)
 
 
-def shown(figure):
+def shown(by_split):
     """Return a mean with its standard error."""
-    mean, error = figure
+    mean, error = mean_of(by_split.values())
     return f"{mean:.3f} ± {error:.3f}" if error else f"{mean:.3f}"
 
 
@@ -217,7 +235,8 @@ def draw(path, figures):
             continue
         ticks.append((at, name))
         axes.axhline(at, color="0.88", lw=1, zorder=0)
-        for method, (mean, error) in by_method.items():
+        for method, by_split in by_method.items():
+            mean, error = mean_of(by_split.values())
             label, style = style_of(method)
             axes.errorbar(
                 *(max(mean, 0), at),
@@ -228,7 +247,8 @@ def draw(path, figures):
             labelled.add(label)
         rest = others(by_method)
         if rest:
-            axes.text(1.02, at, f"{rest[0][0]} {rest[0][1]:.2f}", va="center", fontsize=11)
+            best, _ = mean_of(by_method[rest[0]].values())
+            axes.text(1.02, at, f"{rest[0]} {best:.2f}", va="center", fontsize=11)
     axes.text(1.02, -0.2, "best of the others", va="center", fontsize=11, style="italic")
     axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks], fontsize=11)
     axes.tick_params(axis="y", length=0)

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.peers import Peer
 
-__all__ = ["MEASURES", "Method", "PeerError", "Run", "Task"]
+__all__ = ["MEASURES", "Method", "PeerError", "Run", "Task", "unique"]
 
 # In the order in which the page shows them.
 MEASURES = {
