@@ -19,6 +19,7 @@ from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._flat import FlatWeights
 from sklearn_mmae.training._linear_start import ridge, varimax
+from sklearn_mmae.training._moments import second_moments
 from sklearn_mmae.training._network import list_patterns
 from sklearn_mmae.training._shards import Shards
 
@@ -318,3 +319,26 @@ def test_fewer_rows_than_columns_translate_no_worse_than_the_mean(n_rows):
     seen[:, 100:] = np.nan
     error = ((mmae.translate(seen, to="late") - test[:, 100:]) ** 2).mean()
     assert error < 1.1 * test[:, 100:].var(0).mean()
+
+
+def test_moments_of_rows_with_holes_are_a_covariance_and_near_the_true_one():
+    generator = torch.Generator().manual_seed(0)
+    loadings = torch.randn(12, 3, generator=generator)
+    X = torch.randn(2000, 3, generator=generator) @ loadings.T
+    X += 0.3 * torch.randn(X.shape, generator=generator)
+    present = torch.rand(2000, 3, generator=generator) < 0.5
+    present[~present.any(1), 0] = True
+
+    def blocks():
+        for rows, there in zip(X.split(256), present.split(256), strict=True):
+            views = [
+                torch.where(t[:, None], v, 0)
+                for v, t in zip(rows.split(4, 1), there.T, strict=True)
+            ]
+            yield views, [None] * 3, there
+
+    found, n_rows = second_moments(blocks, [None] * 3, 3)
+    truth = loadings @ loadings.T + 0.09 * torch.eye(12)
+    assert n_rows == 2000
+    assert torch.linalg.eigvalsh(found)[0] > 0
+    assert (found - truth).norm() < 0.1 * truth.norm()

@@ -134,10 +134,6 @@ def _begin(problem, n_components, allowed):
     """Return loadings and noise of probabilistic PCA, in units of each group's variance."""
     scale = problem.usual[problem.index].sqrt()
     values, vectors = torch.linalg.eigh(problem.covariance / (scale[:, None] * scale))
-    if values[0] < -1e-9 * values[-1]:
-        # Moments over different rows may contradict one another; the nearest that do not, then.
-        around = scale[:, None] * vectors
-        problem.covariance = (around * values.clamp_min(0)) @ around.T
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
     p = len(values)
     k = min(n_components, p)
