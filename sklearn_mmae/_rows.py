@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from . import _frames
-from ._core.errors import DataWarning, locate
+from ._core.errors import DataWarning, listing, locate
 from ._lags import skipped
 from .cells._base import Cells
 from .training._batches import Rows
@@ -75,6 +75,12 @@ def _check_columns(estimator, X, frame):
         used = {fitted[place] for places in estimator._places for place in places}
         if whole and list(frame.names) == expected and used & now.keys():
             return {i: now[name] for i, name in enumerate(fitted) if name in now}
+        if whole and now.keys() == set(expected) < set(fitted):
+            # Of all columns scikit-learn says so itself; of a part, that the others are missing.
+            raise ValueError(
+                "Feature names must be in the same order as they were in fit:"
+                f" {listing(map(repr, expected))}. Give X[{expected!r}]."
+            )
         only_names = pd.DataFrame(columns=pd.Index(frame.names, dtype=object))
         _check_feature_names(estimator, only_names, reset=False)
     elif named:

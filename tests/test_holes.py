@@ -78,6 +78,12 @@ def test_part_of_a_table_may_not_be_absent(fitted):
         fitted.transform(make_frame(5).drop(columns="count"))
 
 
+def test_columns_of_a_part_in_another_order_are_told_of(fitted):
+    frame = make_frame(5)
+    with pytest.raises(ValueError, match=r"same order.*Give X\[\['note', 'photo'\]\]"):
+        fitted.transform(frame[["photo", "note"]])
+
+
 @pytest.mark.parametrize("hole", HOLES, ids=repr)
 def test_every_spelling_of_a_hole_is_a_hole(fitted, hole):
     frame = make_frame(6, seed=1)
