@@ -161,7 +161,9 @@ def fit_factors(table, n_factors):
     variance = (numbers**2).sum(0) / counts
     least = np.maximum(LEAST_NOISE * variance, 1e-6)
     # As if holes were their columns' means, scaled up by what these leave out.
-    _, sizes, axes = randomized_svd(numbers, n_factors, random_state=0)
+    _, sizes, axes = randomized_svd(
+        numbers, n_factors, power_iteration_normalizer="QR", random_state=0
+    )
     loadings = axes.T * sizes / np.sqrt(counts.mean())
     noise = np.maximum(variance - (loadings**2).sum(1), np.maximum(variance / 10, least))
     for _ in range(ROUNDS):
