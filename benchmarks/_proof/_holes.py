@@ -21,12 +21,16 @@ SHARE = 0.3
 
 @dataclass(frozen=True)
 class Holed:
-    """Standardised training and test rows, NaN where cells were removed, and what was there."""
+    """Training and test rows, NaN where cells were removed, and what was there.
+
+    Columns are of mean 0, and standardised, or for the `scale` "common" divided by one number.
+    """
 
     train: np.ndarray
     test: np.ndarray
     known: np.ndarray
     k: int
+    scale: str
 
     def inner(self):
         """Return the training rows alone, a quarter of them as test rows with further holes."""
@@ -41,7 +45,7 @@ class Holed:
         return {"filled": float(1 - ((known - filled) ** 2).sum() / (known**2).sum())}
 
 
-def split_holed(load, k, seed, quick):
+def split_holed(load, k, scale, seed, quick):
     """Remove cells at random, of training and test rows alike."""
     X, y = load(return_X_y=True)
     train, test = train_test_split(X, test_size=0.3, random_state=seed, stratify=y)
@@ -49,16 +53,16 @@ def split_holed(load, k, seed, quick):
         train, test = train[:120], test[:60]
     rng = np.random.default_rng(seed)
     train = np.where(rng.random(train.shape) < SHARE, np.nan, train)
-    scaler = StandardScaler().fit(train)
-    known = scaler.transform(test)
-    holed = np.where(rng.random(test.shape) < SHARE, np.nan, known)
-    return Holed(scaler.transform(train), holed, known, k)
+    scaler = StandardScaler(with_std=scale == "column").fit(train)
+    spread = 1 if scale == "column" else np.sqrt(np.nanvar(train, 0).mean())
+    train, known = scaler.transform(train) / spread, scaler.transform(test) / spread
+    return Holed(train, np.where(rng.random(test.shape) < SHARE, np.nan, known), known, k, scale)
 
 
 def ours(rows, run, seed):
     """Fit the default estimator."""
     mmae = MultimodalAutoencoder(
-        [("table", TabularModality(scale="column"), slice(None))],
+        [("table", TabularModality(scale=rows.scale), slice(None))],
         n_components=rows.k,
         random_state=seed,
         **{"max_epochs": 1} if run.quick else {},
@@ -77,12 +81,18 @@ def imputed(imputer, rows):
 
 
 def iterative(rows, run, seed, n_nearest_features):
-    """Fill each column by a Bayesian ridge regression on the others, in rounds."""
-    rounds = 1 if run.quick else 10
-    return imputed(
-        IterativeImputer(max_iter=rounds, n_nearest_features=n_nearest_features, random_state=seed),
-        rows,
+    """Fill each column by a Bayesian ridge regression on the others, in rounds, within its range.
+
+    Without the range, pixels that are nearly always white explode.
+    """
+    imputer = IterativeImputer(
+        max_iter=1 if run.quick else 10,
+        n_nearest_features=n_nearest_features,
+        min_value=np.nanmin(rows.train, 0),
+        max_value=np.nanmax(rows.train, 0) + 1e-9,  # of constant columns, too, above the least
+        random_state=seed,
     )
+    return imputed(imputer, rows)
 
 
 def neighbours(rows, run, seed, n_neighbors):
@@ -99,13 +109,13 @@ METHODS = {
 }
 
 
-def task(load, k, n_splits):
+def task(load, k, n_splits, scale="column"):
     """Return the task of one data set."""
-    return Task(k, lambda seed, quick: split_holed(load, k, seed, quick), METHODS, n_splits)
+    return Task(k, lambda seed, quick: split_holed(load, k, scale, seed, quick), METHODS, n_splits)
 
 
 TASKS = {
     "wine, holes": task(load_wine, 4, 5),
     "breast cancer, holes": task(load_breast_cancer, 8, 5),
-    "digits, holes": task(load_digits, 16, 3),
+    "digits, holes": task(load_digits, 16, 3, "common"),
 }

