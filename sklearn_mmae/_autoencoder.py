@@ -81,6 +81,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         By what share an epoch must lower the held-out loss to count for `n_iter_no_change`.
     device : str, default="auto"
         "auto" is "cuda" where there is one, else "cpu"; or any torch device.
+    memory : str, path, joblib.Memory or None, default=None
+        Folder that keeps what was read of pictures, sounds, clips and texts, so that the
+        candidates of a search do not read it again: the `memory` of all modalities that have
+        none of their own. Pickles are kept there: let nobody else write to it.
     callbacks : list of skorch callbacks, default=None
         Told of every epoch.
     verbose : int, default=0
@@ -172,6 +176,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         n_iter_no_change=10,
         tol=1e-3,
         device="auto",
+        memory=None,
         callbacks=None,
         verbose=0,
         warm_start=False,
@@ -198,6 +203,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.device = device
+        self.memory = memory
         self.callbacks = callbacks
         self.verbose = verbose
         self.warm_start = warm_start

@@ -512,7 +512,7 @@ class BaseMultimodalAutoencoder(
         Notes
         -----
         Parameters, fitted attributes and weights are kept, but not `device`, `callbacks`,
-        `verbose`, the `memory` of modalities, a ``RandomState`` and the state of the optimizer.
+        `verbose`, any `memory`, a ``RandomState`` and the state of the optimizer.
         """
         check_is_fitted(self)
         archive.write(path, describe(self), kind=KIND)

@@ -16,7 +16,7 @@ from .objectives import Objective
 
 __all__ = ["KIND", "LARGEST", "OF_SESSION", "RUN_TIME", "describe"]
 
-RUN_TIME = {"device", "callbacks", "verbose"}  # of this machine and session: never in a file
+RUN_TIME = {"device", "memory", "callbacks", "verbose"}  # of this machine: never in a file
 OF_SESSION = {"memory"}  # of modalities: a folder to unpickle from must not come from a file
 KIND = "estimator"  # of the file
 _NAMED = {"fusion", "objective"}

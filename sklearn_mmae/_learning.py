@@ -124,6 +124,9 @@ def _fit_modalities(estimator, X):
     names = [name for name, _, _ in resolved]
     if not isinstance(estimator.modalities, str):
         estimator._validate_names(names)
+    for _, modality, _ in resolved:
+        if getattr(modality, "memory", estimator) is None:
+            modality.memory = estimator.memory
     read = [
         located(name, modality.fit_transform, frame.cells(places))
         for name, modality, places in resolved

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._core.errors import listing
 from .fusion import FUSIONS, CallableFusion, Fusion
@@ -52,6 +53,7 @@ CONSTRAINTS = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, 1, closed="left")],
     "device": [str, torch.device],
+    "memory": [str, PathLike, HasMethods(["cache"]), None],
     "callbacks": [list, None],
     "verbose": ["verbose"],
     "warm_start": ["boolean"],

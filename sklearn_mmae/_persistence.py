@@ -59,7 +59,8 @@ def load(path, *, trusted=()):
     -------
     MultimodalAutoencoder or MultimodalVAE
         Its `transform` gives the same bits as before on the same machine and versions. `device`,
-        `callbacks` and `verbose` are the defaults, whatever they were; no modality has a `memory`.
+        `memory`, `callbacks` and `verbose` are the defaults, whatever they were; no modality has a
+        `memory`.
 
     Raises
     ------

@@ -91,6 +91,7 @@ ALTERNATIVES = {
 # These cannot change a number of a first fit on a CPU; each has a test of its own effect below.
 OTHER_EFFECTS = {
     "device": "test_device_decides_where_the_network_is",
+    "memory": "test_memory_is_that_of_modalities_without_one",
     "callbacks": "test_callbacks_are_called",
     "verbose": "test_verbose_shows_a_bar_of_epochs_loss_and_time_left",
     "warm_start": "test_warm_start_goes_on_from_the_last_fit",
@@ -150,6 +151,24 @@ def test_device_decides_where_the_network_is():
 def test_a_device_that_holds_no_numbers_is_refused():
     with pytest.raises(ValueError, match="device='meta' cannot be used"):
         make_estimator(device="meta").fit(make_frame())
+
+
+def test_memory_is_that_of_modalities_without_one(tmp_path):
+    frame = make_frame()
+    parts = [
+        ("note", TextModality(), ["note"]),
+        ("photo", ImageModality(memory=tmp_path / "own"), ["photo"]),
+        ("size", TabularModality(), ["size"]),
+    ]
+    estimator = make_estimator(modalities=parts, memory=tmp_path / "shared").fit(frame)
+    fitted = {name: modality for name, modality, _ in estimator.modalities_}
+    assert fitted["note"].memory == tmp_path / "shared"
+    assert fitted["photo"].memory == tmp_path / "own"
+    assert list((tmp_path / "shared").rglob("*.pkl"))
+    assert parts[0][1].memory is None, "what the user gave stays as it was"
+    found = make_estimator(memory=tmp_path / "third").fit(frame)
+    assert list((tmp_path / "third").rglob("*.pkl"))
+    np.testing.assert_array_equal(found.transform(frame), make_estimator().fit_transform(frame))
 
 
 def test_callbacks_are_called():
@@ -250,6 +269,7 @@ def test_an_optimizer_class_and_a_fusion_function_are_accepted():
         ("n_iter_no_change", 0),
         ("random_state", -1),
         ("device", "tpu"),
+        ("memory", 3),
         ("callbacks", "EarlyStopping"),
         ("callbacks", [3]),
         ("modalities", "all"),
