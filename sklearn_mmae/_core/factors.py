@@ -168,13 +168,13 @@ def fit_factors(table, n_factors):
     noise = np.maximum(variance - (loadings**2).sum(1), np.maximum(variance / 10, least))
     for _ in range(ROUNDS):
         covariances = _covariances(patterns, loadings, noise)
-        factors = _means(numbers, covariances[which], loadings, noise)
-        products = (factors[:, :, None] * factors[:, None]).reshape(len(factors), -1)
-        moments = np.add.reduceat(products, first).reshape(covariances.shape)
+        alike = np.split(numbers @ (loadings / noise[:, None]), first[1:])
+        alike = [rows @ covariance for rows, covariance in zip(alike, covariances, strict=True)]
+        moments = np.stack([rows.T @ rows for rows in alike])
         moments += members[:, None, None] * covariances
         own = (patterns.T @ moments.reshape(len(moments), -1)).reshape(-1, *moments.shape[1:])
         own += (SHRINKAGE * noise)[:, None, None] * np.eye(n_factors)
-        towards = numbers.T @ factors
+        towards = numbers.T @ np.concatenate(alike)
         loadings = np.linalg.solve(own, towards[:, :, None])[:, :, 0]
         noise = np.maximum(variance - (loadings * towards).sum(1) / counts, least)
         loadings = loadings @ np.linalg.cholesky(moments.sum(0) / len(numbers))
