@@ -85,6 +85,7 @@ def _kind_of_cell(cell):
 
 
 def come_back_as(name, column, kind):
+    """Return the numpy dtype in which a column comes back; of dates with their format."""
     if kind == "date":
         form = _form_of(column)
         if form:
@@ -201,6 +202,7 @@ def codes_of(column, values):
 
 
 def check_finite(numbers, names):
+    """Refuse infinite numbers, and those too large for float32; NaN is a hole."""
     for start in range(0, len(numbers), BLOCK):
         block = numbers[start : start + BLOCK]
         if block.min(initial=0) >= -LARGEST and block.max(initial=0) <= LARGEST:
