@@ -125,7 +125,7 @@ def _fit_modalities(estimator, X):
     if not isinstance(estimator.modalities, str):
         estimator._validate_names(names)
     for _, modality, _ in resolved:
-        if getattr(modality, "memory", estimator) is None:
+        if hasattr(modality, "memory") and modality.memory is None:
             modality.memory = estimator.memory
     read = [
         located(name, modality.fit_transform, frame.cells(places))
