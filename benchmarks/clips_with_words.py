@@ -20,7 +20,7 @@ from benchmarks._table import Table, arguments, timed
 from benchmarks.shared_data import available, load_flutter, load_grid
 from sklearn_mmae import MultimodalAutoencoder, TextModality, VideoModality
 from sklearn_mmae.cells import Cells
-from sklearn_mmae.cells._video import decode
+from sklearn_mmae.modalities.video._cells import decode
 
 COLUMNS = ("data", "measure", "ours", "rival", "which rival")
 NOTES = (
@@ -41,7 +41,7 @@ OPTIONS = {"mode": "RGB", "fps": 8.0, "rate": None, "units": {}, "max_pixels": 5
 GROWTH = """
 import sys
 import av, numpy as np
-from sklearn_mmae.cells._video import decode
+from sklearn_mmae.modalities.video._cells import decode
 
 def peak():
     lines = open("/proc/self/status").read().splitlines()

@@ -12,8 +12,8 @@ from benchmarks.never_below_linear import side_by_side
 from benchmarks.shared_data import available, load_emoji, load_fsdd, load_halves, load_mfeat
 from benchmarks.translation import probe_of, table_of
 from sklearn_mmae import AudioModality, ImageModality, MultimodalAutoencoder, TextModality
-from sklearn_mmae._codes import encode_rows, explained_deviance
 from sklearn_mmae.fusion import FUSIONS
+from sklearn_mmae.model._codes import encode_rows, explained_deviance
 
 N_SPLITS = 5
 SETTINGS = {

@@ -19,9 +19,9 @@ from benchmarks._table import Table, arguments, ratio, timed
 from benchmarks.shared_data import available, load_fsdd, load_sonic_pi
 from sklearn_mmae import AudioModality, DataWarning, MultimodalAutoencoder, TextModality
 from sklearn_mmae.cells import Cells
-from sklearn_mmae.cells._audio import decode
 from sklearn_mmae.metrics import cross_modal_coherence, fit_linear_probe, linear_probe_score
-from sklearn_mmae.nn._audio import stretch
+from sklearn_mmae.modalities.audio._cells import decode
+from sklearn_mmae.modalities.audio._network import stretch
 
 COLUMNS = ("data", "measure", "ours", "rival", "which rival")
 NOTES = (

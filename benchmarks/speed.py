@@ -20,8 +20,8 @@ from torch.utils.data import Dataset
 from benchmarks._table import Table, ratio, timed
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae._core.threads import one_thread
-from sklearn_mmae._rows import as_rows, index_contained, presence, read_rows, to_device
 from sklearn_mmae.modalities import TabularModality
+from sklearn_mmae.model._rows import as_rows, index_contained, presence, read_rows, to_device
 from sklearn_mmae.training._batches import Batch
 
 COLUMNS_EACH = 64  # of two modalities

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from ._autoencoder import MultimodalAutoencoder
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
-from ._persistence import load
-from ._vae import MultimodalVAE
+from .estimators._autoencoder import MultimodalAutoencoder
+from .estimators._load import load
+from .estimators._vae import MultimodalVAE
 from .fusion import Fusion
 from .modalities import (
     AudioModality,

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from sklearn.base import clone
 
-from .cells._base import Cells
 from .fusion import CallableFusion, Fusion
 from .nn._blocks import initialise
+from .tables._cells import Cells
 
 __all__ = ["check_fusion", "check_modality"]
 

@@ -24,12 +24,12 @@ from sklearn_mmae import (
     load,
 )
 from sklearn_mmae._core import archive
-from sklearn_mmae.cells._base import Cells
-from sklearn_mmae.cells._spectrogram import MelSpectrogram
 from sklearn_mmae.modalities import _audio
 from sklearn_mmae.modalities._detect import detect
-from sklearn_mmae.nn._audio import stretch
+from sklearn_mmae.modalities.audio._network import stretch
+from sklearn_mmae.modalities.audio._spectrogram import MelSpectrogram
 from sklearn_mmae.nn._blocks import initialise
+from sklearn_mmae.tables._cells import Cells
 
 RATE = 8000
 

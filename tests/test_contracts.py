@@ -15,7 +15,7 @@ from sklearn_mmae import (
 )
 from sklearn_mmae.fusion import FUSIONS, Fusion, MeanFusion
 from sklearn_mmae.modalities._detect import BUILTIN
-from sklearn_mmae.nn._tabular import TabularNetwork
+from sklearn_mmae.modalities.tabular._network import TabularNetwork
 from sklearn_mmae.testing import check_fusion, check_modality
 
 rng = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from sklearn_mmae import (
     TextModality,
     VideoModality,
 )
-from sklearn_mmae.cells._base import Cells
+from sklearn_mmae.tables._cells import Cells
 
 FAINT = 1e-9  # noise: masks are of their own strength
 N_ROWS = 200

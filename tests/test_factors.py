@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sklearn_mmae._core.factors import expected, fit_factors, rows_for_factors
+from sklearn_mmae.statistics._factors import expected, fit_factors, rows_for_factors
 
 
 def drawn(n_rows=3000, holes=0.0, seed=0):

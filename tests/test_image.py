@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from sklearn_mmae._core.errors import CellError, CellTypeError, DataWarning
-from sklearn_mmae.cells._base import Cells
-from sklearn_mmae.modalities._image import ImageModality
+from sklearn_mmae.modalities.image._modality import ImageModality
 from sklearn_mmae.nn._blocks import initialise
+from sklearn_mmae.tables._cells import Cells
 
 
 def column(*cells):

@@ -19,8 +19,8 @@ from sklearn_mmae import (
     TextModality,
     load,
 )
-from sklearn_mmae._calibration import LEVELS
 from sklearn_mmae._core import archive
+from sklearn_mmae.training._calibration import LEVELS
 
 LEFT, RIGHT = ["a", "b", "c"], ["d", "e", "f"]
 TWO_TABLES = [("left", TabularModality(), LEFT), ("right", TabularModality(), RIGHT)]

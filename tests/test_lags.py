@@ -15,7 +15,7 @@ from sklearn_mmae import (
     TabularModality,
     VideoModality,
 )
-from sklearn_mmae._lags import _averaged
+from sklearn_mmae.model._lags import _averaged
 
 LAG = 7
 

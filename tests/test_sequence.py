@@ -16,8 +16,8 @@ from sklearn_mmae import (
     SequenceModality,
     load,
 )
-from sklearn_mmae.cells._base import Cells
-from sklearn_mmae.cells._sequence import from_grid, to_grid
+from sklearn_mmae.modalities._signals import from_grid, to_grid
+from sklearn_mmae.tables._cells import Cells
 
 QUICK = {"max_epochs": 2, "n_components": 4, "width": 32, "random_state": 0}
 

@@ -16,8 +16,8 @@ from sklearn_mmae import (
     MultimodalAutoencoder,
     TabularModality,
 )
-from sklearn_mmae.cells._base import Cells
 from sklearn_mmae.nn._blocks import initialise
+from sklearn_mmae.tables._cells import Cells
 
 N = 60
 

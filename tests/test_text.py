@@ -14,10 +14,10 @@ from sklearn.pipeline import make_pipeline
 from torch.nn import functional as F
 
 from sklearn_mmae._core.errors import CellError, CellTypeError, DataWarning
-from sklearn_mmae.cells._base import Cells
-from sklearn_mmae.cells._text import decode_tokens, encode_tokens, learn_tokens
-from sklearn_mmae.modalities._text import TextModality
+from sklearn_mmae.modalities.text._cells import decode_tokens, encode_tokens, learn_tokens
+from sklearn_mmae.modalities.text._modality import TextModality
 from sklearn_mmae.nn._blocks import initialise
+from sklearn_mmae.tables._cells import Cells
 
 NAMES = [
     "red heart",

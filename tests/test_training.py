@@ -13,15 +13,15 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
 from sklearn_mmae._core.threads import one_thread, side_by_side
-from sklearn_mmae._rows import as_rows, index_contained, presence, read_rows
 from sklearn_mmae.fusion import Fusion
+from sklearn_mmae.model._rows import as_rows, index_contained, presence, read_rows
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._flat import FlatWeights
-from sklearn_mmae.training._linear_start import ridge, varimax
-from sklearn_mmae.training._moments import second_moments
 from sklearn_mmae.training._network import list_patterns
 from sklearn_mmae.training._shards import Shards
+from sklearn_mmae.training.start._linear import ridge, varimax
+from sklearn_mmae.training.start._moments import second_moments
 
 
 def linear(**parameters):

@@ -26,10 +26,10 @@ from sklearn_mmae import (
     load,
 )
 from sklearn_mmae.cells import _video
-from sklearn_mmae.cells._base import Cells
-from sklearn_mmae.cells._video import decode, describe
 from sklearn_mmae.modalities._detect import detect
+from sklearn_mmae.modalities.video._cells import decode, describe
 from sklearn_mmae.nn._blocks import initialise
+from sklearn_mmae.tables._cells import Cells
 
 MANY = 50_000_000
 

@@ -14,8 +14,8 @@ import pandas as pd
 from PIL import ExifTags, Image
 
 from .._core.errors import CellError, DataWarning, listing
-from ..cells._image import FORMATS, SUFFIXES
-from ..cells._video import SUFFIXES as VIDEO_SUFFIXES
+from ..modalities._pictures import FORMATS, SUFFIXES
+from ..modalities.video._cells import SUFFIXES as VIDEO_SUFFIXES
 
 __all__ = [
     "load_audio_folder",

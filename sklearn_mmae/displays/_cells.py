@@ -7,11 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _frames
 from .._core.errors import did_you_mean, listing
 from .._core.holes import is_hole
-from ..cells._base import Cells
-from ..cells._spectrogram import FLOOR, STEP
 from ..modalities import (
     AudioModality,
     ImageModality,
@@ -20,6 +17,9 @@ from ..modalities import (
     TextModality,
     VideoModality,
 )
+from ..modalities.audio._spectrogram import FLOOR, STEP
+from ..tables import _frame as _frames
+from ..tables._cells import Cells
 from ._drawing import PREDICTED
 from ._media import Clips, Pictures, Signals, Sounds
 from ._tables import Tables, Texts, Words

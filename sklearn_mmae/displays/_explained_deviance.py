@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import clone
 
-from .. import _frames
 from .._core.optional import optional
 from ..modalities import ImageModality, TabularModality, TextModality, TimedModality
+from ..tables import _frame as _frames
 from ._axes import colours_of, one_axes, pyplot
 
 __all__ = ["ExplainedDevianceDisplay"]

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import did_you_mean, listing
 from .._core.holes import observed
-from ..metrics._columns import as_columns
+from ..tables._columns import as_columns
 from ._axes import colours_of, one_axes, pyplot
 
 __all__ = ["LatentDisplay"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._core.errors import listing
-from ..metrics._columns import as_columns, select
+from ..tables._columns import as_columns, select
 from ._axes import pyplot
 from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
 from ._reconstruction import plot_drawings

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import did_you_mean, listing
+from ..tables._columns import as_columns, observed_rows, select, take_rows
 from ._checks import check_labels, check_same_rows
-from ._columns import as_columns, observed_rows, select, take_rows
 from ._probe import ALPHAS, fit_linear_probe
 from ._retrieval import recall_at_k
 from ._translation import translation_score

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._core.statistics import moments
+from ..statistics._moments import moments
 
 __all__ = ["Modality", "TimedModality"]
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from .._core.errors import CellTypeError
 from .._core.holes import observed
-from ..cells._arrays import LONGEST_SIGNAL, describe_arrays, kind_of_arrays
-from ._audio import AudioModality
-from ._image import ImageModality
-from ._sequence import SequenceModality
-from ._tabular import TabularModality
-from ._text import TextModality
-from ._video import VideoModality
+from ._arrays import LONGEST_SIGNAL, describe_arrays, kind_of_arrays
+from .audio import AudioModality
+from .image import ImageModality
+from .sequence import SequenceModality
+from .tabular import TabularModality
+from .text import TextModality
+from .video import VideoModality
 
 __all__ = ["BUILTIN", "detect"]
 

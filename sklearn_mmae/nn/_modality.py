@@ -34,12 +34,16 @@ class ModalityNetwork(nn.Module, ABC):
         where the outputs are not in the units of the view (logits), else 1.
     n_scales : int
         Noise scales of `log_likelihood`: 1, unless the subclass has none or several.
+    is_table : bool
+        Whether outputs are numbers, `n_numbers` of them, then logits of categories, `sizes` of
+        them: those that intervals and probabilities are calibrated for.
     encoder, decoder : torch.nn.Module
         Set by the subclass: view (..., n_view) to features (..., width), and code
         (..., n_components) to outputs.
     """
 
     n_scales = 1
+    is_table = False
     has_link = False  # whether outputs are in other units than the view, so that `gain` matters
 
     def __init__(self, n_view, n_outputs):

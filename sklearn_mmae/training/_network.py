@@ -9,8 +9,8 @@ from torch import nn
 
 from ..nn._blocks import layer, matmul
 from ._batches import Batch
-from ._linear_start import fit_linear_start, ridge
 from ._terms import EXTRA_TERMS
+from .start._linear import fit_linear_start, ridge
 
 __all__ = ["MultimodalNetwork", "list_patterns"]
 

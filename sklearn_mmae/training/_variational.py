@@ -9,8 +9,8 @@ from torch import nn
 
 from ..nn._blocks import layer
 from ..objectives import ALL, RANDOM, Evidence, Posterior
-from ._factor_analysis import fit_factor_analysis
 from ._network import MultimodalNetwork
+from .start._factor_analysis import fit_factor_analysis
 
 __all__ = ["VariationalNetwork"]
 

@@ -1,0 +1,1 @@
+"""What a user holds: parameters and methods, each of which asks the model."""

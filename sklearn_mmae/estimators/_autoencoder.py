@@ -1,0 +1,218 @@
+"""`MultimodalAutoencoder`: the deterministic estimator, its parameters and its network."""
+
+from __future__ import annotations
+
+from ..model._parameters import CONSTRAINTS, build_fusion, weights_of_terms
+from ..training._network import MultimodalNetwork
+from ._base import BaseMultimodalAutoencoder
+
+__all__ = ["MultimodalAutoencoder"]
+
+
+class MultimodalAutoencoder(BaseMultimodalAutoencoder):
+    """PCA for messy, multimodal rows: a compact vector per row, and the row back.
+
+    Numbers, categories, dates, texts, pictures, sounds, clips and signals, with holes anywhere,
+    become ``n_components`` numbers per row, which turn back into the row. Each modality alone leads
+    to the whole, so that one is translated into another and what is missing is filled in.
+
+    Training begins at the joint principal components of all modalities and improves on them with
+    small networks; held-out rows decide whether it does, and if not, the result is the linear
+    one.
+
+    Parameters
+    ----------
+    modalities : "auto" or list of (str, Modality or "drop", columns), default="auto"
+        As in ColumnTransformer: ``columns`` is a name, a list of names or positions, a slice, a
+        mask or a callable such as `make_column_selector`. "auto" looks at the cells: numbers,
+        bools, dates, categories and strings of few values become one table, every other column a
+        modality of its own: texts, pictures, sounds, clips or sequences. The decision is in
+        `modalities_`, and can be pasted back.
+    n_components : int, default=32
+        Length of the vector; may be more than there are columns.
+    fusion : {"joint", "concat", "precision", "mean", "mixture", "attention"}, Fusion or callable, \
+            default="joint"
+        How what the present modalities say becomes one vector. An instance of a subclass of
+        `Fusion` is copied; a callable ``f(encodings, present)`` pools the encodings (modality,
+        row, width) to (..., row, width).
+    init : {"linear", "random"}, default="linear"
+        Begin at the closed-form linear optimum, or at random weights.
+    rotation : {"varimax", None}, default="varimax"
+        Turn the axes of the linear start so that each speaks of few columns, which trees and
+        people read better; what is explained stays the same. None keeps the principal axes.
+    max_lag : float or None, default=None
+        Find the lags between the modalities that go on in time (sounds, clips, sequences), up to
+        this many seconds either way (steps, for sequences without a rate), and undo them: one lag
+        per modality, the same for all rows. None takes them as they are.
+    extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
+        Terms of the loss that pull together the vectors from each modality alone: "agreement",
+        that they be the same; "contrastive", that they be told from those of other rows, as in
+        [3]_. A dict has their weights, such as ``{"contrastive": 0.1}``; a name alone has 0.05.
+    modality_dropout : float in [0, 1), default=0.5
+        In every step each row is decoded from all that is present, and again from a part of it in
+        which each modality is hidden with this chance; it is also the weight of the second. 0
+        switches it off.
+    noise : float, default=0.4
+        Corruption of what the encoder sees in training, in standard deviations (for words: the
+        share that is dropped); the target stays clean.
+    dropout : float in [0, 1), default=0.1
+        Share of hidden units of the encoders dropped in training.
+    width : int, default=256
+        Hidden units of the networks.
+    max_epochs : int, default=100
+        The most epochs; 0 keeps the linear start.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
+    lr : float, default=2e-3
+        Learning rate.
+    optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
+        Fused where torch has it.
+    weight_decay : float, default=0.1
+        Of the networks; the linear path is never decayed.
+    early_stopping : bool, default=True
+        Hold rows out, stop when their loss gets no better, and keep the networks only if they
+        beat the linear start there; then finish on all rows. False: train on all rows for
+        `max_epochs`.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out; small tables hold out up to 50 rows, at most 30 %.
+    n_iter_no_change : int, default=10
+        Epochs without a held-out loss better by `tol` after which to stop.
+    tol : float in [0, 1), default=1e-3
+        By what share an epoch must lower the held-out loss to count for `n_iter_no_change`.
+    device : str, default="auto"
+        "auto" is "cuda" where there is one, else "cpu"; or any torch device.
+    memory : str, path, joblib.Memory or None, default=None
+        Folder that keeps what was read of pictures, sounds, clips and texts, so that the
+        candidates of a search do not read it again: the `memory` of all modalities that have
+        none of their own. Pickles are kept there: let nobody else write to it.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch.
+    verbose : int, default=0
+        1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
+        workers of joblib; 2 also where standard error leads to a file.
+    warm_start : bool, default=False
+        Let `fit` go on from the weights of the last fit, on rows of the same columns.
+    random_state : int, RandomState or None, default=None
+        An int gives the same bits again on the same machine and versions. No global random state
+        is read or changed.
+
+    Attributes
+    ----------
+    modalities_ : list of (str, Modality, columns)
+        Fitted; readable as the explicit list.
+    net_ : skorch.NeuralNet
+        Its ``module_`` is the torch network.
+    history_ : list of dict
+        Losses per epoch, in all and per modality, and the time each took.
+    n_iter_ : int
+        Epochs run with held-out rows (or in all, without early stopping).
+    n_components_ : int
+        Length of the vector.
+    explained_deviance_ : dict of str to float
+        Per modality, on the training rows.
+    lags_ : dict of str to float
+        With `max_lag`: how much later than the first of them each modality comes that goes on in
+        time, in seconds.
+    lag_intervals_ : dict of str to (float, float)
+        Their 95 % confidence intervals.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they are strings.
+
+    Notes
+    -----
+    The linear start is a multiple factor analysis [1]_; a row with holes is encoded by the
+    regression from what it has. Training decodes subsets of the modalities, as in [2]_.
+
+    References
+    ----------
+    .. [1] Abdi, Williams & Valentin (2013), "Multiple factor analysis: principal component
+       analysis for multitable and multiblock data sets", WIREs Computational Statistics 5(2).
+    .. [2] Wu & Goodman (2018), "Multimodal generative models for scalable weakly-supervised
+       learning", NeurIPS.
+    .. [3] Radford et al. (2021), "Learning transferable visual models from natural language
+       supervision", ICML.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_mmae import MultimodalAutoencoder
+    >>> frame = pd.DataFrame({
+    ...     "size": [1.0, 2.0, 3.0, None] * 10,
+    ...     "colour": ["red", "blue", None, "red"] * 10,
+    ... })
+    >>> mmae = MultimodalAutoencoder(n_components=2, random_state=0).fit(frame)
+    >>> mmae.transform(frame).shape
+    (40, 2)
+    >>> whole = mmae.impute(frame)
+    >>> bool(whole.notna().all(axis=None))
+    True
+    """
+
+    _parameter_constraints = CONSTRAINTS
+
+    def __init__(
+        self,
+        modalities="auto",
+        n_components=32,
+        *,
+        fusion="joint",
+        init="linear",
+        rotation="varimax",
+        max_lag=None,
+        extra_terms=None,
+        modality_dropout=0.5,
+        noise=0.4,
+        dropout=0.1,
+        width=256,
+        max_epochs=100,
+        batch_size="auto",
+        lr=2e-3,
+        optimizer="adamw",
+        weight_decay=0.1,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-3,
+        device="auto",
+        memory=None,
+        callbacks=None,
+        verbose=0,
+        warm_start=False,
+        random_state=None,
+    ):
+        self.modalities = modalities
+        self.n_components = n_components
+        self.fusion = fusion
+        self.init = init
+        self.rotation = rotation
+        self.max_lag = max_lag
+        self.extra_terms = extra_terms
+        self.modality_dropout = modality_dropout
+        self.noise = noise
+        self.dropout = dropout
+        self.width = width
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.device = device
+        self.memory = memory
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    def _build_network(self, modalities, patterns):
+        """Build the joint network, weights not yet drawn."""
+        k, width = self.n_components, self.width
+        networks = [modality.network(k, width, self.dropout) for modality in modalities]
+        fusion = build_fusion(self.fusion, len(networks), width, k)
+        terms = weights_of_terms(self.extra_terms) if len(networks) > 1 else {}
+        return MultimodalNetwork(networks, fusion, k, patterns, self.modality_dropout, terms)

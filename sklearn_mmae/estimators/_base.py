@@ -1,0 +1,530 @@
+"""`BaseMultimodalAutoencoder`: the methods of an estimator; each says what, other files how."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.validation import check_is_fitted
+
+from .._core import archive
+from .._core.compat import CallbackSupportMixin, with_callbacks
+from .._core.errors import listing
+from .._core.threads import one_thread
+from ..model._codes import (
+    decode_columns,
+    encode_rows,
+    explained_deviance,
+    fill_columns,
+    named_modalities,
+    rebuild,
+)
+from ..model._description import KIND, describe
+from ..model._intervals import category_probabilities, predict_interval
+from ..model._parameters import check_parameters
+from ..model._words import word_shares
+from ..training._predict import deviances
+from ._diagram import diagram
+
+__all__ = ["BaseMultimodalAutoencoder"]
+
+# `_learning` is imported in the methods that need it: with skorch it takes as long as all the rest.
+
+
+class BaseMultimodalAutoencoder(
+    ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, _BaseComposition
+):
+    """A transformer of rows of several modalities, and the way back.
+
+    A subclass has the parameters with their constraints, and builds the network.
+    """
+
+    _OF_NETWORK = ("width", "fusion")  # parameters that the network is built of
+    _OF_FIT = ()  # fitted attributes of the subclass's own: arrays of numbers
+
+    @abstractmethod
+    def _build_network(self, modalities, patterns):
+        """Return the network of fitted modalities, weights not yet drawn.
+
+        Parameters
+        ----------
+        modalities : list of Modality
+        patterns : Tensor of shape (patterns, modalities), bool
+            See `list_patterns`.
+
+        Returns
+        -------
+        MultimodalNetwork
+        """
+
+    def _look_at(self, network, rows):
+        """Return further fitted attributes, from a network that has learned these rows."""
+        return {}
+
+    def _sk_visual_block_(self):
+        """Return the diagram that a notebook shows."""
+        return diagram(self)
+
+    # Nested parameters, as ColumnTransformer has them ----------------------------------------
+
+    @property
+    def _named_modalities(self):
+        """The list without its columns, for `get_params` and `set_params`."""
+        try:
+            named = [(name, modality) for name, modality, _ in self.modalities]
+            return [] if any(isinstance(modality, type) for _, modality in named) else named
+        except (TypeError, ValueError):  # "auto", or a list that `fit` will refuse
+            return []
+
+    @_named_modalities.setter
+    def _named_modalities(self, value):
+        self.modalities = [
+            (name, modality, columns)
+            for (name, modality), (_, _, columns) in zip(value, self.modalities, strict=True)
+        ]
+
+    def get_params(self, deep=True):
+        """Return the parameters, those of the modalities as ``name__parameter``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+
+        Returns
+        -------
+        dict
+        """
+        return self._get_params("_named_modalities", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters, also ``name__parameter`` of a modality, or ``name="drop"``.
+
+        Parameters
+        ----------
+        **params
+
+        Returns
+        -------
+        self
+        """
+        try:
+            return self._set_params("_named_modalities", **params)
+        except ValueError as error:
+            names = [name for name, _ in self._named_modalities]
+            known = {*names, *self.get_params(deep=False)}
+            given = params.get("modalities", "auto")
+            if isinstance(self.modalities, str) and isinstance(given, str):
+                hint = (
+                    "With modalities='auto' there are no modalities to set yet: fit once and give"
+                    " modalities=mmae.modalities_, which lists them."
+                )
+            elif names and {name.partition("__")[0] for name in params} - known:
+                hint = f"The modalities are {listing(map(repr, names))}."
+            else:
+                raise
+            raise ValueError(f"{error} {hint}") from None
+
+    def __sklearn_tags__(self):
+        """Say what the estimator takes."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    # Learning --------------------------------------------------------------------------------
+
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Learn the modalities and the networks.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        CellError
+            For a cell that cannot be read; it names modality, column, row and remedy.
+        ConvergenceError
+            If the loss is no longer finite. Whatever raises leaves the estimator as it was.
+        KeyboardInterrupt
+            After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
+        """
+        from ..model._learn import learn_aside
+
+        check_parameters(self)
+        context = None
+        if hasattr(self, "_init_callback_context"):
+            context = self._init_callback_context(max_subtasks=self.max_epochs)
+            context.call_on_fit_task_begin(estimator=self, X=X)
+        was_fitted = hasattr(self, "net_")
+        previous = self if self.warm_start and was_fitted else None
+        fitted, interrupted = learn_aside(self, X, previous, context)
+        if interrupted is None or not was_fitted:
+            self._commit(fitted)
+        if interrupted is not None:
+            raise interrupted
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X)
+        return self
+
+    def partial_fit(self, X, y=None):
+        """Learn from some rows: the first call begins, later ones add an epoch each.
+
+        Categories, vocabularies and scales are those of the first call. No rows are held out.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        from ..model._learn import add_epoch, learn_aside
+
+        check_parameters(self)
+        if hasattr(self, "net_"):
+            add_epoch(self, X)
+            return self
+        once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
+        fitted, interrupted = learn_aside(once, X)
+        if interrupted is not None:
+            raise interrupted
+        self._commit(fitted)
+        return self
+
+    def _commit(self, fitted):
+        """Take over what was learned, and forget what an earlier fit knew."""
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            del self.__dict__[name]
+        vars(self).update(fitted)
+
+    # Using what was learned ------------------------------------------------------------------
+
+    def transform(self, X):
+        """Return the vector of each row.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            The columns of a modality may be missing altogether.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (rows, n_components)
+            The mean variance of the components is about 1 over the training rows. A row with
+            nothing observed gets the average row's vector, with a warning.
+        """
+        encoded = encode_rows(self, X)
+        matrix = encoded.frame.matrix
+        keeps_double = matrix is not None and matrix.dtype == np.float64
+        return encoded.codes.numpy().astype(np.float64 if keeps_double else np.float32, copy=False)
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def inverse_transform(self, X):
+        """Return the rows of vectors: the same columns and dtypes as in `fit`.
+
+        Parameters
+        ----------
+        X : array or DataFrame of shape (rows, n_components)
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+        """
+        check_is_fitted(self)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        codes = check_array(
+            X, dtype=np.float32, force_writeable=True, input_name="X", estimator=self
+        )
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but the vectors of this estimator have"
+                f" {self.n_components_}. Give what transform returns."
+            )
+        return rebuild(self, decode_columns(self, torch.as_tensor(codes)), index)
+
+    def reconstruct(self, X):
+        """Return the rows as they come back: ``inverse_transform(transform(X))``.
+
+        Sounds, clips and sequences come back as long as they were; the vector alone says only
+        about how long that is.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+        """
+        encoded = encode_rows(self, X)
+        columns = decode_columns(self, encoded.codes, rows=encoded.rows)
+        return rebuild(self, columns, encoded.frame.index)
+
+    def translate(self, X, to):
+        """Predict modalities from the others.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            Columns of `to` may be missing; if they are there, they are not looked at.
+        to : str or list of str
+            Names of modalities, as in `modalities_`.
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+            The columns of `to`.
+        """
+        check_is_fitted(self)
+        hidden = named_modalities(self, to, "to")
+        encoded = encode_rows(self, X, hidden=hidden)
+        return rebuild(self, decode_columns(self, encoded.codes, hidden), encoded.frame.index)
+
+    def impute(self, X):
+        """Fill the holes: cells, modalities of a row, columns that are missing altogether.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+            Observed cells are as they were.
+        """
+        encoded = encode_rows(self, X)
+        predicted = decode_columns(self, encoded.codes, rows=encoded.rows)
+        return rebuild(self, fill_columns(self, encoded.frame, predicted), encoded.frame.index)
+
+    def predict_interval(self, X, level=0.9):
+        """Return an interval for each number, calibrated on rows held out in `fit`.
+
+        A cell that is observed has an interval around what `reconstruct` gives, one that is not
+        around what `impute` fills in.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        level : float in (0, 1), default=0.9
+            The share of the truth that the intervals should hold.
+
+        Returns
+        -------
+        low, high : DataFrame, array or SliceDict, as given to `fit`
+            The columns of numbers of all tables, as floats; a named tuple. Infinite where too few
+            rows were held out for the level, with a warning.
+
+        Raises
+        ------
+        ValueError
+            If no column is a number, or no rows were held out.
+
+        Notes
+        -----
+        Split conformal prediction [1]_ [2]_ with a group of its own [3]_ for each column, pattern
+        of presence of modalities, share of holes and for cells seen and not.
+
+        References
+        ----------
+        .. [1] Papadopoulos, Proedrou, Vovk & Gammerman (2002), "Inductive confidence machines for
+           regression", ECML.
+        .. [2] Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), "Distribution-free predictive
+           inference for regression", JASA 113.
+        .. [3] Vovk, Lindsay, Nouretdinov & Gammerman (2003), "Mondrian confidence machine".
+        """
+        return predict_interval(self, X, level)
+
+    def category_probabilities(self, X):
+        """Return how likely each category is, calibrated on rows held out in `fit`.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        dict of column name to DataFrame of shape (rows, categories)
+            Of each categorical and bool column of the tables. Of a cell that is observed: of its
+            reconstruction.
+
+        Raises
+        ------
+        ValueError
+            If no column is categorical, or no rows were held out.
+
+        Notes
+        -----
+        Logits are divided by a temperature [1]_ and get an offset for each category [2]_, in
+        groups as for `predict_interval`.
+
+        References
+        ----------
+        .. [1] Guo, Pleiss, Sun & Weinberger (2017), "On calibration of modern neural networks",
+           ICML.
+        .. [2] Alexandari, Kundaje & Shrikumar (2020), "Maximum likelihood with bias-corrected
+           calibration is hard-to-beat at label shift adaptation", ICML.
+        """
+        return category_probabilities(self, X)
+
+    def word_shares(self, X):
+        """Return how much each word of the vocabulary is expected to count in each row.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            Where a text is not observed, or its column is missing, its words are predicted from
+            the other modalities.
+
+        Returns
+        -------
+        dict of column name to DataFrame of shape (rows, words)
+            Of each text of ``TextModality(decoder="words")``; a row sums to 1. What
+            `TextModality` describes as a row's shares is what these are fitted to.
+
+        Raises
+        ------
+        ValueError
+            If there is no such text.
+        """
+        return word_shares(self, X)
+
+    def score(self, X, y=None):
+        """Return the share of deviance explained, the mean over modalities.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            1 is perfect, 0 is the column means of the training rows. For numbers it is the share
+            of the variance of standardised columns, as explained by PCA; for categories and
+            words the share of their entropy. Only observed cells count.
+        """
+        explained = np.array(list(self.explained_deviance(X).values()))
+        return float(np.nanmean(explained)) if np.isfinite(explained).any() else float("nan")
+
+    @one_thread()
+    def explained_deviance(self, X):
+        """Return the share of deviance explained of each modality; `score` is their mean.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        dict of str to float
+            Like `explained_deviance_`, of other rows; NaN where nothing of a modality is observed.
+        """
+        codes, rows, present, _ = encode_rows(self, X)
+        explained = explained_deviance(self.net_.module_, rows, codes, present)
+        names = [name for name, _, _ in self.modalities_]
+        return dict(zip(names, explained.tolist(), strict=True))
+
+    @one_thread()
+    def score_samples(self, X, by_modality=False):
+        """Say how well each row fits what was learned; low is unusual.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        by_modality : bool, default=False
+            Return a column per modality, which says which one is odd.
+
+        Returns
+        -------
+        ndarray of shape (rows,) or DataFrame of shape (rows, modalities)
+            Minus the deviance of the row's reconstruction, 0 is perfect and -1 what the column
+            means give an average row; the mean over the modalities present. NaN where nothing is
+            observed.
+        """
+        codes, rows, present, frame = encode_rows(self, X)
+        model, _ = deviances(self.net_.module_, rows, codes, present)
+        if by_modality:
+            names = [name for name, _, _ in self.modalities_]
+            return pd.DataFrame(-model, columns=names, index=frame.index)
+        total = np.where(present, model, 0).sum(1)
+        counts = present.sum(1)
+        return np.where(counts, -total / np.maximum(counts, 1), np.nan)
+
+    # Keeping what was learned ----------------------------------------------------------------
+
+    def __getstate__(self):
+        """Return plain values and numpy arrays; a pickled net would be code."""
+        state = super().__getstate__().copy()
+        net = state.pop("net_", None)
+        state = {k: v for k, v in state.items() if not k.startswith("_callback")}
+        if net is not None:
+            state["_weights"] = {
+                name: value.detach().cpu().numpy().copy()
+                for name, value in net.module_.state_dict().items()
+            }
+        return state
+
+    def __setstate__(self, state):
+        """Rebuild the network from its weights."""
+        state = dict(state)
+        weights = state.pop("_weights", None)
+        super().__setstate__(state)
+        if weights is not None:
+            self.net_ = self._restore_net(weights)
+
+    def save(self, path):
+        """Write the fitted estimator to one file, which `sklearn_mmae.load` reads; no pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            An older file of that name stays as it was until the new one is complete.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For what no file without code can hold: a vectorizer, a callable as fusion.
+
+        Notes
+        -----
+        Parameters, fitted attributes and weights are kept, but not `device`, `callbacks`,
+        `verbose`, any `memory`, a ``RandomState`` and the state of the optimizer.
+        """
+        check_is_fitted(self)
+        archive.write(path, describe(self), kind=KIND)
+
+    def _rebuild_network(self, patterns):
+        """Build the network of the last fit, weights not yet set."""
+        as_fitted = copy.copy(self)
+        vars(as_fitted).update(n_components=self.n_components_, **self._built)
+        return as_fitted._build_network([m for _, m, _ in self.modalities_], patterns)
+
+    def _restore_net(self, weights):
+        """Return the net of the last fit from its weights."""
+        from ..model._learn import restore_net
+
+        return restore_net(self, weights)

@@ -1,0 +1,390 @@
+"""`MultimodalVAE`: the estimator with a distribution per row, its parameters and its network."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from functools import partial
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from .._core.errors import DataWarning
+from ..model import _draws
+from ..model._codes import named_modalities, rebuild
+from ..model._parameters import CONSTRAINTS, build_fusion, build_objective, weights_of_terms
+from ..objectives import OBJECTIVES, Objective, Penalty
+from ..training._inference import information
+from ..training._variational import VariationalNetwork
+from ._base import BaseMultimodalAutoencoder
+
+__all__ = ["MultimodalVAE"]
+
+ENOUGH = 20  # rows to say so
+COLLAPSED = 0.01  # nats: a component that says less says nothing
+
+
+class MultimodalVAE(BaseMultimodalAutoencoder):
+    """PCA with probabilities for messy, multimodal rows: a Gaussian per row, and the row back.
+
+    As `MultimodalAutoencoder`, over the same modalities, but what is learned is a distribution:
+    rows can be drawn from it, also given a part of them; a row's density can be told, in nats;
+    and each vector comes with its uncertainty, the larger the less of the row was seen.
+
+    Training begins at factor analysis, which is what a linear variational autoencoder amounts to,
+    and improves on it with small networks; held-out rows decide whether it does. The noise of
+    each modality is learned, so that none needs a weight.
+
+    Parameters
+    ----------
+    modalities : "auto" or list of (str, Modality or "drop", columns), default="auto"
+        As in ColumnTransformer; see `MultimodalAutoencoder`.
+    n_components : int, default=32
+        Length of the vector; may be more than there are columns.
+    objective : str or Objective, default="mopoe"
+        What is made large: "mopoe", "elbo", "mvae", "mmvae", "mmvae+", "jmvae", "mvtcae", "mmvm",
+        or an instance with parameters of its own, such as ``MMVAE(bound="dreg")``, of
+        `sklearn_mmae.objectives`.
+    beta : float, default=1.0
+        Weight of the divergence from the prior; more makes the vectors say less.
+    free_bits : float, default=0.0
+        Nats per component that may diverge from the prior for free.
+    noise_scale : {"column", "modality"}, default="column"
+        Whether each number of a table has a noise of its own, as in factor analysis, or all of
+        a modality the same, as in probabilistic PCA. Pictures, sounds and the like have one.
+    fusion : {"joint", "concat", "precision", "mean", "mixture", "attention"}, Fusion or callable, \
+            default="joint"
+        How the present modalities correct the linear posterior: mean and log scale side by side.
+    init : {"linear", "random"}, default="linear"
+        Begin at factor analysis, or at random weights.
+    rotation : {"varimax", None}, default="varimax"
+        Turn the components so that each speaks of few columns. None keeps those that are
+        uncorrelated in the posterior.
+    max_lag : float or None, default=None
+        Find and undo lags between modalities that go on in time; see `MultimodalAutoencoder`.
+    extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
+        Terms that pull together the vectors from each modality alone; see `MultimodalAutoencoder`.
+    modality_dropout : float in [0, 1), default=0.5
+        Chance of each modality to be hidden in the random part of a row, for objectives that
+        take one.
+    noise : float, default=0.1
+        Corruption of what the encoder sees in training, in standard deviations.
+    dropout : float in [0, 1), default=0.1
+        Share of hidden units of the encoders dropped in training.
+    width : int, default=256
+        Hidden units of the networks.
+    max_epochs : int, default=100
+        The most epochs; 0 keeps factor analysis.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
+    lr : float, default=2e-3
+        Learning rate.
+    optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
+        Fused where torch has it.
+    weight_decay : float, default=0.1
+        Of the networks; the linear path and the noise scales are never decayed.
+    early_stopping : bool, default=True
+        Hold rows out, stop when their objective gets no better, and keep the networks only if
+        they beat factor analysis there.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out; small tables hold out up to 50 rows, at most 30 %.
+    n_iter_no_change : int, default=10
+        Epochs without a held-out loss better by `tol` after which to stop.
+    tol : float in [0, 1), default=1e-3
+        By what share an epoch must lower the held-out loss to count for `n_iter_no_change`.
+    device : str, default="auto"
+        "auto" is "cuda" where there is one, else "cpu"; or any torch device.
+    memory : str, path, joblib.Memory or None, default=None
+        Folder that keeps what was read of pictures, sounds, clips and texts, so that the
+        candidates of a search do not read it again: the `memory` of all modalities that have
+        none of their own. Pickles are kept there: let nobody else write to it.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch.
+    verbose : int, default=0
+        1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
+        workers of joblib; 2 also where standard error leads to a file.
+    warm_start : bool, default=False
+        Let `fit` go on from the weights of the last fit, on rows of the same columns.
+    random_state : int, RandomState or None, default=None
+        Of `fit`, and of all draws. An int gives the same bits, and draws, again.
+
+    Attributes
+    ----------
+    information_ : ndarray of shape (`n_components_`,)
+        Nats that each component says of a training row, on average: its divergence from the prior.
+    modalities_, net_, history_, n_iter_, n_components_, explained_deviance_, n_features_in_
+        See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
+    lags_, lag_intervals_, feature_names_in_
+        See `MultimodalAutoencoder`.
+
+    Notes
+    -----
+    Numbers and pixels are Gaussian, with a learned scale [1]_; categories and words have
+    probabilities. The posterior given any part of a row is a product of Gaussian experts, exact
+    where data are linear and Gaussian, and corrected by networks elsewhere.
+
+    References
+    ----------
+    .. [1] Rybkin, Daniilidis & Levine (2021), "Simple and effective VAE training with calibrated
+       decoders", ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae import MultimodalVAE, TabularModality
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 6)) + rng.normal(size=(300, 6))
+    >>> halves = [("left", TabularModality(), [0, 1, 2]), ("right", TabularModality(), [3, 4, 5])]
+    >>> vae = MultimodalVAE(halves, n_components=2, max_epochs=5, random_state=0).fit(X)
+    >>> mean, std = vae.posterior(X)
+    >>> vae.sample(1000).shape
+    (1000, 6)
+    >>> right, spread = vae.translate(X, to="right", return_std=True)
+    >>> spread.shape
+    (300, 3)
+    """
+
+    _parameter_constraints = {
+        **CONSTRAINTS,
+        "objective": [StrOptions(set(OBJECTIVES)), Objective],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "noise_scale": [StrOptions({"column", "modality"})],
+    }
+    _OF_NETWORK = ("width", "fusion", "objective", "noise_scale")
+    _OF_FIT = ("information_",)
+
+    def __init__(
+        self,
+        modalities="auto",
+        n_components=32,
+        *,
+        objective="mopoe",
+        beta=1.0,
+        free_bits=0.0,
+        noise_scale="column",
+        fusion="joint",
+        init="linear",
+        rotation="varimax",
+        max_lag=None,
+        extra_terms=None,
+        modality_dropout=0.5,
+        noise=0.1,
+        dropout=0.1,
+        width=256,
+        max_epochs=100,
+        batch_size="auto",
+        lr=2e-3,
+        optimizer="adamw",
+        weight_decay=0.1,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-3,
+        device="auto",
+        memory=None,
+        callbacks=None,
+        verbose=0,
+        warm_start=False,
+        random_state=None,
+    ):
+        self.modalities = modalities
+        self.n_components = n_components
+        self.objective = objective
+        self.beta = beta
+        self.free_bits = free_bits
+        self.noise_scale = noise_scale
+        self.fusion = fusion
+        self.init = init
+        self.rotation = rotation
+        self.max_lag = max_lag
+        self.extra_terms = extra_terms
+        self.modality_dropout = modality_dropout
+        self.noise = noise
+        self.dropout = dropout
+        self.width = width
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.device = device
+        self.memory = memory
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    def _build_network(self, modalities, patterns):
+        """Build the joint network, weights not yet drawn."""
+        k, width = self.n_components, self.width
+        networks = [modality.network(k, width, self.dropout) for modality in modalities]
+        return VariationalNetwork(
+            networks,
+            build_fusion(self.fusion, len(networks), width, 2 * k),
+            k,
+            patterns,
+            self.modality_dropout,
+            weights_of_terms(self.extra_terms) if len(networks) > 1 else {},
+            objective=copy.deepcopy(build_objective(self.objective)),
+            penalty=Penalty(float(self.beta), float(self.free_bits)),
+            each_column=self.noise_scale == "column",
+        )
+
+    def _look_at(self, network, rows):
+        """Return what the components say, having warned if they say nothing."""
+        found = information(network, rows)
+        if len(rows) >= ENOUGH and (found < COLLAPSED).all():
+            warnings.warn(
+                "posterior collapse: no component says anything of a row, so that all vectors are"
+                " alike. Lower beta, or give free_bits=0.1; or the columns are independent noise.",
+                DataWarning,
+                stacklevel=2,
+            )
+        return {"information_": found}
+
+    def posterior(self, X):
+        """Return what is known of each row's vector: mean and standard deviation.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            The columns of a modality may be missing altogether.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (rows, n_components)
+            The mean is what `transform` returns; under the prior, mean 0 and deviation 1.
+        """
+        return _draws.posterior(self, X)
+
+    def sample(self, n=1, given=None):
+        """Draw rows.
+
+        Parameters
+        ----------
+        n : int, default=1
+            How many; for each row of `given`, if there are any.
+        given : DataFrame, array, sparse matrix or SliceDict, optional
+            Rows of any part of the modalities, whose holes are filled by draws.
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+            Numbers are drawn with their noise, categories by their probabilities; pictures,
+            sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
+            a given row follow one another.
+        """
+        _draws.check_count("n", n)
+        return _draws.draw_rows(self, int(n), given)
+
+    def translate(self, X, to, n_draws=None, return_std=False):
+        """Predict modalities from the others, or draw them.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            Columns of `to` may be missing; if they are there, they are not looked at.
+        to : str or list of str
+            Names of modalities, as in `modalities_`.
+        n_draws : int, optional
+            Return so many draws, instead of one prediction.
+        return_std : bool, default=False
+            Return also how far draws are apart.
+
+        Returns
+        -------
+        translated : DataFrame, array or SliceDict, as given to `fit`; or list of them
+            The columns of `to`; a list with `n_draws`.
+        std : DataFrame or array
+            With `return_std`: standard deviations of numbers, of each number of an array, and of
+            dates in days; for other cells the share of draws beside the most frequent one.
+        """
+        check_is_fitted(self)
+        hidden = named_modalities(self, to, "to")
+        if n_draws is None and not return_std:
+            return super().translate(X, to)
+        draws, frame = _draws.translated_draws(self, X, hidden, self._count_draws(n_draws))
+        predict = partial(super().translate, X, to)
+        return self._drawn(draws, frame, n_draws, return_std, predict)
+
+    def impute(self, X, n_draws=None, return_std=False):
+        """Fill the holes with predictions, or with draws.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        n_draws : int, optional
+            Return so many draws (multiple imputation), instead of one prediction.
+        return_std : bool, default=False
+            Return also how far draws are apart; 0 for observed cells.
+
+        Returns
+        -------
+        imputed : DataFrame, array or SliceDict, as given to `fit`; or list of them
+            Observed cells are as they were; a list with `n_draws`.
+        std : DataFrame or array
+            With `return_std`; see `translate`.
+        """
+        check_is_fitted(self)
+        if n_draws is None and not return_std:
+            return super().impute(X)
+        draws, frame = _draws.filled_draws(self, X, self._count_draws(n_draws))
+        return self._drawn(draws, frame, n_draws, return_std, partial(super().impute, X))
+
+    def _count_draws(self, n_draws):
+        if n_draws is None:
+            return _draws.OFTEN
+        _draws.check_count("n_draws", n_draws)
+        return int(n_draws)
+
+    def _drawn(self, draws, frame, n_draws, return_std, predict):
+        """Return draws, or the prediction, and their spread if asked for."""
+        if n_draws is None:
+            cells = predict()
+        else:
+            cells = [rebuild(self, columns, frame.index) for columns in draws]
+        return (cells, _draws.spread(self, draws, frame.index)) if return_std else cells
+
+    def score_samples(self, X, by_modality=False, *, given=None, n_draws=256):
+        """Return the log density of each row, in nats, by importance sampling.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            Of a row with holes it is the density of what is observed.
+        by_modality : bool, default=False
+            Return a column per modality: its density given the others, which says which one is odd.
+        given : str or list of str, optional
+            The density of the other modalities, given these.
+        n_draws : int, default=256
+            Draws per row. The more, the less the density is underestimated; 1 gives the evidence
+            lower bound, on average over rows.
+
+        Returns
+        -------
+        ndarray of shape (rows,) or DataFrame of shape (rows, modalities)
+            Of numbers in their own units: a density, so it may be positive. Sounds and clips are
+            measured as the network sees them, words each by its share. NaN where nothing is
+            observed.
+        """
+        check_is_fitted(self)
+        _draws.check_count("n_draws", n_draws)
+        if by_modality and given is not None:
+            raise ValueError("give either by_modality=True or given=..., not both.")
+        if by_modality:
+            found, frame = _draws.conditional_densities(self, X, int(n_draws))
+            names = [name for name, _, _ in self.modalities_]
+            return pd.DataFrame(found, columns=names, index=frame.index)
+        hidden = None if given is None else ~named_modalities(self, given, "given")
+        found, observed = _draws.densities(self, X, int(n_draws))
+        if hidden is not None:
+            found = found - _draws.densities(self, X, int(n_draws), hidden)[0]
+        return np.where(observed.present.any(1), found, np.nan)

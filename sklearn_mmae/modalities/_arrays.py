@@ -1,0 +1,99 @@
+"""What arrays in cells are meant as: pictures, or signals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._core.errors import CellError
+from .._core.holes import observed
+from ._signals import as_numbers
+
+__all__ = ["LONGEST_SIGNAL", "describe_arrays", "kind_of_arrays"]
+
+LOOKED_AT = 50  # cells
+SMALLEST_SIDE = 8  # of a 2-D array that is taken for a picture
+LARGEST_PIXEL = 65535
+NEARLY_SQUARE = 3  # times the shorter side is the longer one of a picture, at most
+MANY_TIMES = 4  # as many steps as channels are more than in a picture
+LONGEST_SIGNAL = 4096  # steps of a 1-D array that is surely no sound
+
+
+def kind_of_arrays(column):
+    """Say what the arrays of a column are meant as, going by several of them.
+
+    Parameters
+    ----------
+    column : ndarray of shape (rows, ...)
+
+    Returns
+    -------
+    {"picture", "signal", "unclear"} or None
+        None where not all cells are arrays, or lists, of numbers.
+
+    Notes
+    -----
+    (H, W, C) with 1, 3 or 4 channels are pictures. Of (n, m), bytes are pictures, but for a few
+    channels of different lengths. Other numbers are signals where the first axis differs, is many
+    times the second, or longer than that of a few channels; they are pictures where all have one
+    shape, nearly square, and the range of pixels.
+    """
+    cells = _some(column)
+    if not cells or any(cell is None for cell in cells):
+        return None
+    dimensions = {cell.ndim for cell in cells}
+    if max(dimensions) > 3:
+        return None
+    if 3 in dimensions:  # grey ones may be among them
+        coloured = all(cell.shape[2:] in ((), (1,), (3,), (4,)) for cell in cells)
+        return "picture" if coloured and 1 not in dimensions else None
+    if len(dimensions) > 1:
+        return "unclear"
+    if dimensions == {1}:
+        return "signal" if max(map(len, cells)) <= LONGEST_SIGNAL else "unclear"
+    return _kind_of_tables(cells)
+
+
+def describe_arrays(column):
+    """Return the shapes of a column's arrays in words, for an error."""
+    shapes = dict.fromkeys("x".join(map(str, cell.shape)) for cell in _some(column))
+    return " and ".join(list(shapes)[:2])
+
+
+def _kind_of_tables(cells):
+    first, second = ({cell.shape[axis] for cell in cells} for axis in (0, 1))
+    if all(cell.dtype == np.uint8 for cell in cells):
+        few = max(second) < SMALLEST_SIDE and len(second) == 1
+        return "signal" if few and len(first) > 1 else "picture"
+    shortest = min(min(cell.shape) for cell in cells)
+    pixels = shortest >= SMALLEST_SIDE and all(map(_in_range_of_pixels, cells))
+    if len(second) > 1:
+        return "picture" if pixels else "unclear"
+    channels = max(second)
+    many_times = 1 if channels < SMALLEST_SIDE else MANY_TIMES
+    if len(first) > 1 or min(first) > many_times * channels:
+        return "signal"
+    square = max(max(cell.shape) / min(cell.shape) for cell in cells) <= NEARLY_SQUARE
+    return "picture" if pixels and square else "unclear"
+
+
+def _in_range_of_pixels(cell):
+    return bool(cell.min() >= 0 and cell.max() <= LARGEST_PIXEL)  # NaN is no pixel
+
+
+def _some(column):
+    """Return some observed cells as arrays of numbers, None for those that are no such thing."""
+    if column.ndim == 1 and column.dtype.kind != "O":
+        return []
+    rows = np.flatnonzero(observed(column))
+    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
+    return [_as_numbers(column[row]) for row in some]
+
+
+def _as_numbers(cell):
+    if not isinstance(cell, np.ndarray | list | tuple):
+        return None
+    try:
+        array = as_numbers(cell, "signal")
+    except CellError:
+        return None
+    return array if array.size else None

@@ -1,0 +1,302 @@
+"""Sounds in, samples of one rate out: files, bytes and arrays, each checked first."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from io import BytesIO
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._core.errors import CellError, CellTypeError
+from ..._core.optional import optional
+from .._files import regular_file
+
+__all__ = ["HIGHEST_RATE", "SoundFacts", "decode", "describe", "looks_like_sound"]
+
+# What libsndfile reads and people have; raw samples without a header are none.
+FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF")
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
+SIGNATURE = re.compile(
+    rb"RIFF....WAVE|RF64....WAVE|fLaC|OggS|ID3|\xff[\xf2\xf3\xfa\xfb]|FORM....AIF[FC]|\.snd|caff",
+    re.DOTALL,
+)
+SHORTENED = re.compile(r"^ *(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+HIGHEST_RATE = 1_000_000  # hertz; ultrasound is recorded at half of it
+MOST_CHANNELS = 64  # of an array: more are samples, in the wrong place
+LOUDEST = 8.0  # of floats, where 1 is full scale
+QUIETEST = 2.0**-32  # of whole numbers in units of their dtype: less is another unit
+STREAMED = 2**31 - 2**16  # bytes: what writers say who do not know it yet
+WHOLE = 0.99  # of the bytes: some writers are wrong by a few
+BLOCK = 2**18  # numbers decoded at a time
+MISSING = "None where the sound is missing"
+ANOTHER = f"Give a sound, or {MISSING}"
+WHY = "AudioModality"
+
+
+class SoundFacts(NamedTuple):
+    """What `describe` finds out about a sound.
+
+    Attributes
+    ----------
+    rate : int
+        Samples a second.
+    seconds : float
+        Going by the header; files may end earlier.
+    """
+
+    rate: int
+    seconds: float
+
+
+def describe(cell, *, rate=None, root=None):
+    """Return the `SoundFacts` of a cell, reading no more of a file than its header.
+
+    Parameters
+    ----------
+    cell : str, path, bytes, ndarray or tuple of a rate and an array
+    rate : int, optional
+        Of arrays that come without one.
+    root : path, optional
+        Folder that paths are relative to, and must not leave.
+
+    Raises
+    ------
+    CellError
+        Where it cannot be read.
+    """
+    with _opened(cell, rate, root) as (sound, own_rate):
+        n = len(sound) if isinstance(sound, np.ndarray) else sound.frames
+        return SoundFacts(own_rate, n / own_rate)
+
+
+def decode(cell, *, sampling_rate, max_seconds, rate=None, root=None):
+    """Return a cell as samples of one rate, its channels mixed down to their mean.
+
+    Parameters
+    ----------
+    cell : str, path, bytes, ndarray or tuple of a rate and an array
+    sampling_rate : int
+        Hertz; other rates are resampled, with a filter against aliases.
+    max_seconds : float
+        What comes later is not read.
+    rate, root
+        As in `describe`.
+
+    Returns
+    -------
+    ndarray of shape (n,), float32, n > 0
+        Full scale is -1 to 1.
+
+    Raises
+    ------
+    CellError
+        Where it cannot be read.
+    """
+    with _opened(cell, rate, root) as (sound, own_rate):
+        most = int(np.ceil(max_seconds * own_rate))
+        samples = _mono(sound[:most]) if isinstance(sound, np.ndarray) else _read(sound, most)
+    _check_range(samples)
+    if own_rate != sampling_rate:
+        resample = optional("soxr", extra="audio", why=WHY).resample
+        samples = resample(samples, own_rate, sampling_rate)
+    most = max(1, round(max_seconds * sampling_rate))
+    # A sound shorter than a sample of the new rate is still a sound.
+    return samples[:most] if len(samples) else np.zeros(1, np.float32)
+
+
+def looks_like_sound(cell):
+    """Whether a cell is meant as a sound, going by its type, first bytes or name."""
+    if isinstance(cell, bytes | bytearray):
+        return SIGNATURE.match(cell) is not None
+    if isinstance(cell, tuple):
+        return _pair(cell) is not None
+    if isinstance(cell, str | os.PathLike):
+        path = os.fsdecode(cell)
+        return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
+    return False
+
+
+@contextmanager
+def _opened(cell, rate, root):
+    """Yield a file whose header is read, or a checked array; and its rate."""
+    if isinstance(cell, tuple):
+        pair = _pair(cell)
+        if pair is None:
+            raise CellTypeError(
+                "a tuple that is no pair of a rate and an array is not a sound",
+                remedy=f"Give (rate, samples) or (samples, rate), or {MISSING}",
+            )
+        cell, rate = pair
+    if isinstance(cell, np.ndarray):
+        if rate is None:
+            raise CellError(
+                "an array of samples does not say its rate",
+                remedy="Give AudioModality(rate=...), or cells (rate, samples)",
+            )
+        yield _checked(cell), _checked_rate(rate)
+        return
+    if isinstance(cell, bytes | bytearray):
+        label, source = f"{len(cell)} bytes", _in_memory(cell)
+    elif isinstance(cell, str | os.PathLike):
+        label = repr(os.fsdecode(cell))
+        source = os.fspath(regular_file(os.fsdecode(cell), root, "sound"))
+    else:
+        raise CellTypeError(
+            f"a {type(cell).__name__} is not a sound",
+            remedy=f"Give a path, bytes, samples or (rate, samples), or {MISSING}",
+        )
+    soundfile = optional("soundfile", extra="audio", why=WHY)
+    try:
+        with soundfile.SoundFile(source) as sound:
+            _check_header(sound, label)
+            yield sound, sound.samplerate
+    except CellError:
+        raise
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        n_bytes = os.path.getsize(source) if isinstance(source, str) else len(cell)
+        if not n_bytes:
+            raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER) from None
+        reason = getattr(error, "error_string", None) or str(error)
+        raise CellError(
+            f"{label} is no sound that can be read ({reason.rstrip('.')})", remedy=ANOTHER
+        ) from error
+
+
+def _in_memory(cell):
+    """Return bytes as a file that survives the seeks of decoders of damaged ones."""
+    return (BytesIO if cell[:4] in (b"RIFF", b"fLaC") else _Forgiving)(cell)
+
+
+class _Forgiving(BytesIO):
+    """Bytes whose first place is as far back as one can go."""
+
+    def seek(self, offset, whence=0):
+        """Go to a place, at least the first."""
+        return super().seek(max(offset, 0) if whence == 0 else offset, whence)
+
+
+def _check_header(sound, label):
+    """Refuse a file by what its header says, before anything is decoded."""
+    if sound.format not in FORMATS:
+        raise CellError(
+            f"{label} is of the format {sound.format}, which is not read",
+            remedy="Convert it to WAV or FLAC",
+        )
+    _checked_rate(sound.samplerate)
+    if sound.frames <= 0:
+        raise CellError(f"{label} has no samples", remedy=ANOTHER)
+    shortened = SHORTENED.search(sound.extra_info)
+    if shortened is None:
+        return
+    promised, there = map(int, shortened.groups())
+    if promised < STREAMED and there < WHOLE * promised:
+        raise CellError(
+            f"{label} is truncated: {there} of {promised} bytes of samples are there",
+            remedy=ANOTHER,
+        )
+
+
+def _read(sound, most):
+    """Return the first samples of a file, mixed down block by block."""
+    n, blocks = min(most, sound.frames), []
+    while n > 0:
+        size = min(n, max(1, BLOCK // sound.channels))
+        block = sound.read(out=np.empty((size, sound.channels), np.float32))
+        if not len(block):
+            break
+        blocks.append(block[:, 0] if sound.channels == 1 else block.mean(1))
+        n -= len(block)
+    if n > 0 and sound.format != "MP3":  # whose header does not say how long it is
+        raise CellError(
+            f"it is truncated: {n} of the samples that its header promises are not there",
+            remedy=ANOTHER,
+        )
+    if not blocks:
+        raise CellError("it has no samples", remedy=ANOTHER)
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _check_range(samples):
+    low, high = float(samples.min()), float(samples.max())
+    if low >= -LOUDEST and high <= LOUDEST:  # NaN is not
+        return
+    if not np.isfinite(samples).all():
+        raise CellError(
+            "the sound has samples that are NaN or infinite",
+            remedy=f"Fill them in, or give {MISSING}",
+        )
+    raise CellError(
+        f"the sound's samples go from {low:g} to {high:g}, but floats count from -1 to 1",
+        remedy="Divide by the largest number that a sample can be, such as 32768",
+    )
+
+
+def _pair(cell):
+    """Return samples and rate of a tuple in either order, or None."""
+    if len(cell) != 2:
+        return None
+    first, second = cell
+    if isinstance(first, np.ndarray) and first.ndim and _is_number(second):
+        return first, second
+    if isinstance(second, np.ndarray) and second.ndim and _is_number(first):
+        return second, first
+    return None
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _checked_rate(rate):
+    """Return a rate as an int, if sounds can have it."""
+    if not (0 < rate <= HIGHEST_RATE) or rate != int(rate):
+        raise CellError(
+            f"a rate of {rate:g} samples a second",
+            remedy=f"Give a whole number of hertz, from 1 to {HIGHEST_RATE:,}",
+        )
+    return int(rate)
+
+
+def _checked(array):
+    """Return an array (n,) or (n, channels), if it can be samples."""
+    if array.dtype.kind not in "uif":
+        raise CellTypeError(
+            f"an array of {array.dtype} is not a sound", remedy="Give an array of real numbers"
+        )
+    shape = "x".join(map(str, array.shape))
+    if array.ndim not in (1, 2):
+        raise CellError(
+            f"an array of shape {shape} is not a sound",
+            remedy="Give an array of samples, (n,) or (n, channels)",
+        )
+    if not array.size:
+        raise CellError(f"the sound has no samples (shape {shape})", remedy=ANOTHER)
+    if array.ndim == 2 and array.shape[1] > MOST_CHANNELS:
+        raise CellError(
+            f"a sound of {array.shape[1]} channels (shape {shape})",
+            remedy="Give an array (n, channels): transpose this one by .T",
+        )
+    return array
+
+
+def _mono(array):
+    """Return samples as float32 in units of full scale, channels mixed down."""
+    dtype = array.dtype
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is infinite
+        if array.ndim == 2:
+            array = array.mean(1, dtype=np.float64)
+        if dtype.kind == "f":
+            return array.astype(np.float32)
+    full = 2.0 ** (8 * dtype.itemsize - 1)
+    samples = array / full - (1.0 if dtype.kind == "u" else 0.0)
+    loudest = np.abs(samples).max()
+    if dtype.itemsize == 8 and 0 < loudest < QUIETEST:
+        raise CellError(
+            f"the sound's samples reach {loudest * full:.0f}, but {dtype} counts to {full:.3g}",
+            remedy="Give the dtype that they were recorded in, such as int16: x.astype('int16')",
+        )
+    return samples.astype(np.float32)

@@ -1,0 +1,5 @@
+"""`ImageModality`: cells, modality and network."""
+
+from ._modality import ImageModality
+
+__all__ = ["ImageModality"]

@@ -1,0 +1,539 @@
+"""`ImageModality`: pictures from files, bytes, PIL pictures, arrays or columns of pixels."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from scipy.special import entr
+
+from ..._core.errors import CellError, CellTypeError, DataWarning, listing, locate
+from ..._core.holes import observed
+from ..._core.values import are_floats, are_text, is_positive, is_whole
+from ...statistics._moments import moments
+from ...tables._cells import Values
+from .._arrays import kind_of_arrays
+from .._base import Modality
+from .._files import find_memory, remembered
+from .._pictures import decode, describe, looks_like_picture, smallest_unit
+from ._network import SMALLEST_SHARE, ImageNetwork
+
+__all__ = ["ImageModality"]
+
+LARGEST = 64  # longer side of the pictures where size=None
+LOOKED_AT = 50  # cells that "auto" looks at
+LARGEST_NUMBER = np.finfo(np.float32).max
+LARGEST_PIXEL = 1.01 * float(LARGEST_NUMBER)  # in a file, after rounding
+CHUNK = 256  # pixels converted to floats at a time
+AUGMENTATIONS = ("shift", "light", "mirror")
+CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
+
+
+class ImageModality(Modality):
+    """Pictures, all brought to one size and mode.
+
+    A cell is a path, the bytes of a file, a PIL picture, or an array (H, W) or (H, W, C) of 1, 3
+    or 4 channels; a column may also be one array (rows, H, W[, C]). With `shape`, pictures are
+    columns of pixels instead, as in many data sets of scikit-learn. Read are PNG, JPEG, WebP, BMP,
+    GIF (first frame), TIFF (first page) and PPM, turned as their EXIF orientation says. Other
+    proportions are stretched; what is transparent is laid over white, unless the mode is
+    ``"RGBA"``.
+
+    Parameters
+    ----------
+    size : int, tuple (height, width) or None, default=None
+        Size in pixels to work at; an int is a square. None takes the size that all training
+        pictures share, or else their median height and width, never more than 64 on the longer
+        side: None never enlarges; ask for more by a size. Shrinking uses Lanczos' filter.
+    mode : {"auto", "L", "RGB", "RGBA"}, default="auto"
+        Grey, colour, or colour with transparency. ``"auto"`` takes ``"RGBA"`` if any training
+        picture is transparent anywhere, else ``"L"`` if all are grey, else ``"RGB"``.
+    shape : tuple (height, width[, channels]) or None, default=None
+        For columns of pixels, rows of pixels first, channels last: the shape of a picture. The
+        pixels may have any range, NaN where they are unknown, and come back as columns of the
+        same dtypes. `size` and `mode` must then stay as they are.
+    loss : {"squared", "cross-entropy"}, default="squared"
+        ``"cross-entropy"`` reads a pixel as a share of the range; it suits drawings and digits,
+        nearly black and white.
+    augment : "auto", None or list of {"shift", "light", "mirror"}, default="auto"
+        New pictures made of those of each step: shifted by up to an eighth of a side; of another
+        contrast, light and tint; mirrored left to right. Only for pictures of more than 16 x 16
+        pixels. ``"auto"`` takes all three for ``"RGB"``, which are mostly photographs, and no
+        mirror for other modes, which may be writing.
+    root : str, path or None, default=None
+        Folder that paths are relative to. Absolute paths, and paths that lead out of it, are
+        then refused; give it wherever paths come from others.
+    max_pixels : int, default=50_000_000
+        A file of more pixels is refused before it is decoded.
+    memory : str, path, joblib.Memory or None, default=None
+        Folder that keeps the pixels of files and bytes, for the next time that they are read in
+        the same way, as in a grid search; a file that has changed is read anew. Pickles are kept
+        there: let nobody else write to it.
+
+    Attributes
+    ----------
+    size_ : tuple of int
+        Height and width.
+    mode_ : str or None
+        Mode of the pictures; None with `shape`.
+    mean_ : ndarray of shape (height * width * channels,), float32
+        Mean picture, flat.
+    scale_ : float
+        Root of the pixels' total variance; 1 where it is zero.
+    low_, high_ : float
+        Range of a pixel: 0 and 255, but for `shape` that of the training rows.
+    units_ : dict of {"float", "integer"} to float
+        The number that stands for white, for the kinds of arrays seen in training.
+    dtypes_ : list of str or None
+        Of the pixel columns.
+    null_deviance_ : float
+        Cross-entropy of the mean picture beyond the best, in nats; 1 for squared errors.
+
+    Notes
+    -----
+    Pictures are kept as uint8. Floats within 0..1 are scaled by 255, and floats within 0..255 are
+    taken as they are; which of the two, is decided once for all training pictures. In the same
+    way integers other than uint8 are taken as 0..255 or, where one is larger, as 16 bits and
+    divided by 257, as are files with 16 bits. Any other range is an error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.modalities.image._modality import ImageModality
+    >>> pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+    >>> modality = ImageModality().fit(Cells(("photo",), (pictures,)))
+    >>> modality.size_, modality.mode_
+    ((8, 8), 'RGB')
+    """
+
+    def __init__(
+        self,
+        size=None,
+        *,
+        mode="auto",
+        shape=None,
+        loss="squared",
+        augment="auto",
+        root=None,
+        max_pixels=50_000_000,
+        memory=None,
+    ):
+        self.size = size
+        self.mode = mode
+        self.shape = shape
+        self.loss = loss
+        self.augment = augment
+        self.root = root
+        self.max_pixels = max_pixels
+        self.memory = memory
+
+    @classmethod
+    def accepts(cls, name, column):
+        """Whether a column holds pictures, or paths of existing picture files."""
+        kind = kind_of_arrays(column)
+        if kind is not None or column.ndim != 1 or column.dtype.kind not in "OU":
+            return kind == "picture"
+        rows = np.flatnonzero(observed(column))
+        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
+        return len(some) > 0 and all(looks_like_picture(column[row]) for row in some)
+
+    def fit(self, cells):
+        """Learn size, mode, mean picture and scale.
+
+        Parameters
+        ----------
+        cells : Cells
+            One column of pictures, or the pixel columns of `shape`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        CellError
+            Naming the column and row of what cannot be read.
+        """
+        self.fit_transform(cells)
+        return self
+
+    def fit_transform(self, cells):
+        """Fit, and return the same cells as `Values`, without decoding files again."""
+        self._check_parameters()
+        if self.shape is None:
+            self._learn_pictures(cells)
+        else:
+            self._learn_columns(cells)
+        values = self.transform(cells)
+        self._learn_statistics(values)
+        return values
+
+    def transform(self, cells):
+        """Return the pixels.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Returns
+        -------
+        Values
+            ``pixels`` (rows, height * width * channels), 0 where missing: uint8, the input's own
+            memory if that can be; float32 for pixel columns of other numbers than 0, 1, ..., 255.
+            ``present`` (rows,) where a picture is missing; ``observed``, shaped as the pixels,
+            where only some of its pixels are.
+        """
+        if self.shape is None:
+            name, column = self._only_column(cells)
+            present = observed(column)
+            tensors = {"pixels": self._decoded(name, column, present)}
+        else:
+            tensors, present = self._columns(cells)
+        if not present.all():
+            tensors["present"] = present
+        return Values(tensors, present)
+
+    def inverse_transform(self, predictions):
+        """Return pictures.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (rows, height * width * channels)
+            In 0..255, or in the columns' own units.
+
+        Returns
+        -------
+        list of ndarray of shape (rows,)
+            One of uint8 arrays (height, width[, channels]), or the pixel columns.
+        """
+        if self.shape is not None:
+            return [
+                self._as_dtype(pixel, np.dtype(dtype))
+                for pixel, dtype in zip(predictions.T, self.dtypes_, strict=True)
+            ]
+        channels = CHANNELS[self.mode_]
+        pixels = np.rint(predictions).clip(0, 255).astype(np.uint8)
+        pictures = np.empty(len(pixels), object)
+        for i, picture in enumerate(pixels):
+            pictures[i] = picture.reshape(*self.size_, *([channels] if channels > 1 else []))
+        return [pictures]
+
+    def network(self, n_components, width, dropout):
+        """Build the network of the pictures.
+
+        Parameters
+        ----------
+        n_components, width : int
+        dropout : float
+
+        Returns
+        -------
+        ModalityNetwork
+        """
+        return ImageNetwork(
+            (*self.size_, len(self.mean_) // math.prod(self.size_)),
+            torch.tensor(self.mean_),
+            scale=self.scale_,
+            low=self.low_,
+            high=self.high_,
+            loss=self.loss,
+            augment=self._augmentations(),
+            null_deviance=self.null_deviance_,
+            n_components=n_components,
+            width=width,
+            dropout=dropout,
+        )
+
+    def _learned(self):
+        """Return the names of what `fit` learns, for `load`."""
+        return {
+            *("size_", "mode_", "mean_", "scale_", "low_", "high_"),
+            *("units_", "dtypes_", "null_deviance_"),
+        }
+
+    def _is_sound(self, n_columns):
+        """Whether what a file says was learned agrees with itself, for `load`."""
+        if not (
+            isinstance(self.size_, tuple)
+            and len(self.size_) == 2
+            and all(map(is_whole, self.size_))
+        ):
+            return False
+        channels = {"L": 1, "RGB": 3, "RGBA": 4, None: math.prod((self.shape or ())[2:])}
+        n_pixels = math.prod(self.size_) * channels.get(self.mode_, 0)
+        return (
+            min(self.size_) > 0
+            and n_pixels > 0
+            and (self.shape is None) == (self.mode_ is not None)
+            and (self.shape is None or self.size_ == tuple(self.shape[:2]))
+            and n_columns == (1 if self.shape is None else n_pixels)
+            and are_floats(self.mean_, n_pixels)
+            and self.mean_.dtype == np.float32
+            and is_positive(self.scale_)
+            and is_positive(self.null_deviance_)
+            and isinstance(self.low_, float)
+            and isinstance(self.high_, float)
+            and -LARGEST_PIXEL < self.low_ <= self.high_ < LARGEST_PIXEL
+            and isinstance(self.units_, dict)
+            and self.units_.keys() <= {"float", "integer"}
+            and all(map(is_positive, self.units_.values()))
+            and (
+                self.dtypes_ is None
+                if self.shape is None
+                else are_text(self.dtypes_) and len(self.dtypes_) == n_pixels
+            )
+        )
+
+    def _augmentations(self):
+        if self.augment is None:
+            return ()
+        if isinstance(self.augment, str):
+            return AUGMENTATIONS if self.mode_ == "RGB" else AUGMENTATIONS[:2]
+        return tuple(self.augment)
+
+    def _check_parameters(self):
+        size, shape = self.size, self.shape
+        if not (size is None or _is_whole(size) or _are_whole(size, 2)):
+            raise ValueError(f"size={size!r}: give None, a number of pixels, or (height, width).")
+        if self.mode not in ("auto", *CHANNELS):
+            raise ValueError(f"mode={self.mode!r}: give one of {listing(['auto', *CHANNELS])}.")
+        if not (shape is None or _are_whole(shape, 2, 3)):
+            raise ValueError(f"shape={shape!r}: give None or (height, width[, channels]).")
+        if shape is not None and not (size is None and self.mode == "auto"):
+            raise ValueError("With shape, pixels are taken as they are: leave out size and mode.")
+        if self.loss not in ("squared", "cross-entropy"):
+            raise ValueError(f"loss={self.loss!r}: give 'squared' or 'cross-entropy'.")
+        listed = isinstance(self.augment, list | tuple) and set(self.augment) <= {*AUGMENTATIONS}
+        if not (listed or self.augment is None or self.augment == "auto"):
+            raise ValueError(
+                f"augment={self.augment!r}: give 'auto', None or a list of some of"
+                f" {listing(map(repr, AUGMENTATIONS))}."
+            )
+        if not _is_whole(self.max_pixels):
+            raise ValueError(f"max_pixels={self.max_pixels!r}: give a whole number above 0.")
+        find_memory(self.memory)  # raises for what is no memory
+
+    def _only_column(self, cells):
+        if len(cells.names) != 1:
+            raise CellError(
+                f"{len(cells.names)} columns for one picture",
+                column=listing(cells.names),
+                remedy="Give each column of pictures a modality of its own, or shape=(height,"
+                " width[, channels]) if the columns are pixels",
+            )
+        return cells.names[0], cells.columns[0]
+
+    def _learn_pictures(self, cells):
+        name, column = self._only_column(cells)
+        facts, facts_of = [], remembered(_facts, self.memory, self.root)
+        for row in np.flatnonzero(observed(column)):
+            with locate(column=name, row=int(row)):
+                facts.append(facts_of(column[row], max_pixels=self.max_pixels))
+        if not facts:
+            raise CellError("no picture in any row", column=name, remedy="Leave this column out")
+        if self.mode != "auto":
+            self.mode_ = self.mode
+        elif any(fact.transparent for fact in facts):
+            self.mode_ = "RGBA"
+        else:
+            self.mode_ = "L" if all(fact.grey for fact in facts) else "RGB"
+        self.size_ = self._size_of(facts)
+        self.units_ = {}
+        for kind in sorted({fact.kind for fact in facts} - {None}):
+            low = min(fact.low for fact in facts if fact.kind == kind)
+            high = max(fact.high for fact in facts if fact.kind == kind)
+            with locate(column=name):
+                self.units_[kind] = smallest_unit(kind, low, high)
+        self.low_, self.high_, self.dtypes_ = 0.0, 255.0, None
+
+    def _size_of(self, facts):
+        if self.size is not None:
+            height, width = (self.size, self.size) if _is_whole(self.size) else self.size
+            return int(height), int(width)
+        sides = np.median([(fact.height, fact.width) for fact in facts], axis=0)
+        shrink = min(1, LARGEST / sides.max())
+        return tuple(max(1, round(float(side * shrink))) for side in sides)
+
+    def _learn_columns(self, cells):
+        matrix, _ = self._matrix(cells)
+        low, high, _ = _range(matrix)
+        if np.isnan(low):
+            raise CellError(
+                "no pixel in any row", column=listing(cells.names), remedy="Leave the columns out"
+            )
+        self.size_, self.mode_, self.units_ = tuple(map(int, self.shape[:2])), None, {}
+        self.dtypes_ = [str(column.dtype) for column in cells.columns]
+        self.low_, self.high_ = (0.0, 255.0) if matrix.dtype == np.uint8 else (low, high)
+
+    def _learn_statistics(self, values):
+        """Learn the mean, the scale, and how far the mean picture is from the training rows."""
+        pixels, present = values.tensors["pixels"], values.present
+        there = values.tensors.get("observed")
+        n_rows, n_pixels = present.sum(), pixels.shape[1]
+        span = (self.high_ - self.low_) or 1.0
+        mean, count, squares, nats = np.zeros(n_pixels), np.zeros(n_pixels), 0.0, 0.0
+        for first in range(0, n_pixels, CHUNK):
+            columns = slice(first, first + CHUNK)
+            chunk = pixels[:, columns] if present.all() else pixels[present, columns]
+            if there is not None:
+                chunk = np.where(there[present, columns], chunk, np.nan)
+            count[columns], mean[columns], variance = moments(chunk)
+            squares += (variance * count[columns]).sum()
+            if self.loss == "cross-entropy":
+                share = ((chunk - np.float32(self.low_)) / np.float32(span)).clip(0, 1)
+                null = (mean[columns] - self.low_) / span
+                nats += _divergence(share, null.clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE))
+        # A pixel that was never observed is the average one.
+        mean[count == 0] = np.average(mean, weights=count)
+        self.mean_ = mean.astype(np.float32)
+        self.scale_ = math.sqrt(squares / n_rows) or 1.0
+        self.null_deviance_ = nats / float(n_rows) or 1.0
+
+    def _decoded(self, name, column, present):
+        """Return the pixels of a column of pictures; its own memory where nothing is to be done."""
+        channels = CHANNELS[self.mode_]
+        as_it_is = (*self.size_, channels) if column.ndim == 4 else self.size_
+        if (
+            column.dtype == np.uint8
+            and column.shape[1:] == as_it_is
+            and (column.ndim == 4 or channels == 1)
+            and column.flags.writeable  # torch warns of memory that it could write to, but must not
+            and column.flags.c_contiguous
+        ):
+            return column.reshape(len(column), -1)
+        pixels = np.zeros((len(column), math.prod(self.size_) * channels), np.uint8)
+        odd_rows, pixels_of = [], remembered(_pixels, self.memory, self.root)
+        for row in np.flatnonzero(present):
+            with locate(column=name, row=int(row)):
+                picture, odd = pixels_of(
+                    column[row],
+                    mode=self.mode_,
+                    size=self.size_,
+                    units=self.units_,
+                    max_pixels=self.max_pixels,
+                )
+            pixels[row] = picture.reshape(-1)
+            if odd:
+                odd_rows.append(row)
+        _warn_of_another_range(name, odd_rows)
+        return pixels
+
+    def _matrix(self, cells):
+        """Return the pixel columns as one array, and where they are observed."""
+        n_pixels = math.prod(self.shape)
+        if len(cells.names) != n_pixels:
+            raise CellError(
+                f"{len(cells.names)} columns for the {n_pixels} pixels of shape={self.shape}",
+                column=listing(cells.names),
+                remedy="Give a column for each pixel, or leave out shape for whole pictures",
+            )
+        for name, column in cells:
+            if column.ndim != 1 or column.dtype.kind not in "buif":
+                raise CellTypeError(
+                    f"cells of {column.dtype} are not pixels",
+                    column=name,
+                    remedy="Give numbers, with NaN where they are unknown",
+                )
+        matrix = np.stack(cells.columns, 1) if cells.matrix is None else cells.matrix
+        if _range(matrix)[2] > LARGEST_NUMBER:
+            with np.errstate(invalid="ignore"):
+                bad = np.abs(matrix) > LARGEST_NUMBER
+            column = np.flatnonzero(bad.any(0))[0]
+            raise CellError(
+                "pixels that are infinite, or too large for float32",
+                column=cells.names[column],
+                row=np.flatnonzero(bad[:, column]).tolist(),
+                remedy="Replace them by finite numbers, or by NaN where they are unknown",
+            )
+        # A sum of finite numbers is NaN only if one of them is; no mask is allocated.
+        whole = not np.isnan(matrix.sum(dtype=np.float64))
+        return matrix, None if whole else ~np.isnan(matrix)
+
+    def _columns(self, cells):
+        """Return the tensors of pixel columns, and where any pixel is observed."""
+        matrix, there = self._matrix(cells)
+        pixels = _compact(matrix, there)
+        tensors, present = {"pixels": pixels}, np.ones(len(pixels), bool)
+        if there is not None:
+            present = there.any(1)
+            if not there[present].all():
+                tensors["observed"] = there
+        if matrix.dtype != np.uint8:
+            reach = max(-self.low_, self.high_)
+            largest = np.maximum(pixels.max(1), -pixels.min(1).astype(np.float32))
+            odd = (largest > 10 * reach) | ((largest > 0) & (largest <= 1) & (reach > 10))
+            _warn_of_another_range(listing(cells.names), np.flatnonzero(odd))
+        return tensors, present
+
+    def _as_dtype(self, pixels, dtype):
+        if dtype.kind == "f":
+            return pixels.astype(dtype)
+        if dtype.kind == "b":
+            return pixels >= 0.5
+        limits = np.iinfo(dtype)
+        low, high = max(self.low_, limits.min), min(self.high_, limits.max)
+        return np.rint(pixels).clip(low, high).astype(dtype)
+
+
+def _facts(cell, root, *, stamp, **settings):
+    """Return the facts of a cell; a function of its own, as the next one, for `remembered`."""
+    return describe(cell, root=root, **settings)
+
+
+def _pixels(cell, root, *, stamp, **settings):
+    """Return the pixels of a cell, and whether their unit is odd."""
+    return decode(cell, root=root, **settings)
+
+
+def _range(numbers):
+    """Return the smallest and largest number and the largest size, NaN left aside."""
+    if not len(numbers):
+        return np.nan, np.nan, np.nan
+    low, high = float(np.fmin.reduce(numbers, None)), float(np.fmax.reduce(numbers, None))
+    return low, high, max(-low, high)
+
+
+def _divergence(share, null):
+    """Return the Kullback-Leibler divergences of shares from one row of them, summed, in nats."""
+    nats = -entr(share) - entr(1 - share) - share * np.log(null) - (1 - share) * np.log1p(-null)
+    return float(np.nansum(nats, dtype=np.float64))
+
+
+def _compact(matrix, there):
+    """Return pixel columns as uint8 where that loses nothing, else as float32; 0 in the holes."""
+    if matrix.dtype == np.uint8:
+        usable = matrix.flags.writeable and all(stride > 0 for stride in matrix.strides)
+        return matrix if usable else matrix.copy()
+    if there is not None:
+        matrix = np.where(there, matrix, 0)
+    if matrix.min(initial=0) >= 0 and matrix.max(initial=0) <= 255:
+        bytes_ = matrix.astype(np.uint8)
+        if np.array_equal(bytes_, matrix):
+            return bytes_
+    return matrix.astype(np.float32)
+
+
+def _warn_of_another_range(name, rows):
+    if len(rows):
+        warnings.warn(
+            f"column {name!r}, row{'s' if len(rows) > 1 else ''} {listing(rows, most=5)}: the"
+            " pixels suggest another unit than in training, such as 0..1 for 0..255. Scale all"
+            " pictures alike.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _is_whole(number):
+    return isinstance(number, int | np.integer) and not isinstance(number, bool) and number > 0
+
+
+def _are_whole(numbers, *lengths):
+    return (
+        isinstance(numbers, tuple | list)
+        and len(numbers) in lengths
+        and all(_is_whole(number) for number in numbers)
+    )

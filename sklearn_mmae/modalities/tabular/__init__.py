@@ -1,0 +1,5 @@
+"""`TabularModality`: cells, modality and network."""
+
+from ._modality import TabularModality
+
+__all__ = ["TabularModality"]

@@ -1,0 +1,439 @@
+"""`TabularModality`: numbers, bools, categories and dates."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..._core.errors import CellTypeError, DataWarning, did_you_mean, listing
+from ..._core.holes import observed
+from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
+from ...statistics._factors import MOST_FACTORS, Expectation
+from ...statistics._moments import BLOCK, category_counts, moments
+from ...tables._cells import Values
+from .._base import Modality
+from ._cells import as_dtype, as_floats, check_finite, codes_of, come_back_as, kind_of
+from ._network import TabularNetwork
+
+__all__ = ["TabularModality"]
+
+FEW_VALUES = 40  # "auto" takes a column of strings with at most this many as a category
+MANY_ALIKE = 16  # so many columns of one range are taken for pixels or other counts of one unit
+SCALES = ("auto", "column", "common")
+
+
+class TabularModality(Modality):
+    """Numbers, bools, categories and dates, with holes in any cell.
+
+    Strings that all follow one format of dates, such as 2016-09-22 or 09/22/2016, are dates.
+    Numbers and dates are standardised and learned by squared error, bools and categories by
+    cross-entropy. Every column weighs the same: a squared error counts in units of the column's
+    variance, a cross-entropy in units of its entropy. Only where numbers share one scale, a column
+    that varies more weighs more.
+
+    Parameters
+    ----------
+    scale : {"auto", "column", "common"}, default="auto"
+        What numbers are divided by, after centring. "column": each column by its own standard
+        deviation. "common": all by one, the root mean variance of the columns that vary. "auto"
+        takes "common" where the columns are of one unit, as pixels are: if at least 16 of them
+        vary, and more than half of these have both the same minimum and the same maximum.
+    max_categories : int, default=100
+        The most categories that a column keeps. Rarer ones are read as holes, and never come
+        back.
+    mask : float, default=0.0
+        Share of the cells, 0 to below 1, that the encoder does not see in a step of training, other
+        ones in each. Without effect where the estimator's `noise` is 0.
+
+    Attributes
+    ----------
+    kinds_ : list of {"number", "date", "bool", "category"}
+        What each column holds.
+    dtypes_ : list of str
+        The numpy dtypes in which columns come back.
+    scaling_ : {"column", "common"}
+        How numbers are scaled; dates always by column.
+    mean_, scale_ : ndarray of shape (numbers and dates,)
+        Dates count in their own unit since 1970.
+    n_observed_ : ndarray of shape (numbers and dates,)
+        Cells observed. A column without any comes back as NaN.
+    categories_ : list of list
+        The values of each bool or categorical column, in the order of their codes.
+    shares_ : list of ndarray
+        Their relative frequencies.
+    weight_ : float
+        Deviance of the column means per row: how many columns a row has observed on average, of
+        those that vary at all.
+    loadings_ : ndarray of shape (numbers, dates and categories of all columns, factors)
+    noise_ : ndarray of shape (numbers, dates and categories of all columns,)
+        Of the factor analysis, by which the encoder sees in a hole what the row's other cells
+        make likely.
+
+    Notes
+    -----
+    Pixels of one picture must not be blown up where they rarely vary: a corner that is black in
+    all pictures but one is noise, and dividing it by its own small deviation makes it weigh as
+    much as the middle. So PCA of pixels is done without scaling, too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.modalities import TabularModality
+    >>> colour = np.array(["red", "blue", None, "red"], dtype=object)
+    >>> size = np.array([1.0, 2.0, 3.0, np.nan])
+    >>> cells = Cells(("colour", "size"), (colour, size))
+    >>> modality = TabularModality().fit(cells)
+    >>> modality.kinds_, modality.categories_
+    (['category', 'number'], [['blue', 'red']])
+    """
+
+    def __init__(self, max_categories=100, *, scale="auto", mask=0.0):
+        self.max_categories = max_categories
+        self.scale = scale
+        self.mask = mask
+
+    @classmethod
+    def accepts(cls, name, column):
+        """Whether a column holds numbers, bools, dates, or strings of few values."""
+        if column.ndim != 1:
+            return False
+        if column.dtype.kind in "biufM":
+            return True
+        if column.dtype.kind != "O":
+            return False
+        values = column[observed(column)]
+        if not len(values):
+            return True
+        try:
+            kind = kind_of(column, None)
+        except CellTypeError:
+            return False
+        if kind == "category":
+            return len(set(values)) <= min(FEW_VALUES, max(2, len(values) // 2))
+        return True
+
+    def fit(self, cells):
+        """Learn kinds, scales and categories.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        if cells.matrix is not None:
+            self.kinds_ = ["number"] * len(cells.names)
+            self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
+        else:
+            self.kinds_ = [
+                kind_of(column, name, cells.categories.get(name)) for name, column in cells
+            ]
+            self.dtypes_ = [
+                come_back_as(name, column, kind)
+                for (name, column), kind in zip(cells, self.kinds_, strict=True)
+            ]
+        numbers = self._numbers(cells)
+        self.n_observed_, self.mean_, variance = moments(numbers)
+        self.scaling_, self.scale_ = self._learn_scale(numbers, variance)
+        weight = (self.n_observed_ * variance / self.scale_**2).sum()
+        present = (
+            ~np.isnan(numbers).all(1)
+            if (self.n_observed_ < len(numbers)).any()
+            else np.full(len(numbers), numbers.shape[1] > 0)
+        )
+        names = self._names(cells, "number", "date")
+        empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
+
+        self.categories_, self.shares_, coded = [], [], []
+        for name, column in self._coded(cells):
+            values, n_observed = self._learn_categories(name, column, cells.categories.get(name))
+            self.categories_.append(values)
+            codes = codes_of(column, values)[0]
+            coded.append(codes)
+            present |= codes >= 0
+            counts = category_counts(codes, len(values))
+            self.shares_.append(counts / max(counts.sum(), 1))
+            weight += counts.sum() if (counts > 0).sum() > 1 else 0
+            if not n_observed:
+                empty.append(name)
+        self.weight_ = float(weight) / max(present.sum(), 1) or 1.0
+        coded = np.stack(coded, 1) if coded else np.empty((len(cells), 0), np.int32)
+        learned = Expectation.learn(numbers, self.mean_, self.scale_, coded, self.shares_)
+        self.loadings_, self.noise_ = learned.loadings, learned.noise
+        if empty:
+            warnings.warn(
+                f"column {listing(map(repr, empty))}: no cell is observed. Nothing can be learned"
+                " of it, and it will come back empty.",
+                DataWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def transform(self, cells):
+        """Return standardised numbers and the codes of categories.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Returns
+        -------
+        Values
+            ``raw`` (the input's own float32 memory, where it has no hole) or ``numbers``
+            (standardised, what is expected in the holes) with ``observed`` where there are holes;
+            ``codes`` (int32, -1 in the holes) with ``expected`` where there are holes (the
+            indicators of all categories that are expected there).
+        """
+        tensors, present = {}, None
+        numbers = self._numbers(cells)
+        if numbers.shape[1]:
+            if _usable_as_it_is(numbers) and not _any_nan(numbers):
+                tensors["raw"] = numbers
+            else:
+                there = ~np.isnan(numbers)
+                tensors["numbers"] = self._standardise(numbers)
+                if not there.all():
+                    tensors["observed"] = there
+                    present = there.any(1)
+            if present is None:
+                present = np.ones(len(numbers), bool)
+        codes = [
+            self._encode_categories(name, column, values)
+            for (name, column), values in zip(self._coded(cells), self.categories_, strict=True)
+        ]
+        if codes:
+            tensors["codes"] = np.stack(codes, 1)
+            there = (tensors["codes"] >= 0).any(1)
+            present = there if present is None else present | there
+        expectation = Expectation(self.shares_, self.loadings_, self.noise_)
+        return Values(expectation.fill(tensors), present)
+
+    def inverse_transform(self, predictions):
+        """Return numbers in their units, and the most likely category.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (rows, numbers + categories of all columns)
+            Standardised numbers, then logits.
+
+        Returns
+        -------
+        list of ndarray of shape (rows,)
+        """
+        n = len(self.mean_)
+        numbers = predictions[:, :n] * self.scale_ + self.mean_
+        numbers = iter(np.where(self.n_observed_ > 0, numbers, np.nan).T)
+        sizes = np.cumsum([n, *map(len, self.categories_)])
+        codes = iter(
+            predictions[:, first:last].argmax(1) if last > first else None
+            for first, last in pairwise(sizes)
+        )
+        categories = iter(self.categories_)
+        columns = []
+        for kind, dtype in zip(self.kinds_, self.dtypes_, strict=True):
+            if kind in ("number", "date"):
+                columns.append(as_dtype(next(numbers), dtype))
+                continue
+            code, values = next(codes), next(categories)
+            column = np.full(len(predictions), None, object)
+            if code is not None:
+                column[:] = np.array([*values, None], object)[:-1][code]
+            columns.append(column.astype(bool) if dtype == "bool" else column)
+        return columns
+
+    def network(self, n_components, width, dropout):
+        """Build the network of the table.
+
+        Parameters
+        ----------
+        n_components, width : int
+        dropout : float
+
+        Returns
+        -------
+        ModalityNetwork
+        """
+        return TabularNetwork(
+            torch.tensor(self.mean_, dtype=torch.float32),
+            torch.tensor(self.scale_, dtype=torch.float32),
+            Expectation(self.shares_, self.loadings_, self.noise_),
+            self.weight_,
+            float(self.mask),
+            n_components,
+            width,
+            dropout,
+        )
+
+    def _learned(self):
+        """Return the names of what `fit` learns, for `load`."""
+        return {
+            *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
+            *("categories_", "shares_", "weight_", "loadings_", "noise_"),
+        }
+
+    def _is_sound(self, n_columns):
+        """Whether what a file says was learned agrees with itself, for `load`."""
+        numbers = sum(kind in ("number", "date") for kind in self.kinds_)
+        coded = len(self.kinds_) - numbers
+        return (
+            isinstance(self.kinds_, list)
+            and set(self.kinds_) <= {"number", "date", "bool", "category"}
+            and len(self.kinds_) == n_columns
+            and are_text(self.dtypes_)
+            and len(self.dtypes_) == len(self.kinds_)
+            and self.scaling_ in ("column", "common")
+            and are_floats(self.n_observed_, numbers)
+            and are_floats(self.mean_, numbers)
+            and are_floats(self.scale_, numbers, above=0)
+            and isinstance(self.categories_, list)
+            and isinstance(self.shares_, list)
+            and len(self.categories_) == len(self.shares_) == coded
+            and all(are_values(values) for values in self.categories_)
+            and all(
+                are_floats(share, len(values)) and (share >= 0).all()
+                for share, values in zip(self.shares_, self.categories_, strict=True)
+            )
+            and is_positive(self.weight_)
+            and are_floats(self.noise_, numbers + sum(map(len, self.categories_)), above=0)
+            and isinstance(self.loadings_, np.ndarray)
+            and self.loadings_.ndim == 2
+            and len(self.loadings_) == len(self.noise_)
+            and self.loadings_.shape[1] <= MOST_FACTORS
+            and are_floats(self.loadings_.ravel(), self.loadings_.size)
+        )
+
+    def _check_parameters(self):
+        most = self.max_categories
+        if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 2:
+            raise ValueError(
+                f"max_categories={most!r}: give a whole number of at least 2, such as 100."
+            )
+        check_share("mask", self.mask)
+        if self.scale not in SCALES:
+            raise ValueError(
+                f"scale={self.scale!r}: give one of {listing(map(repr, SCALES))}."
+                + did_you_mean(self.scale, SCALES)
+            )
+
+    def _learn_scale(self, numbers, variance):
+        """Return the kind of scaling, and what each number or date is divided by."""
+        is_number = np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
+        varies = is_number & (variance > 0)
+        scaling = self.scale
+        if scaling == "auto":
+            scaling = "common" if _of_one_unit(numbers, varies) else "column"
+        scale = np.sqrt(np.where(variance > 0, variance, 1))
+        if scaling == "common" and varies.any():
+            scale[is_number] = np.sqrt(variance[varies].mean())
+        return scaling, scale
+
+    def _names(self, cells, *kinds):
+        return [n for n, kind in zip(cells.names, self.kinds_, strict=True) if kind in kinds]
+
+    def _coded(self, cells):
+        """Yield the name and cells of each bool or categorical column."""
+        for (name, column), kind in zip(cells, self.kinds_, strict=True):
+            if kind in ("bool", "category"):
+                yield name, column
+
+    def _numbers(self, cells):
+        """Return the numbers and dates as one float array; the input's own memory if it can be."""
+        if cells.matrix is not None:
+            if any(kind != "number" for kind in self.kinds_):
+                return self._numbers(type(cells)(cells.names, cells.columns))
+            numbers = cells.matrix
+            if numbers.dtype.kind != "f":
+                numbers = numbers.astype(np.float64)
+            check_finite(numbers, cells.names)
+            return numbers
+        names, parts = [], []
+        for (name, column), kind, dtype in zip(cells, self.kinds_, self.dtypes_, strict=True):
+            if kind in ("number", "date"):
+                names.append(name)
+                parts.append(as_floats(name, column, kind, dtype))
+        numbers = np.stack(parts, 1) if parts else np.empty((len(cells), 0))
+        check_finite(numbers, names)
+        return numbers
+
+    def _standardise(self, numbers):
+        standardised = np.empty(numbers.shape, np.float32)
+        for start in range(0, len(numbers), BLOCK):
+            block = numbers[start : start + BLOCK]
+            if numbers.dtype == np.float32:
+                # To the bit what the network makes of "raw": which of the two a row takes
+                # depends on the holes of others.
+                scale = self.scale_.astype(np.float32)
+                block = (block - self.mean_.astype(np.float32)) * (np.float32(1) / scale)
+            else:
+                block = (block.astype(np.float64) - self.mean_) / self.scale_
+            standardised[start : start + BLOCK] = np.where(np.isnan(block), 0, block)
+        return standardised
+
+    def _learn_categories(self, name, column, declared):
+        """Return a column's values in order of their codes, and how many cells are observed."""
+        values = column[observed(column)].tolist()
+        if declared is not None:
+            known = list(declared)
+        else:
+            try:
+                known = sorted(set(values))
+            except TypeError:
+                known = sorted(set(values), key=lambda value: (str(type(value)), str(value)))
+        if len(known) > self.max_categories:
+            frequent = pd.Series(values, dtype=object).value_counts(sort=True)
+            kept = set(frequent.index[: self.max_categories])
+            warnings.warn(
+                f"column {name!r}: {len(known)} categories, of which the {self.max_categories} most"
+                " frequent are kept; the others are read as holes. Raise max_categories, or make"
+                " it a TextModality.",
+                DataWarning,
+                stacklevel=3,
+            )
+            known = [value for value in known if value in kept]
+        return known, len(values)
+
+    def _encode_categories(self, name, column, values):
+        codes, unknown = codes_of(column, values)
+        if len(unknown) and len(values) < self.max_categories:
+            unseen = dict.fromkeys(column[unknown[:1000]].tolist())
+            warnings.warn(
+                f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
+                " seen in training; read as a hole.",
+                DataWarning,
+                stacklevel=3,
+            )
+        return codes
+
+
+def _of_one_unit(numbers, varies):
+    """Whether many columns vary, and most of these have the same minimum and maximum."""
+    if varies.sum() < MANY_ALIKE:
+        return False
+    ends = np.stack([np.fmin.reduce(numbers), np.fmax.reduce(numbers)])[:, varies]
+    return np.unique(ends, axis=1, return_counts=True)[1].max() > varies.sum() / 2
+
+
+def _any_nan(numbers):
+    # The minimum is NaN if one number is; no mask is allocated.
+    return any(
+        np.isnan(numbers[start : start + BLOCK].min(initial=0))
+        for start in range(0, len(numbers), BLOCK)
+    )
+
+
+def _usable_as_it_is(numbers):
+    """Whether torch can read the memory itself: float32, native, writeable, no step backwards."""
+    return (
+        numbers.dtype == np.float32
+        and numbers.dtype.isnative
+        and numbers.flags.writeable
+        and all(stride >= 0 for stride in numbers.strides)
+    )

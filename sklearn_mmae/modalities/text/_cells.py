@@ -1,0 +1,150 @@
+"""Text: reading cells, what counts as a word, and tokens that join to the same text again."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import warnings
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+
+from ..._core.errors import CellTypeError, DataWarning, listing
+from ..._core.holes import observed
+
+__all__ = ["END", "WORD", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts"]
+
+LONGEST = 1_000_000  # characters of a cell that are read
+# A word with its apostrophes, or a pictograph by itself; other marks say too little.
+WORD = r"(?u)\w+(?:['\u2019]\w+)*|[\u2600-\u27bf\U0001f000-\U0001faff]"
+# Every character belongs to exactly one piece, so that pieces join to the same text.
+_PIECE = re.compile(r" ?\w+| ?[^\w\s]|\s")
+_MOST_CHARACTERS = 500
+END = 0  # the token that ends a text; it also stands before the first
+
+
+def read_texts(name, column):
+    """Check and normalise a column of text.
+
+    Parameters
+    ----------
+    name : str or int
+        Of the column, for messages.
+    column : ndarray of shape (rows,)
+
+    Returns
+    -------
+    texts : ndarray of shape (present rows,), object
+        Unicode's composed form (NFC), so that one letter is written in one way; a lone surrogate
+        becomes U+FFFD.
+    present : ndarray of shape (rows,), bool
+
+    Raises
+    ------
+    CellTypeError
+        If a cell is neither str nor missing.
+
+    Warns
+    -----
+    DataWarning
+        If a cell is longer than a million characters, of which the rest is not read.
+    """
+    present = observed(column)
+    rows = np.flatnonzero(present)
+    wrong = [int(row) for row in rows if not isinstance(column[row], str)]
+    if wrong:
+        kinds = sorted({type(column[row]).__name__ for row in wrong})
+        raise CellTypeError(
+            f"holds {listing(kinds)} where text (str) is expected",
+            remedy="Turn the cells into str, or give None where the text is missing",
+            column=name,
+            row=wrong,
+        )
+    long = [int(row) for row in rows if len(column[row]) > LONGEST]
+    if long:
+        warnings.warn(
+            f"column {name!r}, row {listing(long)}: longer than {LONGEST:,} characters, of which"
+            " the rest is not read.",
+            DataWarning,
+            stacklevel=2,
+        )
+    texts = np.empty(len(rows), object)
+    texts[:] = [_normalise(column[row][:LONGEST]) for row in rows]
+    return texts, present
+
+
+def _normalise(text):
+    text = unicodedata.normalize("NFC", str(text))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def learn_tokens(texts, max_pieces, max_length):
+    """Choose the tokens in which texts are written.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    max_pieces : int
+        The most words and marks to keep (a word together with the space before it), by frequency.
+    max_length : int
+        Pieces of a text that are looked at.
+
+    Returns
+    -------
+    list of str
+        First the empty string (`END`), then pieces and, for spelling what is not among them, the
+        500 most frequent characters.
+    """
+    pieces, characters = Counter(), Counter()
+    for text in texts:
+        for piece in islice(_PIECE.finditer(text), max_length):
+            pieces[piece[0]] += 1
+            characters.update(piece[0])
+    most_used = _most_used(pieces, max_pieces) | _most_used(characters, _MOST_CHARACTERS)
+    return ["", *sorted(most_used)]
+
+
+def _most_used(counts, most):
+    ranked = sorted(counts, key=lambda token: (-counts[token], token))
+    return set(ranked[:most])
+
+
+def encode_tokens(texts, tokens, length):
+    """Write texts in tokens.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    tokens : list of str
+        From `learn_tokens`.
+    length : int
+        The most tokens of a text; what comes after is left out, and so is `END`.
+
+    Returns
+    -------
+    ndarray of shape (texts, length), int32
+        -1 after the end. Unknown pieces are spelled; unknown characters are left out.
+    """
+    number = {token: i for i, token in enumerate(tokens)}
+    codes = np.full((len(texts), length), -1, np.int32)
+    for row, text in zip(codes, texts, strict=True):
+        written = []
+        for piece in islice(_PIECE.finditer(text), length):
+            spelling = [piece[0]] if piece[0] in number else piece[0][:length]
+            written += [number[token] for token in spelling if token in number]
+        written = [*written, END][:length]
+        row[: len(written)] = written
+    return codes
+
+
+def decode_tokens(codes, tokens):
+    """Return token numbers, (rows, length), as an object array of texts; stops at `END`."""
+    texts = np.empty(len(codes), object)
+    texts[:] = ["".join(tokens[code] for code in row[: _length(row)]) for row in codes]
+    return texts
+
+
+def _length(row):
+    ends = np.flatnonzero(row == END)
+    return ends[0] if len(ends) else len(row)

@@ -1,0 +1,548 @@
+"""`TextModality`: free text, from names of a few words to reviews."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import joblib
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import clone
+
+from ..._core.errors import CellError, did_you_mean, listing
+from ..._core.holes import observed
+from ..._core.values import are_floats, are_text, is_positive, is_whole
+from ...tables._cells import Values
+from .._base import Modality
+from .._files import find_memory
+from ._cells import WORD, decode_tokens, encode_tokens, learn_tokens, read_texts
+from ._network import KeyWordsNetwork, SentenceNetwork
+
+__all__ = ["TextModality"]
+
+MOST_SUBWORDS = 1000
+MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
+MOST_COLUMNS = 20_000  # of a vectorizer; the encoder has a weight for each
+LARGEST = np.finfo(np.float32).max / 1e6
+
+
+class TextModality(Modality):
+    """One column of text, in any language that puts spaces between words.
+
+    What the encoder sees are two blocks of equal variance: tf-idf weights of the words [1]_, and
+    of their parts (sequences of three characters), which tell related and misspelt words. What the
+    decoder learns is either the row's words or the text itself.
+
+    None, NaN and ``pd.NA`` are holes. An empty text, or one of unknown words only, is present.
+
+    Parameters
+    ----------
+    decoder : {"words", "sequence"}, default="words"
+        How text comes back. "words": its most telling words, from the distribution of weights
+        over the vocabulary. "sequence": written out, word by word, by a recurrent network; slower
+        to train, and good for names and short sentences.
+    max_features : int or None, default=3000
+        The most words to keep, by frequency, as in scikit-learn's `CountVectorizer`. The
+        "sequence" decoder spells rarer ones.
+    stop_words : {"english"}, list of str or None, default=None
+        Words to leave out of the vocabulary.
+    vectorizer : "subwords", None or transformer, default="subwords"
+        What the encoder sees beside the words: parts of words, nothing, or the columns that a
+        scikit-learn transformer makes of a 1-D array of str, such as `HashingVectorizer` or a
+        sentence encoder. A transformer is cloned and fitted.
+    n_words : int, default=5
+        The most words that come back (only for ``decoder="words"``).
+    max_length : int, default=64
+        The most tokens (words, marks) of a text that are learned and written (only for
+        ``decoder="sequence"``).
+    memory : str, path, joblib.Memory or None, default=None
+        Folder that keeps what is made of a column of texts, for the next time that the same texts
+        are looked at in the same way, as in a grid search. Pickles are kept there: let nobody else
+        write to it.
+
+    Attributes
+    ----------
+    vocabulary_ : list of str
+        The words, in lower case and sorted.
+    idf_ : ndarray of shape (words,)
+        Their inverse document frequencies.
+    subwords_ : list of str
+        Parts of words, where ``vectorizer="subwords"``; with ``subword_idf_``.
+    vectorizer_ : transformer
+        The fitted clone, where one was given.
+    offset_ : ndarray of shape (columns of the vectorizer,)
+        What is subtracted from its columns: their mean, or 0 where they are sparse.
+    block_scales_ : ndarray of shape (1 or 2,)
+        What the blocks are divided by.
+    mean_ : ndarray of shape (view columns,)
+        Of the scaled blocks.
+    tokens_ : list of str
+        What a text is written with, and ``n_tokens_`` how many at most, where
+        ``decoder="sequence"``.
+    shares_ : ndarray of shape (words,) or (tokens,)
+        Mean over the rows of the shares that words or tokens have in a row.
+    null_deviance_ : float
+        Mean deviance in nats of a row from them.
+
+    Notes
+    -----
+    A row's shares are its damped tf-idf weights, ``(1 + log tf) * idf``, over their sum: usual
+    words count little. The deviance of "words" is the Kullback-Leibler divergence of the predicted
+    distribution from them, that of "sequence" the mean cross-entropy of a row's tokens; both in
+    units of what the average distribution reaches. A row without a known word has deviance 0.
+
+    References
+    ----------
+    .. [1] Salton & Buckley (1988), "Term-weighting approaches in automatic text retrieval",
+       Information Processing & Management 24(5).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.modalities import TextModality
+    >>> names = np.array(["red heart", "blue heart", None], dtype=object)
+    >>> modality = TextModality().fit(Cells(("name",), (names,)))
+    >>> modality.vocabulary_
+    ['blue', 'heart', 'red']
+    >>> modality.transform(Cells(("name",), (names,))).present
+    array([ True,  True, False])
+    """
+
+    def __init__(
+        self,
+        *,
+        decoder="words",
+        max_features=3000,
+        stop_words=None,
+        vectorizer="subwords",
+        n_words=5,
+        max_length=64,
+        memory=None,
+    ):
+        self.decoder = decoder
+        self.max_features = max_features
+        self.stop_words = stop_words
+        self.vectorizer = vectorizer
+        self.n_words = n_words
+        self.max_length = max_length
+        self.memory = memory
+
+    @classmethod
+    def accepts(cls, name, column):
+        """Whether every observed cell of a column is a str."""
+        if column.ndim != 1 or column.dtype.kind not in "OU":
+            return False
+        values = column[observed(column)]
+        return len(values) > 0 and all(isinstance(value, str) for value in values)
+
+    def fit(self, cells):
+        """Learn the vocabulary, and how usual each word is.
+
+        Parameters
+        ----------
+        cells : Cells
+            One column.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        CellError
+            If there is more than one column, or no word in any row.
+        CellTypeError
+            If a cell is not a str.
+        ValueError
+            If a parameter is out of its range.
+        """
+        self.fit_transform(cells)
+        return self
+
+    def fit_transform(self, cells):
+        """Fit, and return the same cells as `Values`; words are counted only once."""
+        self._check_parameters()
+        name, texts, present = _read(cells)
+        learned, blocks = _remembered(_learn, clone(self), name, texts, present)
+        vars(self).update(learned)
+        return self._values(texts, present, blocks)
+
+    def transform(self, cells):
+        """Return texts as lists of features and their weights.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Returns
+        -------
+        Values
+            ``features`` (column of the view, padded with 0) and ``weights`` (float32, padded
+            with 0), both of shape (rows, most features of a row); ``tokens`` (int32, -1 after the
+            end) of shape (rows, `n_tokens_`) for the "sequence" decoder; ``present`` where a row is
+            not.
+
+        Raises
+        ------
+        CellError
+            As `fit`.
+        """
+        name, texts, present = _read(cells)
+        blocks = _remembered(_blocks, copy(self), name, texts, present)
+        return self._values(texts, present, blocks)
+
+    def inverse_transform(self, predictions):
+        """Return words joined by spaces, the most telling first, or texts.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (rows, n_words or `n_tokens_`), int
+            Numbers of words (-1 for none) or of tokens.
+
+        Returns
+        -------
+        list of one ndarray of shape (rows,), object
+            Of str. A row that is predicted to be the average one comes back as the most usual
+            words, as a number would come back as the mean.
+        """
+        if self.decoder == "sequence":
+            return [decode_tokens(predictions, self.tokens_)]
+        texts = np.empty(len(predictions), object)
+        texts[:] = [
+            " ".join(self.vocabulary_[word] for word in row if word >= 0) for row in predictions
+        ]
+        return [texts]
+
+    def network(self, n_components, width, dropout):
+        """Build the network of the text.
+
+        Parameters
+        ----------
+        n_components, width : int
+        dropout : float
+
+        Returns
+        -------
+        ModalityNetwork
+        """
+        mean = torch.tensor(self.mean_, dtype=torch.float32)
+        null_logits = torch.tensor(_log_shares(self.shares_), dtype=torch.float32)
+        if self.decoder == "words":
+            return KeyWordsNetwork(
+                mean,
+                null_logits,
+                self.null_deviance_,
+                self.n_words,
+                n_components,
+                width,
+                dropout,
+            )
+        column = {word: i for i, word in enumerate(self.vocabulary_)}
+        return SentenceNetwork(
+            mean,
+            null_logits,
+            self.null_deviance_,
+            torch.tensor([column.get(token.strip().lower(), -1) for token in self.tokens_]),
+            len(self.vocabulary_),
+            self.n_tokens_,
+            n_components,
+            width,
+            dropout,
+        )
+
+    def _learned(self):
+        """Return the names of what `fit` learns, for `load`."""
+        state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
+        if self.vectorizer is not None:
+            state |= {"subwords_", "subword_idf_"}
+        return state | ({"tokens_", "n_tokens_"} if self.decoder == "sequence" else set())
+
+    def _is_sound(self, n_columns):
+        """Whether what a file says was learned agrees with itself, for `load`."""
+        subwords = [] if self.vectorizer is None else self.subwords_
+        written = self.tokens_ if self.decoder == "sequence" else self.vocabulary_
+        return (
+            n_columns == 1
+            and (self.vectorizer is None or isinstance(self.vectorizer, str))
+            and all(
+                are_text(t) and len(set(t)) == len(t) for t in (self.vocabulary_, subwords, written)
+            )
+            and are_floats(self.idf_, len(self.vocabulary_))
+            and (self.vectorizer is None or are_floats(self.subword_idf_, len(subwords)))
+            and are_floats(self.block_scales_, 1 if self.vectorizer is None else 2, above=0)
+            and are_floats(self.mean_, len(self.vocabulary_) + len(subwords))
+            and len(written) > 0
+            and are_floats(self.shares_, len(written))
+            and (self.shares_ >= 0).all()
+            and is_positive(self.null_deviance_)
+            and (
+                self.decoder != "sequence"
+                or (
+                    written[0] == ""
+                    and is_whole(self.n_tokens_)
+                    and 0 < self.n_tokens_ <= self.max_length
+                )
+            )
+        )
+
+    def _check_parameters(self):
+        decoders = ("words", "sequence")
+        if self.decoder not in decoders:
+            raise ValueError(
+                f"decoder={self.decoder!r}: give 'words' or 'sequence'."
+                + did_you_mean(self.decoder, decoders)
+            )
+        if isinstance(self.vectorizer, str) and self.vectorizer != "subwords":
+            raise ValueError(
+                f"vectorizer={self.vectorizer!r}: give 'subwords', None or a transformer."
+                + did_you_mean(self.vectorizer, ["subwords"])
+            )
+        for name in ("n_words", "max_length"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name}={value!r}: give a whole number of at least 1.")
+        find_memory(self.memory)  # raises for what is no memory
+
+    def _fit(self, name, texts, present):
+        """Learn everything; return the unscaled blocks."""
+        blocks = [self._learn_words(name, texts)]
+        if self.vectorizer is not None:
+            blocks.append(self._learn_second_block(name, texts, present))
+        means = [np.asarray(block.mean(0)).ravel() for block in blocks]
+        variances = [
+            block.power(2).sum() / len(texts) - mean @ mean
+            for block, mean in zip(blocks, means, strict=True)
+        ]
+        self.block_scales_ = np.sqrt([_or_one(v) * len(blocks) for v in variances])
+        self.mean_ = np.concatenate(
+            [mean / scale for mean, scale in zip(means, self.block_scales_, strict=True)]
+        )
+        if self.decoder == "words":
+            self._learn_shares(blocks[0])
+        else:
+            self._learn_tokens(texts)
+        return blocks
+
+    def _learn_words(self, name, texts):
+        counter = _word_counter(max_features=self.max_features, stop_words=self.stop_words)
+        try:
+            counts = counter.fit_transform(texts)
+        except ValueError as error:
+            if "empty vocabulary" not in str(error):
+                raise
+            raise CellError(
+                "no word is in any training row",
+                remedy="Leave the column out, or give fewer stop words",
+                column=name,
+            ) from None
+        self.vocabulary_ = counter.get_feature_names_out().tolist()
+        self.idf_ = _learn_idf(counts)
+        return _heaviest(_tf_idf(counts, self.idf_))
+
+    def _learn_second_block(self, name, texts, present):
+        if self.vectorizer == "subwords":
+            counter = _subword_counter(max_features=MOST_SUBWORDS)
+            counts = counter.fit_transform(texts)
+            self.subwords_ = counter.get_feature_names_out().tolist()
+            self.subword_idf_ = _learn_idf(counts)
+            return _tf_idf(counts, self.subword_idf_)
+        self.vectorizer_ = clone(self.vectorizer).fit(texts)
+        columns = self._vectorize(name, texts, present)
+        # A sparse block stays sparse; of a dense one, dropping a column shall mean its mean.
+        dense = not sparse.issparse(columns)
+        self.offset_ = columns.mean(0) if dense else np.zeros(columns.shape[1])
+        return sparse.csr_array(columns - self.offset_ if dense else columns)
+
+    def _blocks(self, name, texts, present):
+        """Return the unscaled blocks of the present rows, each (rows, columns) sparse."""
+        words = _word_counter(vocabulary=self.vocabulary_)
+        blocks = [_heaviest(_tf_idf(words.transform(texts), self.idf_))]
+        if self.vectorizer == "subwords":
+            subwords = _subword_counter(vocabulary=self.subwords_)
+            blocks.append(_tf_idf(subwords.transform(texts), self.subword_idf_))
+        elif self.vectorizer is not None:
+            blocks.append(self._second_block(name, texts, present))
+        return blocks
+
+    def _second_block(self, name, texts, present):
+        n_columns = len(self.offset_)
+        if not len(texts):
+            return sparse.csr_array((0, n_columns))
+        columns = self._vectorize(name, texts, present)
+        if columns.shape[1] != n_columns:
+            raise CellError(
+                f"the vectorizer gave {columns.shape[1]} columns, in fit {n_columns}",
+                remedy="It must give the same columns for every text",
+                column=name,
+            )
+        return sparse.csr_array(columns if sparse.issparse(columns) else columns - self.offset_)
+
+    def _values(self, texts, present, blocks):
+        view = sparse.hstack(
+            [block / scale for block, scale in zip(blocks, self.block_scales_, strict=True)],
+            format="csr",
+        )
+        features, weights = _padded(view, present)
+        tensors = {"features": features, "weights": weights}
+        if self.decoder == "sequence":
+            tensors["tokens"] = np.full((len(present), self.n_tokens_), -1, np.int32)
+            tensors["tokens"][present] = encode_tokens(texts, self.tokens_, self.n_tokens_)
+        if not present.all():
+            tensors["present"] = present
+        return Values(tensors, present)
+
+    def _vectorize(self, name, texts, present):
+        """Return the vectorizer's columns, float64, sparse or not, after checking them."""
+        columns = self.vectorizer_.transform(texts)
+        if sparse.issparse(columns):
+            columns = sparse.csr_array(columns, dtype=np.float64)
+        else:
+            columns = np.asarray(columns, np.float64)
+        if columns.ndim != 2 or len(texts) != columns.shape[0]:
+            raise CellError(
+                f"the vectorizer gave an array of shape {columns.shape} for {len(texts)} texts",
+                remedy="It must give one row per text",
+                column=name,
+            )
+        if columns.shape[1] > MOST_COLUMNS:
+            raise CellError(
+                f"the vectorizer gave {columns.shape[1]:,} columns, more than {MOST_COLUMNS:,}",
+                remedy="Make fewer, or reduce them: make_pipeline(vectorizer, TruncatedSVD(300))",
+                column=name,
+            )
+        largest = abs(columns).max(axis=1)
+        largest = largest.toarray() if sparse.issparse(largest) else largest
+        bad = ~(largest < LARGEST)  # also where it is NaN
+        if bad.any():
+            raise CellError(
+                "the vectorizer gave numbers that are not finite or too large",
+                remedy="Check what it makes of these texts",
+                column=name,
+                row=np.flatnonzero(present)[bad].tolist(),
+            )
+        return columns
+
+    def _learn_shares(self, words):
+        """Learn the mean distribution over words, and the mean divergence of rows from it."""
+        total = words.sum(1)
+        shares = sparse.csr_array(words / np.where(total > 0, total, 1)[:, None])
+        self.shares_ = np.asarray(shares.mean(0)).ravel()
+        self.shares_ /= self.shares_.sum()
+        nats = shares.data * (np.log(shares.data) - _log_shares(self.shares_)[shares.indices])
+        self.null_deviance_ = _or_one(nats.sum() / shares.shape[0])
+
+    def _learn_tokens(self, texts):
+        """Learn tokens, the length of a text in them, and their mean distribution."""
+        # None means no bound on words; there are never more pieces than characters read.
+        most = len(texts) * self.max_length if self.max_features is None else self.max_features
+        self.tokens_ = learn_tokens(texts, most, self.max_length)
+        codes = encode_tokens(texts, self.tokens_, self.max_length)
+        written = (codes >= 0).sum(1)
+        self.n_tokens_ = int(written.max())
+        row, place = np.nonzero(codes >= 0)
+        self.shares_ = np.bincount(
+            codes[row, place], weights=1 / written[row], minlength=len(self.tokens_)
+        ) / len(texts)
+        self.null_deviance_ = _or_one(-self.shares_ @ _log_shares(self.shares_))
+
+
+def _remembered(work, modality, name, texts, present):
+    """Return what work makes of a copy of a modality, and of texts, from its memory if it can."""
+    memory, modality.memory = modality.memory, None
+    modality.n_words = 1  # which changes nothing
+    # What raises is not kept, so that the name and the rows missing, which errors tell of, are
+    # left aside.
+    work = find_memory(memory).cache(work, ignore=["name", "texts", "present"])
+    seen = None if memory is None else joblib.hash(texts.tolist())
+    return work(modality, name, texts, present, seen=seen)
+
+
+def _learn(modality, name, texts, present, *, seen):
+    """Return what a modality learns, and the unscaled blocks; for `_remembered`."""
+    blocks = modality._fit(name, texts, present)
+    return {key: value for key, value in vars(modality).items() if key.endswith("_")}, blocks
+
+
+def _blocks(modality, name, texts, present, *, seen):
+    """Return the unscaled blocks of texts; for `_remembered`."""
+    return modality._blocks(name, texts, present)
+
+
+def _read(cells):
+    """Return the name, the texts and the present rows of the one column."""
+    if len(cells.names) != 1:
+        raise CellError(
+            f"text is one column, not {len(cells.names)} ({listing(map(repr, cells.names))})",
+            remedy="Give each its own TextModality",
+        )
+    ((name, column),) = cells
+    texts, present = read_texts(name, column)
+    return name, texts, present
+
+
+# scikit-learn's text tools take as long to import as half of this package: they are imported in
+# the functions that need them.
+
+
+def _word_counter(**options):
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(token_pattern=WORD, **options)
+
+
+def _subword_counter(**options):
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), **options)
+
+
+def _learn_idf(counts):
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    return TfidfTransformer().fit(counts).idf_
+
+
+def _tf_idf(counts, idf):
+    """Return damped tf-idf weights, each row of length 1 or all zero."""
+    if not counts.shape[0]:
+        return sparse.csr_array(counts.shape)
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    weigh = TfidfTransformer(sublinear_tf=True)
+    weigh.idf_ = idf
+    return sparse.csr_array(weigh.transform(counts))
+
+
+def _heaviest(rows):
+    """Keep the largest weights of each row."""
+    many = np.flatnonzero(np.diff(rows.indptr) > MOST_WORDS_OF_A_ROW)
+    for row in many:
+        weights = rows.data[rows.indptr[row] : rows.indptr[row + 1]]
+        weights[np.argsort(-weights, kind="stable")[MOST_WORDS_OF_A_ROW:]] = 0
+    if len(many):
+        rows.eliminate_zeros()
+    return rows
+
+
+def _padded(view, present):
+    """Return the columns and weights of a sparse array as two dense ones, absent rows empty."""
+    length = np.diff(view.indptr)
+    row = np.repeat(np.flatnonzero(present), length)
+    place = np.arange(len(row)) - np.repeat(view.indptr[:-1], length)
+    shape = len(present), max(length.max(initial=0), 1)
+    features = np.zeros(shape, np.int16 if view.shape[1] <= np.iinfo(np.int16).max else np.int32)
+    weights = np.zeros(shape, np.float32)
+    features[row, place], weights[row, place] = view.indices, view.data
+    return features, weights
+
+
+def _log_shares(shares):
+    # Characters for spelling may be in no training row by themselves.
+    return np.log(np.maximum(shares, 1e-8))
+
+
+def _or_one(spread):
+    """Return a variance or deviance to divide by; equal rows have none but for rounding."""
+    return float(spread) if spread > 1e-9 else 1.0

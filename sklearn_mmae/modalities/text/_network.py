@@ -1,0 +1,258 @@
+"""The networks of text: key words as a distribution, sentences token by token."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ...nn._blocks import decoder, drawn, encoder, layer
+from ...nn._modality import ModalityNetwork
+
+__all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
+
+RARE = 0.01  # added to a word's share, so that a rare one cannot start with a huge slope
+LEAST_SHARE = 0.1  # of the likeliest word's probability: what a key word needs
+USUAL = 0.01  # nats of lift for every word, so that usual words win where none stands out
+
+
+class TextNetwork(ModalityNetwork):
+    """What both networks of text share: the view, its noise, encoder and linear path.
+
+    A row arrives as a list of ``features`` (column numbers of the view) and their ``weights``,
+    padded with weight 0. The view is made of it batch by batch: it would be far too large for
+    all rows at once.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_view,)
+        Of the weights. The first columns of the view are words.
+    null_logits : Tensor of shape (words or tokens,)
+        Logits of the best constant prediction.
+    null_deviance : float
+        Its mean deviance in nats.
+    word_of : Tensor of shape (words or tokens,), int64
+        The column of the view that counts each of them, or -1.
+    n_words : int
+        How many of the view's columns are words.
+    n_more : int
+        Outputs beside the logits.
+    n_components, width : int
+    dropout : float
+    """
+
+    has_link = True
+    n_scales = 0
+
+    def __init__(
+        self,
+        mean,
+        null_logits,
+        null_deviance,
+        word_of,
+        n_words,
+        n_more,
+        n_components,
+        width,
+        dropout,
+    ):
+        n_logits = len(null_logits)
+        super().__init__(len(mean), n_logits + n_more)
+        self.n_logits, self.n_words, self.null_deviance = n_logits, n_words, null_deviance
+        self.register_buffer("mean", mean)
+        self.register_buffer("word_of", word_of)
+        self.null_outputs[:n_logits] = null_logits
+        self.encoder = encoder(self.n_view, width, dropout)
+        self.decoder = decoder(n_components, width, self.n_outputs)
+
+    def view(self, tensors):
+        """Return the centred weights of all features."""
+        weights = tensors["weights"]
+        view = (-self.mean).repeat(len(weights), 1)
+        view.scatter_add_(1, tensors["features"].long(), weights)
+        if "present" in tensors:
+            view = torch.where(tensors["present"][:, None], view, 0)
+        return view
+
+    def corrupt(self, view, noise, generator):
+        """Return the view with a share `noise` of the words and other features dropped."""
+        present = (view != 0).any(1, keepdim=True)
+        dropped = drawn(view.shape, min(noise, 1.0), generator, view.device)
+        return torch.where(present & dropped, -self.mean, view)
+
+    def scale_of_view(self):
+        """Return no noise scale: words have probabilities."""
+        return torch.zeros(self.n_view, dtype=torch.int64)
+
+    def start(self, weight):
+        """Set the linear path: the logit of a word by the slope of log p at the mean.
+
+        A word's share of a row is about its weight in the view over the sum of all words'
+        weights, so that ``d log p = d view / (mean + RARE * sum of the means)``.
+        """
+        mean = self.mean[: self.n_words]
+        slope = weight[: self.n_words] / (mean + RARE * mean.sum())[:, None]
+        known = self.word_of >= 0
+        slope = torch.where(known[:, None], slope[self.word_of.clamp_min(0)], 0)
+        with torch.no_grad():
+            self.decoder.linear.weight[: self.n_logits] = self.gain * slope
+            self.decoder.linear.bias.copy_(self.null_outputs)
+
+
+class KeyWordsNetwork(TextNetwork):
+    """A row's words as one distribution; deviance is the Kullback-Leibler divergence from it.
+
+    Parameters
+    ----------
+    mean, null_logits, null_deviance, n_components, width, dropout
+        As in `TextNetwork`; logits are those of the words.
+    n_key_words : int
+        The most words that `predict` returns.
+    """
+
+    def __init__(self, mean, null_logits, null_deviance, n_key_words, n_components, width, dropout):
+        n_words = len(null_logits)
+        super().__init__(
+            mean,
+            null_logits,
+            null_deviance,
+            torch.arange(n_words),
+            n_words,
+            0,
+            n_components,
+            width,
+            dropout,
+        )
+        self.n_key_words = min(n_key_words, n_words)
+
+    def _shares(self, outputs, tensors):
+        """Return each word's share of its row and log probability, 0 for other features."""
+        features = tensors["features"].long()
+        is_word = features < self.n_words
+        shares = torch.where(is_word, tensors["weights"], 0)
+        total = shares.sum(1, keepdim=True)
+        shares = shares / torch.where(total > 0, total, 1)
+        words = torch.where(is_word, features, 0).expand(*outputs.shape[:-1], -1)
+        return shares, F.log_softmax(outputs, -1).gather(-1, words)
+
+    def deviance(self, outputs, tensors):
+        """Return KL(shares of the row || softmax of outputs); 0 for rows without a known word."""
+        shares, log_p = self._shares(outputs, tensors)
+        return (torch.xlogy(shares, shares) - shares * log_p).sum(-1) / self.null_deviance
+
+    def log_likelihood(self, outputs, tensors, log_scale):
+        """Return the log probability of as many words as a row has, each counted by its share."""
+        shares, log_p = self._shares(outputs, tensors)
+        return (shares * log_p).sum(-1) * (shares > 0).sum(-1)
+
+    def predict(self, outputs):
+        """Return the most telling words of each row, (rows, n_key_words) int64, -1 for none.
+
+        Of the words at least a tenth as likely as the likeliest, those that add most to the
+        divergence from the average row; the most usual ones where a row is the average.
+        """
+        log_p = F.log_softmax(outputs, -1)
+        lift = log_p - F.log_softmax(self.null_outputs, -1)
+        p = log_p.exp()
+        likely = p >= LEAST_SHARE * p.amax(-1, keepdim=True)
+        telling = torch.where(likely, p * (lift + USUAL), -torch.inf)
+        telling, words = telling.sort(dim=-1, descending=True, stable=True)
+        words = torch.where(telling.isfinite(), words, -1)
+        return words[:, : self.n_key_words]
+
+
+class SentenceNetwork(TextNetwork):
+    """A text token by token: a recurrent network conditioned on the code.
+
+    Outputs are logits of the tokens, the same at every place, then a condition: the recurrent
+    network begins from it, sees it at every step, and adds to the logits. Its last layer starts
+    at zero, so that the whole begins as the linear path.
+
+    Parameters
+    ----------
+    mean, null_logits, null_deviance, word_of, n_words, n_components, width, dropout
+        As in `TextNetwork`; logits are those of the tokens, token 0 ends a text.
+    length : int
+        The most tokens of a text.
+    """
+
+    def __init__(
+        self,
+        mean,
+        null_logits,
+        null_deviance,
+        word_of,
+        n_words,
+        length,
+        n_components,
+        width,
+        dropout,
+    ):
+        super().__init__(
+            mean,
+            null_logits,
+            null_deviance,
+            word_of,
+            n_words,
+            width,
+            n_components,
+            width,
+            dropout,
+        )
+        self.length = length
+        self.embedding = layer(nn.Embedding, self.n_logits, width)
+        self.recurrent = layer(nn.GRU, width, width, batch_first=True)
+        self.head = layer(nn.Linear, width, self.n_logits)
+        self.head.starts_at_zero = True
+
+    def _nats(self, outputs, tensors):
+        """Return the summed cross-entropy of a row's tokens, and how many they are."""
+        tokens = tensors["tokens"].long().expand(*outputs.shape[:-1], -1)
+        flat = tokens.reshape(-1, self.length)
+        logits, condition = self._split(outputs.reshape(-1, self.n_outputs))
+        before = F.pad(flat[:, :-1], (1, 0)).clamp_min(0)
+        steps, _ = self._steps(before, condition, condition[None])
+        nats = F.cross_entropy(
+            (steps + logits[:, None]).flatten(0, 1),
+            flat.flatten(),
+            ignore_index=-1,
+            reduction="none",
+        )
+        written = (flat >= 0).sum(1)
+        shape = outputs.shape[:-1]
+        return nats.view(flat.shape).sum(1).view(shape), written.view(shape)
+
+    def deviance(self, outputs, tensors):
+        """Return the mean cross-entropy of a row's tokens, each given those before it."""
+        nats, written = self._nats(outputs, tensors)
+        return nats / written.clamp_min(1) / self.null_deviance
+
+    def log_likelihood(self, outputs, tensors, log_scale):
+        """Return the log probability of a row's tokens."""
+        return -self._nats(outputs, tensors)[0]
+
+    @torch.no_grad()
+    def predict(self, outputs):
+        """Return the likeliest token at each step, (rows, length) int64, 0 from the end on."""
+        logits, condition = self._split(outputs)
+        tokens = outputs.new_zeros(len(outputs), self.length, dtype=torch.long)
+        before, state = tokens[:, :1], condition[None]
+        ended = torch.zeros_like(before[:, 0], dtype=torch.bool)
+        for place in range(self.length):
+            steps, state = self._steps(before, condition, state)
+            best = (steps[:, 0] + logits).argmax(-1)
+            ended = ended | (best == 0)
+            tokens[:, place] = torch.where(ended, 0, best)
+            before = tokens[:, place : place + 1]
+            if ended.all():
+                break
+        return tokens
+
+    def _split(self, outputs):
+        return outputs.split([self.n_logits, self.n_outputs - self.n_logits], -1)
+
+    def _steps(self, before, condition, state):
+        """Return logits after each token of `before`, (rows, places, tokens), and the new state."""
+        inputs = self.embedding(before) + condition[:, None]
+        hidden, state = self.recurrent(inputs, state.contiguous())
+        return self.head(hidden), state

@@ -1,0 +1,405 @@
+"""Clips in, uint8 frames out: files, bytes and arrays, each checked first, read frame by frame.
+
+Frames are chosen by when they are on the screen. A file is read once, from its beginning; a frame
+that is not wanted is dropped at once, and one that is wanted is brought to size at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from contextlib import contextmanager
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._core.errors import CellError, CellTypeError
+from ..._core.optional import optional
+from .._files import regular_file
+from .._pictures import decode as decode_picture
+from .._pictures import describe as describe_picture
+
+__all__ = ["ClipFacts", "decode", "describe", "is_moving", "looks_like_clip"]
+
+SUFFIXES = (
+    *(
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".webm",
+        ".mkv",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".avi",
+        ".ogv",
+        ".3gp",
+    ),
+)
+SIGNATURE = re.compile(
+    rb"....ftyp(?!M4[AB] |hei|avif|mif1|crx)|\x1aE\xdf\xa3|\0\0\x01[\xba\xb3]|RIFF....AVI ",
+    re.DOTALL,
+)
+GIF = (b"GIF87a", b"GIF89a")
+# No format that names other files or addresses, as play lists do, and no file but the one given.
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,gif,mpeg,mpegvideo,mpegts,avi,ogg"
+NAMED = "MP4, WebM, MPEG, AVI, OGG or GIF"
+MISSING = "None where the clip is missing"
+ANOTHER = f"Give a clip, or {MISSING}"
+SMALLER = "Give a smaller clip, or raise max_pixels if you trust its source"
+COVER = 1024  # by which FFmpeg marks the picture on an album
+SLACK = 1e-3  # seconds by which time stamps are rounded: those of WebM are whole milliseconds
+
+
+class ClipFacts(NamedTuple):
+    """What `describe` finds out about a clip.
+
+    Attributes
+    ----------
+    height, width : int
+        Upright.
+    grey : bool
+    n_frames : int or None
+        Of an array.
+    seconds, rate : float or None
+        Length, and frames a second, of a file; None for an array.
+    kind, low, high
+        As of a picture, see `cells._image.PictureFacts`.
+    """
+
+    height: int
+    width: int
+    grey: bool
+    n_frames: int | None = None
+    seconds: float | None = None
+    rate: float | None = None
+    kind: str | None = None
+    low: float = 0.0
+    high: float = 255.0
+
+
+def describe(cell, *, root=None, max_pixels):
+    """Return the `ClipFacts` of a cell, decoding no more of a file than its first frame.
+
+    Parameters
+    ----------
+    cell : str, path, bytes or ndarray
+    root : path, optional
+        Folder that paths are relative to, and must not leave.
+    max_pixels : int
+        A file of more pixels a frame is refused before it is decoded.
+
+    Raises
+    ------
+    CellError
+        Where it cannot be read.
+    """
+    if isinstance(cell, np.ndarray):
+        array = _checked(cell)
+        # One tall picture: the same questions are asked of it.
+        tall = array.reshape(-1, *array.shape[2:])
+        facts = describe_picture(tall, max_pixels=max_pixels)
+        return ClipFacts(
+            *(*array.shape[1:3], facts.grey, len(array)),
+            kind=facts.kind,
+            low=facts.low,
+            high=facts.high,
+        )
+    with _opened(cell, root, max_pixels) as (container, stream):
+        frame = next(iter(container.decode(stream)), None)
+        if frame is None:
+            raise _no_frames(cell)
+        height, width = frame.height, frame.width
+        if _quarters(frame) % 2:
+            height, width = width, height
+        rate = stream.average_rate or stream.guessed_rate
+        seconds = _claimed_seconds(container, stream) or _scanned_seconds(container, stream, frame)
+        return ClipFacts(
+            height, width, _is_grey(frame), None, seconds, float(rate) if rate else 1 / seconds
+        )
+
+
+def decode(cell, frames, *, mode, fps, rate, units, root=None, max_pixels):
+    """Write a cell's frames, of one mode and size, into an array.
+
+    Parameters
+    ----------
+    cell : str, path, bytes or ndarray
+    frames : ndarray of shape (n_frames, height, width, channels), uint8
+        Where they go; what lasts longer is left out, what is shorter leaves the rest as it is.
+    mode : {"L", "RGB"}
+        What is transparent is laid over white.
+    fps : float
+        Frames a second to take: those on the screen at 0, 1 / fps, 2 / fps, ... seconds.
+    rate : float or None
+        Frames a second of an array; None if that is not known.
+    units : dict of kind to float
+        As for pictures, of arrays.
+    root, max_pixels
+        As in `describe`.
+
+    Returns
+    -------
+    length : int
+        How many frames were written.
+    odd : bool
+        Whether an array's numbers suggest another unit than the one in `units`.
+
+    Raises
+    ------
+    CellError
+        Where it cannot be read.
+    """
+    if isinstance(cell, np.ndarray):
+        return _decode_array(_checked(cell), frames, mode, fps, rate, units, max_pixels)
+    with _opened(cell, root, max_pixels) as (container, stream):
+        length = end = 0
+        for frame, until in _in_turn(container.decode(stream), stream, fps):
+            end = until
+            # The first frame is always taken: a clip may be shorter than a step.
+            steps = max(_steps_before(end, fps, len(frames)), 1) - length
+            if steps > 0:
+                frames[length : length + steps] = _pixels(frame, frames.shape[1:3], mode)
+                length += steps
+            if length == len(frames):
+                break
+        if not length:
+            raise _no_frames(cell)
+        claimed = _claimed_seconds(container, stream)
+        if length < len(frames) and claimed and end < 0.9 * claimed - 0.1:
+            raise CellError(
+                f"{_label(cell)} is cut short: {end:.2f} of {claimed:.2f} seconds are there",
+                remedy=ANOTHER,
+            )
+    return length, False
+
+
+def looks_like_clip(cell):
+    """Whether a cell is meant as a clip, going by its type, first bytes or name; no GIF is."""
+    if isinstance(cell, bytes | bytearray):
+        return SIGNATURE.match(cell) is not None
+    if isinstance(cell, np.ndarray):
+        return cell.ndim == 4 and cell.dtype.kind in "buif" and cell.shape[3] in (1, 3, 4)
+    if isinstance(cell, str | os.PathLike):
+        path = os.fsdecode(cell)
+        return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
+    return False
+
+
+def is_moving(cell):
+    """Whether a cell is a GIF of several frames; None if it is no GIF at all."""
+    from PIL import Image
+
+    if isinstance(cell, bytes | bytearray):
+        if not cell.startswith(GIF):
+            return None
+        cell = BytesIO(cell)
+    elif not (
+        isinstance(cell, str | os.PathLike)
+        and os.fsdecode(cell).lower().endswith(".gif")
+        and os.path.isfile(cell)
+    ):
+        return None
+    try:
+        with Image.open(cell, formats=["GIF"]) as picture:
+            return picture.is_animated
+    except Exception:  # whoever reads it will say why it cannot be read
+        return None
+
+
+@contextmanager
+def _opened(cell, root, max_pixels):
+    """Yield a container of PyAV and its stream of pictures, nothing of it decoded."""
+    av = optional("av", extra="video", why="VideoModality")
+    if isinstance(cell, bytes | bytearray):
+        source = BytesIO(cell)
+    elif isinstance(cell, str | os.PathLike):
+        # Opened here: no path, however it is spelt, is ever read as an address.
+        source = regular_file(os.fsdecode(cell), root, "clip").open("rb")
+    else:
+        raise CellTypeError(
+            f"a {type(cell).__name__} is not a clip",
+            remedy=f"Give a path, bytes or an array (T, H, W[, C]), or {MISSING}",
+        )
+    label = _label(cell)
+    with source:
+        if not source.read(1):
+            raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER)
+        source.seek(0)
+        options = {
+            "format_whitelist": FORMATS,
+            "protocol_whitelist": "",
+            "max_pixels": _with_padding(
+                max_pixels
+            ),  # of what is decoded to find out about the file
+        }
+        try:
+            with av.open(source, options=options) as container:
+                yield container, _pictures(container, label, max_pixels)
+        except (CellError, GeneratorExit):
+            raise
+        except Exception as error:  # decoders raise almost anything on damaged bytes
+            raise CellError(
+                f"{label} is no clip that can be read ({NAMED}), or is damaged"
+                f" ({getattr(error, 'strerror', None) or error})",
+                remedy=ANOTHER,
+            ) from error
+
+
+def _with_padding(max_pixels):
+    """Return FFmpeg's own limit: it counts rows and columns of padding, which codecs add."""
+    return str(4 * max_pixels + 2**16)
+
+
+def _pictures(container, label, max_pixels):
+    """Return the stream of pictures; covers of albums are none."""
+    streams = [s for s in container.streams.video if not s.disposition & COVER]
+    if not streams:
+        kinds = "sound only" if container.streams.audio else "nothing that can be shown"
+        raise CellError(f"{label} has no picture track, but {kinds}", remedy=ANOTHER)
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise CellError(f"{label} has pictures of a kind that cannot be decoded", remedy=ANOTHER)
+    # Sizes may change on the way.
+    stream.codec_context.options = {"max_pixels": _with_padding(max_pixels)}
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if not width * height:
+        raise CellError(
+            f"{label} says no size, or one far above max_pixels={max_pixels}", remedy=SMALLER
+        )
+    if width * height > max_pixels:
+        raise CellError(
+            f"{label} has {width} x {height} pixels, more than max_pixels={max_pixels}",
+            remedy=SMALLER,
+        )
+    return stream
+
+
+def _in_turn(decoded, stream, fps):
+    """Yield each frame, and when it leaves the screen: seconds after the first one came."""
+    last, start, end, time = None, 0.0, 0.0, 0.0
+    usual = 1 / float(stream.average_rate or stream.guessed_rate or fps)
+    for number, frame in enumerate(decoded):
+        time = number * usual if frame.time is None else frame.time
+        if last is None:
+            start = time
+        else:
+            end = max(time - start, end)  # damaged time stamps may lead backwards
+            yield last, end
+        last = frame
+    if last is not None:
+        lasts = float((last.duration or 0) * last.time_base) or usual
+        yield last, max(time - start, end) + lasts
+
+
+def _steps_before(end, fps, n_steps):
+    """Return how many of the times 0, 1 / fps, ... are before an end."""
+    return min(max(math.ceil((end - SLACK) * fps), 0), n_steps)
+
+
+def _pixels(frame, size, mode):
+    """Return a frame of PyAV as an upright array (height, width, channels)."""
+    turns = _quarters(frame)
+    height, width = size[::-1] if turns % 2 else size
+    transparent = any(component.is_alpha for component in frame.format.components)
+    kind = "rgba" if transparent else {"L": "gray", "RGB": "rgb24"}[mode]
+    pixels = frame.reformat(width, height, kind, interpolation="AREA").to_ndarray()
+    if transparent:
+        return decode_picture(
+            np.rot90(pixels, turns), mode=mode, size=size, units={}, max_pixels=pixels.size
+        )[0].reshape(*size, -1)
+    return np.rot90(pixels, turns).reshape(*size, -1)
+
+
+def _quarters(frame):
+    """Return by how many quarters a frame is to be turned to the left."""
+    return round(frame.rotation / 90) % 4
+
+
+def _is_grey(frame):
+    form = frame.format
+    colours = [component for component in form.components if not component.is_alpha]
+    return len(colours) == 1 and not form.has_palette and not form.name.startswith("bayer")
+
+
+def _claimed_seconds(container, stream):
+    """Return the length of a stream as the file's header says, or None."""
+    if container.format.name.startswith("mpeg"):
+        return None  # there it is an estimate
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    start = float((stream.start_time or 0) * stream.time_base)  # the others count from 0
+    told = re.match(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
+    if told:
+        hours, minutes, seconds = map(float, told.groups())
+        return 3600 * hours + 60 * minutes + seconds - start
+    if container.duration and len(container.streams) == 1:
+        return container.duration / 1e6 - start
+    return None
+
+
+def _scanned_seconds(container, stream, first):
+    """Return the length of a stream, going by the time stamps of all that was not yet read."""
+    start = end = first.time or 0.0
+    usual = 1 / float(stream.average_rate or stream.guessed_rate or 1)
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            lasts = float((packet.duration or 0) * packet.time_base) or usual
+            end = max(end, float(packet.pts * packet.time_base) + lasts)
+    return max(end - start, usual)
+
+
+def _decode_array(array, frames, mode, fps, rate, units, max_pixels):
+    if rate is None:
+        raise CellError(
+            "an array does not say how many frames a second it has",
+            remedy="Say so: VideoModality(rate=...)",
+        )
+    length = max(_steps_before(len(array) / rate, fps, len(frames)), 1)
+    odd = False
+    for step in range(length):
+        frame = array[min(int(step / fps * rate + SLACK), len(array) - 1)]
+        pixels, differs = decode_picture(
+            frame, mode=mode, size=frames.shape[1:3], units=units, max_pixels=max_pixels
+        )
+        frames[step] = pixels.reshape(frames.shape[1:])
+        odd |= differs
+    return length, odd
+
+
+def _checked(array):
+    """Return an array as (T, H, W) or (T, H, W, C), if it is a clip."""
+    shape = "x".join(map(str, array.shape))
+    if array.dtype.kind not in "buif":
+        raise CellTypeError(
+            f"an array of {array.dtype} is not a clip", remedy="Give an array of real numbers"
+        )
+    if array.ndim in (3, 4) and not len(array):
+        raise CellError("a clip of zero frames", remedy=ANOTHER)
+    if array.ndim not in (3, 4) or not array.size or (array.ndim == 4 and array.shape[3] > 4):
+        first = array.ndim == 4 and array.shape[1] in (1, 3, 4)
+        raise CellError(
+            f"an array of shape {shape} is not a clip",
+            remedy="Move the channels last: np.moveaxis(clip, 1, -1)"
+            if first
+            else "Give an array (T, H, W) or (T, H, W, C) of 1, 3 or 4 channels",
+        )
+    if array.dtype.kind == "f":
+        for number, frame in enumerate(array):
+            if not np.isfinite(frame).all():
+                raise CellError(
+                    f"frame {number} has pixels that are NaN or infinite",
+                    remedy=f"Fill them in, or give {MISSING}",
+                )
+    return array
+
+
+def _no_frames(cell):
+    return CellError(f"{_label(cell)} has no frames", remedy=ANOTHER)
+
+
+def _label(cell):
+    return f"{len(cell)} bytes" if isinstance(cell, bytes | bytearray) else repr(os.fsdecode(cell))

@@ -1,0 +1,1 @@
+"""What a fit has learned, and how: rows to codes and back, distributions, lags."""

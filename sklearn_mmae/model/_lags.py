@@ -1,0 +1,210 @@
+"""Lags between modalities that go on in time: found in `fit`, undone from then on.
+
+Of a modality that comes later, as much of the beginning is left out as it is late, so that its
+first step is the one that goes with the first step of the earliest. A row is still made of this row
+alone: no split of rows can leak.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from .._core.errors import DataWarning, listing
+from ..modalities._base import TimedModality
+from ..tables._cells import Values
+
+__all__ = ["find_lags", "put_back", "skip_steps", "skipped"]
+
+MOST_ROWS = 200  # that the search looks at
+MOST_COMPONENTS = 8  # that the steps of a modality are reduced to
+SMALLEST_SHARE = 1e-6  # of the variance: what a component is kept for
+LEAST_STEPS = 8  # that two modalities of a row must share at the largest lag
+
+
+def find_lags(names, modalities, read, max_lag):
+    """Find the lags between all modalities that go on in time.
+
+    Parameters
+    ----------
+    names : list of str
+    modalities : list of Modality
+        Fitted.
+    read : list of Values
+        What they make of the training rows.
+    max_lag : float
+        In seconds.
+
+    Returns
+    -------
+    lags : dict of str to float
+        In seconds, positive where a modality comes later than the first that goes on in time.
+    intervals : dict of str to (float, float)
+        95 % confidence intervals.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two modalities go on in time, or no row goes on for longer than `max_lag`.
+
+    Warns
+    -----
+    DataWarning
+        Of modalities that tell nothing of one another; their lag is taken to be 0.
+    """
+    from ..alignment import find_lag
+
+    timed, step, n_steps = _steps_of_lag(names, modalities, read, max_lag)
+    rows = _usable_rows(modalities, read, timed, step, n_steps, max_lag)
+    streams = {m: _stream(modalities[m], read[m].tensors, rows, step) for m in timed}
+    first = timed[0]
+    lags, intervals = {names[first]: 0.0}, {names[first]: (0.0, 0.0)}
+    for m in timed[1:]:
+        moving = streams[first] and streams[m]  # what stands still has no lag
+        pairs = list(zip(streams[first], streams[m], strict=True)) if moving else []
+        shared = [min(len(a), len(b)) for a, b in pairs]
+        reference = [a[:n] for (a, _), n in zip(pairs, shared, strict=True)]
+        stream = [b[:n] for (_, b), n in zip(pairs, shared, strict=True)]
+        found = find_lag(reference, stream, n_steps)
+        if not found.related:
+            warnings.warn(
+                f"max_lag={max_lag:g}: modality {names[m]!r} tells nothing of when things happen in"
+                f" {names[first]!r}. Their lag is taken to be 0.",
+                DataWarning,
+                stacklevel=4,
+            )
+        lags[names[m]] = found.lag * step
+        intervals[names[m]] = (found.low * step, found.high * step)
+    return lags, intervals
+
+
+def skip_steps(lags, name, modality):
+    """Return how many steps of a modality lie before what all of them share."""
+    if name not in lags:
+        return 0
+    return round((lags[name] - min(lags.values())) / modality.step_seconds_)
+
+
+def skipped(modality, values, n):
+    """Return values of which the first `n` steps are left out, and the others moved forward."""
+    if not n:
+        return values
+    tensors = dict(values.tensors)
+    if "own_length" in tensors:  # of a cell, before it was brought to steps
+        left_out = round(n * modality.entries_per_step_)
+        tensors["own_length"] = np.maximum(tensors["own_length"] - left_out, 0)
+    for key in ("steps", "observed"):
+        if key in tensors:
+            moved = np.zeros_like(tensors[key])
+            moved[:, : max(moved.shape[1] - n, 0)] = tensors[key][:, n:]
+            tensors[key] = moved
+    tensors["length"] = np.maximum(tensors["length"] - n, 0)
+    present = values.present & (tensors["length"] > 0)
+    if "present" in tensors or not present.all():
+        tensors["present"] = present
+    return Values(tensors, present)
+
+
+def put_back(modality, columns, n):
+    """Return predicted cells with the steps at their beginning that were left out.
+
+    Parameters
+    ----------
+    modality : TimedModality
+    columns : list of ndarray of shape (rows,), of arrays (T, ...)
+    n : int
+        Steps that were left out; their place is taken by the first entry.
+
+    Returns
+    -------
+    list of ndarray of shape (rows,)
+    """
+    n_entries = round(n * modality.entries_per_step_)
+    if not n_entries:
+        return columns
+    moved = []
+    for column in columns:
+        cells = np.empty(len(column), object)
+        for row, cell in enumerate(column):
+            cells[row] = np.concatenate([np.repeat(cell[:1], n_entries, axis=0), cell])
+        moved.append(cells)
+    return moved
+
+
+def _steps_of_lag(names, modalities, read, max_lag):
+    """Return which modalities go on in time, the step they share, and how many a lag may have."""
+    timed = [m for m, modality in enumerate(modalities) if isinstance(modality, TimedModality)]
+    if len(timed) < 2:
+        raise ValueError(
+            f"max_lag={max_lag:g} needs two modalities that go on in time (sounds, clips,"
+            f" sequences), and {listing(map(repr, names))} are {len(timed)} of them. Leave it out."
+        )
+    for m in timed:
+        if "times" in read[m].tensors:
+            raise ValueError(
+                f"max_lag={max_lag:g}: modality {names[m]!r} has times of its own, in which a lag"
+                " would be lost. Give it without them, or leave max_lag out."
+            )
+    step = max(modalities[m].step_seconds_ for m in timed)
+    n_steps = int(max_lag / step + 1e-9)
+    if n_steps < 1:
+        raise ValueError(
+            f"max_lag={max_lag:g} is less than a step, which is {step:g} seconds for the slowest of"
+            f" {listing(repr(names[m]) for m in timed)}. Give more, or leave it out."
+        )
+    return timed, step, n_steps
+
+
+def _usable_rows(modalities, read, timed, step, n_steps, max_lag):
+    """Return the numbers of rows that have enough of every modality, not too many of them."""
+    seconds = [read[m].tensors["length"] * modalities[m].step_seconds_ for m in timed]
+    shortest = np.min(seconds, 0)
+    rows = np.flatnonzero(shortest >= (n_steps + LEAST_STEPS) * step)
+    if not len(rows):
+        raise ValueError(
+            f"max_lag={max_lag:g}: no row goes on for {(n_steps + LEAST_STEPS) * step:g} seconds in"
+            f" all modalities, the longest for {shortest.max():g}. Give a smaller max_lag."
+        )
+    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int)
+    return rows[places]
+
+
+def _stream(modality, tensors, rows, step):
+    """Return the steps of some rows, reduced to few numbers each, at intervals of `step`.
+
+    The list is empty where no row varies.
+    """
+    from sklearn.decomposition import PCA  # here, for it takes long to import
+
+    from ..alignment._table import varies
+
+    found, moving = [], False
+    for row in rows:
+        n = tensors["length"][row]
+        steps = tensors["steps"][row, :n].astype(np.float64)
+        if "observed" in tensors:
+            steps = np.where(tensors["observed"][row, :n], steps, np.nan)
+        moving = moving or varies(steps)
+        found.append(_averaged(steps, step / modality.step_seconds_))
+    if not moving:
+        return []
+    if found[0].shape[1] > MOST_COMPONENTS and "observed" not in tensors:
+        pca = PCA(MOST_COMPONENTS, svd_solver="randomized", random_state=0)
+        pca.fit(np.concatenate(found))
+        # What rounding leaves of the others would be taken for streams of their own.
+        kept = pca.explained_variance_ratio_ > SMALLEST_SHARE
+        found = [pca.transform(steps)[:, kept] for steps in found]
+    return found
+
+
+def _averaged(steps, width):
+    """Return the means of steps (T, channels) over intervals `width` steps long, 1 or more."""
+    if width == 1:
+        return steps
+    edges = np.arange(int(len(steps) / width + 1e-9) + 1) * width
+    total = np.concatenate([np.zeros((1, steps.shape[1])), np.cumsum(steps, 0)])
+    whole = np.floor(edges + 1e-9).astype(int)
+    last = np.minimum(whole, len(steps) - 1)
+    at_edges = total[whole] + (edges - whole)[:, None] * steps[last]
+    return np.diff(at_edges, axis=0) / width

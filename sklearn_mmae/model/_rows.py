@@ -1,0 +1,168 @@
+"""New rows, read with the modalities of `fit`: columns checked, holes for those that are absent."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.validation import _check_feature_names, _check_n_features
+
+from .._core.errors import DataWarning, listing, locate
+from ..tables import _frame as _frames
+from ..tables._cells import Cells
+from ..training._batches import Rows
+from ..training._predict import index_patterns
+from ._lags import skipped
+
+__all__ = [
+    "as_rows",
+    "fitted_modalities",
+    "index_contained",
+    "located",
+    "presence",
+    "read_rows",
+    "to_device",
+]
+
+
+def fitted_modalities(estimator):
+    """Return name, modality and positions in `fit` of the columns, of each modality."""
+    return [
+        (name, modality, places)
+        for (name, modality, _), places in zip(
+            estimator.modalities_, estimator._places, strict=True
+        )
+    ]
+
+
+def read_rows(estimator, X):
+    """Read new data with the fitted modalities; absent columns are holes.
+
+    Returns
+    -------
+    read : list of Values
+        One per modality.
+    frame : Frame
+    """
+    frame = _frames.read(X, estimator)
+    position = _check_columns(estimator, X, frame)
+    read = []
+    for (name, modality, places), n_skipped in zip(
+        fitted_modalities(estimator), estimator._skips, strict=True
+    ):
+        at = [position.get(place) for place in places]
+        if None in at:
+            cells = _holes(estimator._container, places, frame.n_rows)
+        else:
+            cells = frame.cells(at)
+        read.append(skipped(modality, located(name, modality.transform, cells), n_skipped))
+    return read, frame
+
+
+def _check_columns(estimator, X, frame):
+    """Return where each column of `fit` stands now, having checked names and number."""
+    named = hasattr(estimator, "feature_names_in_")
+    if named and frame.kind != "array":
+        now = {name: i for i, name in enumerate(frame.names)}
+        fitted = estimator._container["names"]
+        whole = all(
+            len({fitted[place] in now for place in places}) == 1 for places in estimator._places
+        )
+        expected = [name for name in fitted if name in now]
+        used = {fitted[place] for places in estimator._places for place in places}
+        if whole and list(frame.names) == expected and used & now.keys():
+            return {i: now[name] for i, name in enumerate(fitted) if name in now}
+        if whole and now.keys() == set(expected) < set(fitted):
+            # Of all columns scikit-learn says so itself; of a part, that the others are missing.
+            raise ValueError(
+                "Feature names must be in the same order as they were in fit:"
+                f" {listing(map(repr, expected))}. Give X[{expected!r}]."
+            )
+        only_names = pd.DataFrame(columns=pd.Index(frame.names, dtype=object))
+        _check_feature_names(estimator, only_names, reset=False)
+    elif named:
+        _check_feature_names(estimator, X, reset=False)
+    _check_n_features(estimator, np.empty((0, len(frame.names))), reset=False)
+    return {i: i for i in range(len(frame.names))}
+
+
+def _holes(container, places, n_rows):
+    """Return the cells of columns that are missing altogether."""
+    names = [container["names"][place] for place in places]
+    width = container["schema"][places[0]].get("width")
+    if container["blocks"] or width is not None:
+        names = names if width is None else names * width
+        block = np.broadcast_to(np.float32(np.nan), (n_rows, len(names)))
+        return Cells.of_matrix(names, block)
+    hole = np.broadcast_to(np.array(None, object), (n_rows,))
+    return Cells(tuple(names), (hole,) * len(names))
+
+
+def located(name, work, cells):
+    """Let a modality work on cells; its errors and warnings say its name."""
+    with locate(modality=name), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = work(cells)
+        except (TypeError, ValueError) as error:
+            if type(error) not in (TypeError, ValueError, InvalidParameterError):
+                raise  # a CellError is told by `locate`; others may need more than a message
+            raise type(error)(f"modality {name!r}: {error}") from error
+    for warning in caught:
+        text = str(warning.message)
+        if issubclass(warning.category, DataWarning):
+            text = f"modality {name!r}, {text}"
+        warnings.warn(text, warning.category, stacklevel=5)
+    return result
+
+
+def presence(read):
+    """Return which modalities each row has, (rows, modalities) bool."""
+    return np.stack([values.present for values in read], 1)
+
+
+def index_contained(present, patterns):
+    """Give each row the number of its pattern or, for training, of the largest one within it.
+
+    Among many modalities not every pattern has a regression of its own (see `list_patterns`). A
+    row of another one is learned from as if it had only what the largest known part of it has.
+
+    Parameters
+    ----------
+    present : ndarray of shape (rows, modalities), bool
+    patterns : ndarray of shape (patterns, modalities), bool
+        Those that are known; nothing at all is one of them.
+
+    Returns
+    -------
+    ndarray of shape (rows,), int64
+    """
+    index, unknown = index_patterns(present, patterns)
+    within = (unknown[:, None] | ~patterns).all(2)
+    largest = np.where(within, patterns.sum(1), -1).argmax(1)
+    return np.concatenate([np.arange(len(patterns)), largest])[index]
+
+
+def as_rows(read, index):
+    """Return values as `Rows` on the CPU, given the number of each row's pattern."""
+    values = [
+        {
+            key: torch.from_numpy(np.ascontiguousarray(array) if not array.size else array)
+            for key, array in part.tensors.items()
+        }
+        for part in read
+    ]
+    return Rows(values, torch.from_numpy(index))
+
+
+def to_device(rows, device):
+    """Return rows whose tensors are on a device."""
+    if rows.pattern.device == device:
+        return rows
+    return Rows(
+        [{k: v.to(device) for k, v in tensors.items()} for tensors in rows.values],
+        rows.pattern.to(device),
+    )

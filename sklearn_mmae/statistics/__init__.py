@@ -1,0 +1,1 @@
+"""Every number, category and choice that is taken from training rows."""

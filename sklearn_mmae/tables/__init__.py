@@ -1,0 +1,1 @@
+"""Containers of rows, read and written: pandas, polars, arrays, sparse matrices, SliceDict."""

@@ -1,0 +1,423 @@
+"""How far predictions are from the truth on held-out rows: learned in `fit`, looked up later.
+
+Split conformal: whatever the network, of n + 1 exchangeable residuals the last one is among the
+``ceil((n + 1) * level)`` smallest with a chance of at least `level`. Rows of which less was seen
+have larger residuals, so each *group* of cells has residuals of its own: by which modalities are
+present, by the share of the table's cells that are holes, and by whether the cell itself is seen.
+The held-out rows say what it is like to see less: modalities and cells of them are hidden.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .._core.threads import one_thread
+
+__all__ = ["LEVELS", "Groups", "bins_of", "calibrate", "observed_cells"]
+
+# Stored quantiles; those between them are interpolated.
+LEVELS = np.r_[
+    *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.875, 0.9, 0.92, 0.94),
+    *(0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999),
+]
+BINS = (0.2, 0.5)  # of the share of holes; none at all is a bin of its own
+TURNS = (8, 4, 4)  # times that cells are hidden in each other bin, others each time
+MOST_ROWS = 1000  # held-out rows looked at
+MOST_CODES = 2**16  # (row, pattern, turn), in all of the passes in which cells are hidden
+MOST_CELLS = 2**21  # rows times columns of a table, in one of those passes
+MOST_PATTERNS = 8  # up to which each of them is seen with holes, too
+MOST_GROUPS = 1024  # in a file
+BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
+FEWEST_TO_SCALE = 20  # cells
+TRUST = 1.0  # in logits as they are: a standard normal prior of 1 / temperature - 1 and offsets
+HOTTEST = 8.0  # the highest temperature, and one over the lowest
+
+
+class Groups(NamedTuple):
+    """What is known of one table's residuals.
+
+    Attributes
+    ----------
+    patterns : ndarray of shape (groups, modalities), bool
+        Which modalities are present.
+    bins : ndarray of shape (groups,), int64
+        Of the share of holes, see `bins_of`.
+    seen : ndarray of shape (groups,), bool
+        Whether the cells themselves are seen.
+    half_widths : ndarray of shape (groups, numbers, levels), float32
+        Of the intervals at `LEVELS`, in standardised units; infinite where there were too few rows.
+    temperatures : ndarray of shape (groups, categorical columns), float32
+        What logits are divided by.
+    offsets : ndarray of shape (groups, categories of all columns), float32
+        What is then added to them.
+    """
+
+    patterns: np.ndarray
+    bins: np.ndarray
+    seen: np.ndarray
+    half_widths: np.ndarray
+    temperatures: np.ndarray
+    offsets: np.ndarray
+
+    def chain(self, pattern, bin_, seen):
+        """Return the groups that can speak for a cell, ever more cautious ones.
+
+        Parameters
+        ----------
+        pattern : ndarray of shape (modalities,), bool
+        bin_ : int
+        seen : bool
+
+        Returns
+        -------
+        ndarray of int
+            The cell's own group, if there is one; then those with more holes and with fewer
+            modalities; then cells not seen; last, the rows of which nothing was seen.
+        """
+        within = ~(self.patterns & ~pattern).any(1)
+        size = self.patterns.sum(1)
+        usable = np.flatnonzero(within & ((self.bins >= bin_) | (size == 0)) & (seen | ~self.seen))
+        order = np.lexsort((self.bins[usable], -size[usable], self.seen[usable] != seen))
+        return usable[order]
+
+    def is_sound(self, n_modalities, n_numbers, sizes):
+        """Whether what a file says was measured agrees with itself, for `load`."""
+        n, most = len(self.bins), MOST_GROUPS + 16 * n_modalities
+        shapes = [
+            *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),
+            *((self.seen, "b", (n,)), (self.half_widths, "f", (n, n_numbers, len(LEVELS)))),
+            *((self.temperatures, "f", (n, len(sizes))), (self.offsets, "f", (n, sum(sizes)))),
+        ]
+        return (
+            0 < n <= most
+            and all(a.dtype.kind == kind and a.shape == shape for a, kind, shape in shapes)
+            and bool((~self.patterns.any(1) & (self.bins == 0) & ~self.seen).any())
+            and not np.isnan(self.half_widths).any()
+            and bool((self.half_widths >= 0).all())
+            and bool((np.isfinite(self.temperatures) & (self.temperatures > 0)).all())
+            and bool(np.isfinite(self.offsets).all())
+        )
+
+
+def observed_cells(tensors, part):
+    """Return which cells of a table are observed.
+
+    Parameters
+    ----------
+    tensors : dict of Tensor
+    part : ModalityNetwork
+        One that `is_table`.
+
+    Returns
+    -------
+    Tensor of shape (rows, numbers + categorical columns), bool
+    """
+    parts = []
+    if part.n_numbers:
+        some = next(iter(tensors.values()))
+        everything = torch.ones(1, dtype=torch.bool, device=some.device)
+        parts.append(tensors.get("observed", everything.expand(len(some), part.n_numbers)))
+    if part.sizes:
+        parts.append(tensors["codes"] >= 0)
+    return torch.cat(parts, 1)
+
+
+def bins_of(observed, present, m):
+    """Return the bin of each row: no holes, few, up to half, more.
+
+    What counts is the share of holes among the cells of table m or among those of all tables that
+    are present, whichever is larger.
+
+    Parameters
+    ----------
+    observed : dict of int to Tensor of shape (..., rows, cells), bool
+        The cells of each table, by its position among the modalities.
+    present : Tensor of shape (rows, modalities), bool
+    m : int
+
+    Returns
+    -------
+    Tensor of shape (..., rows), int64
+    """
+    seen = {o: cells.sum(-1) * present[:, o] for o, cells in observed.items()}
+    of_all = {o: cells.shape[-1] * present[:, o] for o, cells in observed.items()}
+    ratios = [
+        seen[m] / of_all[m].clamp_min(1),
+        sum(seen.values()) / sum(of_all.values()).clamp_min(1),
+    ]
+    counts = [of_all[m], sum(of_all.values())]
+    own, all_ = (torch.where(n > 0, 1 - r, 0) for n, r in zip(counts, ratios, strict=True))
+    holes = torch.maximum(own, all_)
+    return torch.bucketize(holes, torch.tensor([0.0, *BINS], device=holes.device) + 1e-6)
+
+
+@one_thread(helpers=False)
+@torch.no_grad()
+def calibrate(network, rows):
+    """Measure residuals on rows that the network was not trained on.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+    rows : Rows
+        On the network's device.
+
+    Returns
+    -------
+    dict of int to Groups
+        By the positions of the tables among the modalities.
+    """
+    network.eval()
+    tables = [m for m, part in enumerate(network.networks) if part.is_table]
+    if not tables:
+        return {}
+    device = rows.pattern.device
+    places = torch.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS), device=device).long()
+    generator = torch.Generator(device).manual_seed(len(rows))
+    found = {m: [] for m in tables}
+    patterns = torch.arange(len(network.patterns), device=device)
+    _calibrate_whole(network, rows, places, patterns, found)
+    patterns = _patterns_with_holes(network, tables)
+    columns = max(network.networks[m].n_outputs for m in tables)
+    n_rows = min(MOST_CODES // sum(TURNS) // max(len(patterns), 1), MOST_CELLS // columns)
+    n_rows = max(n_rows, 1)
+    some = places[torch.linspace(0, len(places) - 1, min(len(places), n_rows)).long().to(device)]
+    for bin_ in range(1, len(TURNS) + 1):
+        _calibrate_with_holes(network, rows, some, patterns, bin_, generator, found)
+    return {m: _joined(groups, network.networks[m].sizes) for m, groups in found.items()}
+
+
+def _calibrate_whole(network, rows, places, patterns, found):
+    """Add the groups of rows with no more holes than they have."""
+    codes = _encode(network, rows, places, patterns)
+    batch = _tables_of(rows, places, found)
+    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in found}
+    for p, code in zip(patterns.tolist(), codes, strict=True):
+        pattern = network.patterns[p]
+        contain = _contain(network, batch.pattern, pattern)
+        for m in found:
+            bins = bins_of(known, pattern.expand(len(places), -1), m)
+            valid = known[m] & (contain & (bins == 0))[:, None]
+            part = network.networks[m]
+            measured = _measure(part, network.outputs(code, m)[None], batch.values[m], valid[None])
+            found[m].append((pattern, 0, bool(pattern[m]), *measured))
+
+
+def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, found):
+    """Add the groups of rows in which a share of the cells is hidden."""
+    if not len(patterns):
+        return
+    batch = _tables_of(rows, places, found)
+    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in found}
+    n_turns = TURNS[bin_ - 1]
+    low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
+    share = low + (high - low) * torch.rand(
+        len(places), 1, generator=generator, device=batch.pattern.device
+    )
+    order = {
+        m: torch.rand(there.shape, generator=generator, device=there.device).argsort(1)
+        for m, there in known.items()
+    }
+    turns = [
+        {m: _hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
+        for turn in range(n_turns)
+    ]
+    codes = torch.stack([_encode(network, rows, places, patterns, shown) for shown in turns], 1)
+    still = {m: torch.stack([shown[m] for shown in turns]) for m in known}
+    for p, code in zip(patterns.tolist(), codes, strict=True):
+        pattern = network.patterns[p]
+        contain = _contain(network, batch.pattern, pattern)
+        present = pattern.expand(len(places), -1)
+        for m in found:
+            bins = bins_of(still, present, m)
+            valid = known[m] & (contain & (bins == bin_))[..., None]
+            part, shown = network.networks[m], still[m] & pattern[m]
+            outputs = network.outputs(code, m)
+            for seen in (True, False) if pattern[m] else (False,):
+                measured = _measure(part, outputs, batch.values[m], valid & (shown == seen))
+                found[m].append((pattern, bin_, seen, *measured))
+
+
+def _patterns_with_holes(network, tables):
+    """Return the numbers of the patterns that are looked at with cells hidden."""
+    patterns = network.patterns
+    useful = patterns[:, tables].any(1)
+    if len(patterns) > MOST_PATTERNS:
+        size = patterns.sum(1)
+        useful = useful & ((size == 1) | (size >= patterns.shape[1] - 1))
+    return useful.nonzero()[:, 0]
+
+
+def _contain(network, index, pattern):
+    """Return which rows have all modalities of a pattern."""
+    return ~(pattern & ~network.patterns[index]).any(1)
+
+
+def _tables_of(rows, places, tables):
+    """Return the tables of some rows as a `Batch`, nothing of the other modalities."""
+    values = [tensors if m in tables else {} for m, tensors in enumerate(rows.values)]
+    return type(rows)(values, rows.pattern, rows.rows).take(places)
+
+
+def _hide(there, order, share, turn):
+    """Return what is still seen if, in all, a share of the cells are holes; one always is.
+
+    Parameters
+    ----------
+    there : Tensor of shape (rows, cells), bool
+    order : Tensor of shape (rows, cells), int64
+        A permutation per row; its first observed cells are hidden first.
+    share : Tensor of shape (rows, 1)
+    turn : float
+        In [0, 1): where among its observed cells a row begins.
+    """
+    n_there = there.sum(1, keepdim=True)
+    n_hidden = (share * there.shape[1]).round().clamp_min(1) - (there.shape[1] - n_there)
+    n_hidden = torch.minimum(n_hidden.clamp_min(0), (n_there - 1).clamp_min(0))
+    shuffled = there.gather(1, order)
+    rank = shuffled.cumsum(1) - 1
+    rank = (rank + (n_there * turn).long()) % n_there.clamp_min(1)
+    still = shuffled & (rank >= n_hidden)
+    return torch.zeros_like(there).scatter_(1, order, still)
+
+
+def _without(tensors, part, shown):
+    """Return a table's tensors with all cells but those shown as holes, and what these expect."""
+    n, hidden = part.n_numbers, {}
+    if n:
+        hidden["numbers"] = torch.where(shown[:, :n], part.numbers(tensors), 0)
+        hidden["observed"] = shown[:, :n]
+    if part.sizes:
+        hidden["codes"] = torch.where(shown[:, n:], tensors["codes"], -1)
+    return part.fill(hidden)
+
+
+def _encode(network, rows, places, patterns, shown=None):
+    """Return the codes of rows as each of some patterns would show them, (patterns, rows, k)."""
+    blocks = []
+    for start in range(0, len(places), BLOCK):
+        batch = rows.take(places[start : start + BLOCK])
+        values = list(batch.values)
+        for m, still in (shown or {}).items():
+            values[m] = _without(values[m], network.networks[m], still[start : start + BLOCK])
+        views = network.views(values)
+        blocks.append(
+            torch.cat(
+                [
+                    network.encode(views, some[:, None].expand(-1, len(batch)))
+                    for some in patterns.split(8)
+                ]
+            )
+        )
+    return torch.cat(blocks, 1)
+
+
+def _measure(part, outputs, tensors, valid):
+    """Return the half-widths, temperatures and offsets of one group.
+
+    Parameters
+    ----------
+    part : ModalityNetwork
+    outputs : Tensor of shape (turns, rows, outputs)
+        For the same rows, other cells hidden in each turn.
+    tensors : dict of Tensor
+    valid : Tensor of shape (turns, rows, cells), bool
+        Which cells belong to the group. Each counts once, as in its first turn: so that there are
+        no more scores than rows, and they are exchangeable.
+    """
+    n, counted = part.n_numbers, valid.any(0)
+    sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
+    first = valid.byte().argmax(0).repeat_interleave(sizes, 1)
+    outputs = outputs.gather(0, first[None])[0]
+    half_widths = np.empty((0, len(LEVELS)), np.float32)
+    if n:
+        scores = (outputs[:, :n] - part.numbers(tensors)).abs()
+        half_widths = _quantiles(scores, counted[:, :n])
+    scalings = [
+        _scaling(logits[there], codes_of[there].long())
+        for logits, codes_of, there in zip(
+            outputs[:, n:].split(part.sizes, 1) if part.sizes else (),
+            tensors["codes"].T if part.sizes else (),
+            counted[:, n:].T,
+            strict=True,
+        )
+    ]
+    temperatures, offsets = zip(*scalings, strict=True) if scalings else ((), ())
+    offsets = np.concatenate([np.empty(0), *offsets]).astype(np.float32)
+    return half_widths, np.array(temperatures, np.float32), offsets
+
+
+def _quantiles(scores, valid):
+    """Return each column's conformal quantiles, (columns, levels); infinite for too few rows."""
+    ordered = torch.where(valid, scores, torch.inf).sort(0).values.cpu().numpy()
+    counts = valid.sum(0).cpu().numpy()
+    rank = np.ceil((counts[:, None] + 1) * LEVELS - 1e-9).astype(int)
+    ordered = np.concatenate([ordered, np.full((1, len(counts)), np.inf, np.float32)])
+    place = np.where(rank > counts[:, None], len(ordered), rank) - 1
+    return np.take_along_axis(ordered.T, place, 1)
+
+
+def _scaling(logits, codes):
+    """Return what logits are to be divided by and what is then added, by penalised likelihood.
+
+    NaN for too few cells. Of 20 steps each is Newton's: in the inverse of the temperature, then in
+    the offsets one by one, half as far, for they move together.
+    """
+    if len(codes) < FEWEST_TO_SCALE or logits.shape[1] < 2:
+        return np.nan, np.full(logits.shape[1], np.nan)
+    logits = logits - logits.mean(1, keepdim=True)
+    of_truth = logits.gather(1, codes[:, None]).sum()
+    counts = torch.bincount(codes, minlength=logits.shape[1])
+    inverse, offsets = logits.new_ones(()), torch.zeros_like(logits[0])
+    for _ in range(20):
+        share = (inverse * logits + offsets).softmax(1)
+        mean = (share * logits).sum(1)
+        slope = mean.sum() - of_truth + TRUST * (inverse - 1)
+        curve = ((share * logits.square()).sum(1) - mean.square()).sum() + TRUST
+        step = (slope / curve).clamp(-inverse / 2, inverse)
+        inverse = (inverse - step).clamp(1 / HOTTEST, HOTTEST)
+        share = (inverse * logits + offsets).softmax(1)
+        slope = share.sum(0) - counts + TRUST * offsets
+        offsets = offsets - slope / ((share * (1 - share)).sum(0) + TRUST) / 2
+    return float(1 / inverse), offsets.cpu().numpy()
+
+
+def _joined(groups, sizes):
+    """Return the groups of a table, gaps filled by ever more cautious ones.
+
+    Intervals of cells that are not seen are made at least as wide as those of every group that saw
+    more: so they never get narrower when something is taken away, and hold no less than they say.
+    """
+    patterns, bins, seen, *measured = zip(*groups, strict=True)
+    joined = Groups(
+        torch.stack(patterns).cpu().numpy(),
+        np.array(bins, np.int64),
+        np.array(seen, bool),
+        *map(np.stack, measured),
+    )
+    widths, heat, offsets = (array.copy() for array in joined[3:])
+    of_outputs = np.repeat(np.arange(heat.shape[1]), sizes)
+    for g in range(len(bins)):
+        for other in joined.chain(joined.patterns[g], bins[g], seen[g])[1:]:
+            gaps, cold = np.isinf(widths[g]), np.isnan(heat[g])
+            # Wider intervals are still right; the doubts of rows of which nothing was seen are not.
+            cold &= joined.patterns[other].any()
+            if not gaps.any() and not cold.any():
+                break
+            widths[g][gaps] = joined.half_widths[other][gaps]
+            heat[g][cold] = joined.temperatures[other][cold]
+            offsets[g][cold[of_outputs]] = joined.offsets[other][cold[of_outputs]]
+    widths = np.maximum.accumulate(widths, 2)
+    filled = widths.copy()
+    for g in np.flatnonzero(~joined.seen):
+        saw_more = ~(joined.patterns[g] & ~joined.patterns).any(1)
+        saw_more &= (joined.bins <= bins[g]) & ~joined.seen
+        widths[g] = filled[saw_more].max(0)
+    return joined._replace(
+        half_widths=widths,
+        temperatures=np.nan_to_num(heat, nan=1.0),
+        offsets=np.nan_to_num(offsets, nan=0.0),
+    )

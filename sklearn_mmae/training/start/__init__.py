@@ -1,0 +1,1 @@
+"""The closed-form start: what a network knows before its first step."""
