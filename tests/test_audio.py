@@ -24,8 +24,8 @@ from sklearn_mmae import (
     load,
 )
 from sklearn_mmae._core import archive
-from sklearn_mmae.modalities import _audio
 from sklearn_mmae.modalities._detect import detect
+from sklearn_mmae.modalities.audio import _modality as _audio
 from sklearn_mmae.modalities.audio._network import stretch
 from sklearn_mmae.modalities.audio._spectrogram import MelSpectrogram
 from sklearn_mmae.nn._blocks import initialise

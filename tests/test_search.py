@@ -16,7 +16,8 @@ from skorch.callbacks import Callback
 from test_determinism import make_sharded
 
 from sklearn_mmae import AudioModality, ImageModality, MultimodalAutoencoder, TextModality
-from sklearn_mmae.modalities import _audio, _image
+from sklearn_mmae.modalities.audio import _modality as _audio
+from sklearn_mmae.modalities.image import _modality as _image
 
 N_ROWS = 18
 FOLDS = 3

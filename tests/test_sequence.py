@@ -481,11 +481,11 @@ UNSOUND = {
 )
 def test_what_a_file_says_is_checked(name, value):
     modality = SequenceModality().fit(cells(waves(20)))
-    assert vars(modality).keys() - modality.get_params().keys() == modality._learned()
-    assert modality._is_sound(1)
-    assert not modality._is_sound(2)
+    assert vars(modality).keys() - modality.get_params().keys() == modality.learned()
+    assert modality.is_sound(1)
+    assert not modality.is_sound(2)
     setattr(modality, name, value)
-    assert not modality._is_sound(1)
+    assert not modality.is_sound(1)
 
 
 # What "auto" makes of arrays ---------------------------------------------------------------------

@@ -25,8 +25,8 @@ from sklearn_mmae import (
     VideoModality,
     load,
 )
-from sklearn_mmae.cells import _video
 from sklearn_mmae.modalities._detect import detect
+from sklearn_mmae.modalities.video import _cells as _video
 from sklearn_mmae.modalities.video._cells import decode, describe
 from sklearn_mmae.nn._blocks import initialise
 from sklearn_mmae.tables._cells import Cells

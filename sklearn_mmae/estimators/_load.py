@@ -186,7 +186,7 @@ def _object(node, base, known):
     part = cls(**parameters)
     if _BUILT_IN.get(name) is cls and base is Modality:
         _check(parameters.keys() == part.get_params().keys(), f"the parameters of {name}")
-        part._check_parameters()
+        part.check_parameters()
     return part
 
 
@@ -272,7 +272,7 @@ def _fitted(entry, n_places, n_columns, known):
         _check(free, f"modality {name!r} cannot have an attribute {key!r}")
     vars(modality).update(state)
     if _BUILT_IN.get(type(modality).__name__) is type(modality):
-        sound = state.keys() == modality._learned() and modality._is_sound(n_columns)
+        sound = state.keys() == modality.learned() and modality.is_sound(n_columns)
         _check(sound, f"what modality {name!r} has learned")
     return name, modality, columns
 

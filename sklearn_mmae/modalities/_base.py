@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..statistics._moments import moments
+from ..statistics import PLAIN
 
-__all__ = ["Modality", "TimedModality"]
+__all__ = ["Modality", "TimedModality", "asks"]
+
+
+def asks(method):
+    """Whether a method of a modality asks `Statistics`; those of outsiders need not."""
+    return "statistics" in inspect.signature(method).parameters
+
 
 CHUNK = 256  # numbers of a row that are made floats at a time
 
@@ -44,13 +51,16 @@ class Modality(BaseEstimator, ABC):
         return False
 
     @abstractmethod
-    def fit(self, cells):
+    def fit(self, cells, statistics=PLAIN):
         """Learn what the networks need to know of the training rows.
 
         Parameters
         ----------
         cells : Cells
             The modality's columns, holes included.
+        statistics : Statistics, default=PLAIN
+            What is asked about the rows: all that depends on them is to come from its answers. A
+            modality of your own may do without: ``fit(cells)``.
 
         Returns
         -------
@@ -66,9 +76,41 @@ class Modality(BaseEstimator, ABC):
     def transform(self, cells):
         """Return cells as `Values`: compact arrays, and where anything was observed."""
 
-    def fit_transform(self, cells):
+    def fit_transform(self, cells, statistics=PLAIN):
         """Fit, and return the same cells as `Values`; override it where reading twice is dear."""
-        return self.fit(cells).transform(cells)
+        told = {"statistics": statistics} if asks(self.fit) else {}
+        return self.fit(cells, **told).transform(cells)
+
+    def check_parameters(self):
+        """Refuse parameters that make no sense: before `fit` learns, and when a file is read.
+
+        Raises
+        ------
+        ValueError
+        """
+
+    def learned(self):
+        """Return the names of the attributes that `fit` learns: all that a file must hold.
+
+        Returns
+        -------
+        set of str
+            Default: those there are.
+        """
+        return vars(self).keys() - self.get_params(deep=False).keys()
+
+    def is_sound(self, n_columns):
+        """Whether what a file says was learned agrees with itself.
+
+        Parameters
+        ----------
+        n_columns : int
+
+        Returns
+        -------
+        bool
+        """
+        return True
 
     @abstractmethod
     def inverse_transform(self, predictions):
@@ -141,7 +183,7 @@ class TimedModality(Modality):
         Mean and standard deviation of the logarithm of the length.
     """
 
-    def _learn_statistics(self, values):
+    def learn_steps(self, values, statistics):
         """Learn what depends on where in time a row begins: mean, scale and lengths."""
         steps, length = values.tensors["steps"], values.tensors["length"]
         n_channels = math.prod(steps.shape[2:])
@@ -152,13 +194,14 @@ class TimedModality(Modality):
             known = columns // n_channels < length[:, None]
             if there is not None:
                 known &= there.reshape(flat.shape)[:, columns]
-            count, mean[columns], variance = moments(np.where(known, flat[:, columns], np.nan))
+            known_steps = np.where(known, flat[:, columns], np.nan)
+            count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
             squares += (variance * count).sum()
         self.mean_ = mean
         self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
-        self._learn_lengths(length[length > 0])
+        self._learn_lengths(length[length > 0], statistics)
 
-    def _learn_lengths(self, length):
+    def _learn_lengths(self, length, statistics):
         """Learn how long the rows are that have anything."""
-        _, mean, variance = moments(np.log(length)[:, None])
+        _, mean, variance = statistics.moments("log length", np.log(length)[:, None])
         self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])

@@ -17,6 +17,7 @@ from .._core.compat import has_progress_bar
 from .._core.errors import ConvergenceError, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
+from ..statistics import PLAIN
 from ..tables import _frame as _frames
 from ..training._calibration import calibrate
 from ..training._fit import Settings, learn, make_net
@@ -162,7 +163,7 @@ def _undo_lags(max_lag, names, modalities, read):
                     f"max_lag={max_lag:g}: modality {names[m]!r} comes {lags[names[m]]:.3g} s later"
                     f" than the others, of {lags}, and no row lasts longer. Give a smaller max_lag."
                 )
-            modalities[m]._learn_statistics(read[m])
+            modalities[m].learn_steps(read[m], PLAIN)
     return {"lags_": lags, "lag_intervals_": intervals, "_skips": skips}
 
 

@@ -1,1 +1,5 @@
-"""Every number, category and choice that is taken from training rows."""
+"""Every number, word, category and choice that is taken from training rows, asked of one object."""
+
+from ._plain import PLAIN, Statistics
+
+__all__ = ["PLAIN", "Statistics"]

@@ -13,7 +13,7 @@ import torch
 from ..._core.errors import CellError, DataWarning, listing
 from ..._core.holes import observed
 from ..._core.values import are_floats, check_share, is_positive, is_whole
-from ...statistics._moments import moments
+from ...statistics import PLAIN
 from ...tables._cells import Values
 from .._base import TimedModality
 from .._files import read_each, remembered
@@ -178,13 +178,15 @@ class AudioModality(TimedModality):
         """Middles of the bands in hertz, (n_mels,)."""
         return self._spectrogram().centres
 
-    def fit(self, cells):
+    def fit(self, cells, statistics=PLAIN):
         """Learn rate, length, the mean spectrogram and its scale.
 
         Parameters
         ----------
         cells : Cells
             One column of sounds.
+        statistics : Statistics, default=PLAIN
+            What is asked about the rows.
 
         Returns
         -------
@@ -195,18 +197,18 @@ class AudioModality(TimedModality):
         CellError
             Naming the column and row of what cannot be read.
         """
-        self.fit_transform(cells)
+        self.fit_transform(cells, statistics)
         return self
 
-    def fit_transform(self, cells):
+    def fit_transform(self, cells, statistics=PLAIN):
         """Fit, and return the same cells as `Values`, without decoding them again."""
-        self._check_parameters()
+        self.check_parameters()
         self._learn_times(cells)
         values = self.transform(cells)
         if not values.present.any():
             name, _ = self._only_column(cells)
             raise CellError("no sound in any row", column=name, remedy="Leave this column out")
-        self._learn_statistics(values)
+        self.learn_steps(values, statistics)
         return values
 
     def transform(self, cells):
@@ -303,14 +305,14 @@ class AudioModality(TimedModality):
             dropout=dropout,
         )
 
-    def _learned(self):
+    def learned(self):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("sampling_rate_", "max_seconds_", "step_seconds_", "n_fft_", "hop_length_"),
             *("mean_", "scale_", "log_length_", "log_length_scale_"),
         }
 
-    def _is_sound(self, n_columns):
+    def is_sound(self, n_columns):
         """Whether what a file says was learned agrees with itself, for `load`."""
         if not (
             n_columns == 1
@@ -337,7 +339,7 @@ class AudioModality(TimedModality):
             and 0 <= self.log_length_scale_ < math.inf
         )
 
-    def _check_parameters(self):
+    def check_parameters(self):
         """Refuse values that make no sense, by the names of their parameters."""
         for name in ("sampling_rate", "rate"):
             value = getattr(self, name)
@@ -433,7 +435,7 @@ class AudioModality(TimedModality):
                 " steps, which are too many. Give a lower max_seconds, or a larger hop_length."
             )
 
-    def _learn_statistics(self, values):
+    def learn_steps(self, values, statistics):
         """Learn the mean and the scale of the stretched levels, and those of the length."""
         length = values.tensors["length"][values.present]
         n_steps = min(max(1, int(np.median(length))), MOST_STRETCHED)
@@ -443,11 +445,13 @@ class AudioModality(TimedModality):
             bands = slice(first, first + BANDS)
             steps = values.tensors["steps"][values.present, :, bands]
             stretched = _stretch(steps, length, n_steps)
-            _, mean, variance = moments(stretched.reshape(len(length), -1))
+            _, mean, variance = statistics.moments(
+                f"levels {first}", stretched.reshape(len(length), -1)
+            )
             self.mean_[:, bands] = mean.reshape(n_steps, -1)
             total += float(variance.sum())
         self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
-        self._learn_lengths(length)
+        self._learn_lengths(length, statistics)
 
 
 def _stretch(steps, length, n_steps):

@@ -12,7 +12,7 @@ from scipy.special import entr
 from ..._core.errors import CellError, CellTypeError, DataWarning, listing, locate
 from ..._core.holes import observed
 from ..._core.values import are_floats, are_text, is_positive, is_whole
-from ...statistics._moments import moments
+from ...statistics import PLAIN
 from ...tables._cells import Values
 from .._arrays import kind_of_arrays
 from .._base import Modality
@@ -140,13 +140,15 @@ class ImageModality(Modality):
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
         return len(some) > 0 and all(looks_like_picture(column[row]) for row in some)
 
-    def fit(self, cells):
+    def fit(self, cells, statistics=PLAIN):
         """Learn size, mode, mean picture and scale.
 
         Parameters
         ----------
         cells : Cells
             One column of pictures, or the pixel columns of `shape`.
+        statistics : Statistics, default=PLAIN
+            What is asked about the rows.
 
         Returns
         -------
@@ -157,18 +159,18 @@ class ImageModality(Modality):
         CellError
             Naming the column and row of what cannot be read.
         """
-        self.fit_transform(cells)
+        self.fit_transform(cells, statistics)
         return self
 
-    def fit_transform(self, cells):
+    def fit_transform(self, cells, statistics=PLAIN):
         """Fit, and return the same cells as `Values`, without decoding files again."""
-        self._check_parameters()
+        self.check_parameters()
         if self.shape is None:
             self._learn_pictures(cells)
         else:
             self._learn_columns(cells)
         values = self.transform(cells)
-        self._learn_statistics(values)
+        self._learn_pixels(values, statistics)
         return values
 
     def transform(self, cells):
@@ -247,14 +249,14 @@ class ImageModality(Modality):
             dropout=dropout,
         )
 
-    def _learned(self):
+    def learned(self):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("size_", "mode_", "mean_", "scale_", "low_", "high_"),
             *("units_", "dtypes_", "null_deviance_"),
         }
 
-    def _is_sound(self, n_columns):
+    def is_sound(self, n_columns):
         """Whether what a file says was learned agrees with itself, for `load`."""
         if not (
             isinstance(self.size_, tuple)
@@ -294,7 +296,7 @@ class ImageModality(Modality):
             return AUGMENTATIONS if self.mode_ == "RGB" else AUGMENTATIONS[:2]
         return tuple(self.augment)
 
-    def _check_parameters(self):
+    def check_parameters(self):
         size, shape = self.size, self.shape
         if not (size is None or _is_whole(size) or _are_whole(size, 2)):
             raise ValueError(f"size={size!r}: give None, a number of pixels, or (height, width).")
@@ -368,7 +370,7 @@ class ImageModality(Modality):
         self.dtypes_ = [str(column.dtype) for column in cells.columns]
         self.low_, self.high_ = (0.0, 255.0) if matrix.dtype == np.uint8 else (low, high)
 
-    def _learn_statistics(self, values):
+    def _learn_pixels(self, values, statistics):
         """Learn the mean, the scale, and how far the mean picture is from the training rows."""
         pixels, present = values.tensors["pixels"], values.present
         there = values.tensors.get("observed")
@@ -380,7 +382,9 @@ class ImageModality(Modality):
             chunk = pixels[:, columns] if present.all() else pixels[present, columns]
             if there is not None:
                 chunk = np.where(there[present, columns], chunk, np.nan)
-            count[columns], mean[columns], variance = moments(chunk)
+            count[columns], mean[columns], variance = statistics.moments(
+                f"pixels {columns.start}", chunk
+            )
             squares += (variance * count[columns]).sum()
             if self.loss == "cross-entropy":
                 share = ((chunk - np.float32(self.low_)) / np.float32(span)).clip(0, 1)

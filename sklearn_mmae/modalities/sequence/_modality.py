@@ -11,7 +11,7 @@ import torch
 from ..._core.errors import CellError, DataWarning, did_you_mean, listing
 from ..._core.values import are_floats, check_share, is_positive, is_whole
 from ...nn._steps import StepsNetwork
-from ...statistics._moments import moments
+from ...statistics import PLAIN
 from ...tables._cells import Values
 from ...tables._numbers import as_whole
 from .._arrays import kind_of_arrays
@@ -119,13 +119,15 @@ class SequenceModality(TimedModality):
         """The row's own steps to a step of the grid."""
         return self.step_
 
-    def fit(self, cells):
+    def fit(self, cells, statistics=PLAIN):
         """Learn channels, units, grid and mean sequence.
 
         Parameters
         ----------
         cells : Cells
             One column of signals, and with `time` one of times.
+        statistics : Statistics, default=PLAIN
+            What is asked about the rows.
 
         Returns
         -------
@@ -136,17 +138,17 @@ class SequenceModality(TimedModality):
         CellError
             Naming the column and row of what cannot be read.
         """
-        self.fit_transform(cells)
+        self.fit_transform(cells, statistics)
         return self
 
-    def fit_transform(self, cells):
+    def fit_transform(self, cells, statistics=PLAIN):
         """Fit, and return the same cells as `Values`."""
-        self._check_parameters()
+        self.check_parameters()
         rows = self._read(cells)
-        self._learn_units(cells, rows)
+        self._learn_units(cells, rows, statistics)
         self._learn_grid(rows)
         values = self._on_grid(cells, rows)
-        self._learn_statistics(values)
+        self.learn_steps(values, statistics)
         return values
 
     def transform(self, cells):
@@ -238,7 +240,7 @@ class SequenceModality(TimedModality):
             dropout=dropout,
         )
 
-    def _learned(self):
+    def learned(self):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("n_steps_", "n_channels_", "step_", "channel_mean_", "channel_scale_", "mean_"),
@@ -246,7 +248,7 @@ class SequenceModality(TimedModality):
             "time_first_",
         }
 
-    def _is_sound(self, n_columns):
+    def is_sound(self, n_columns):
         """Whether what a file says was learned agrees with itself, for `load`."""
         return (
             n_columns == 1 + (self.time is not None)
@@ -276,7 +278,7 @@ class SequenceModality(TimedModality):
         """Return the numbers of the longest signal that can come back without times."""
         return ((self.n_steps_ - 1) * self.step_ + 1) * self.n_channels_
 
-    def _check_parameters(self):
+    def check_parameters(self):
         rate, most = self.sampling_rate, self.max_steps
         if rate is not None and not is_positive(rate):
             raise ValueError(f"sampling_rate={rate!r}: give None, or steps a second, above 0.")
@@ -334,7 +336,7 @@ class SequenceModality(TimedModality):
 
     # Learning --------------------------------------------------------------------------------
 
-    def _learn_units(self, cells, rows):
+    def _learn_units(self, cells, rows, statistics):
         """Learn channels, their means and standard deviations, and the form to come back in."""
         at = self._column_of_signals(cells)
         known = {row: s for row, s in rows.items() if not s.is_empty}
@@ -357,7 +359,7 @@ class SequenceModality(TimedModality):
         kinds = {np.asarray(column[row]).dtype for row in rows} if column is not None else None
         self.time_dtype_ = str(np.result_type(*kinds)) if kinds else ""
         joined = np.concatenate([signal.reshape(-1, usual) for signal in signals])
-        _, self.channel_mean_, variance = moments(joined)
+        _, self.channel_mean_, variance = statistics.moments("channels", joined)
         self.channel_scale_ = np.where(variance > 0, np.sqrt(variance), 1)
 
     def _learn_grid(self, rows):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..._core.errors import CellError, CellTypeError
 from ..._core.holes import observed
-from ...statistics._moments import BLOCK
+from ...statistics._questions import BLOCK
 from ...tables._numbers import as_whole
 from ._dates import date_format, read_dates, write_dates
 

@@ -12,8 +12,9 @@ import torch
 from ..._core.errors import CellTypeError, DataWarning, did_you_mean, listing
 from ..._core.holes import observed
 from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
+from ...statistics import PLAIN
 from ...statistics._factors import MOST_FACTORS, Expectation
-from ...statistics._moments import BLOCK, category_counts, moments
+from ...statistics._questions import BLOCK
 from ...tables._cells import Values
 from .._base import Modality
 from ._cells import as_dtype, as_floats, check_finite, codes_of, come_back_as, kind_of
@@ -117,18 +118,20 @@ class TabularModality(Modality):
             return len(set(values)) <= min(FEW_VALUES, max(2, len(values) // 2))
         return True
 
-    def fit(self, cells):
+    def fit(self, cells, statistics=PLAIN):
         """Learn kinds, scales and categories.
 
         Parameters
         ----------
         cells : Cells
+        statistics : Statistics, default=PLAIN
+            What is asked about the rows.
 
         Returns
         -------
         self
         """
-        self._check_parameters()
+        self.check_parameters()
         if cells.matrix is not None:
             self.kinds_ = ["number"] * len(cells.names)
             self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
@@ -141,7 +144,7 @@ class TabularModality(Modality):
                 for (name, column), kind in zip(cells, self.kinds_, strict=True)
             ]
         numbers = self._numbers(cells)
-        self.n_observed_, self.mean_, variance = moments(numbers)
+        self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
         self.scaling_, self.scale_ = self._learn_scale(numbers, variance)
         weight = (self.n_observed_ * variance / self.scale_**2).sum()
         present = (
@@ -159,7 +162,7 @@ class TabularModality(Modality):
             codes = codes_of(column, values)[0]
             coded.append(codes)
             present |= codes >= 0
-            counts = category_counts(codes, len(values))
+            counts = statistics.counts(f"{name}: categories", codes, len(values))
             self.shares_.append(counts / max(counts.sum(), 1))
             weight += counts.sum() if (counts > 0).sum() > 1 else 0
             if not n_observed:
@@ -272,14 +275,14 @@ class TabularModality(Modality):
             dropout,
         )
 
-    def _learned(self):
+    def learned(self):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
             *("categories_", "shares_", "weight_", "loadings_", "noise_"),
         }
 
-    def _is_sound(self, n_columns):
+    def is_sound(self, n_columns):
         """Whether what a file says was learned agrees with itself, for `load`."""
         numbers = sum(kind in ("number", "date") for kind in self.kinds_)
         coded = len(self.kinds_) - numbers
@@ -310,7 +313,7 @@ class TabularModality(Modality):
             and are_floats(self.loadings_.ravel(), self.loadings_.size)
         )
 
-    def _check_parameters(self):
+    def check_parameters(self):
         most = self.max_categories
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 2:
             raise ValueError(

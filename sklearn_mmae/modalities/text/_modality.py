@@ -13,6 +13,7 @@ from sklearn.base import clone
 from ..._core.errors import CellError, did_you_mean, listing
 from ..._core.holes import observed
 from ..._core.values import are_floats, are_text, is_positive, is_whole
+from ...statistics import PLAIN
 from ...tables._cells import Values
 from .._base import Modality
 from .._files import find_memory
@@ -137,13 +138,15 @@ class TextModality(Modality):
         values = column[observed(column)]
         return len(values) > 0 and all(isinstance(value, str) for value in values)
 
-    def fit(self, cells):
+    def fit(self, cells, statistics=PLAIN):
         """Learn the vocabulary, and how usual each word is.
 
         Parameters
         ----------
         cells : Cells
             One column.
+        statistics : Statistics, default=PLAIN
+            What is asked about the rows.
 
         Returns
         -------
@@ -158,12 +161,12 @@ class TextModality(Modality):
         ValueError
             If a parameter is out of its range.
         """
-        self.fit_transform(cells)
+        self.fit_transform(cells, statistics)
         return self
 
-    def fit_transform(self, cells):
+    def fit_transform(self, cells, statistics=PLAIN):
         """Fit, and return the same cells as `Values`; words are counted only once."""
-        self._check_parameters()
+        self.check_parameters()
         name, texts, present = _read(cells)
         learned, blocks = _remembered(_learn, clone(self), name, texts, present)
         vars(self).update(learned)
@@ -252,14 +255,14 @@ class TextModality(Modality):
             dropout,
         )
 
-    def _learned(self):
+    def learned(self):
         """Return the names of what `fit` learns, for `load`."""
         state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
         if self.vectorizer is not None:
             state |= {"subwords_", "subword_idf_"}
         return state | ({"tokens_", "n_tokens_"} if self.decoder == "sequence" else set())
 
-    def _is_sound(self, n_columns):
+    def is_sound(self, n_columns):
         """Whether what a file says was learned agrees with itself, for `load`."""
         subwords = [] if self.vectorizer is None else self.subwords_
         written = self.tokens_ if self.decoder == "sequence" else self.vocabulary_
@@ -287,7 +290,7 @@ class TextModality(Modality):
             )
         )
 
-    def _check_parameters(self):
+    def check_parameters(self):
         decoders = ("words", "sequence")
         if self.decoder not in decoders:
             raise ValueError(

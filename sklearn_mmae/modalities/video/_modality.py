@@ -13,6 +13,7 @@ from ..._core.errors import CellError, DataWarning, listing, locate
 from ..._core.holes import observed
 from ..._core.progress import progress_bar
 from ..._core.values import are_floats, check_share, is_positive, is_whole
+from ...statistics import PLAIN
 from ...tables._cells import Values
 from .._base import TimedModality
 from .._files import find_memory, read_each, remembered
@@ -163,13 +164,15 @@ class VideoModality(TimedModality):
                 return False
         return any(moving)
 
-    def fit(self, cells):
+    def fit(self, cells, statistics=PLAIN):
         """Learn size, rate, lengths, mean clip and scale.
 
         Parameters
         ----------
         cells : Cells
             One column of clips.
+        statistics : Statistics, default=PLAIN
+            What is asked about the rows.
 
         Returns
         -------
@@ -180,12 +183,12 @@ class VideoModality(TimedModality):
         CellError
             Naming the column and row of what cannot be read.
         """
-        self.fit_transform(cells)
+        self.fit_transform(cells, statistics)
         return self
 
-    def fit_transform(self, cells):
+    def fit_transform(self, cells, statistics=PLAIN):
         """Fit, and return the same cells as `Values`, each decoded once."""
-        self._check_parameters()
+        self.check_parameters()
         name, column = self._only_column(cells)
         self._learn_settings(name, column)
         values = self.transform(cells)
@@ -194,7 +197,7 @@ class VideoModality(TimedModality):
         length = values.tensors["length"]
         self.n_frames_ = int(length.max())
         values.tensors["steps"] = values.tensors["steps"][:, : self.n_frames_]
-        self._learn_statistics(values)
+        self.learn_steps(values, statistics)
         return values
 
     def transform(self, cells):
@@ -299,14 +302,14 @@ class VideoModality(TimedModality):
             dropout=dropout,
         )
 
-    def _learned(self):
+    def learned(self):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("size_", "mode_", "fps_", "step_seconds_", "rate_", "n_frames_", "mean_", "scale_"),
             *("log_length_", "log_length_scale_", "units_"),
         }
 
-    def _is_sound(self, n_columns):
+    def is_sound(self, n_columns):
         """Whether what a file says was learned agrees with itself, for `load`."""
         counts = (*self.size_, self.n_frames_) if isinstance(self.size_, tuple) else ()
         return (
@@ -328,7 +331,7 @@ class VideoModality(TimedModality):
             and all(map(is_positive, self.units_.values()))
         )
 
-    def _check_parameters(self):
+    def check_parameters(self):
         size = self.size
         pair = isinstance(size, tuple | list) and len(size) == 2 and all(map(_is_count, size))
         if not (size is None or _is_count(size) or pair):
