@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from functools import partial
 from numbers import Real
 
@@ -12,7 +11,7 @@ import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._core.errors import DataWarning
+from .._core.errors import warn
 from ..model import _draws
 from ..model._codes import named_modalities, rebuild
 from ..model._parameters import CONSTRAINTS, build_fusion, build_objective, weights_of_terms
@@ -242,11 +241,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         """Return what the components say, having warned if they say nothing."""
         found = information(network, rows)
         if len(rows) >= ENOUGH and (found < COLLAPSED).all():
-            warnings.warn(
+            warn(
                 "posterior collapse: no component says anything of a row, so that all vectors are"
-                " alike. Lower beta, or give free_bits=0.1; or the columns are independent noise.",
-                DataWarning,
-                stacklevel=2,
+                " alike. Lower beta, or give free_bits=0.1; or the columns are independent noise."
             )
         return {"information_": found}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from .._core.errors import ConvergenceError, DataWarning, did_you_mean, listing
+from .._core.errors import ConvergenceError, did_you_mean, listing, warn
 from .._core.threads import one_thread
 from ..tables import _frame as _frames
 from ..training._batches import Rows
@@ -85,7 +84,7 @@ class Encoded(NamedTuple):
     frame: _frames.Frame
 
 
-def observe(estimator, X, hidden=None, stacklevel=4):
+def observe(estimator, X, hidden=None, *, warns=True):
     """Return new data as `Observed`.
 
     Parameters
@@ -95,8 +94,8 @@ def observe(estimator, X, hidden=None, stacklevel=4):
     X : container of rows
     hidden : ndarray of shape (modalities,), bool, optional
         Modalities not to be looked at.
-    stacklevel : int or None
-        Of the warning about rows of nothing; None for no warning.
+    warns : bool, default=True
+        Of rows of nothing.
     """
     check_is_fitted(estimator)
     read, frame = read_rows(estimator, X)
@@ -104,12 +103,8 @@ def observe(estimator, X, hidden=None, stacklevel=4):
     if hidden is not None:
         present = present & ~hidden
     empty = np.flatnonzero(~present.any(1))
-    if len(empty) and stacklevel is not None:
-        warnings.warn(
-            f"row {listing(empty)}: nothing is observed. The vector of the average row stands in.",
-            DataWarning,
-            stacklevel=stacklevel,
-        )
+    if len(empty) and warns:
+        warn(f"row {listing(empty)}: nothing is observed. The vector of the average row stands in.")
     index, unknown = index_patterns(present, estimator.net_.module_.patterns.cpu().numpy())
     return Observed(as_rows(read, index), unknown, present, frame)
 
@@ -117,7 +112,7 @@ def observe(estimator, X, hidden=None, stacklevel=4):
 @one_thread()
 def encode_rows(estimator, X, hidden=None):
     """Return new data as `Encoded`; see `observe`."""
-    rows, unknown, present, frame = observe(estimator, X, hidden, stacklevel=5)
+    rows, unknown, present, frame = observe(estimator, X, hidden)
     codes = encode(estimator.net_.module_, rows, unknown)
     if not np.isfinite(codes.numpy()).all():
         broken = np.flatnonzero(~codes.isfinite().all(1).numpy())

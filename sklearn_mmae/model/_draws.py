@@ -42,9 +42,9 @@ def posterior(estimator, X):
 
 
 @one_thread()
-def densities(estimator, X, n_draws, hidden=None, *, stacklevel=5):
+def densities(estimator, X, n_draws, hidden=None, *, warns=True):
     """Return log densities of rows in nats, and what is known of them as `Observed`."""
-    observed = observe(estimator, X, hidden, stacklevel)
+    observed = observe(estimator, X, hidden, warns=warns)
     found = log_densities(estimator.net_.module_, observed.rows, observed.unknown, n_draws)
     return found, observed
 
@@ -64,7 +64,7 @@ def conditional_densities(estimator, X, n_draws):
         rest = np.zeros(len(whole))
         if n > 1:
             others = np.arange(n) == m
-            rest, _ = densities(estimator, X, n_draws, others, stacklevel=None)
+            rest, _ = densities(estimator, X, n_draws, others, warns=False)
         found[there, m] = (whole - rest)[there]
     return found, observed.frame
 

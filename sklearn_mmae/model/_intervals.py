@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import torch
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from .._core.errors import DataWarning, listing
+from .._core.errors import listing, warn
 from ..modalities import TabularModality
 from ..tables import _frame as _frames
 from ..training._calibration import LEVELS, bins_of, observed_cells
@@ -66,12 +65,10 @@ def predict_interval(estimator, X, level):
             if np.isinf(half[:, at])[..., known[at]].any():
                 unbounded.append(repr(container["names"][place]))
     if unbounded:
-        warnings.warn(
+        warn(
             f"column {listing(unbounded)}: too few rows were held out in fit to say how wide an"
             f" interval of level={level!r} is, so it is infinite. Ask for a lower level, or fit on"
-            " more rows or with a larger validation_fraction.",
-            DataWarning,
-            stacklevel=3,
+            " more rows or with a larger validation_fraction."
         )
     return Interval(*(_rebuilt(container, ends, encoded.frame.index) for ends in (low, high)))
 

@@ -10,7 +10,7 @@ import torch
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
-from .._core.errors import DataWarning, listing, locate
+from .._core.errors import DataWarning, listing, locate, warn
 from ..tables import _frame as _frames
 from ..tables._cells import Cells
 from ..training._batches import Rows
@@ -115,7 +115,7 @@ def located(name, work, cells):
         text = str(warning.message)
         if issubclass(warning.category, DataWarning):
             text = f"modality {name!r}, {text}"
-        warnings.warn(text, warning.category, stacklevel=5)
+        warn(text, warning.category)
     return result
 
 
