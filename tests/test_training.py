@@ -17,9 +17,8 @@ from sklearn_mmae.fusion import Fusion
 from sklearn_mmae.model._rows import as_rows, index_contained, presence, read_rows
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.training._batches import BatchIterator, Rows
-from sklearn_mmae.training._flat import FlatWeights
-from sklearn_mmae.training._network import list_patterns
-from sklearn_mmae.training._shards import Shards
+from sklearn_mmae.training._gradients import FlatWeights, PlainGradients, limit
+from sklearn_mmae.training._patterns import list_patterns
 from sklearn_mmae.training.start._linear import ridge, varimax
 from sklearn_mmae.training.start._moments import second_moments
 
@@ -143,9 +142,9 @@ def test_flat_weights_are_the_networks_own():
     before = flat.copy()
     loss = layers(torch.ones(5, 3)).square().sum()
     expected = torch.autograd.grad(loss, list(layers.parameters()), retain_graph=True)
-    flat.differentiate(loss, [weights.grad for weights in flat.parameters])
+    flat.differentiate(loss, flat.gradients)
     assert all(torch.equal(p.grad, e) for p, e in zip(layers.parameters(), expected, strict=True))
-    flat.clip_gradients(0.5)
+    limit(flat.gradients, 0.5)
     norm = torch.cat([p.grad.flatten() for p in layers.parameters()]).norm()
     assert norm <= 0.5 + 1e-4
     flat.set([torch.zeros_like(w) for w in before])
@@ -153,9 +152,7 @@ def test_flat_weights_are_the_networks_own():
     flat.swap()  # the means have not moved since the beginning
     assert all(torch.equal(a, b) for a, b in zip(flat.copy(), before, strict=True))
     layers[1].requires_grad_(False)
-    flat.differentiate(
-        layers(torch.ones(5, 3)).sum(), [weights.grad for weights in flat.parameters]
-    )
+    flat.differentiate(layers(torch.ones(5, 3)).sum(), flat.gradients)
     assert layers[0].bias.grad.any()
     assert not layers[1].bias.grad.any()
 
@@ -208,7 +205,7 @@ def make_net(*, noise, dropout, batch_size):
 
 
 def shards_of(net, batch_size):
-    shards = Shards(net.module_, net.generator, net.weights_, batch_size)
+    shards = PlainGradients(net.module_, net.generator, net.weights_, batch_size)
     shards.train(True)
     return shards
 

@@ -7,6 +7,7 @@ package: `_base` imports it where a network is trained or restored, and not befo
 from __future__ import annotations
 
 import copy
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
@@ -19,15 +20,13 @@ from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN
 from ..tables import _frame as _frames
-from ..training._calibration import calibrate
-from ..training._fit import Settings, learn, make_net
-from ..training._net import StopTraining
-from ..training._network import list_patterns
+from ..training._lesson import Lesson, make_net, one_more_epoch
+from ..training._patterns import list_patterns
 from ..training._predict import encode, index_patterns
 from ..training._progress import Progress
+from ..training._settings import Settings, find_device
 from ._codes import explained_deviance
 from ._lags import find_lags, skip_steps, skipped
-from ._parameters import OPTIMIZERS, find_device
 from ._parts import resolve
 from ._rows import as_rows, index_contained, located, presence, read_rows, to_device
 
@@ -72,29 +71,20 @@ def learn_aside(estimator, X, previous=None, context=None):
     generators = Generators.from_state(_random_state(estimator.random_state), device)
     network = _build(estimator, fitted, present, previous)
     rows = to_device(as_rows(read, index_contained(present, network.patterns.numpy())), device)
-    batch_size = estimator.batch_size
-    if batch_size == "auto":
-        batch_size = int(np.clip(2 ** int(np.log2(max(len(rows) / 16, 1))), 16, 256))
-    settings = _settings(estimator, device, batch_size, network.loss_names(names))
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
-    residuals = []
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
-        net, interrupted = learn(
+        learned = Lesson(
             network,
             rows,
-            settings,
+            _settings(estimator),
             generators,
+            PLAIN,
             progress,
-            fresh=previous is None,
-            on_held_out=lambda *held_out: residuals.append(calibrate(*held_out)),
-        )
-    # Those of this package have watched this fit; a partial_fit tells the user's own.
-    net.callbacks_ = [
-        (name, callback)
-        for name, callback in net.callbacks_
-        if not type(callback).__module__.startswith("sklearn_mmae.")
-    ]
+            names=names,
+            previous=None if previous is None else previous.net_.module_,
+        ).learn()
+    net = learned.net
     network.eval()
     explained = _explain(network, read, present)
     fitted |= {
@@ -104,14 +94,13 @@ def learn_aside(estimator, X, previous=None, context=None):
         "n_components_": estimator.n_components,
         "explained_deviance_": dict(zip(names, explained.tolist(), strict=True)),
         "_built": {name: getattr(estimator, name) for name in estimator._OF_NETWORK},
-        # A warm start has been trained on all rows before, those held out now among them.
-        "_calibration": _by_name(names, *residuals) if previous is None else None,
+        "_calibration": _by_name(names, learned.calibration),
     }
     fitted |= estimator._look_at(network, rows)
-    return fitted, interrupted
+    return fitted, learned.interrupted
 
 
-def _by_name(names, residuals=None):
+def _by_name(names, residuals):
     """Return what `calibrate` found by the names of the tables; None where nothing was held out."""
     return None if residuals is None else {names[m]: groups for m, groups in residuals.items()}
 
@@ -195,10 +184,10 @@ def _random_state(seed):
 
 
 def _build(estimator, fitted, present, previous):
-    """Return the network, weights not yet drawn, or with those of the fit to go on from."""
+    """Return the network, weights not yet drawn, of the shape of the fit to go on from."""
     modalities = [modality for _, modality, _ in fitted["modalities_"]]
     if previous is None:
-        return estimator._build_network(modalities, list_patterns(torch.as_tensor(present)))
+        return estimator._build_network(modalities, list_patterns(torch.as_tensor(present), PLAIN))
     known_sizes = {"n_components": previous.n_components_, "width": previous._built["width"]}
     for name, before in known_sizes.items():
         now = getattr(estimator, name)
@@ -208,30 +197,12 @@ def _build(estimator, fitted, present, previous):
                 " back, or set warm_start=False to begin anew."
             )
     known = previous.net_.module_
-    network = estimator._build_network(modalities, known.patterns.cpu())
-    network.load_state_dict(known.state_dict())
-    return network
+    return estimator._build_network(modalities, known.patterns.cpu())
 
 
-def _settings(estimator, device, batch_size, names):
+def _settings(estimator):
     """Return what the parameters say about training."""
-    return Settings(
-        init=estimator.init,
-        rotation=estimator.rotation,
-        noise=estimator.noise,
-        max_epochs=estimator.max_epochs,
-        batch_size=batch_size,
-        lr=estimator.lr,
-        optimizer=OPTIMIZERS.get(estimator.optimizer, estimator.optimizer),
-        weight_decay=estimator.weight_decay,
-        early_stopping=estimator.early_stopping,
-        validation_fraction=estimator.validation_fraction,
-        n_iter_no_change=estimator.n_iter_no_change,
-        tol=estimator.tol,
-        device=device,
-        names=names,
-        callbacks=list(estimator.callbacks or ()),
-    )
+    return Settings(**{field.name: getattr(estimator, field.name) for field in fields(Settings)})
 
 
 @one_thread(helpers=False)
@@ -256,28 +227,10 @@ def _plain_history(net):
 def add_epoch(estimator, X):
     """Train a fitted estimator for an epoch of these rows; whatever raises leaves it as it was."""
     read, _ = read_rows(estimator, X)
-    net, weights = estimator.net_, estimator.net_.weights_
+    net = estimator.net_
     patterns = net.module_.patterns
     index = index_contained(presence(read), patterns.cpu().numpy())
-    rows = to_device(as_rows(read, index), patterns.device)
-    shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
-    moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
-    weights.swap()  # what is shown are the means; steps are taken from the weights themselves
-    net.notify("on_train_begin", X=rows, y=None)
-    try:
-        net.fit_loop((rows, None), epochs=1)
-    except StopTraining:
-        pass  # it is one epoch anyway
-    except BaseException:
-        weights.set(shown)
-        weights.averages = running
-        net.optimizer_.load_state_dict(moments)
-        del net.history_[n_epochs:]
-        net.module_.eval()
-        raise
-    net.notify("on_train_end", X=rows, y=None)
-    weights.swap()
-    net.module_.eval()
+    one_more_epoch(net, to_device(as_rows(read, index), patterns.device))
     estimator.history_ = estimator.history_ + _plain_history(net)[-1:]
     estimator.n_iter_ += 1
     estimator._calibration = None  # that of other weights, and perhaps of these very rows
@@ -301,8 +254,6 @@ def restore_net(estimator, weights):
         device = torch.device("cpu")  # fitted on a device that this machine lacks
     network.to(device).eval()
     generators = Generators.from_state(np.random.RandomState(0), device)
-    batch_size = 64 if estimator.batch_size == "auto" else estimator.batch_size
     names = network.loss_names([name for name, _, _ in estimator.modalities_])
-    settings = _settings(estimator, device, batch_size, names)
-    settings.callbacks = []
-    return make_net(network, settings, generators)
+    settings = replace(_settings(estimator), callbacks=None)
+    return make_net(network, settings, generators, names)

@@ -13,23 +13,17 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from .._core.errors import listing
 from ..fusion import FUSIONS, CallableFusion, Fusion
 from ..objectives import OBJECTIVES
+from ..training._settings import OPTIMIZERS
 from ..training._terms import EXTRA_TERMS, USUAL_WEIGHT
 
 __all__ = [
     "CONSTRAINTS",
-    "OPTIMIZERS",
     "build_fusion",
     "build_objective",
     "check_parameters",
-    "find_device",
     "weights_of_terms",
 ]
 
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
 # Of the parameters that both estimators have.
 CONSTRAINTS = {
     "modalities": [StrOptions({"auto"}), list, tuple],
@@ -108,23 +102,6 @@ def _check_callbacks(callbacks):
                 f"callbacks holds {callback!r}, which is no skorch callback. Give instances of"
                 " skorch.callbacks.Callback."
             )
-
-
-def find_device(name):
-    """Return the torch device of a name, having tried it."""
-    given = name
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.ones(1, device=device).item()  # device "meta" has no numbers
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        there = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"device={given!r} cannot be used: {reason}. Give one of {listing(there)}."
-        ) from error
-    return device
 
 
 def build_objective(objective):

@@ -8,7 +8,7 @@ import pandas as pd
 from .._core.errors import listing
 from .._core.threads import one_thread
 from ..modalities import TextModality
-from ..training._predict import shares
+from ..training._predict import read_outputs
 from ._codes import encode_rows
 
 __all__ = ["word_shares"]
@@ -21,7 +21,8 @@ def word_shares(estimator, X):
     found = {}
     for m, (_, modality, columns) in enumerate(estimator.modalities_):
         if isinstance(modality, TextModality) and modality.decoder == "words":
-            values = shares(estimator.net_.module_, encoded.codes, m)
+            network = estimator.net_.module_
+            values = read_outputs(network, encoded.codes, m, network.networks[m].probabilities)
             found[columns[0]] = _frame_of(estimator, values, modality, encoded)
     if not found:
         names = [name for name, _, _ in estimator.modalities_]
