@@ -79,7 +79,7 @@ def learn_aside(estimator, X, previous=None, context=None):
             rows,
             _settings(estimator),
             generators,
-            PLAIN,
+            PLAIN.of("training"),
             progress,
             names=names,
             previous=None if previous is None else previous.net_.module_,

@@ -120,6 +120,7 @@ class FlatWeights:
         self.averages = weights
 
 
+@dataclass(eq=False)
 class Gradients(ABC):
     """The gradient of each batch, written where the optimizer takes it from.
 
@@ -138,16 +139,13 @@ class Gradients(ABC):
         The most rows of a batch.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        generator: torch.Generator,
-        weights: FlatWeights,
-        batch_size: int,
-    ):
-        self.network, self.generator, self.weights = network, generator, weights
-        self.batch_size = batch_size
-        self.modules = [network]  # and its copies, if there are any
+    network: nn.Module
+    generator: torch.Generator
+    weights: FlatWeights
+    batch_size: int
+
+    def __post_init__(self):
+        self.modules = [self.network]  # and its copies, if there are any
 
     def train(self, training: bool) -> None:
         """Set the mode of all modules."""
@@ -184,21 +182,11 @@ MakeGradients = Callable[[nn.Module, torch.Generator, FlatWeights, int], Gradien
 
 @dataclass(frozen=True)
 class _Shard:
-    """What a part of a batch is computed with.
+    """What a part of a batch is computed with."""
 
-    Attributes
-    ----------
-    module : torch.nn.Module
-        The network, or a copy of it that shares its parameters and buffers.
-    generator : torch.Generator
-        Of noise and of the module's dropout.
-    gradients : list of Tensor
-        Where its gradient goes, one like each of `FlatWeights.gradients`.
-    """
-
-    module: nn.Module
-    generator: torch.Generator
-    gradients: list[Tensor]
+    module: nn.Module  # the network, or a copy that shares its parameters and buffers
+    generator: torch.Generator  # of noise and of the module's dropout
+    gradients: list[Tensor]  # where its gradient goes, one like each of `FlatWeights.gradients`
 
 
 class PlainGradients(Gradients):
@@ -208,17 +196,12 @@ class PlainGradients(Gradients):
     the copies have generators that are seeded by the network's.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        generator: torch.Generator,
-        weights: FlatWeights,
-        batch_size: int,
-    ):
-        super().__init__(network, generator, weights, batch_size)
+    def __post_init__(self):
+        super().__post_init__()
+        network, generator, weights = self.network, self.generator, self.weights
         self.shards = [_Shard(network, generator, weights.gradients)]
         shared = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
-        while len(self.shards) < self._count(batch_size):
+        while len(self.shards) < self._count(self.batch_size):
             own = torch.Generator()
             own.manual_seed(int(torch.randint(2**63 - 1, (), generator=generator)))
             twin = copy.deepcopy(network, {**shared, id(generator): own})

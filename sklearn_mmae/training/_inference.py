@@ -27,16 +27,12 @@ class _Inference:
 
     def __init__(self, network: VariationalNetwork, unknown: np.ndarray):
         self.network, self.device = network, network.patterns.device
-        others = torch.as_tensor(unknown, device=self.device)
-        self.patterns = torch.cat([network.patterns, others])
-        self.table = torch.cat([network.table, network.regressions(others)])
-        roots, inverses = network.roots_of(others)
-        self.roots = torch.cat([network.roots, roots]), torch.cat([network.inverses, inverses])
+        self.paths = network.paths(torch.as_tensor(unknown, device=self.device))
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return the posterior of a batch."""
         views = self.network.views(batch.values)
-        return self.network.posterior(views, batch.pattern, self.patterns, self.table, self.roots)
+        return self.network.posterior(views, batch.pattern, self.paths)
 
 
 def posterior_moments(network: VariationalNetwork, rows: Rows, unknown: np.ndarray) -> Tensor:
@@ -124,7 +120,7 @@ def log_densities(
 
     def work(here: slice, index: Tensor, n: int) -> None:
         batch = on_device(rows.take(index), inference.device)
-        posterior, present = inference.posterior(batch), inference.patterns[batch.pattern].T
+        posterior, present = inference.posterior(batch), inference.paths[0][batch.pattern].T
         total = torch.full((size,), -torch.inf, dtype=torch.float64, device=inference.device)
         # Points that cover the space evenly, moved for each row by what only the row decides:
         # rows then have draws of their own, wherever they stand.

@@ -11,11 +11,17 @@ from torch import Tensor, nn
 from ..fusion import Fusion
 from ..nn._blocks import layer, matmul
 from ..nn._modality import ModalityNetwork
+from ..statistics import Statistics
 from ._batches import Batch
 from ._patterns import chances_of, meetings_of
 from ._terms import EXTRA_TERMS
 
-__all__ = ["JointNetwork"]
+__all__ = ["JointNetwork", "NewGenerator", "Paths", "RowBlocks", "Views"]
+
+Views = Sequence[Tensor]  # (rows, columns) of each modality
+Paths = tuple[Tensor, ...]  # patterns of presence and what belongs to each, patterns first
+RowBlocks = Callable[[], Iterable[tuple[list[Tensor], list[Tensor | None], Tensor]]]
+NewGenerator = Callable[[], torch.Generator]
 
 
 class JointNetwork(nn.Module, ABC):
@@ -80,17 +86,17 @@ class JointNetwork(nn.Module, ABC):
         chances = chances_of(patterns, modality_dropout)
         self.register_buffer("chances", chances, persistent=False)
 
-    # The linear path and what is learned with it ----------------------------------------------
+    # What the two kinds of networks differ in --------------------------------------------------
 
     @abstractmethod
     def learn_start(
-        self, blocks: Callable[[], Iterable], generator: torch.Generator, *, rotate: bool
+        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
     ) -> list[Tensor]:
         """Set the linear path from the closed form.
 
         Parameters
         ----------
-        blocks, generator, rotate
+        blocks, generator, rotate, statistics
             See `fit_linear_start`.
 
         Returns
@@ -113,22 +119,30 @@ class JointNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def encode(
-        self,
-        views: Sequence[Tensor],
-        pattern: Tensor,
-        patterns: Tensor | None = None,
-        table: Tensor | None = None,
-    ) -> Tensor:
+    def paths_of(self, patterns: Tensor) -> Paths:
+        """Return patterns of presence, their `regressions`, and what else a code is made with."""
+
+    @property
+    @abstractmethod
+    def own_paths(self) -> Paths:
+        """Those of the network's own patterns, as they are kept."""
+
+    def paths(self, others: Tensor) -> Paths:
+        """Return the own paths, then those of other patterns of presence."""
+        pairs = zip(self.own_paths, self.paths_of(others), strict=True)
+        return tuple(torch.cat(pair) for pair in pairs)
+
+    @abstractmethod
+    def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
         """Return codes for views, given which modalities may be seen.
 
         Parameters
         ----------
         views : list of Tensor (rows, columns)
         pattern : Tensor of shape (..., rows), int64
-            Rows of `patterns`; leading dimensions are several subsets of the same rows.
-        patterns, table : Tensor, optional
-            Other patterns than the network's own, and their `regressions`.
+            Rows of the patterns; leading dimensions are several subsets of the same rows.
+        paths : tuple of Tensor, optional
+            Default: the own ones.
 
         Returns
         -------
@@ -154,7 +168,7 @@ class JointNetwork(nn.Module, ABC):
 
     @abstractmethod
     def row_losses(
-        self, views: Sequence[Tensor], batch: Batch, shown: Tensor, generator: torch.Generator
+        self, views: Views, batch: Batch, shown: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return the loss of each row: of the modalities, `own_losses`, last the extra terms.
 
@@ -175,7 +189,7 @@ class JointNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def judged(self, batch: Batch, draw: Callable[[], torch.Generator]) -> Tensor:
+    def judged(self, batch: Batch, draw: NewGenerator) -> Tensor:
         """Return the loss of each row that decides whether the networks are kept, (rows,).
 
         Parameters
@@ -196,17 +210,13 @@ class JointNetwork(nn.Module, ABC):
         """Return which numbers of each view of a batch are observed, None where all are."""
         return [part.observed(v) for part, v in zip(self.networks, values, strict=True)]
 
-    def _linear(self, views: Sequence[Tensor], pattern: Tensor, table: Tensor | None) -> Tensor:
-        """Return the linear code, (..., rows, components).
+    def _linear(self, views: Views, pattern: Tensor, table: Tensor) -> Tensor:
+        """Return the linear code of each row from what its pattern shows.
 
-        ::
-
-            views       modality x (row, column)        -> projected  (row, modality * projected)
-            table       (pattern, component, modality * projected), times projected
-                        -> the row by every pattern     (row, pattern, component)
-            pattern     (..., row) picks                -> (..., row, component)
+        views      modality x (row, column)                      -> (row, modality * projected)
+        x table    (pattern, component, modality * projected)    -> (row, pattern, component)
+        [pattern]  (..., row)                                    -> (..., row, component)
         """
-        table = self.table if table is None else table
         projected = torch.cat(
             [project(view) for project, view in zip(self.projections, views, strict=True)], 1
         )
@@ -214,22 +224,17 @@ class JointNetwork(nn.Module, ABC):
         linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
         return linear[torch.arange(len(projected), device=linear.device), pattern]
 
-    def _fused(
-        self, views: Sequence[Tensor], start: Tensor, pattern: Tensor, patterns: Tensor | None
-    ) -> Tensor:
+    def _fused(self, views: Views, start: Tensor, present: Tensor) -> Tensor:
         """Return the linear code and what the fusion adds to it.
 
-        ::
-
-            views       modality x (row, column)        -> encodings  (modality, row, width)
-            pattern     (..., row), patterns (pattern, modality) -> present (..., modality, row)
-            start       (..., row, component) + fusion of the present -> (..., row, component)
+        views      modality x (row, column)                      -> (modality, row, width)
+        present    (..., row, modality)                          -> (..., modality, row)
+        + start    (..., row, component)                         -> (..., row, component)
         """
-        patterns = self.patterns if patterns is None else patterns
+        present = present.movedim(-1, -2)
         encodings = torch.stack(
             [network.encode(view) for network, view in zip(self.networks, views, strict=True)]
         )
-        present = patterns[pattern].movedim(-1, -2)
         code = start + self.fusion(encodings, present, start)
         # Nothing observed: the average row's code, whatever the fusion makes of nothing.
         return torch.where(present.any(-2)[..., None], code, 0)
@@ -292,7 +297,7 @@ class JointNetwork(nn.Module, ABC):
         ]
         return torch.cat([losses, torch.stack(terms)])
 
-    def _judged_by_losses(self, batch: Batch, draw: Callable[[], torch.Generator]) -> Tensor:
+    def _judged_by_losses(self, batch: Batch, draw: NewGenerator) -> Tensor:
         """Return the sum of each row's losses, without extra terms; see `judged`."""
         shown = self.draw(batch.pattern, draw())
         losses = self.row_losses(self.views(batch.values), batch, shown, draw())

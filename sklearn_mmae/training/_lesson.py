@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -46,21 +46,11 @@ FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a sha
 
 @dataclass(frozen=True)
 class Learned:
-    """What a lesson leaves.
-
-    Attributes
-    ----------
-    net : AutoencoderNet
-    interrupted : KeyboardInterrupt or None
-        What ended training early; the best epoch so far is kept.
-    calibration : dict of int to Groups, or None
-        What `calibrate` measured on rows that the network had not been trained on; None where
-        there were none.
-    """
+    """What a lesson leaves."""
 
     net: AutoencoderNet
-    interrupted: KeyboardInterrupt | None
-    calibration: dict[int, Groups] | None
+    interrupted: KeyboardInterrupt | None  # what ended training early; the best epoch is kept
+    calibration: dict[int, Groups] | None  # by rows that no network had seen, if there were any
 
 
 class _BestEpoch(Callback):
@@ -78,7 +68,7 @@ class _BestEpoch(Callback):
         """Look at what has been learned so far."""
         loss = net.history[-1, "valid_loss"]
         losses = np.array([self.loss_, loss])
-        if not self.epoch_ or self.statistics.choose("training: epoch", losses):
+        if not self.epoch_ or self.statistics.choose("epoch", losses):
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history)
         if self.much_better_ - loss > self.tol * abs(loss):
@@ -110,6 +100,8 @@ class Lesson:
         Go on from the weights of this one, of the same shape, instead of drawing them.
     make_gradients : callable
         Makes the `Gradients` of a stretch of epochs.
+    calibrate : callable
+        Measures a network on rows that it was not trained on.
     """
 
     def __init__(
@@ -124,10 +116,12 @@ class Lesson:
         names: Sequence[str],
         previous: JointNetwork | None = None,
         make_gradients: MakeGradients = PlainGradients,
+        calibrate: Callable[[JointNetwork, Rows], dict[int, Groups]] = calibrate,
     ):
         self.network, self.rows, self.settings = network, rows, settings
         self.generators, self.statistics, self.progress = generators, statistics, progress
-        self.names, self.previous, self.make_gradients = names, previous, make_gradients
+        self.names, self.previous = names, previous
+        self.make_gradients, self.calibrate = make_gradients, calibrate
         self.starts_linear = previous is None and settings.init == "linear"
         # Against a good beginning the networks have to prove themselves.
         self.guarded = self.starts_linear or previous is not None
@@ -151,7 +145,7 @@ class Lesson:
         patterns, index = self.network.patterns, self.rows.pattern
         self.network.share.copy_(shares_of(patterns, index, self.statistics))
         if self.starts_linear:
-            self._start_linear(self.train)
+            self._start_linear(self.train, "start")
         self.net = make_net(
             self.network,
             self.settings,
@@ -191,7 +185,7 @@ class Lesson:
         if not self.helped:
             self.net.weights_.set(self.first)
         if self.previous is None:  # which may have been trained on these very rows
-            self.calibration = calibrate(self.network, self.held_out)
+            self.calibration = self.calibrate(self.network, self.held_out)
 
     def finish(self) -> Learned:
         """Let all rows have their part: epochs from the best weights on, or the linear start."""
@@ -202,7 +196,7 @@ class Lesson:
         if self.helped and self.interrupted is None and self.best.epoch_:
             self._learn_on(max(1, round(FINISH * self.best.epoch_)))
         elif not self.helped and self.starts_linear:
-            self._start_linear(self.rows)
+            self._start_linear(self.rows, "start of all rows")
         weights.averages = weights.copy()
         return Learned(self.net, self.interrupted, self.calibration)
 
@@ -219,8 +213,9 @@ class Lesson:
         order = torch.randperm(n, generator=self.generators.of_order).to(rows.pattern.device)
         return rows.subset(order[n_held:].sort().values), rows.subset(order[:n_held].sort().values)
 
-    def _start_linear(self, rows: Rows) -> None:
-        start_linear(self.network, rows, self.settings, self.generators, self.statistics)
+    def _start_linear(self, rows: Rows, scope: str) -> None:
+        statistics = self.statistics.of(scope)
+        start_linear(self.network, rows, self.settings, self.generators, statistics)
 
     def _learn_on(self, epochs: int) -> None:
         """Go on from the weights there are with all rows, steps shrinking to nothing."""
@@ -252,8 +247,7 @@ class Lesson:
     def _beats(self, before: Tensor, after: Tensor) -> bool:
         """Whether the networks are clearly better, row by row, than what there was before."""
         losses = torch.stack([before, after])
-        chosen = self.statistics.choose("training: networks", losses, margin=STANDARD_ERRORS)
-        return chosen == 1
+        return self.statistics.choose("networks", losses, margin=STANDARD_ERRORS) == 1
 
 
 def make_net(
@@ -265,20 +259,7 @@ def make_net(
     n_rows: int = USUAL_ROWS,
     make_gradients: MakeGradients = PlainGradients,
 ) -> AutoencoderNet:
-    """Return an initialised net around a network, on its device.
-
-    Parameters
-    ----------
-    network : JointNetwork
-    settings : Settings
-    generators : Generators
-    names : list of str
-        See `JointNetwork.loss_names`.
-    n_rows : int
-        To learn from, by which the size of a batch may be found.
-    make_gradients : callable
-        See `Lesson`.
-    """
+    """Return an initialised net around a network, on its device; `names` are those of losses."""
     seed_dropout(network, generators.on_device)
     optimizer = settings.find_optimizer()
     accepted = inspect.signature(optimizer).parameters

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from torch import Tensor, nn
+from torch import nn
 
 from .._core.errors import ConvergenceError
 from ._batches import Batch, BatchIterator, Rows
@@ -18,6 +18,8 @@ from ._gradients import FlatWeights, MakeGradients, PlainGradients
 from ._joint import JointNetwork
 
 __all__ = ["AutoencoderNet", "StopTraining", "held_out_generator"]
+
+Step = dict[str, Any]  # loss, losses and y_pred, as skorch has it
 
 AVERAGING = 0.99  # of the weights, per step: constant steps then end as quietly as annealed ones
 
@@ -144,19 +146,17 @@ class AutoencoderNet(NeuralNet):
 
     # Steps ------------------------------------------------------------------------------------
 
-    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> Step:
         """Compute the loss and its gradient."""
         shown = self.module_.draw(batch.pattern, self.generator)
-
-        def losses_of(
-            module: nn.Module, generator: torch.Generator, rows: Batch, seen: Tensor
-        ) -> Tensor:
-            return module(rows, seen, self.noise, generator)
-
-        losses = self.gradients_.teach(losses_of, batch, shown)
+        losses = self.gradients_.teach(
+            lambda network, generator, rows, seen: network(rows, seen, self.noise, generator),
+            batch,
+            shown,
+        )
         return {"loss": losses.sum(), "losses": losses, "y_pred": None}
 
-    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+    def train_step(self, batch: Batch, **fit_params: Any) -> Step:
         """Take one step, without a closure unless one is needed."""
         if self.needs_closure_:
             step = super().train_step(batch, **fit_params)
@@ -166,16 +166,14 @@ class AutoencoderNet(NeuralNet):
         self.weights_.average(AVERAGING)
         return step
 
-    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+    def validation_step(self, batch: Batch, **fit_params: Any) -> Step:
         """Return the loss of held-out rows: each from all of it, and from fixed parts of it."""
         shown = self.module_.draw(batch.pattern, held_out_generator(batch))
-
-        def losses_of(
-            module: nn.Module, generator: torch.Generator, rows: Batch, seen: Tensor
-        ) -> Tensor:
-            return module(rows, seen, 0.0, held_out_generator(rows))
-
-        losses = self.gradients_.look(losses_of, batch, shown)
+        losses = self.gradients_.look(
+            lambda network, _, rows, seen: network(rows, seen, 0.0, held_out_generator(rows)),
+            batch,
+            shown,
+        )
         return {"loss": losses.sum(), "losses": losses, "y_pred": None}
 
     # Epochs -----------------------------------------------------------------------------------
@@ -226,11 +224,7 @@ class AutoencoderNet(NeuralNet):
             self.weights_.swap()
 
     def _mean_losses(
-        self,
-        batches: Iterable[Batch],
-        take_step: Callable[[Batch], dict[str, Any]],
-        *,
-        training: bool,
+        self, batches: Iterable[Batch], take_step: Callable[[Batch], Step], *, training: bool
     ) -> list[float]:
         """Take a step for each batch, without waiting for the device; return the mean losses."""
         total, n_rows = 0, 0

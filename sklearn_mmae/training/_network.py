@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..fusion import Fusion
 from ..nn._modality import ModalityNetwork
+from ..statistics import Statistics
 from ._batches import Batch
-from ._joint import JointNetwork
+from ._joint import JointNetwork, NewGenerator, Paths, RowBlocks, Views
 from .start._linear import fit_linear_start, ridge
 
 __all__ = ["MultimodalNetwork"]
@@ -58,7 +59,7 @@ class MultimodalNetwork(JointNetwork):
 
     @torch.no_grad()
     def learn_start(
-        self, blocks: Callable[[], Iterable], generator: torch.Generator, *, rotate: bool
+        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
     ) -> list[Tensor]:
         """Set the linear path to joint principal components and the regressions onto them."""
         linear = fit_linear_start(blocks, len(self.spread), generator, rotate=rotate)
@@ -98,15 +99,19 @@ class MultimodalNetwork(JointNetwork):
         solved = ridge(moments[at][:, at], targets[at], weight, int(self.n_rows))
         return solved.T.reshape(k, len(members), 2 * k)
 
-    def encode(
-        self,
-        views: Sequence[Tensor],
-        pattern: Tensor,
-        patterns: Tensor | None = None,
-        table: Tensor | None = None,
-    ) -> Tensor:
+    def paths_of(self, patterns: Tensor) -> Paths:
+        """Return patterns and their regressions."""
+        return patterns, self.regressions(patterns)
+
+    @property
+    def own_paths(self) -> Paths:
+        """The network's own patterns and their regressions."""
+        return self.patterns, self.table
+
+    def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
         """Return the linear code and what the fusion adds to it."""
-        return self._fused(views, self._linear(views, pattern, table), pattern, patterns)
+        patterns, table = paths or self.own_paths
+        return self._fused(views, self._linear(views, pattern, table), patterns[pattern])
 
     def draw(self, pattern: Tensor, generator: torch.Generator) -> Tensor:
         """Draw all of each row and, if asked for, a random part of it."""
@@ -115,7 +120,7 @@ class MultimodalNetwork(JointNetwork):
         return torch.stack([pattern, self._random_part(pattern, generator)])
 
     def row_losses(
-        self, views: Sequence[Tensor], batch: Batch, shown: Tensor, generator: torch.Generator
+        self, views: Views, batch: Batch, shown: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return the deviance of each modality, over the subsets, and last the extra terms."""
         codes = self.encode(views, self._with_singles(shown, batch.pattern))
@@ -128,6 +133,6 @@ class MultimodalNetwork(JointNetwork):
         losses = losses / (self.share * len(self.networks))[:, None]
         return self._with_terms(losses, codes[len(shown) :], batch)
 
-    def judged(self, batch: Batch, draw: Callable[[], torch.Generator]) -> Tensor:
+    def judged(self, batch: Batch, draw: NewGenerator) -> Tensor:
         """Return the losses of `row_losses`, without extra terms."""
         return self._judged_by_losses(batch, draw)

@@ -36,7 +36,7 @@ def list_patterns(present: Tensor, statistics: Statistics = PLAIN) -> Tensor:
         return torch.tensor(list(product([False, True], repeat=n)))
     single = torch.eye(n, dtype=torch.bool)
     rows = map(tuple, present.tolist())
-    frequent = statistics.frequent("training: patterns of presence", rows, MOST_OF_ROWS)
+    frequent = statistics.frequent("patterns of presence", rows, MOST_OF_ROWS)
     of_rows = torch.tensor([*frequent], dtype=torch.bool).reshape(-1, n)
     patterns = torch.cat([single, ~single, of_rows]).unique(dim=0)
     inside = patterns.any(1) & ~patterns.all(1)
@@ -80,6 +80,6 @@ def shares_of(patterns: Tensor, index: Tensor, statistics: Statistics) -> Tensor
         Each row's pattern.
     statistics : Statistics
     """
-    counts = statistics.counts("training: presence", index.cpu().numpy(), len(patterns))
+    counts = statistics.counts("patterns", index.cpu().numpy(), len(patterns))
     share = counts @ patterns.cpu().numpy() / counts.sum()
     return torch.from_numpy(share).float().clamp_min(1e-6)

@@ -105,17 +105,14 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
     unknown : ndarray of shape (patterns, modalities), bool, optional
         Patterns of presence beyond the network's own, as `index_patterns` numbers them.
     """
-    device, size = network.patterns.device, block_size(network)
-    patterns = table = None
+    device, size, paths = network.patterns.device, block_size(network), None
     if unknown is not None and len(unknown):
-        others = torch.as_tensor(unknown, device=device)
-        patterns = torch.cat([network.patterns, others])
-        table = torch.cat([network.table, network.regressions(others)])
+        paths = network.paths(torch.as_tensor(unknown, device=device))
     codes = torch.empty(len(rows), len(network.scale))
 
     def work(here: slice, index: Tensor, n: int) -> None:
         batch = on_device(rows.take(index), device)
-        code = network.encode(network.views(batch.values), batch.pattern, patterns, table)
+        code = network.encode(network.views(batch.values), batch.pattern, paths)
         codes[here] = (code * network.scale)[:n].cpu()
 
     for_blocks(len(rows), size, work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from ..fusion import Fusion
 from ..nn._modality import ModalityNetwork
 from ..objectives import ALL, RANDOM, Evidence, Objective, Penalty, Posterior
+from ..statistics import Statistics
 from ._batches import Batch
-from ._joint import JointNetwork
+from ._joint import JointNetwork, NewGenerator, Paths, RowBlocks, Views
 from .start._factor_analysis import fit_factor_analysis
 
 __all__ = ["VariationalNetwork"]
@@ -87,7 +88,7 @@ class VariationalNetwork(JointNetwork):
 
     @torch.no_grad()
     def learn_start(
-        self, blocks: Callable[[], Iterable], generator: torch.Generator, *, rotate: bool
+        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
     ) -> list[Tensor]:
         """Set the linear path to that of factor analysis."""
         groups = [self._groups(m) for m in range(len(self.networks))]
@@ -140,39 +141,27 @@ class VariationalNetwork(JointNetwork):
         roots = torch.linalg.cholesky((covariances + covariances.mT) / 2)
         return torch.stack([roots, torch.linalg.inv(roots)]).to(self.table.dtype)
 
-    def posterior(
-        self,
-        views: Sequence[Tensor],
-        pattern: Tensor,
-        patterns: Tensor | None = None,
-        table: Tensor | None = None,
-        roots: Sequence[Tensor] | None = None,
-    ) -> Posterior:
-        """Return the posterior for views, given which modalities may be seen.
+    def paths_of(self, patterns: Tensor) -> Paths:
+        """Return patterns, their regressions, and the roots of their covariances."""
+        return patterns, self.regressions(patterns), *self.roots_of(patterns)
 
-        Parameters
-        ----------
-        views, pattern, patterns, table
-            See `encode`.
-        roots : pair of Tensor, optional
-            Of the other patterns, as `roots_of` returns them.
-        """
+    @property
+    def own_paths(self) -> Paths:
+        """The network's own patterns, their regressions and roots."""
+        return self.patterns, self.table, self.roots, self.inverses
+
+    def posterior(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Posterior:
+        """Return the posterior for views, given which modalities may be seen; see `encode`."""
+        patterns, table, roots, inverses = paths or self.own_paths
         start = self._linear(views, pattern, table)
         # The log scales start at 0, which is the posterior of the linear model.
         start = torch.cat([start, torch.zeros_like(start)], -1)
-        mean, log_scale = self._fused(views, start, pattern, patterns).tensor_split(2, -1)
-        roots = (self.roots, self.inverses) if roots is None else roots
-        return Posterior(mean, log_scale.clamp(NARROWEST, WIDEST), pattern, *roots)
+        mean, log_scale = self._fused(views, start, patterns[pattern]).tensor_split(2, -1)
+        return Posterior(mean, log_scale.clamp(NARROWEST, WIDEST), pattern, roots, inverses)
 
-    def encode(
-        self,
-        views: Sequence[Tensor],
-        pattern: Tensor,
-        patterns: Tensor | None = None,
-        table: Tensor | None = None,
-    ) -> Tensor:
+    def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
         """Return the posterior's mean."""
-        return self.posterior(views, pattern, patterns, table).mean
+        return self.posterior(views, pattern, paths).mean
 
     def log_likelihood(self, code: Tensor, batch: Batch, present: Tensor) -> Tensor:
         """Return the log density of each modality given codes, in nats.
@@ -214,7 +203,7 @@ class VariationalNetwork(JointNetwork):
         return torch.stack(shown)
 
     def row_losses(
-        self, views: Sequence[Tensor], batch: Batch, shown: Tensor, generator: torch.Generator
+        self, views: Views, batch: Batch, shown: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return minus the objective per row: of each modality, the divergence; extra terms.
 
@@ -236,7 +225,7 @@ class VariationalNetwork(JointNetwork):
         losses = torch.cat([-likelihood, divergence[None]]) / self._usual_nats()
         return self._with_terms(losses, posterior.mean[len(shown) :], batch)
 
-    def judged(self, batch: Batch, draw: Callable[[], torch.Generator]) -> Tensor:
+    def judged(self, batch: Batch, draw: NewGenerator) -> Tensor:
         """Return minus the evidence lower bound given all of a row, or minus the objective."""
         if not self.objective.judged_by_evidence:
             return self._judged_by_losses(batch, draw)

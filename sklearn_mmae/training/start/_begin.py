@@ -28,7 +28,10 @@ def start_linear(network, rows, settings, generators, statistics):
             yield seen, observed, network.patterns[batch.pattern]
 
     decoders = network.learn_start(
-        blocks, generators.of_order, rotate=settings.rotation == "varimax"
+        blocks,
+        generators.of_order,
+        rotate=settings.rotation == "varimax",
+        statistics=statistics,
     )
     device = rows.pattern.device
     batch = rows.take(torch.arange(min(len(rows), GAIN_ROWS), device=device))
