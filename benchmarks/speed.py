@@ -23,7 +23,7 @@ from sklearn_mmae._core.threads import one_thread
 from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.model._model import as_rows, presence
 from sklearn_mmae.training._batches import Batch
-from sklearn_mmae.training._predict import index_contained, to_device
+from sklearn_mmae.training._patterns import index_contained
 
 COLUMNS_EACH = 64  # of two modalities
 COLUMNS = ("what", "size", "ours", "bare", "ratio or difference", "target")
@@ -127,7 +127,7 @@ def measure_epoch(table, device, width, batch_size, quick):
     mmae = make_estimator(
         X, width=width, batch_size=batch_size, max_epochs=1, early_stopping=False, device=device
     ).fit(X)
-    net, rows = mmae.net_, to_device(read(mmae, X), torch.device(device))
+    net, rows = mmae.net_, read(mmae, X).to(torch.device(device))
 
     def finish(work):
         def run_to_the_end():
@@ -140,7 +140,7 @@ def measure_epoch(table, device, width, batch_size, quick):
     @finish
     def ours():
         with one_thread():  # as `fit` does: its shards, not its sums, share the threads
-            net.fit_loop((rows, None), epochs=1)
+            net.learn(rows)
 
     repeats = 3 if quick else 11 if batch_size == 32 else 21
     works = {

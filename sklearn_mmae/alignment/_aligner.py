@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._core.errors import DataWarning, did_you_mean, listing, locate
+from .._core.errors import did_you_mean, listing, locate, warn
 from ._drift import find_drift
 from ._lag import find_lag
 from ._rows import find_row_lags
@@ -326,11 +325,9 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         options = {"method": self.method, "level": self.level}
         for rows, which in ((0, reference_name), (1, name)):
             if not any(varies(pair[rows]) for pair in pairs):
-                warnings.warn(
+                warn(
                     f"stream {which!r} does not vary: its lag cannot be told and is taken for 0."
-                    " Leave it out of `streams`.",
-                    DataWarning,
-                    stacklevel=4,
+                    " Leave it out of `streams`."
                 )
                 pairs = []
                 break
@@ -422,12 +419,10 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 dtype = table.columns[i].dtype
                 moved = read_at(values, times[name])
                 if np.isnan(moved).all() and not np.isnan(values).all():
-                    warnings.warn(
+                    warn(
                         f"stream {name!r}, column {table.names[i]!r}: X has {table.n_rows} row(s),"
                         " no more than it is to be moved by, and all of it becomes NaN. Give more"
-                        " rows at once.",
-                        DataWarning,
-                        stacklevel=5,
+                        " rows at once."
                     )
                 changed[i] = moved.astype(dtype) if dtype.kind == "f" else moved
         return changed

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from .._core.errors import CellError, CellTypeError, DataWarning, did_you_mean, listing, locate
+from .._core.errors import CellError, CellTypeError, did_you_mean, listing, locate, warn
 from .._core.holes import is_hole
 
 __all__ = [
@@ -243,11 +242,9 @@ def usable_pairs(reference, stream, max_steps, name):
             pairs.append((x, y))
             used.append(row)
     if short:
-        warnings.warn(
+        warn(
             f"stream {name!r}, rows {listing(short, most=5)}: no longer than the largest lag of"
-            f" {max_steps} steps, and left out. Give a smaller max_lag to use them.",
-            DataWarning,
-            stacklevel=5,
+            f" {max_steps} steps, and left out. Give a smaller max_lag to use them."
         )
     return pairs, used
 

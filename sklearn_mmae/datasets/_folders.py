@@ -6,14 +6,13 @@ import codecs
 import os
 import re
 import unicodedata
-import warnings
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
 from PIL import ExifTags, Image
 
-from .._core.errors import CellError, DataWarning, listing
+from .._core.errors import CellError, listing, warn
 from ..modalities._pictures import FORMATS, SUFFIXES
 from ..modalities.video._cells import SUFFIXES as VIDEO_SUFFIXES
 
@@ -393,7 +392,7 @@ def _report_unmatched(kinds, stems):
     ]
     if reports:
         reports = "; ".join(reports)
-        warnings.warn(f"of {len(stems)} file names, {reports}", DataWarning, stacklevel=3)
+        warn(f"of {len(stems)} file names, {reports}")
 
 
 def _sizes(paths, column):

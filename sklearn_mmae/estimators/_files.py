@@ -23,10 +23,11 @@ from .._core.plain import (
 from ..fusion import FUSIONS, Fusion
 from ..modalities import Modality
 from ..modalities._detect import BUILTIN
-from ..model._build import NAMED, OPTIMIZERS, named_from_plain, named_to_plain
+from ..model._build import NAMED, named_from_plain, named_to_plain
 from ..model._model import Model
 from ..model._parts import modality_from_plain
 from ..objectives import OBJECTIVES, Objective
+from ..training._settings import OPTIMIZERS
 from ._parameters import check_parameters
 
 __all__ = ["load_as", "save"]

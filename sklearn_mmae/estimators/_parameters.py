@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from .._core.errors import listing
 from ..fusion import FUSIONS, Fusion
 from ..modalities import Modality
-from ..model._build import OPTIMIZERS, weights_of_terms
+from ..model._build import weights_of_terms
+from ..training._settings import OPTIMIZERS
 
 __all__ = ["SharedParameters", "check_parameters"]
 

@@ -9,14 +9,13 @@ import hashlib
 import os
 import re
 import stat
-import warnings
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_memory
 
-from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
+from .._core.errors import CellError, did_you_mean, listing, locate, warn
 from .._core.holes import observed
 
 __all__ = ["find_memory", "read_each", "regular_file", "remembered"]
@@ -157,11 +156,9 @@ def read_each(name, column, read, on_error="raise"):
             continue
         yield row, value
     if unread:
-        warnings.warn(
+        warn(
             f"column {name!r}, row {listing(unread, most=5)}: {len(unread)} cells cannot be read"
-            f" and are taken as missing. The first one: {first}.",
-            DataWarning,
-            stacklevel=4,
+            f" and are taken as missing. The first one: {first}."
         )
 
 

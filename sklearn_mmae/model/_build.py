@@ -1,4 +1,4 @@
-"""What the short names of parameters stand for: fusions, objectives, terms, optimisers, devices."""
+"""What the short names of parameters stand for: fusions, objectives, terms."""
 
 from __future__ import annotations
 
@@ -16,38 +16,12 @@ from ..training._terms import EXTRA_TERMS, USUAL_WEIGHT
 
 __all__ = [
     "NAMED",
-    "OPTIMIZERS",
     "build_fusion",
     "build_objective",
-    "find_device",
     "named_from_plain",
     "named_to_plain",
     "weights_of_terms",
 ]
-
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
-
-
-def find_device(name):
-    """Return the torch device of a name, having tried it."""
-    given = name
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.ones(1, device=device).item()  # device "meta" has no numbers
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        there = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"device={given!r} cannot be used: {reason}. Give one of {listing(there)}."
-        ) from error
-    return device
-
 
 # Parameters that are a short name, or an object of a class.
 NAMED = {"fusion": (Fusion, FUSIONS), "objective": (Objective, OBJECTIVES)}

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from .._core.errors import listing, warn
 from .._core.threads import one_thread
 from ..training._calibration import LEVELS, Groups, bins_of, observed_cells
-from ..training._predict import decode, shares
+from ..training._predict import decode, read_outputs
 from ._model import Model
 from ._parts import Part
 
@@ -131,7 +131,9 @@ def word_shares(model: Model, X: Any, estimator: Any) -> dict:
         )
     return {
         part.columns[0]: model.columns.frame_of(
-            shares(model.network, codes, m), part.modality.words, read.index
+            read_outputs(model.network, codes, m, model.network.networks[m].probabilities),
+            part.modality.words,
+            read.index,
         )
         for m, part in texts
     }

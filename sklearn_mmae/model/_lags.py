@@ -8,13 +8,12 @@ alone: no split of rows can leak.
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .._core.errors import DataWarning, listing
+from .._core.errors import listing, warn
 from .._core.plain import check
 from ..modalities._base import TimedModality
 from ..tables._cells import Values
@@ -114,11 +113,9 @@ def find_lags(names, modalities, read, max_lag):
         stream = [b[:n] for (_, b), n in zip(pairs, shared, strict=True)]
         found = find_lag(reference, stream, n_steps)
         if not found.related:
-            warnings.warn(
+            warn(
                 f"max_lag={max_lag:g}: modality {names[m]!r} tells nothing of when things happen in"
-                f" {names[first]!r}. Their lag is taken to be 0.",
-                DataWarning,
-                stacklevel=4,
+                f" {names[first]!r}. Their lag is taken to be 0."
             )
         lags[names[m]] = found.lag * step
         intervals[names[m]] = (found.low * step, found.high * step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,10 @@ from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
 from ..tables import _frame as tables
-from ..training._calibration import calibrate
-from ..training._fit import Settings, learn, make_net
-from ..training._net import StopTraining
-from ..training._network import list_patterns
-from ..training._predict import index_contained, index_patterns, to_device
+from ..training._lesson import Lesson, make_net, one_more_epoch
+from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
-from ._build import OPTIMIZERS, find_device
+from ..training._settings import Settings, find_device
 from ._columns import Columns
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
@@ -77,41 +75,31 @@ def learn_model(
     present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
-    network = _build(estimator, model, build, present, previous)
+    network = _build(estimator, model, build, present, previous, statistics)
     index = index_contained(present, network.patterns.numpy())
-    rows = to_device(as_rows(values, index), device)
-    batch_size = estimator.batch_size
-    if batch_size == "auto":
-        batch_size = int(np.clip(2 ** int(np.log2(max(len(rows) / 16, 1))), 16, 256))
-    settings = _settings(estimator, device, batch_size, network.loss_names(model.names))
+    rows = as_rows(values, index).to(device)
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
-    residuals = []
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
-        model.net, interrupted = learn(
+        learned = Lesson(
             network,
             rows,
-            settings,
+            _settings(estimator),
             generators,
+            statistics.of("training"),
             progress,
-            fresh=previous is None,
-            on_held_out=lambda *held_out: residuals.append(calibrate(*held_out)),
-        )
-    # Those of this package have watched this fit; a partial_fit tells the user's own.
-    model.net.callbacks_ = [
-        (name, callback)
-        for name, callback in model.net.callbacks_
-        if not type(callback).__module__.startswith("sklearn_mmae.")
-    ]
+            names=model.names,
+            previous=previous and previous.network,
+        ).learn()
+    model.net = learned.net
     network.eval()
     model.explained = _explain(model, values, present)
     model.history = _plain_history(model.net)
     model.n_iter = len(model.history)
-    if previous is None and residuals:
-        # A warm start has been trained on all rows before, those held out now among them.
-        model.calibration = {model.names[m]: groups for m, groups in residuals[0].items()}
+    if learned.calibration is not None:
+        model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     model.facts = look_at(network, rows)
-    return model, interrupted
+    return model, learned.interrupted
 
 
 def _learn_parts(estimator, X, statistics):
@@ -165,13 +153,13 @@ def _random_state(seed):
     return check_random_state(seed)
 
 
-def _build(estimator, model, build, present, previous):
-    """Return the network, weights not yet drawn, or with those of the fit to go on from."""
+def _build(estimator, model, build, present, previous, statistics):
+    """Return the network, weights not yet drawn, of the shape of the fit to go on from."""
     modalities = [part.modality for part in model.parts]
     of_network = ("n_components", *estimator.OF_NETWORK)
     model.built = {name: getattr(estimator, name) for name in of_network}
     if previous is None:
-        return build(modalities, list_patterns(torch.as_tensor(present)))
+        return build(modalities, list_patterns(torch.as_tensor(present), statistics))
     for name in ("n_components", "width"):
         before, now = previous.built[name], model.built[name]
         if now != before:
@@ -179,30 +167,12 @@ def _build(estimator, model, build, present, previous):
                 f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
                 " back, or set warm_start=False to begin anew."
             )
-    network = build(modalities, previous.network.patterns.cpu())
-    network.load_state_dict(previous.network.state_dict())
-    return network
+    return build(modalities, previous.network.patterns.cpu())
 
 
-def _settings(estimator, device, batch_size, names):
+def _settings(estimator):
     """Return what the parameters say about training."""
-    return Settings(
-        init=estimator.init,
-        rotation=estimator.rotation,
-        noise=estimator.noise,
-        max_epochs=estimator.max_epochs,
-        batch_size=batch_size,
-        lr=estimator.lr,
-        optimizer=OPTIMIZERS.get(estimator.optimizer, estimator.optimizer),
-        weight_decay=estimator.weight_decay,
-        early_stopping=estimator.early_stopping,
-        validation_fraction=estimator.validation_fraction,
-        n_iter_no_change=estimator.n_iter_no_change,
-        tol=estimator.tol,
-        device=device,
-        names=names,
-        callbacks=list(estimator.callbacks or ()),
-    )
+    return Settings(**{field.name: getattr(estimator, field.name) for field in fields(Settings)})
 
 
 @one_thread(helpers=False)
@@ -227,29 +197,10 @@ def _plain_history(net):
 def add_epoch(model: Model, X: Any, estimator: Any) -> None:
     """Train a model for an epoch of these rows; whatever raises leaves it as it was."""
     _, _, values = model.values(X, estimator)
-    net, weights = model.net, model.net.weights_
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
-    rows = to_device(as_rows(values, index), patterns.device)
-    shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
-    moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
-    weights.swap()  # what is shown are the means; steps are taken from the weights themselves
-    net.notify("on_train_begin", X=rows, y=None)
-    try:
-        net.fit_loop((rows, None), epochs=1)
-    except StopTraining:
-        pass  # it is one epoch anyway
-    except BaseException:
-        weights.set(shown)
-        weights.averages = running
-        net.optimizer_.load_state_dict(moments)
-        del net.history_[n_epochs:]
-        net.module_.eval()
-        raise
-    net.notify("on_train_end", X=rows, y=None)
-    weights.swap()
-    net.module_.eval()
-    model.history = model.history + _plain_history(net)[-1:]
+    one_more_epoch(model.net, as_rows(values, index).to(patterns.device))
+    model.history = model.history + _plain_history(model.net)[-1:]
     model.n_iter += 1
     model.calibration = None  # that of other weights, and perhaps of these very rows
 
@@ -270,7 +221,5 @@ def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:
         device = torch.device("cpu")  # fitted on a device that this machine lacks
     network.to(device).eval()
     generators = Generators.from_state(np.random.RandomState(0), device)
-    batch_size = 64 if estimator.batch_size == "auto" else estimator.batch_size
-    settings = _settings(estimator, device, batch_size, network.loss_names(model.names))
-    settings.callbacks = []
-    model.net = make_net(network, settings, generators)
+    settings = replace(_settings(estimator), callbacks=None)
+    model.net = make_net(network, settings, generators, network.loss_names(model.names))

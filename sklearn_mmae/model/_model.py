@@ -17,7 +17,8 @@ from .._core.values import are_floats, is_array, is_whole
 from ..tables import _frame as tables
 from ..training._batches import Rows
 from ..training._calibration import Groups
-from ..training._predict import decode, deviances, encode, index_patterns
+from ..training._patterns import index_patterns
+from ..training._predict import decode, deviances, encode
 from ._build import NAMED, named_from_plain, named_to_plain
 from ._columns import Columns
 from ._lags import Lags

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from .._core.errors import DataWarning, did_you_mean, listing, locate
+from .._core.errors import DataWarning, did_you_mean, listing, locate, warn
 from .._core.plain import check, fields, object_from_plain, object_to_plain, to_plain
 from ..modalities import Modality
 from ..modalities._base import asks
@@ -119,7 +119,7 @@ def _named(name: str):
         text = str(warning.message)
         if issubclass(warning.category, DataWarning):
             text = f"modality {name!r}, {text}"
-        warnings.warn(text, warning.category, stacklevel=5)
+        warn(text, warning.category)
 
 
 def resolve(modalities, frame, X, reserved):

@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 import torch
 
-from ..._core.errors import CellError, DataWarning, listing
+from ..._core.errors import CellError, DataWarning, listing, warn
 from ..._core.holes import observed
 from ..._core.values import are_floats, check_share, is_positive, is_whole
 from ...statistics import PLAIN
@@ -244,12 +244,10 @@ class AudioModality(TimedModality):
             if not ended:
                 longer.append(row)
         if longer and self.max_seconds is None:
-            warnings.warn(
+            warn(
                 f"column {name!r}, row {listing(longer, most=5)}: {len(longer)} sounds last longer"
                 f" than {self.max_seconds_:.3g} s, and are cut. Give max_seconds, of the length to"
-                " keep.",
-                DataWarning,
-                stacklevel=4,
+                " keep."
             )
         return Values({"steps": steps, "length": length}, length > 0)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 import torch
 from scipy.special import entr
 
-from ..._core.errors import CellError, CellTypeError, DataWarning, listing, locate
+from ..._core.errors import CellError, CellTypeError, listing, locate, warn
 from ..._core.holes import observed
 from ..._core.values import are_floats, are_text, is_positive, is_whole
 from ...statistics import PLAIN
@@ -522,12 +521,10 @@ def _compact(matrix, there):
 
 def _warn_of_another_range(name, rows):
     if len(rows):
-        warnings.warn(
+        warn(
             f"column {name!r}, row{'s' if len(rows) > 1 else ''} {listing(rows, most=5)}: the"
             " pixels suggest another unit than in training, such as 0..1 for 0..255. Scale all"
-            " pictures alike.",
-            DataWarning,
-            stacklevel=4,
+            " pictures alike."
         )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 import torch
 
-from ..._core.errors import CellError, DataWarning, did_you_mean, listing
+from ..._core.errors import CellError, did_you_mean, listing, warn
 from ..._core.values import are_floats, check_share, is_positive, is_whole
 from ...nn._steps import StepsNetwork
 from ...statistics import PLAIN
@@ -402,12 +401,10 @@ class SequenceModality(TimedModality):
             length[row] = min(n, self.n_steps_)
         if cut:
             at = self._column_of_signals(cells)
-            warnings.warn(
+            warn(
                 f"column {cells.names[at]!r}, row {listing(cut, most=5)}: longer than the"
                 f" {self.n_steps_} steps of {self.step_seconds_:g} that are looked at. What comes"
-                " after them is left out; cut such signals into windows, or raise max_steps.",
-                DataWarning,
-                stacklevel=3,
+                " after them is left out; cut such signals into windows, or raise max_steps."
             )
         there = ~np.isnan(steps)
         length[~there.any((1, 2))] = 0

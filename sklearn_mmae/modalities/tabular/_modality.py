@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import torch
 
-from ..._core.errors import CellTypeError, DataWarning, did_you_mean, listing
+from ..._core.errors import CellTypeError, did_you_mean, listing, warn
 from ..._core.holes import observed
 from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
 from ...statistics import PLAIN
@@ -172,11 +171,9 @@ class TabularModality(Modality):
         learned = Expectation.learn(numbers, self.mean_, self.scale_, coded, self.shares_)
         self.loadings_, self.noise_ = learned.loadings, learned.noise
         if empty:
-            warnings.warn(
+            warn(
                 f"column {listing(map(repr, empty))}: no cell is observed. Nothing can be learned"
-                " of it, and it will come back empty.",
-                DataWarning,
-                stacklevel=2,
+                " of it, and it will come back empty."
             )
         return self
 
@@ -393,12 +390,10 @@ class TabularModality(Modality):
         if len(known) > self.max_categories:
             frequent = pd.Series(values, dtype=object).value_counts(sort=True)
             kept = set(frequent.index[: self.max_categories])
-            warnings.warn(
+            warn(
                 f"column {name!r}: {len(known)} categories, of which the {self.max_categories} most"
                 " frequent are kept; the others are read as holes. Raise max_categories, or make"
-                " it a TextModality.",
-                DataWarning,
-                stacklevel=3,
+                " it a TextModality."
             )
             known = [value for value in known if value in kept]
         return known, len(values)
@@ -407,11 +402,9 @@ class TabularModality(Modality):
         codes, unknown = codes_of(column, values)
         if len(unknown) and len(values) < self.max_categories:
             unseen = dict.fromkeys(column[unknown[:1000]].tolist())
-            warnings.warn(
+            warn(
                 f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
-                " seen in training; read as a hole.",
-                DataWarning,
-                stacklevel=3,
+                " seen in training; read as a hole."
             )
         return codes
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 from collections import Counter
 from itertools import islice
 
 import numpy as np
 
-from ..._core.errors import CellTypeError, DataWarning, listing
+from ..._core.errors import CellTypeError, listing, warn
 from ..._core.holes import observed
 
 __all__ = ["END", "WORD", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts"]
@@ -63,11 +62,9 @@ def read_texts(name, column):
         )
     long = [int(row) for row in rows if len(column[row]) > LONGEST]
     if long:
-        warnings.warn(
+        warn(
             f"column {name!r}, row {listing(long)}: longer than {LONGEST:,} characters, of which"
-            " the rest is not read.",
-            DataWarning,
-            stacklevel=2,
+            " the rest is not read."
         )
     texts = np.empty(len(rows), object)
     texts[:] = [_normalise(column[row][:LONGEST]) for row in rows]

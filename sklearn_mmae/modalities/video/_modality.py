@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from ..._core.errors import CellError, DataWarning, listing, locate
+from ..._core.errors import CellError, DataWarning, listing, locate, warn
 from ..._core.holes import observed
 from ..._core.progress import progress_bar
 from ..._core.values import are_floats, check_share, is_positive, is_whole
@@ -231,12 +231,10 @@ class VideoModality(TimedModality):
         present = length > 0
         frames[observed(column) & ~present] = 0  # what was read of a damaged file
         if odd_rows:
-            warnings.warn(
+            warn(
                 f"column {name!r}, row{'s' if len(odd_rows) > 1 else ''}"
                 f" {listing(odd_rows, most=5)}: the pixels suggest another unit than in training,"
-                " such as 0..1 for 0..255. Scale all clips alike.",
-                DataWarning,
-                stacklevel=3,
+                " such as 0..1 for 0..255. Scale all clips alike."
             )
         steps = frames.reshape(len(column), self.n_frames_, -1)
         return Values({"steps": steps, "length": length}, present)
