@@ -21,7 +21,7 @@ from ..model._codes import (
     decode_columns,
     encode_rows,
     explained_deviance,
-    fill_columns,
+    impute_columns,
     named_modalities,
     rebuild,
 )
@@ -315,7 +315,7 @@ class BaseMultimodalAutoencoder(
         """
         encoded = encode_rows(self, X)
         predicted = decode_columns(self, encoded.codes, rows=encoded.rows)
-        return rebuild(self, fill_columns(self, encoded.frame, predicted), encoded.frame.index)
+        return impute_columns(self, encoded.frame, predicted)
 
     def predict_interval(self, X, level=0.9):
         """Return an interval for each number, calibrated on rows held out in `fit`.

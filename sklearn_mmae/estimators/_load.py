@@ -8,13 +8,12 @@ import os
 from contextlib import suppress
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.overrides import TorchFunctionMode
 
 from .._core import archive
 from .._core.errors import ModelFileError
-from .._core.values import are_floats, are_text, are_values, is_array, is_whole
+from .._core.values import are_floats, are_text, is_array, is_whole
 from ..fusion import FUSIONS, Fusion
 from ..modalities import Modality
 from ..modalities._base import TimedModality
@@ -23,6 +22,7 @@ from ..model._description import KIND, LARGEST, OF_SESSION, RUN_TIME
 from ..model._lags import skip_steps
 from ..model._parameters import OPTIMIZERS, check_parameters
 from ..objectives import OBJECTIVES, Objective
+from ..tables._columns import Columns
 from ..training._calibration import Groups
 from ._autoencoder import MultimodalAutoencoder
 from ._vae import MultimodalVAE
@@ -207,7 +207,8 @@ def _attributes(node, kind, known):
     for number, least in ((n_iter, 0), (n_components, 1), (n, 1)):
         _check(is_whole(number) and number >= least, f"{number!r} is no proper count")
     _check(n_components <= LARGEST, "its network is too large")
-    _check_container(container, n)
+    columns = Columns.from_plain(container)
+    _check(len(columns.names) == n, "the names of its columns")
     _check(isinstance(listed, list) and listed, "its modalities")
     _check(isinstance(places, list) and len(places) == len(listed), "the places of its columns")
     for own in places:
@@ -215,7 +216,7 @@ def _attributes(node, kind, known):
         _check(whole, "the places of a modality's columns")
     used = [place for own in places for place in own]
     _check(len(used) == len(set(used)), "a column is in two modalities")
-    widths = [column.get("width", 1) for column in container["schema"]]  # of blocks of numbers
+    widths = [columns.width(place) or 1 for place in range(n)]
     fitted = [
         _fitted(entry, len(own), sum(widths[place] for place in own), known)
         for entry, own in zip(listed, places, strict=True)
@@ -233,12 +234,12 @@ def _attributes(node, kind, known):
         "explained_deviance_": explained,
         **_lags(lags, fitted),
         "_places": places,
-        "_container": container,
+        "_container": columns,
         "_built": _built(built, kind, known),
         **_own_attributes(dict(zip(kind._OF_FIT, found[11:], strict=True)), n_components),
     }
     if names is not None:
-        _check(names == container["names"] and are_text(names), "the names of its columns")
+        _check(names == columns.names and are_text(names), "the names of its columns")
         attributes["feature_names_in_"] = np.array(names, dtype=object)
     return attributes
 
@@ -309,37 +310,6 @@ def _history(node):
             _check(0 <= epoch < n_epochs, "its history")
             history[epoch][key] = value
     return history
-
-
-def _check_container(container, n):
-    kind, names, schema, blocks, float64 = _fields(
-        container, "kind", "names", "schema", "blocks", "float64"
-    )
-    _check(kind in ("pandas", "polars", "array", "slicedict"), "the kind of its rows")
-    _check(isinstance(names, list) and len(names) == n, "the names of its columns")
-    _check(len(set(names)) == n, "the names of its columns")
-    _check(type(blocks) is bool and type(float64) is bool, "the layout of its rows")
-    _check(isinstance(schema, list) and len(schema) == n, "the dtypes of its columns")
-    optional = {"categories", "ordered", "time_unit", "time_zone", "width"}
-    for described in schema:
-        _check(isinstance(described, dict) and "dtype" in described, "the dtype of a column")
-        _check(described.keys() - {"dtype"} <= optional, "the dtype of a column")
-        dtype, values = described["dtype"], described.get("categories", [])
-        _check(isinstance(dtype, str) and len(dtype) < 1000, "the dtype of a column")
-        named = dtype in ("category", "Categorical", "Enum")
-        _check(named == ("categories" in described), "the categories of a column")
-        _check(are_values(values) and len(set(values)) == len(values), "a column's categories")
-        _check(type(described.get("ordered", False)) is bool, "the order of categories")
-        _check((dtype == "category") == ("ordered" in described), "the order of categories")
-        dated = kind == "polars" and dtype in ("Date", "Datetime")
-        _check(dated == ({"time_unit", "time_zone"} <= described.keys()), "the unit of a date")
-        _check(described.get("time_unit") in (None, "ms", "us", "ns"), "the unit of a date")
-        width = described.get("width", 1)
-        _check(is_whole(width) and 0 < width <= LARGEST, "the width of a column")
-        zone = described.get("time_zone")
-        _check(zone is None or isinstance(zone, str), "the zone of a date")
-        if zone is not None:
-            pd.Timestamp(0).tz_localize(zone)  # raises for what is no zone
 
 
 def _calibration(node, estimator):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import DataWarning
 from ..model import _draws
-from ..model._codes import named_modalities, rebuild
+from ..model._codes import impute_columns, named_modalities, rebuild
 from ..model._parameters import CONSTRAINTS, build_fusion, build_objective, weights_of_terms
 from ..objectives import OBJECTIVES, Objective, Penalty
 from ..training._inference import information
@@ -312,8 +311,11 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         if n_draws is None and not return_std:
             return super().translate(X, to)
         draws, frame = _draws.translated_draws(self, X, hidden, self._count_draws(n_draws))
-        predict = partial(super().translate, X, to)
-        return self._drawn(draws, frame, n_draws, return_std, predict)
+        if n_draws is None:
+            cells = super().translate(X, to)
+        else:
+            cells = [rebuild(self, columns, frame.index) for columns in draws]
+        return (cells, _draws.spread(self, draws, frame.index)) if return_std else cells
 
     def impute(self, X, n_draws=None, return_std=False):
         """Fill the holes with predictions, or with draws.
@@ -336,22 +338,21 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         check_is_fitted(self)
         if n_draws is None and not return_std:
             return super().impute(X)
-        draws, frame = _draws.filled_draws(self, X, self._count_draws(n_draws))
-        return self._drawn(draws, frame, n_draws, return_std, partial(super().impute, X))
+        draws, frame = _draws.translated_draws(self, X, None, self._count_draws(n_draws))
+        if n_draws is None:
+            cells = super().impute(X)
+        else:
+            cells = [impute_columns(self, frame, columns) for columns in draws]
+        if not return_std:
+            return cells
+        filled = _draws.filled_draws(self, draws, frame)
+        return cells, _draws.spread(self, filled, frame.index)
 
     def _count_draws(self, n_draws):
         if n_draws is None:
             return _draws.OFTEN
         _draws.check_count("n_draws", n_draws)
         return int(n_draws)
-
-    def _drawn(self, draws, frame, n_draws, return_std, predict):
-        """Return draws, or the prediction, and their spread if asked for."""
-        if n_draws is None:
-            cells = predict()
-        else:
-            cells = [rebuild(self, columns, frame.index) for columns in draws]
-        return (cells, _draws.spread(self, draws, frame.index)) if return_std else cells
 
     def score_samples(self, X, by_modality=False, *, given=None, n_draws=256):
         """Return the log density of each row, in nats, by importance sampling.

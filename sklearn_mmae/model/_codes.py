@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import ConvergenceError, DataWarning, did_you_mean, listing
 from .._core.threads import one_thread
-from ..tables import _frame as _frames
+from ..tables._table import Table
 from ..training._batches import Rows
 from ..training._predict import decode, deviances, encode, index_patterns
 from ._lags import put_back
@@ -22,7 +22,7 @@ __all__ = [
     "decode_columns",
     "encode_rows",
     "explained_deviance",
-    "fill_columns",
+    "impute_columns",
     "named_modalities",
     "observe",
     "rebuild",
@@ -58,13 +58,13 @@ class Observed(NamedTuple):
         Patterns of presence among them that the network does not know; see `index_patterns`.
     present : ndarray of shape (rows, modalities), bool
         What may be looked at.
-    frame : Frame
+    frame : Table
     """
 
     rows: Rows
     unknown: np.ndarray
     present: np.ndarray
-    frame: _frames.Frame
+    frame: Table
 
 
 class Encoded(NamedTuple):
@@ -76,13 +76,13 @@ class Encoded(NamedTuple):
     rows : Rows
     present : ndarray of shape (rows, modalities), bool
         What the codes are made of.
-    frame : Frame
+    frame : Table
     """
 
     codes: torch.Tensor
     rows: Rows
     present: np.ndarray
-    frame: _frames.Frame
+    frame: Table
 
 
 def observe(estimator, X, hidden=None, stacklevel=4):
@@ -166,60 +166,21 @@ def decode_columns(estimator, codes, wanted=None, rows=None, seed=None):
         predicted = modality.inverse_transform(outputs)
         if estimator._skips[m]:
             predicted = put_back(modality, predicted, estimator._skips[m])
-        if "width" in estimator._container["schema"][places[0]]:
+        if estimator._container.width(places[0]) is not None:
             predicted = [np.stack(predicted, 1)]
         columns |= dict(zip(places, predicted, strict=True))
     return columns
 
 
-def fill_columns(estimator, frame, predicted):
-    """Return the columns of a frame, holes and missing columns filled by predicted ones."""
-    known = {name: i for i, name in enumerate(frame.names)}
-    columns, names = {}, estimator._container["names"]
-    for place, values in predicted.items():
-        at = known.get(names[place])
-        columns[place] = values if at is None else _fill(frame.column(at), values)
-    return columns
-
-
-def _fill(given, predicted):
-    """Return a column with its holes filled by predictions."""
-    if given.ndim == 2 and given.dtype.kind == "f":  # a block of numbers
-        return np.where(np.isnan(given), predicted, given)
-    there = _frames.observed(given)
-    if given.dtype.kind == "O" or (given.ndim > 1 and given.dtype.kind == "f"):
-        filled = np.empty(len(given), object)
-        for i, (cell, known) in enumerate(zip(given, there, strict=True)):
-            filled[i] = _patched(cell, predicted[i]) if known else predicted[i]
-        return filled
-    if there.all():
-        return given
-    return np.where(there, given, predicted).astype(given.dtype)
-
-
-def _patched(cell, predicted):
-    """Return an array cell with its holes filled, where it was predicted number by number."""
-    if not isinstance(cell, np.ndarray | list) or not isinstance(predicted, np.ndarray):
-        return cell
-    if predicted.dtype.kind != "f" or np.shape(cell) != predicted.shape:
-        return cell
-    known = isinstance(cell, np.ndarray) and cell.dtype.kind == "f"
-    numbers = cell if known else np.asarray(cell, np.float64)  # a list may hold None
-    hole = np.isnan(numbers)
-    return np.where(hole, predicted, numbers).astype(numbers.dtype) if hole.any() else cell
+def impute_columns(estimator, frame, predicted):
+    """Return the rows of a table, holes and missing columns filled by predicted cells."""
+    columns = estimator._container
+    return columns.fill(frame, columns.find(frame), predicted)
 
 
 def rebuild(estimator, columns, index=None):
     """Return columns, by their positions in `fit`, in the container of `fit`."""
-    container = estimator._container
-    places = sorted(columns)
-    return _frames.rebuild(
-        container["kind"],
-        [container["names"][place] for place in places],
-        [columns[place] for place in places],
-        [container["schema"][place] for place in places],
-        index,
-    )
+    return estimator._container.write(columns, index)
 
 
 def explained_deviance(network, rows, codes, present):

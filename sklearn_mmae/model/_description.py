@@ -67,7 +67,7 @@ def describe(estimator):
             for name, modality, columns in estimator.modalities_
         ],
         "places": estimator._places,
-        "container": estimator._container,
+        "container": estimator._container.to_plain(),
         "lags": [
             [name, lag, *estimator.lag_intervals_[name]]
             for name, lag in getattr(estimator, "lags_", {}).items()

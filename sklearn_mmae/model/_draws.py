@@ -8,9 +8,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.threads import one_thread
-from ..tables import _frame as _frames
+from ..tables._columns import fill_cells
 from ..training._inference import draw_codes, log_densities, posterior_moments
-from ._codes import decode_columns, fill_columns, observe, rebuild
+from ._codes import decode_columns, impute_columns, observe, rebuild
 
 __all__ = [
     "check_count",
@@ -78,11 +78,10 @@ def draw_rows(estimator, n, given):
         generator = torch.Generator().manual_seed(of_codes)
         codes = torch.empty(n, estimator.n_components_).normal_(generator=generator)
         return rebuild(estimator, decode_columns(estimator, codes, seed=of_cells))
-    draws, frame = filled_draws(estimator, given, n)
+    draws, frame = translated_draws(estimator, given, None, n)
     # A given row's draws stand together.
     joined = {place: _interleaved([some[place] for some in draws]) for place in draws[0]}
-    index = None if frame.index is None else frame.index.repeat(n)
-    return rebuild(estimator, joined, index)
+    return impute_columns(estimator, frame.take(np.repeat(np.arange(frame.n_rows), n)), joined)
 
 
 def _interleaved(draws):
@@ -92,17 +91,21 @@ def _interleaved(draws):
 
 @one_thread()
 def translated_draws(estimator, X, hidden, n_draws):
-    """Return the drawn columns of hidden modalities, a dict per draw, and the frame."""
+    """Return the drawn columns of hidden modalities, or of all, a dict per draw, and the table."""
     rows, unknown, _, frame = observe(estimator, X, hidden)
     return _drawn_columns(estimator, rows, unknown, n_draws, hidden), frame
 
 
-@one_thread()
-def filled_draws(estimator, X, n_draws):
-    """Return all columns with their holes filled by draws, a dict per draw, and the frame."""
-    rows, unknown, _, frame = observe(estimator, X)
-    draws = _drawn_columns(estimator, rows, unknown, n_draws, None)
-    return [fill_columns(estimator, frame, columns) for columns in draws], frame
+def filled_draws(estimator, draws, frame):
+    """Return draws with observed cells as they are, a dict of arrays per draw."""
+    at = estimator._container.find(frame)
+    return [
+        {
+            place: fill_cells(frame.column(at[place]), values) if place in at else values
+            for place, values in columns.items()
+        }
+        for columns in draws
+    ]
 
 
 def _drawn_columns(estimator, rows, unknown, n_draws, wanted):
@@ -135,16 +138,8 @@ def spread(estimator, draws, index):
         The standard deviation of numbers, of each number of an array, and of dates in days; for
         other cells the share of draws that are not the most frequent one.
     """
-    container = estimator._container
-    places = sorted(draws[0])
-    columns = [_spread_of([some[place] for some in draws]) for place in places]
-    schema = [
-        {"dtype": "float64" if column.dtype.kind == "f" else "object"}
-        | {key: value for key, value in container["schema"][place].items() if key == "width"}
-        for place, column in zip(places, columns, strict=True)
-    ]
-    names = [container["names"][place] for place in places]
-    return _frames.rebuild(container["kind"], names, columns, schema, index)
+    columns = {place: _spread_of([some[place] for some in draws]) for place in draws[0]}
+    return estimator._container.write_numbers(columns, index)
 
 
 def _spread_of(draws):

@@ -7,14 +7,12 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import DataWarning, listing
 from ..modalities import TabularModality
-from ..tables import _frame as _frames
 from ..training._calibration import LEVELS, bins_of, observed_cells
 from ..training._predict import decode
 from ._codes import encode_rows
@@ -56,7 +54,7 @@ def predict_interval(estimator, X, level):
         centre, half = centre[:, numbers], half[:, numbers]
         known = modality.n_observed_[numbers] > 0
         half[:, ~known] = np.inf
-        if "width" in container["schema"][places[0]]:
+        if container.width(places[0]) is not None:
             own = [(places[0], slice(None))]
         else:
             own = [places[i] for i, kind in enumerate(modality.kinds_) if kind == "number"]
@@ -64,7 +62,7 @@ def predict_interval(estimator, X, level):
         for place, at in own:
             low[place], high[place] = centre[:, at] - half[:, at], centre[:, at] + half[:, at]
             if np.isinf(half[:, at])[..., known[at]].any():
-                unbounded.append(repr(container["names"][place]))
+                unbounded.append(repr(container.names[place]))
     if unbounded:
         warnings.warn(
             f"column {listing(unbounded)}: too few rows were held out in fit to say how wide an"
@@ -73,7 +71,7 @@ def predict_interval(estimator, X, level):
             DataWarning,
             stacklevel=3,
         )
-    return Interval(*(_rebuilt(container, ends, encoded.frame.index) for ends in (low, high)))
+    return Interval(*(container.write_numbers(ends, encoded.frame.index) for ends in (low, high)))
 
 
 def category_probabilities(estimator, X):
@@ -96,8 +94,10 @@ def category_probabilities(estimator, X):
             own = slice(sizes[i], sizes[i + 1])
             scaled = logits[:, own].astype(np.float64) / heat[:, i : i + 1] + offsets[:, own]
             shares = softmax(scaled, 1) if scaled.shape[1] else scaled
-            found[place] = _frame_of(estimator, shares, modality.categories_[i], encoded)
-    names = estimator._container["names"]
+            found[place] = estimator._container.frame_of(
+                shares, modality.categories_[i], encoded.frame.index
+            )
+    names = estimator._container.names
     return {names[place]: found[place] for place in sorted(found)}
 
 
@@ -171,25 +171,3 @@ def _at_level(half_widths, level):
     weight = (level - LEVELS[upper - 1]) / (LEVELS[upper] - LEVELS[upper - 1])
     between = np.isfinite(above)  # infinity minus infinity is NaN
     return np.where(between, below + weight * (np.where(between, above, 0) - below), np.inf)
-
-
-def _rebuilt(container, columns, index):
-    """Return columns of floats in the container of `fit`."""
-    places = sorted(columns)
-    dtype = "Float64" if container["kind"] == "polars" else "float64"
-    return _frames.rebuild(
-        container["kind"],
-        [container["names"][place] for place in places],
-        [columns[place] for place in places],
-        [{"dtype": dtype}] * len(places),
-        index,
-    )
-
-
-def _frame_of(estimator, shares, categories, encoded):
-    """Return shares as a data frame, one column per category."""
-    if estimator._container["kind"] == "polars":
-        import polars as pl
-
-        return pl.DataFrame(dict(zip(map(str, categories), shares.T, strict=True)))
-    return pd.DataFrame(shares, columns=categories, index=encoded.frame.index)

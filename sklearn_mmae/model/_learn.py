@@ -18,7 +18,7 @@ from .._core.errors import ConvergenceError, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN
-from ..tables import _frame as _frames
+from ..tables._table import read as read_table
 from ..training._calibration import calibrate
 from ..training._fit import Settings, learn, make_net
 from ..training._net import StopTraining
@@ -118,7 +118,7 @@ def _by_name(names, residuals=None):
 
 def _fit_modalities(estimator, X):
     """Fit modalities to their columns; return the attributes of `OF_COLUMNS`, and the values."""
-    frame = _frames.read(X, estimator)
+    frame = read_table(X, estimator)
     fitted = _column_attributes(X, frame)
     reserved = estimator.get_params(deep=False).keys()
     resolved = resolve(estimator.modalities, frame, X, reserved)
@@ -139,13 +139,7 @@ def _fit_modalities(estimator, X):
         for name, modality, places in resolved
     ]
     fitted["_places"] = [places for _, _, places in resolved]
-    fitted["_container"] = {
-        "kind": frame.kind,
-        "names": list(frame.names),
-        "schema": frame.schema,
-        "blocks": frame.matrix is not None,
-        "float64": frame.matrix is not None and frame.matrix.dtype != np.float32,
-    }
+    fitted["_container"] = frame.columns
     return fitted, read
 
 

@@ -20,7 +20,7 @@ def resolve(modalities, frame, X, reserved):
     Parameters
     ----------
     modalities : "auto" or list of (str, Modality or "drop", columns)
-    frame : Frame
+    frame : Table
     X : container
         As the user gave it, for callables such as `make_column_selector`.
     reserved : container of str
@@ -36,16 +36,10 @@ def resolve(modalities, frame, X, reserved):
         Naming the modality and what to write instead.
     """
     if isinstance(modalities, str):
-        columns = frame.columns
-        if columns is None:  # a block of numbers
-            found = detect(["block"], [frame.matrix[:1]], ())
-            return [("tabular", found[0][1], list(range(len(frame.names))))]
-        names = frame.names
-        found = detect(names, columns, frame.categories or ())
         taken = set()
         return [
             (_usable_name(name, taken, reserved), modality, places)
-            for name, modality, places in found
+            for name, modality, places in detect(frame)
         ]
     _check_list(modalities)
     resolved, owner = [], {}

@@ -11,8 +11,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from .._core.errors import DataWarning, listing, locate
-from ..tables import _frame as _frames
-from ..tables._cells import Cells
+from ..tables._table import Table, read
 from ..training._batches import Rows
 from ..training._predict import index_patterns
 from ._lags import skipped
@@ -38,28 +37,27 @@ def fitted_modalities(estimator):
     ]
 
 
-def read_rows(estimator, X):
+def read_rows(estimator, X) -> tuple[list, Table]:
     """Read new data with the fitted modalities; absent columns are holes.
 
     Returns
     -------
     read : list of Values
         One per modality.
-    frame : Frame
+    frame : Table
     """
-    frame = _frames.read(X, estimator)
+    frame = read(X, estimator)
     position = _check_columns(estimator, X, frame)
-    read = []
+    values = []
     for (name, modality, places), n_skipped in zip(
         fitted_modalities(estimator), estimator._skips, strict=True
     ):
         at = [position.get(place) for place in places]
-        if None in at:
-            cells = _holes(estimator._container, places, frame.n_rows)
-        else:
-            cells = frame.cells(at)
-        read.append(skipped(modality, located(name, modality.transform, cells), n_skipped))
-    return read, frame
+        absent = None in at
+        columns = estimator._container
+        cells = columns.holes(places, frame.n_rows) if absent else frame.cells(at)
+        values.append(skipped(modality, located(name, modality.transform, cells), n_skipped))
+    return values, frame
 
 
 def _check_columns(estimator, X, frame):
@@ -67,14 +65,14 @@ def _check_columns(estimator, X, frame):
     named = hasattr(estimator, "feature_names_in_")
     if named and frame.kind != "array":
         now = {name: i for i, name in enumerate(frame.names)}
-        fitted = estimator._container["names"]
+        fitted = estimator._container.names
         whole = all(
             len({fitted[place] in now for place in places}) == 1 for places in estimator._places
         )
         expected = [name for name in fitted if name in now]
         used = {fitted[place] for places in estimator._places for place in places}
         if whole and list(frame.names) == expected and used & now.keys():
-            return {i: now[name] for i, name in enumerate(fitted) if name in now}
+            return estimator._container.find(frame)
         if whole and now.keys() == set(expected) < set(fitted):
             # Of all columns scikit-learn says so itself; of a part, that the others are missing.
             raise ValueError(
@@ -87,18 +85,6 @@ def _check_columns(estimator, X, frame):
         _check_feature_names(estimator, X, reset=False)
     _check_n_features(estimator, np.empty((0, len(frame.names))), reset=False)
     return {i: i for i in range(len(frame.names))}
-
-
-def _holes(container, places, n_rows):
-    """Return the cells of columns that are missing altogether."""
-    names = [container["names"][place] for place in places]
-    width = container["schema"][places[0]].get("width")
-    if container["blocks"] or width is not None:
-        names = names if width is None else names * width
-        block = np.broadcast_to(np.float32(np.nan), (n_rows, len(names)))
-        return Cells.of_matrix(names, block)
-    hole = np.broadcast_to(np.array(None, object), (n_rows,))
-    return Cells(tuple(names), (hole,) * len(names))
 
 
 def located(name, work, cells):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from .._core.errors import listing
 from .._core.threads import one_thread
@@ -22,7 +21,9 @@ def word_shares(estimator, X):
     for m, (_, modality, columns) in enumerate(estimator.modalities_):
         if isinstance(modality, TextModality) and modality.decoder == "words":
             values = shares(estimator.net_.module_, encoded.codes, m)
-            found[columns[0]] = _frame_of(estimator, values, modality, encoded)
+            found[columns[0]] = estimator._container.frame_of(
+                values, np.array(modality.vocabulary_, object), encoded.frame.index
+            )
     if not found:
         names = [name for name, _, _ in estimator.modalities_]
         raise ValueError(
@@ -30,13 +31,3 @@ def word_shares(estimator, X):
             f" {listing(map(repr, names))}."
         )
     return found
-
-
-def _frame_of(estimator, values, modality, encoded):
-    if estimator._container["kind"] == "polars":
-        import polars as pl
-
-        return pl.DataFrame(dict(zip(modality.vocabulary_, values.T, strict=True)))
-    return pd.DataFrame(values, columns=np.array(modality.vocabulary_, object)).set_axis(
-        range(len(values)) if encoded.frame.index is None else encoded.frame.index
-    )
