@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core.errors import did_you_mean, listing, locate, warn
+from ..tables._table import replace
 from ._drift import find_drift
 from ._lag import find_lag
 from ._rows import find_row_lags
@@ -18,7 +19,6 @@ from ._table import (
     check_lengths,
     positions,
     read,
-    replace_columns,
     stream_rows,
     usable_pairs,
     varies,
@@ -388,7 +388,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 " way round. Give X as in fit."
             )
         changed = self._move_cells(table, back) if self.sequences_ else self._move_rows(table, back)
-        return replace_columns(X, changed)
+        return replace(X, changed)
 
     def _lines(self, lags):
         """Return lags in steps and their change, as arrays over streams."""

@@ -18,8 +18,8 @@ from ..modalities import (
     VideoModality,
 )
 from ..modalities.audio._spectrogram import FLOOR, STEP
-from ..tables import _frame as _frames
 from ..tables._cells import Cells
+from ..tables._table import count_rows, names_of_rows, read, take_rows
 from ._drawing import PREDICTED
 from ._media import Clips, Pictures, Signals, Sounds
 from ._tables import Tables, Texts, Words
@@ -65,21 +65,18 @@ def first_rows(X, n_rows):
     """Return the first rows of a container, or say how many there are."""
     if isinstance(n_rows, bool) or not isinstance(n_rows, int | np.integer) or n_rows < 1:
         raise ValueError(f"n_rows={n_rows!r}: give a whole number of rows to draw, 1 or more.")
-    X = X.tocsr() if hasattr(X, "tocsr") else X
-    known = X.shape[0] if hasattr(X, "shape") else len(X)
+    known = count_rows(X)
     if n_rows > known:
         raise ValueError(
             f"n_rows={n_rows}, but X has {known} row{'s' if known > 1 else ''}. Give more rows, or"
             f" n_rows={known} at most."
         )
-    return X[:n_rows]
+    return take_rows(X, np.arange(n_rows))
 
 
 def row_labels(X, n_rows):
     """Return what the rows are called: by the index of a data frame, or their number."""
-    index = getattr(X, "index", None)
-    labels = range(n_rows) if index is None or callable(index) else index
-    return [f"row {label}" for label in labels]
+    return [f"row {label}" for label in names_of_rows(X)]
 
 
 def check_names(estimator, given, parameter):
@@ -112,12 +109,12 @@ def drawings(estimator, names, versions):
     -------
     list of Drawing
     """
-    read = {version: _columns_of(estimator, X) for version, X in versions.items()}
+    given = {version: _columns_of(estimator, X) for version, X in versions.items()}
     return [
         _reader(modality)(
             name,
             modality,
-            {version: cells_of(columns) for version, cells_of in read.items()},
+            {version: cells_of(columns) for version, cells_of in given.items()},
         )
         for name, modality, columns in estimator.modalities_
         if name in names
@@ -127,7 +124,7 @@ def drawings(estimator, names, versions):
 def _columns_of(estimator, X):
     """Return a function from columns to their cells and, if predicted, the shares of words."""
     X, shares, names = X if isinstance(X, Predicted) else (X, {}, None)
-    frame = _frames.read(X, estimator)
+    frame = read(X, estimator)
     held = frame.names
     if frame.kind == "array" and names is not None:  # what comes back has no other columns
         held = sorted(

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from .._core.optional import optional
 from ..modalities import ImageModality, TabularModality, TextModality, TimedModality
-from ..tables import _frame as _frames
+from ..tables._table import read
 from ._axes import colours_of, one_axes, pyplot
 
 __all__ = ["ExplainedDevianceDisplay"]
@@ -167,7 +167,7 @@ def _of_pca(estimator, X, X_test, lengths):
 
 def _encoded(estimator, X):
     """Return the columns of each modality as numbers, and where it is present."""
-    frame, found = _frames.read(X, estimator), {}
+    frame, found = read(X, estimator), {}
     for name, modality, columns in estimator.modalities_:
         if not set(columns) <= set(frame.names):
             continue  # rows to explain may lack modalities

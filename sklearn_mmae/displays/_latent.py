@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import did_you_mean, listing
 from .._core.holes import observed
-from ..tables._columns import as_columns
+from ..tables._table import read_columns
 from ._axes import colours_of, one_axes, pyplot
 
 __all__ = ["LatentDisplay"]
@@ -174,13 +174,13 @@ def _labels(color, X):
     if color is None:
         return None, ""
     if isinstance(color, str):
-        columns = as_columns(X)
+        columns = read_columns(X)
         if color not in columns:
             raise ValueError(
                 f"color={color!r} is no column of X.{did_you_mean(color, columns)} They are"
                 f" {listing(map(repr, columns))}; or give an array, one entry for each row."
             )
-        return columns[color], color
+        return columns[color].values, color
     return np.asarray(color), str(getattr(color, "name", None) or "")
 
 

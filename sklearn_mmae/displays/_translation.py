@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._core.errors import listing
-from ..tables._columns import as_columns, select
+from ..tables._table import read_columns, select
 from ._axes import pyplot
 from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
 from ._reconstruction import plot_drawings
@@ -90,7 +90,7 @@ class TranslationDisplay:
         to = check_names(estimator, to, "to")
         columns_of = {name: columns for name, _, columns in estimator.modalities_}
         rows = first_rows(X, n_rows)
-        known = as_columns(rows)
+        known = read_columns(rows)
         there = [name for name, columns in columns_of.items() if set(columns) <= set(known)]
         if given is None:
             given = [name for name in there if name not in to]

@@ -15,8 +15,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import did_you_mean, listing
-from ..tables._columns import as_columns, observed_rows, select, take_rows
+from ..tables._table import rows_with, select, take_rows
 from ._checks import check_labels, check_same_rows
+from ._columns import as_columns
 from ._probe import ALPHAS, fit_linear_probe
 from ._retrieval import recall_at_k
 from ._translation import translation_score
@@ -257,7 +258,7 @@ def _keys(estimator, names, parameter):
 
 def _rows_with(X, *sides):
     """Return the rows that have something of each side."""
-    complete = np.all([observed_rows(X, keys) for keys in sides], 0)
+    complete = np.all([rows_with(X, keys) for keys in sides], 0)
     if not complete.any():
         raise ValueError("no row has both what is asked and what is looked for. Give more rows.")
-    return X if complete.all() else take_rows(X, complete)
+    return X if complete.all() else take_rows(X, np.flatnonzero(complete))

@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import listing
 from .._core.holes import observed
-from ..tables._columns import Category, as_columns
 from ._checks import check_labels, check_same_rows
+from ._columns import Category, as_columns
 
 __all__ = ["cross_modal_coherence", "translation_score"]
 

@@ -87,7 +87,7 @@ def predict_interval(model: Model, X: Any, level: float, estimator: Any) -> Inte
 def _columns_of_numbers(model, table):
     """Return where each column of numbers stands in `fit`, and which numbers it holds."""
     first = table.part.places[0]
-    if model.columns.is_wide(first):
+    if model.columns.width(first):
         return [(first, slice(None))]
     return [(place, i) for i, place in enumerate(table.places({"number"}))]
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._core.holes import observed
 from .._core.threads import one_thread
 from ..training._inference import draw_codes, log_densities, posterior_moments
 from ._model import Model, Read
@@ -136,13 +135,13 @@ def spread(model: Model, draws: list[Drawn], read: Read, *, of_missing: bool = F
 
 
 def _of_missing(spread, given):
-    """Return a spread that is 0 where the cells are given."""
-    if given.ndim == 2 and given.dtype.kind == "f":  # a block of numbers
-        return np.where(np.isnan(given), spread, 0.0)
+    """Return a spread that is 0 where the cells of a column are given."""
+    if given.values.ndim == 2 and given.values.dtype.kind == "f":  # a block of numbers
+        return np.where(np.isnan(given.values), spread, 0.0)
     if spread.dtype.kind != "O":
-        return np.where(observed(given), 0.0, spread)
-    for i in np.flatnonzero(observed(given)):
-        spread[i] = _of_missing_numbers(spread[i], given[i])
+        return np.where(given.observed, 0.0, spread)
+    for i in np.flatnonzero(given.observed):
+        spread[i] = _of_missing_numbers(spread[i], given.values[i])
     return spread
 
 

@@ -21,12 +21,11 @@ from .._core.errors import ConvergenceError, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
-from ..tables import _frame as tables
+from ..tables import read
 from ..training._lesson import Lesson, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
-from ._columns import Columns
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
@@ -104,7 +103,7 @@ def learn_model(
 
 def _learn_parts(estimator, X, statistics):
     """Return a model of fitted modalities, without a network, and their values."""
-    table = tables.read(X, estimator)
+    table = read(X, estimator)
     if table.kind == "pandas":
         _get_feature_names(X)  # refuses names of mixed types
     parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
@@ -115,7 +114,7 @@ def _learn_parts(estimator, X, statistics):
             part.modality.memory = estimator.memory
     values = [part.learn(table.cells(part.places), statistics) for part in parts]
     _check_anything_present(parts, presence(values))
-    model = Model(Columns.of(table), parts, {})
+    model = Model(table.columns, parts, {})
     if estimator.max_lag is not None:
         _undo_lags(model, values, estimator.max_lag, statistics)
     return model, values

@@ -14,13 +14,12 @@ from .._core.errors import ConvergenceError, did_you_mean, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_whole
-from ..tables import _frame as tables
+from ..tables import Columns, Table, read
 from ..training._batches import Rows
 from ..training._calibration import Groups
 from ..training._patterns import index_patterns
 from ..training._predict import decode, deviances, encode
 from ._build import NAMED, named_from_plain, named_to_plain
-from ._columns import Columns
 from ._lags import Lags
 from ._parts import Part
 
@@ -43,7 +42,7 @@ class Read:
         Patterns of presence that the network does not know; see `index_patterns`.
     """
 
-    table: tables.Frame
+    table: Table
     at: dict[int, int]
     rows: Rows
     present: np.ndarray
@@ -163,7 +162,7 @@ class Model:
 
     def values(self, X: Any, estimator: Any) -> tuple:
         """Return the table, where columns stand in it, and what each modality makes of it."""
-        table = tables.read(X, estimator)
+        table = read(X, estimator)
         at = self._match(X, table, estimator)
         values = [part.read(self._cells(part.places, table, at)) for part in self.parts]
         return table, at, values
@@ -416,7 +415,7 @@ def _parts(listed, places, columns, classes):
     used = [place for some in places for place in some]
     check(len(used) == len(set(used)), "a column is in two modalities")
     parts = [
-        Part.from_plain(entry, some, sum(map(columns.width, some)), classes)
+        Part.from_plain(entry, some, sum(columns.width(place) or 1 for place in some), classes)
         for entry, some in zip(listed, places, strict=True)
     ]
     check(len({part.name for part in parts}) == len(parts), "two modalities have one name")

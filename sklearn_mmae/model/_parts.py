@@ -128,7 +128,7 @@ def resolve(modalities, frame, X, reserved):
     Parameters
     ----------
     modalities : "auto" or list of (str, Modality or "drop", columns)
-    frame : Frame
+    frame : Table
     X : container
         As the user gave it, for callables such as `make_column_selector`.
     reserved : container of str
@@ -145,24 +145,16 @@ def resolve(modalities, frame, X, reserved):
         Naming the modality and what to write instead.
     """
     if isinstance(modalities, str):
-        found = _detected(frame, reserved)
+        taken = set()
+        found = [
+            (_usable_name(name, taken, reserved), modality, places)
+            for name, modality, places in detect(frame)
+        ]
     else:
         found = _listed(modalities, frame, X)
     return [
         Part(name, modality, places, [frame.names[place] for place in places])
         for name, modality, places in found
-    ]
-
-
-def _detected(frame, reserved):
-    """Return name, modality and places of each part that the columns ask for."""
-    if frame.columns is None:  # a block of numbers
-        found = detect(["block"], [frame.matrix[:1]], ())
-        return [("tabular", found[0][1], list(range(len(frame.names))))]
-    taken = set()
-    return [
-        (_usable_name(name, taken, reserved), modality, places)
-        for name, modality, places in detect(frame.names, frame.columns, frame.categories or ())
     ]
 
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from ..._core.errors import CellTypeError, did_you_mean, listing, warn
-from ..._core.holes import observed
+from ..._core.errors import did_you_mean, listing, locate, warn
 from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
 from ...statistics import PLAIN
 from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
-from ...tables._cells import Values
+from ...tables._cells import Cells, Column, Values, is_zone
 from .._base import Modality
-from ._cells import as_dtype, as_floats, check_finite, codes_of, come_back_as, kind_of
+from ._cells import (
+    as_dtype,
+    as_floats,
+    check_bools,
+    check_finite,
+    codes_of,
+    come_back_as,
+    is_tabular,
+    kind_of,
+)
+from ._dates import parse
 from ._network import TabularNetwork
 
 __all__ = ["TabularModality"]
 
-FEW_VALUES = 40  # "auto" takes a column of strings with at most this many as a category
 MANY_ALIKE = 16  # so many columns of one range are taken for pixels or other counts of one unit
 SCALES = ("auto", "column", "common")
 
@@ -98,24 +108,9 @@ class TabularModality(Modality):
         self.mask = mask
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: str, column: np.ndarray | Column) -> bool:
         """Whether a column holds numbers, bools, dates, or strings of few values."""
-        if column.ndim != 1:
-            return False
-        if column.dtype.kind in "biufM":
-            return True
-        if column.dtype.kind != "O":
-            return False
-        values = column[observed(column)]
-        if not len(values):
-            return True
-        try:
-            kind = kind_of(column, None)
-        except CellTypeError:
-            return False
-        if kind == "category":
-            return len(set(values)) <= min(FEW_VALUES, max(2, len(values) // 2))
-        return True
+        return is_tabular(Column.of(column))
 
     def fit(self, cells, statistics=PLAIN):
         """Learn kinds, scales and categories.
@@ -135,13 +130,11 @@ class TabularModality(Modality):
             self.kinds_ = ["number"] * len(cells.names)
             self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
         else:
-            self.kinds_ = [
-                kind_of(column, name, cells.categories.get(name)) for name, column in cells
-            ]
-            self.dtypes_ = [
-                come_back_as(name, column, kind)
-                for (name, column), kind in zip(cells, self.kinds_, strict=True)
-            ]
+            self.kinds_, self.dtypes_ = [], []
+            for name, column in zip(cells.names, cells.looked_at, strict=True):
+                with locate(column=name):
+                    self.kinds_.append(column.once(kind_of))
+                    self.dtypes_.append(come_back_as(column, self.kinds_[-1]))
         numbers = self._numbers(cells)
         self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
         self.scaling_, self.scale_ = self._learn_scale(numbers, variance)
@@ -246,7 +239,7 @@ class TabularModality(Modality):
             column = np.full(len(predictions), None, object)
             if code is not None:
                 column[:] = np.array([*values, None], object)[:-1][code]
-            columns.append(column.astype(bool) if dtype == "bool" else column)
+            columns.append(column.astype(bool) if dtype == "bool" and code is not None else column)
         return columns
 
     def network(self, n_components, width, dropout):
@@ -289,6 +282,7 @@ class TabularModality(Modality):
             and len(self.kinds_) == n_columns
             and are_text(self.dtypes_)
             and len(self.dtypes_) == len(self.kinds_)
+            and all(zone is None or is_zone(zone) for _, zone, _ in map(parse, self.dtypes_))
             and self.scaling_ in ("column", "common")
             and are_floats(self.n_observed_, numbers)
             and are_floats(self.mean_, numbers)
@@ -338,9 +332,12 @@ class TabularModality(Modality):
     def _names(self, cells, *kinds):
         return [n for n, kind in zip(cells.names, self.kinds_, strict=True) if kind in kinds]
 
-    def _coded(self, cells):
+    def _coded(self, cells: Cells) -> Iterator[tuple[Any, Column]]:
         """Yield the name and cells of each bool or categorical column."""
-        for (name, column), kind in zip(cells, self.kinds_, strict=True):
+        for name, column, kind in zip(cells.names, cells.looked_at, self.kinds_, strict=True):
+            if kind == "bool":
+                with locate(column=name):
+                    check_bools(column)
             if kind in ("bool", "category"):
                 yield name, column
 
@@ -355,10 +352,12 @@ class TabularModality(Modality):
             check_finite(numbers, cells.names)
             return numbers
         names, parts = [], []
-        for (name, column), kind, dtype in zip(cells, self.kinds_, self.dtypes_, strict=True):
+        columns = zip(cells.names, cells.looked_at, self.kinds_, self.dtypes_, strict=True)
+        for name, column, kind, dtype in columns:
             if kind in ("number", "date"):
                 names.append(name)
-                parts.append(as_floats(name, column, kind, dtype))
+                with locate(column=name):
+                    parts.append(column.once(as_floats, kind, dtype))
         numbers = np.stack(parts, 1) if parts else np.empty((len(cells), 0))
         check_finite(numbers, names)
         return numbers
@@ -379,7 +378,7 @@ class TabularModality(Modality):
 
     def _learn_categories(self, name, column, declared):
         """Return a column's values in order of their codes, and how many cells are observed."""
-        values = column[observed(column)].tolist()
+        values = column.values[column.observed].tolist()
         if declared is not None:
             known = list(declared)
         else:
@@ -401,7 +400,7 @@ class TabularModality(Modality):
     def _encode_categories(self, name, column, values):
         codes, unknown = codes_of(column, values)
         if len(unknown) and len(values) < self.max_categories:
-            unseen = dict.fromkeys(column[unknown[:1000]].tolist())
+            unseen = dict.fromkeys(column.values[unknown[:1000]].tolist())
             warn(
                 f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
                 " seen in training; read as a hole."

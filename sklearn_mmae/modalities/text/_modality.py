@@ -11,10 +11,9 @@ from scipy import sparse
 from sklearn.base import clone
 
 from ..._core.errors import CellError, did_you_mean, listing
-from ..._core.holes import observed
 from ..._core.values import are_floats, are_text, is_positive, is_whole
 from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...tables._cells import Column, Values
 from .._base import Modality
 from .._files import find_memory
 from ._cells import WORD, decode_tokens, encode_tokens, learn_tokens, read_texts
@@ -136,12 +135,10 @@ class TextModality(Modality):
         return self.vocabulary_ if self.decoder == "words" else None
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: str, column: np.ndarray | Column) -> bool:
         """Whether every observed cell of a column is a str."""
-        if column.ndim != 1 or column.dtype.kind not in "OU":
-            return False
-        values = column[observed(column)]
-        return len(values) > 0 and all(isinstance(value, str) for value in values)
+        types = Column.of(column).types
+        return len(types) > 0 and all(issubclass(kind, str) for kind in types)
 
     def fit(self, cells, statistics=PLAIN):
         """Learn the vocabulary, and how usual each word is.
