@@ -11,7 +11,7 @@ from .._core.errors import listing
 from .._core.holes import observed
 from ._cells import Column, objects
 from ._dtypes import OBJECT, Form, are_same, as_objects, holds_arrays, name_objects
-from ._numbers import as_dates, as_whole
+from ._numbers import as_dates, as_real, as_whole
 
 # Reading -----------------------------------------------------------------------------------------
 
@@ -115,7 +115,10 @@ def make(values: np.ndarray, form: Form) -> np.ndarray | None:
             return None
         if values.dtype.kind == "f" and dtype.kind in "iu":
             values = as_whole(values, dtype)
-        return values.astype(dtype)
+        elif values.dtype.kind == "f" and dtype.kind == "f":
+            values = as_real(values, dtype)
+        with np.errstate(over="ignore"):  # whoever asks compares what comes out
+            return values.astype(dtype)
     except (ArithmeticError, TypeError, ValueError):
         return None
 

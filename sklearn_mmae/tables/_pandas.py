@@ -11,7 +11,7 @@ import pandas as pd
 from .._core.holes import observed
 from ._cells import Column, objects
 from ._dtypes import OBJECT, Form, are_same, as_objects, holds_arrays, name_objects
-from ._numbers import as_dates, as_whole
+from ._numbers import as_dates, as_real, as_whole
 
 BOOL = np.dtype(bool)
 _NULLABLE = (
@@ -118,7 +118,8 @@ def make(values: np.ndarray, form: Form) -> pd.Series | None:
             return _category(values, dtype)
         if holds_arrays(values) or (dtype == BOOL and not observed(values).all()):
             return None
-        return _numbers(values, dtype).astype(dtype)
+        with np.errstate(over="ignore"):  # whoever asks compares what comes out
+            return _numbers(values, dtype).astype(dtype)
     except (ArithmeticError, NotImplementedError, TypeError, ValueError):
         return None
 
@@ -137,6 +138,8 @@ def _numbers(values: np.ndarray, dtype: Any) -> pd.Series:
         return pd.Series(as_dates(values, np.datetime_data(dtype)[0]))
     if values.dtype.kind == "f" and dtype.kind in "iu":
         return pd.Series(as_whole(values, getattr(dtype, "numpy_dtype", dtype)))
+    if values.dtype.kind == "f" and dtype.kind == "f":
+        return pd.Series(as_real(values, getattr(dtype, "numpy_dtype", dtype)))
     return pd.Series(values, dtype=object if values.dtype.kind == "O" else None)
 
 
