@@ -311,7 +311,8 @@ class BaseMultimodalAutoencoder(
         Returns
         -------
         DataFrame, array or SliceDict, as given to `fit`
-            Observed cells are as they were.
+            Observed cells are as they were: in the dtype of `fit` where it holds them exactly, else
+            in their own, or in a wider one.
         """
         encoded = encode_rows(self, X)
         predicted = decode_columns(self, encoded.codes, rows=encoded.rows)
