@@ -340,7 +340,8 @@ class BaseMultimodalAutoencoder(
         Returns
         -------
         DataFrame, array or SliceDict, as given to `fit`
-            Observed cells are as they were.
+            Observed cells are as they were: in the dtype of `fit` where it holds them exactly, else
+            in their own, or in a wider one.
         """
         read = self._read(X)
         predicted = self._model.decode(self._model.encode(read), rows=read.rows)

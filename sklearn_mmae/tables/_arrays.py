@@ -10,8 +10,8 @@ import scipy.sparse
 from .._core.errors import listing
 from .._core.holes import observed
 from ._cells import Column, objects
-from ._dtypes import OBJECT, Form, are_same, as_objects, holds_arrays, name_objects
-from ._numbers import as_dates, as_whole
+from ._dtypes import OBJECT, Form, as_objects, held_by, holds_arrays, name_objects
+from ._numbers import as_dates, as_real, as_whole
 
 # Reading -----------------------------------------------------------------------------------------
 
@@ -115,7 +115,10 @@ def make(values: np.ndarray, form: Form) -> np.ndarray | None:
             return None
         if values.dtype.kind == "f" and dtype.kind in "iu":
             values = as_whole(values, dtype)
-        return values.astype(dtype)
+        elif values.dtype.kind == "f" and dtype.kind == "f":
+            values = as_real(values, dtype)
+        with np.errstate(over="ignore"):  # whoever asks compares what comes out
+            return values.astype(dtype)
     except (ArithmeticError, TypeError, ValueError):
         return None
 
@@ -138,14 +141,7 @@ def wider(kept: np.ndarray, form: Form) -> list[Form]:
 
 def held(kept: np.ndarray, form: Form) -> np.ndarray | None:
     """Return observed cells in another form, None where it does not hold them exactly."""
-    kept = np.asarray(kept)  # of a masked array, too
-    if kept.dtype == form.dtype:
-        return kept
-    before = cells(kept)
-    if form.dtype == OBJECT and name_objects(map(type, before)) != form.cells:
-        return None
-    again = make(before, form)
-    return again if again is not None and are_same(before, cells(again)) else None
+    return held_by(np.asarray(kept), form, cells, make)  # of a masked array, too
 
 
 def arrange(kept: np.ndarray, added: np.ndarray, order: np.ndarray) -> np.ndarray:

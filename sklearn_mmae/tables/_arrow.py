@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._core.holes import is_hole
-from ._numbers import as_dates, as_digits, as_whole
+from ._numbers import as_dates, as_digits, as_real, as_whole
 
 # Types with parameters: what makes them, and their parameters.
 _MADE_OF = {
@@ -51,7 +51,7 @@ def _numbers(values: np.ndarray, kind: pa.DataType) -> np.ndarray:
         return as_whole(values, kind.to_pandas_dtype())
     if pa.types.is_null(kind):
         return np.where(np.isnan(values), None, values)
-    return values.astype(kind.to_pandas_dtype()) if pa.types.is_floating(kind) else values
+    return as_real(values, kind.to_pandas_dtype()) if pa.types.is_floating(kind) else values
 
 
 def to_plain(kind: pa.DataType) -> list:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,8 +16,8 @@ from ._cells import objects, sort_of
 __all__ = [
     "OBJECT",
     "Form",
-    "are_same",
     "as_objects",
+    "held_by",
     "holds_arrays",
     "name_objects",
 ]
@@ -102,7 +102,20 @@ def holds_arrays(column: np.ndarray) -> bool:
     return column.dtype.kind == "O" and any(isinstance(cell, np.ndarray) for cell in column)
 
 
-def are_same(some: np.ndarray, others: np.ndarray) -> bool:
-    """Whether objects are equal and of one sort: 1 is no True, and a day is no time."""
-    sorts = [{sort_of(kind) for kind in set(map(type, cells))} for cells in (some, others)]
-    return sorts[0] == sorts[1] and all(a == b for a, b in zip(some, others, strict=True))
+def held_by(kept: Any, form: Form, cells: Callable, make: Callable) -> Any:
+    """Return observed cells in another form, None where it does not hold them exactly.
+
+    Compared as objects, which `cells` gives: equal, and of one sort; 1 is no True, a day no time.
+    """
+    if kept.dtype == form.dtype:
+        return kept
+    before = cells(kept)
+    if form.dtype == OBJECT and name_objects(map(type, before)) != form.cells:
+        return None
+    again = make(before, form)
+    if again is None:
+        return None
+    after = cells(again)
+    sorts = [{sort_of(kind) for kind in set(map(type, some))} for some in (before, after)]
+    same = sorts[0] == sorts[1] and all(a == b for a, b in zip(before, after, strict=True))
+    return again if same else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_dates", "as_digits", "as_whole"]
+__all__ = ["as_dates", "as_digits", "as_real", "as_whole"]
 
 
 def as_whole(numbers: np.ndarray, dtype: Any) -> np.ndarray:
@@ -28,6 +28,12 @@ def as_whole(numbers: np.ndarray, dtype: Any) -> np.ndarray:
     if high > limits.max:  # float64 rounds 2**63 - 1 up to what does not fit
         high = np.nextafter(high, 0)
     return np.clip(np.rint(numbers.astype(np.float64)), limits.min, high)
+
+
+def as_real(numbers: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return numbers in a floating dtype, brought within what it can hold; NaN stays."""
+    limits = np.finfo(dtype)
+    return np.clip(numbers, limits.min, limits.max).astype(dtype)
 
 
 def as_digits(numbers: np.ndarray, precision: int, scale: int) -> np.ndarray:

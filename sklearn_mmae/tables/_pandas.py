@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from .._core.holes import observed
-from ._cells import Column, objects
-from ._dtypes import OBJECT, Form, are_same, as_objects, holds_arrays, name_objects
-from ._numbers import as_dates, as_whole
+from ._cells import Column, is_zone, objects
+from ._dtypes import OBJECT, Form, as_objects, held_by, holds_arrays, name_objects
+from ._numbers import as_dates, as_real, as_whole
 
 BOOL = np.dtype(bool)
 _NULLABLE = (
@@ -118,7 +118,8 @@ def make(values: np.ndarray, form: Form) -> pd.Series | None:
             return _category(values, dtype)
         if holds_arrays(values) or (dtype == BOOL and not observed(values).all()):
             return None
-        return _numbers(values, dtype).astype(dtype)
+        with np.errstate(over="ignore"):  # whoever asks compares what comes out
+            return _numbers(values, dtype).astype(dtype)
     except (ArithmeticError, NotImplementedError, TypeError, ValueError):
         return None
 
@@ -137,6 +138,8 @@ def _numbers(values: np.ndarray, dtype: Any) -> pd.Series:
         return pd.Series(as_dates(values, np.datetime_data(dtype)[0]))
     if values.dtype.kind == "f" and dtype.kind in "iu":
         return pd.Series(as_whole(values, getattr(dtype, "numpy_dtype", dtype)))
+    if values.dtype.kind == "f" and dtype.kind == "f":
+        return pd.Series(as_real(values, getattr(dtype, "numpy_dtype", dtype)))
     return pd.Series(values, dtype=object if values.dtype.kind == "O" else None)
 
 
@@ -156,13 +159,7 @@ def wider(kept: pd.Series, form: Form) -> list[Form]:
 
 def held(kept: pd.Series, form: Form) -> pd.Series | None:
     """Return observed cells in another form, None where it does not hold them exactly."""
-    if kept.dtype == form.dtype:
-        return kept
-    before = cells(kept)
-    if form.dtype == OBJECT and name_objects(map(type, before)) != form.cells:
-        return None
-    again = make(before, form)
-    return again if again is not None and are_same(before, cells(again)) else None
+    return held_by(kept, form, cells, make)
 
 
 def arrange(kept: pd.Series, added: pd.Series, order: np.ndarray) -> pd.Series:
@@ -228,6 +225,12 @@ def _numpy_dtype(name: str) -> np.dtype:
     return dtype
 
 
+def _zoned_dtype(unit: str, zone: str) -> pd.DatetimeTZDtype:
+    if not is_zone(zone):
+        raise ValueError(f"{zone} is no time zone")
+    return pd.DatetimeTZDtype(unit, zone)
+
+
 def _string_dtype(storage: str, knows_na: bool) -> pd.StringDtype:
     return pd.StringDtype(storage) if knows_na else pd.StringDtype(storage, na_value=np.nan)
 
@@ -237,7 +240,7 @@ _MAKERS = {
     "CategoricalDtype": lambda values, of, ordered: pd.CategoricalDtype(
         pd.Index(values, dtype=from_plain(of)), ordered
     ),
-    "DatetimeTZDtype": pd.DatetimeTZDtype,
+    "DatetimeTZDtype": _zoned_dtype,
     "StringDtype": _string_dtype,
     "ArrowDtype": lambda kind: pd.ArrowDtype(_arrow().from_plain(kind)),
 }

@@ -10,7 +10,7 @@ import polars as pl
 from .._core.holes import is_hole
 from ._cells import Column, objects
 from ._dtypes import Form, as_objects, holds_arrays, name_objects
-from ._numbers import as_dates, as_digits, as_whole
+from ._numbers import as_dates, as_digits, as_real, as_whole
 
 # What numpy has, too; larger numbers are read as float64.
 _OF_NUMPY = (
@@ -120,7 +120,7 @@ def _dates(dates: np.ndarray, dtype: pl.DataType) -> pl.Series:
 
 def _numbers(numbers: np.ndarray, dtype: pl.DataType) -> pl.Series:
     if dtype.is_float():
-        return pl.Series(numbers).cast(dtype)
+        return pl.Series(as_real(numbers, str(dtype).lower())).cast(dtype)
     if dtype.is_decimal():
         numbers = as_digits(numbers, dtype.precision, dtype.scale)
     elif dtype in _OF_NUMPY:

@@ -7,26 +7,19 @@ from typing import Any
 import numpy as np
 
 from . import _arrays
-from ._arrays import arrange, cells, from_cells, held, look, make, natural, take, wider
+from ._arrays import (  # noqa: F401 - what is done with one array is the same
+    arrange,
+    cells,
+    from_cells,
+    held,
+    look,
+    make,
+    natural,
+    take,
+    wider,
+)
 from ._cells import Column
 from ._dtypes import Form
-
-__all__ = [
-    "arrange",
-    "cells",
-    "form",
-    "from_cells",
-    "held",
-    "join",
-    "look",
-    "make",
-    "names",
-    "native",
-    "natural",
-    "select",
-    "take",
-    "wider",
-]
 
 
 def names(X: Any) -> list:

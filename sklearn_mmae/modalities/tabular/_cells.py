@@ -12,7 +12,7 @@ import pandas as pd
 from ..._core.errors import CellError, CellTypeError
 from ...statistics._questions import BLOCK
 from ...tables._cells import Column, sort_of
-from ...tables._numbers import as_whole
+from ...tables._numbers import as_real, as_whole
 from ._dates import as_instants, date_format, parse, read_dates, to_days, write_dates
 
 __all__ = [
@@ -155,7 +155,7 @@ def as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
         return write_dates(dates, form) if "%" in form else dates
     if np.dtype(dtype).kind in "iu":
         return as_whole(numbers, dtype).astype(dtype)
-    return numbers.astype(dtype)
+    return as_real(numbers, dtype)
 
 
 def as_floats(column: Column, kind: str, dtype: str) -> np.ndarray:
