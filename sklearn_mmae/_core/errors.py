@@ -6,6 +6,7 @@ modality it was. `locate` lets each add what it knows, so that one sentence reac
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -15,6 +16,7 @@ __all__ = [
     "ConvergenceError",
     "DataWarning",
     "ModelFileError",
+    "check_names",
     "did_you_mean",
     "listing",
     "locate",
@@ -101,3 +103,32 @@ def did_you_mean(name, known):
     """Return `` Did you mean 'x'?`` when a known name is near, else an empty string."""
     near = get_close_matches(str(name), [str(k) for k in known], n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_names(given, known: Iterable, parameter: str, what: str) -> list:
+    """Return the names that a parameter gives as a list, or say which there are.
+
+    Parameters
+    ----------
+    given : name, iterable of names or None
+        None is all of them.
+    known : iterable of names
+    parameter : str
+    what : str
+        What the names are of, such as "modality of this estimator".
+
+    Raises
+    ------
+    ValueError
+        For a name that is not known, and where there is none.
+    """
+    known, one = list(known), isinstance(given, str) or not isinstance(given, Iterable)
+    names = known if given is None else [given] if one else list(given)
+    told = listing(map(repr, known))
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise ValueError(f"{parameter}={name!r} is no {what}.{near} They are {told}.")
+    if not names:
+        raise ValueError(f"{parameter} is empty. Name at least one of {told}.")
+    return names

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._core.errors import DataWarning, did_you_mean, listing, locate
+from .._core.errors import DataWarning, check_names, listing, locate
 from ._drift import find_drift
 from ._lag import find_lag
 from ._rows import find_row_lags
@@ -267,11 +267,8 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             streams = {name: positions(c, table.names, name) for name, c in self.streams}
             if len(streams) < len(self.streams):
                 raise ValueError("two streams have one name. Give each a name of its own.")
-        if self.reference is not None and self.reference not in streams:
-            raise ValueError(
-                f"reference={self.reference!r} is no stream."
-                f"{did_you_mean(self.reference, streams)} Give one of {listing(streams)}."
-            )
+        if self.reference is not None:
+            check_names(self.reference, streams, "reference", "stream")
         if len(streams) < 2:
             raise ValueError(
                 f"{len(streams)} stream has nothing to lag behind (n_features={len(table.names)},"

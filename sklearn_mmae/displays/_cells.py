@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._core.errors import did_you_mean, listing
+from .._core.errors import check_names
 from .._core.holes import is_hole
 from ..modalities import (
     AudioModality,
@@ -24,7 +24,7 @@ from ._drawing import PREDICTED
 from ._media import Clips, Pictures, Signals, Sounds
 from ._tables import Tables, Texts, Words
 
-__all__ = ["check_fitted", "check_names", "drawings", "expect", "first_rows", "row_labels"]
+__all__ = ["check_fitted", "drawings", "expect", "first_rows", "named", "row_labels"]
 
 
 class Predicted(NamedTuple):
@@ -82,19 +82,10 @@ def row_labels(X, n_rows):
     return [f"row {label}" for label in labels]
 
 
-def check_names(estimator, given, parameter):
+def named(estimator, given, parameter):
     """Return names of modalities as a list, all of them for None, or say which there are."""
-    names = [name for name, _, _ in estimator.modalities_]
-    wanted = names if given is None else [given] if isinstance(given, str) else list(given)
-    for name in wanted:
-        if name not in names:
-            raise ValueError(
-                f"{parameter}={given!r}: {name!r} is no modality of this estimator."
-                f"{did_you_mean(name, names)} They are {listing(map(repr, names))}."
-            )
-    if not wanted:
-        raise ValueError(f"{parameter} is empty. Name at least one of {listing(map(repr, names))}.")
-    return wanted
+    known = [name for name, _, _ in estimator.modalities_]
+    return check_names(given, known, parameter, "modality of this estimator")
 
 
 def drawings(estimator, names, versions):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._axes import grid, pyplot
-from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
+from ._cells import check_fitted, drawings, expect, first_rows, named, row_labels
 
 __all__ = ["ReconstructionDisplay", "plot_drawings"]
 
@@ -86,9 +86,9 @@ class ReconstructionDisplay:
         """
         pyplot(cls.__name__)
         check_fitted(estimator)
-        names = check_names(estimator, modalities, "modalities")
+        names = named(estimator, modalities, "modalities")
         rows = first_rows(X, n_rows)
-        everything = check_names(estimator, None, "modalities")
+        everything = named(estimator, None, "modalities")
         again = expect(estimator, estimator.reconstruct(rows), rows, everything)
         found = drawings(estimator, names, {"observed": rows, "reconstructed": again})
         return cls(found, row_labels(rows, n_rows)).plot(ax=ax)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._core.errors import listing
 from ..tables._columns import as_columns, select
 from ._axes import pyplot
-from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
+from ._cells import check_fitted, drawings, expect, first_rows, named, row_labels
 from ._reconstruction import plot_drawings
 
 __all__ = ["TranslationDisplay"]
@@ -87,14 +87,14 @@ class TranslationDisplay:
         """
         pyplot(cls.__name__)
         check_fitted(estimator)
-        to = check_names(estimator, to, "to")
+        to = named(estimator, to, "to")
         columns_of = {name: columns for name, _, columns in estimator.modalities_}
         rows = first_rows(X, n_rows)
         known = as_columns(rows)
         there = [name for name, columns in columns_of.items() if set(columns) <= set(known)]
         if given is None:
             given = [name for name in there if name not in to]
-        given = check_names(estimator, given, "given")
+        given = named(estimator, given, "given")
         both = [name for name in given if name in to]
         if both:
             raise ValueError(

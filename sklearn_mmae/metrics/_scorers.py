@@ -14,7 +14,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._core.errors import did_you_mean, listing
+from .._core.errors import check_names
 from ..tables._columns import as_columns, observed_rows, select, take_rows
 from ._checks import check_labels, check_same_rows
 from ._probe import ALPHAS, fit_linear_probe
@@ -158,8 +158,9 @@ class RecallScorer(_Scorer):
         self.metric = metric
 
     def _score(self, estimator, X, y):
+        columns = _columns_of(estimator)
         sides = [
-            _keys(estimator, names, parameter)
+            _keys(columns, names, parameter)
             for parameter, names in (("queries", self.queries), ("targets", self.targets))
         ]
         if set(sides[0]) & set(sides[1]):
@@ -213,46 +214,40 @@ class TranslationScorer(_Scorer):
         self.multioutput = multioutput
 
     def _score(self, estimator, X, y):
-        names = [name for name, _, _ in estimator.modalities_]
-        _keys(estimator, names if self.to is None else self.to, "to")
-        targets = names if self.to is None else np.atleast_1d(self.to).tolist()
-        return float(np.mean([self._score_one(estimator, X, name, names) for name in targets]))
+        columns = _columns_of(estimator)
+        targets = check_names(self.to, columns, "to", "modality of this estimator")
+        return float(np.mean([self._score_one(estimator, X, name, columns) for name in targets]))
 
-    def _score_one(self, estimator, X, target, names):
-        given = [name for name in names if name != target] if self.given is None else self.given
-        sources = _keys(estimator, given, "given")
-        keys = _keys(estimator, target, "to")
+    def _score_one(self, estimator, X, target, columns):
+        given = [name for name in columns if name != target] if self.given is None else self.given
+        sources, keys = _keys(columns, given, "given"), columns[target]
         if set(keys) & set(sources):
             raise ValueError(
                 f"given={self.given!r} contains {target!r}, which is to be predicted. Leave it out."
             )
         X = _rows_with(X, sources, keys)
         translated = estimator.translate(select(X, sources), to=target)
-        columns, translated = as_columns(X), as_columns(translated)
+        known, translated = as_columns(X), as_columns(translated)
         if translated.keys() != set(keys):  # an array, whose columns are counted anew
             translated = dict(zip(sorted(keys), translated.values(), strict=True))
-        true = {key: columns[key] for key in translated}
+        true = {key: known[key] for key in translated}
         return translation_score(true, translated, multioutput=self.multioutput)
 
 
-def _keys(estimator, names, parameter):
-    """Return the columns of modalities: names, or positions for arrays."""
+def _columns_of(estimator):
+    """Return the columns of each modality: names, or positions for arrays."""
     if not hasattr(estimator, "modalities_"):
         raise TypeError(
             f"a {type(estimator).__name__} has no modalities_. Score a MultimodalAutoencoder, or a"
             " Pipeline whose last step is one."
         )
-    known = {name: columns for name, _, columns in estimator.modalities_}
-    names = [names] if isinstance(names, str) else list(names)
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"{parameter} names {name!r}, which is no modality of this estimator."
-                f"{did_you_mean(name, known)} They are {listing(map(repr, known))}."
-            )
-    if not names:
-        raise ValueError(f"{parameter} names no modality. They are {listing(map(repr, known))}.")
-    return [column for name in names for column in known[name]]
+    return {name: columns for name, _, columns in estimator.modalities_}
+
+
+def _keys(columns, names, parameter):
+    """Return the columns of some modalities."""
+    names = check_names(names, columns, parameter, "modality of this estimator")
+    return [column for name in names for column in columns[name]]
 
 
 def _rows_with(X, *sides):

@@ -1,0 +1,44 @@
+"""What signatures say of rows, arrays and figures, whatever of it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "Axes",
+    "Figure",
+    "Mask",
+    "Names",
+    "Path",
+    "Rows",
+    "SameContainer",
+]
+
+Array: TypeAlias = npt.NDArray[Any]
+ArrayLike: TypeAlias = npt.ArrayLike
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Names: TypeAlias = str | Sequence[str]  # one, or some
+Path: TypeAlias = str | PathLike[str]
+SameContainer: TypeAlias = Any  # rows in the container of `fit`: type checkers cannot know which
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from scipy.sparse import sparray, spmatrix
+    from skorch.helper import SliceDict
+
+    # A Series, too: what pandas selects by a list of names may be one to type checkers.
+    Rows: TypeAlias = (
+        pd.DataFrame | pd.Series | pl.DataFrame | SliceDict | sparray | spmatrix | ArrayLike
+    )
+else:
+    Axes = Figure = Rows = Any
