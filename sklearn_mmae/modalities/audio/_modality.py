@@ -114,8 +114,8 @@ class AudioModality(TimedModality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
     >>> from sklearn_mmae import AudioModality
+    >>> from sklearn_mmae.cells import Cells
     >>> tones = np.empty(5, object)
     >>> for i in range(5):
     ...     tones[i] = np.sin(np.arange(4000) * (i + 1) / 10).astype(np.float32)

@@ -101,8 +101,8 @@ class ImageModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
-    >>> from sklearn_mmae.modalities.image._modality import ImageModality
+    >>> from sklearn_mmae import ImageModality
+    >>> from sklearn_mmae.cells import Cells
     >>> pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
     >>> modality = ImageModality().fit(Cells(("photo",), (pictures,)))
     >>> modality.size_, modality.mode_

@@ -83,7 +83,7 @@ class TabularModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.cells import Cells
     >>> from sklearn_mmae.modalities import TabularModality
     >>> colour = np.array(["red", "blue", None, "red"], dtype=object)
     >>> size = np.array([1.0, 2.0, 3.0, np.nan])

@@ -101,7 +101,7 @@ class TextModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.cells import Cells
     >>> from sklearn_mmae.modalities import TextModality
     >>> names = np.array(["red heart", "blue heart", None], dtype=object)
     >>> modality = TextModality().fit(Cells(("name",), (names,)))

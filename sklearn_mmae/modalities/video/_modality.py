@@ -102,8 +102,8 @@ class VideoModality(TimedModality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
-    >>> from sklearn_mmae.modalities.video._modality import VideoModality
+    >>> from sklearn_mmae import VideoModality
+    >>> from sklearn_mmae.cells import Cells
     >>> clips = np.empty(3, object)
     >>> for row, n_frames in enumerate([5, 9, 7]):
     ...     clips[row] = np.full((n_frames, 8, 8, 3), 80 * row, np.uint8)
