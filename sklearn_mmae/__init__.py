@@ -2,47 +2,31 @@
 
 from typing import TYPE_CHECKING
 
+from . import modalities
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
 from .estimators._autoencoder import MultimodalAutoencoder
 from .estimators._load import load
 from .estimators._vae import MultimodalVAE
 from .fusion import Fusion
-from .modalities import (
-    AudioModality,
-    ImageModality,
-    Modality,
-    SequenceModality,
-    TabularModality,
-    TextModality,
-    TimedModality,
-    VideoModality,
-)
+from .modalities import *  # noqa: F403
 from .objectives import Objective
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AudioModality",
     "CellError",
     "ConvergenceError",
     "DataWarning",
     "DelayAligner",
     "Fusion",
-    "ImageModality",
-    "Modality",
     "ModelFileError",
     "MultimodalAutoencoder",
     "MultimodalVAE",
     "Objective",
-    "SequenceModality",
-    "TabularModality",
-    "TextModality",
-    "TimedModality",
-    "VideoModality",
     "__version__",
     "load",
 ]
-
+__all__ += modalities.__all__
 
 if TYPE_CHECKING:  # what type checkers and editors see of what is imported late
     from . import datasets as datasets

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+from ..modalities._shown import Shown
 from ._axes import COLOURS
 
 __all__ = ["PREDICTED", "Beside", "Drawing", "Together"]
@@ -16,13 +18,17 @@ class Drawing(ABC):
 
     Parameters
     ----------
+    shown : Shown
+        What all versions have in common.
     name : str
         Of the modality.
-    versions : dict of str to list
-        The cells of each row, by what they are, such as "observed"; None where there is none.
+    versions : dict of str to Shown
+        By what they are, such as "observed".
 
     Attributes
     ----------
+    versions : dict of str to list
+        The cells of each row; None where there is none.
     n_axes : int
         How many axes a row takes.
     width, height : float
@@ -31,8 +37,13 @@ class Drawing(ABC):
 
     width, height = 3.2, 1.7
 
-    def __init__(self, name, versions):
-        self.name, self.versions = name, versions
+    def __init__(self, shown: Shown, name: str, versions: dict[str, Shown]) -> None:
+        self.shown, self.name = shown, name
+        self.versions = {version: its.cells for version, its in versions.items()}
+
+    def present_cells(self) -> list[Any]:
+        """Return the cells that there are, of all versions."""
+        return [cell for cells in self.versions.values() for cell in cells if cell is not None]
 
     def colour(self, version):
         """Return vermilion for what was predicted, blue for what was there."""

@@ -19,22 +19,14 @@ MOST_LINES = 6  # of a text
 
 
 class Tables(Together):
-    """Rows of a table: pairs of standardised numbers (NaN where unknown) and categories.
-
-    Parameters
-    ----------
-    name, versions
-        As in `Drawing`; a cell is a pair of an array and a list of str or None.
-    numbers, categories : list of str
-        Names of the columns of either kind.
-    """
+    """Rows of tables as dots and names."""
 
     width = 3.4
 
-    def __init__(self, name, versions, numbers, categories):
-        super().__init__(name, versions)
-        self.numbers, self.categories = numbers, categories
-        self.named = len(numbers) + len(categories) <= MOST_NAMED
+    def __init__(self, shown, name, versions):
+        super().__init__(shown, name, versions)
+        self.numbers, self.categories = shown.numbers, shown.categories
+        self.named = len(self.numbers) + len(self.categories) <= MOST_NAMED
 
     @property
     def title(self):
@@ -88,10 +80,9 @@ class Tables(Together):
     def finish(self, axes):
         """Give all rows one scale, in standard deviations."""
         limits = [
-            np.nanmax(np.abs(cell[0]), initial=0)
-            for cells in self.versions.values()
-            for cell in cells
-            if cell is not None and len(self.numbers)
+            np.nanmax(np.abs(numbers), initial=0)
+            for numbers, _ in self.present_cells()
+            if len(numbers)
         ]
         reach = 1.15 * max(limits, default=0) or 1
         for ax in axes:
@@ -139,28 +130,16 @@ class Texts(Together):
 
 
 class Words(Together):
-    """Texts as dictionaries of word to share of the row's words.
-
-    Parameters
-    ----------
-    name, versions
-        As in `Drawing`.
-    usual : dict of str to float
-        Shares of the average row: words that stand out of it are chosen.
-    """
+    """Words as bars, as long as their shares."""
 
     width, height = 3.0, 1.9
-
-    def __init__(self, name, versions, usual):
-        super().__init__(name, versions)
-        self.usual = usual
 
     def draw_row(self, ax, cells):
         """Draw bars of the words that tell most in any version."""
         telling = {}
         for shares in filter(None, cells.values()):
             for word, share in shares.items():
-                stands_out = share * np.log(share / max(self.usual[word], 1e-8))
+                stands_out = share * np.log(share / max(self.shown.usual[word], 1e-8))
                 telling[word] = max(telling.get(word, -np.inf), stands_out)
         bars = {word: max(d.get(word, 0) for d in cells.values() if d) for word in telling}
         least = LEAST_BAR * max(bars.values(), default=0)

@@ -16,9 +16,7 @@ from .._core import archive
 from .._core.errors import ModelFileError
 from .._core.values import are_floats, are_text, are_values, is_array, is_whole
 from ..fusion import FUSIONS, Fusion
-from ..modalities import Modality
-from ..modalities._base import TimedModality
-from ..modalities._detect import BUILTIN
+from ..modalities import BUILTIN, Modality, TimedModality
 from ..model._description import KIND, LARGEST, OF_SESSION, RUN_TIME
 from ..model._lags import skip_steps
 from ..model._parameters import OPTIMIZERS, check_parameters

@@ -1,4 +1,4 @@
-"""``modalities="auto"``: which kind each column is, and the list that says so."""
+"""``modalities="auto"``: which kind each column is, asked of each built-in one."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ import numpy as np
 
 from .._core.errors import CellTypeError
 from .._core.holes import observed
+from . import BUILTIN, TabularModality
 from ._arrays import LONGEST_SIGNAL, describe_arrays, kind_of_arrays
-from .audio import AudioModality
-from .image import ImageModality
-from .sequence import SequenceModality
-from .tabular import TabularModality
-from .text import TextModality
-from .video import VideoModality
 
-__all__ = ["BUILTIN", "detect"]
-
-# The order in which a column is offered. A moving GIF is a clip, any other a picture.
-BUILTIN = (
-    *(VideoModality, ImageModality, AudioModality, SequenceModality),
-    *(TabularModality, TextModality),
-)
+__all__ = ["detect"]
 
 
 def detect(names, columns, declared):

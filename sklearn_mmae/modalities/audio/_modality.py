@@ -14,12 +14,13 @@ from ..._core.errors import CellError, DataWarning, listing
 from ..._core.holes import observed
 from ..._core.values import are_floats, check_share, is_positive, is_whole
 from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...tables._cells import Cells, Values
 from .._base import TimedModality
 from .._files import read_each, remembered
+from .._shown import Sounds
 from ._cells import HIGHEST_RATE, decode, describe, looks_like_sound
 from ._network import AudioNetwork, stretch
-from ._spectrogram import MelSpectrogram
+from ._spectrogram import FLOOR, STEP, MelSpectrogram
 
 __all__ = ["AudioModality"]
 
@@ -452,6 +453,20 @@ class AudioModality(TimedModality):
             total += float(variance.sum())
         self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
         self._learn_lengths(length, statistics)
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Sounds:
+        """Return spectrograms in decibels, also of the samples that came back."""
+        if predicted:  # at `sampling_rate_`, whatever `rate` says of the user's samples
+            sounds = np.empty(len(cells), object)
+            for row, samples in enumerate(cells.columns[0]):
+                sounds[row] = (self.sampling_rate_, samples)
+            cells = Cells(cells.names, (sounds,))
+        tensors = self.transform(cells).tensors
+        levels = [
+            steps[:n] * STEP + FLOOR if n else None
+            for steps, n in zip(tensors["steps"], tensors["length"], strict=True)
+        ]
+        return Sounds(levels, self.step_seconds_, self.frequencies_)
 
 
 def _stretch(steps, length, n_steps):
