@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ __all__ = [
     "Figure",
     "Mask",
     "Names",
-    "Path",
+    "PathLike",
     "Rows",
     "SameContainer",
 ]
@@ -25,7 +25,7 @@ Array: TypeAlias = npt.NDArray[Any]
 ArrayLike: TypeAlias = npt.ArrayLike
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Names: TypeAlias = str | Sequence[str]  # one, or some
-Path: TypeAlias = str | PathLike[str]
+PathLike: TypeAlias = str | os.PathLike[str]
 SameContainer: TypeAlias = Any  # rows in the container of `fit`: type checkers cannot know which
 
 if TYPE_CHECKING:
