@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import check_names
+from .._core.typing import Names, Rows, SameContainer
 from ..modalities import _shown
 from ..tables import _frame as _frames
 from ._drawing import Drawing
@@ -32,17 +33,17 @@ class Predicted(NamedTuple):
         Returns the shares of words that are expected, a dict of column to DataFrame.
     """
 
-    X: Any
+    X: SameContainer
     names: list[str]
     shares: Callable[[], dict]
 
 
-def expect(estimator, X, rows, names) -> Predicted:
+def expect(estimator: Any, X: SameContainer, rows: Rows, names: list[str]) -> Predicted:
     """Return what came back of some rows as `Predicted`, with the words that are expected."""
     return Predicted(X, names, cache(lambda: estimator.word_shares(rows)))
 
 
-def check_fitted(estimator):
+def check_fitted(estimator: Any) -> None:
     """Refuse what is not fitted, and what is no estimator with modalities."""
     check_is_fitted(estimator)
     if not hasattr(estimator, "modalities_"):
@@ -73,13 +74,15 @@ def row_labels(X, n_rows):
     return [f"row {label}" for label in labels]
 
 
-def named(estimator, given, parameter):
+def named(estimator: Any, given: Names | None, parameter: str) -> list[str]:
     """Return names of modalities as a list, all of them for None, or say which there are."""
     known = [name for name, _, _ in estimator.modalities_]
     return check_names(given, known, parameter, "modality of this estimator")
 
 
-def drawings(estimator, names, versions):
+def drawings(
+    estimator: Any, names: list[str], versions: dict[str, Rows | Predicted]
+) -> list[Drawing]:
     """Return a `Drawing` for each of some modalities.
 
     Parameters
@@ -121,7 +124,7 @@ drawing.register(_shown.Texts, Texts)
 drawing.register(_shown.Words, Words)
 
 
-def _reader(estimator, X):
+def _reader(estimator: Any, X: Rows | Predicted) -> Callable[[Any, list], _shown.Shown]:
     """Return a function from a modality and its columns to what it shows of some rows."""
     predicted = isinstance(X, Predicted)
     X, names, shares = X if predicted else (X, None, None)
@@ -144,7 +147,7 @@ def _reader(estimator, X):
     return read
 
 
-def _expected(shown, shares):
+def _expected(shown: _shown.Words, shares: Any) -> _shown.Words:
     """Return words with the shares that are expected, of which those that came back are few."""
     rows = shares.to_numpy()
     return replace(shown, cells=[dict(zip(shares.columns, row, strict=True)) for row in rows])

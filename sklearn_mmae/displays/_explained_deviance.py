@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import clone
 
 from .._core.optional import optional
+from .._core.typing import Axes, Figure, Rows
 from ..tables import _frame as _frames
 from ._axes import colours_of, one_axes, pyplot
 
@@ -55,11 +59,27 @@ class ExplainedDevianceDisplay:
     ['caption', 'image', 'tabular']
     """
 
-    def __init__(self, n_components, explained, pca=None):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        n_components: Sequence[int],
+        explained: dict[str, list[float]],
+        pca: dict[str, list[float]] | None = None,
+    ) -> None:
         self.n_components, self.explained, self.pca = n_components, explained, pca
 
     @classmethod
-    def from_estimator(cls, estimator, X, X_test=None, *, n_components=(2, 4, 8, 16), ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        X_test: Rows | None = None,
+        *,
+        n_components: Sequence[int] = (2, 4, 8, 16),
+        ax: Axes | None = None,
+    ) -> Self:
         """Fit a clone for each length, and draw what it explains.
 
         Parameters
@@ -97,7 +117,7 @@ class ExplainedDevianceDisplay:
                 explained.setdefault(name, []).append(share)
         return cls(lengths, explained, _of_pca(fitted, X, X_test, lengths)).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw.
 
         Parameters

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import did_you_mean, listing
 from .._core.holes import observed
+from .._core.typing import ArrayLike, Axes, Figure, Rows
 from ..tables._columns import as_columns
 from ._axes import colours_of, one_axes, pyplot
 
@@ -50,15 +53,31 @@ class LatentDisplay:
     'component 0'
     """
 
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
-        self, codes, labels=None, *, name="", axis_labels=("first component", "second component")
-    ):
+        self,
+        codes: ArrayLike,
+        labels: ArrayLike | None = None,
+        *,
+        name: str = "",
+        axis_labels: Sequence[str] = ("first component", "second component"),
+    ) -> None:
         self.codes, self.labels, self.name, self.axis_labels = codes, labels, name, axis_labels
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, color=None, method="components", components=(0, 1), ax=None, **options
-    ):
+        cls,
+        estimator: Any,
+        X: Rows,
+        *,
+        color: ArrayLike | None = None,
+        method: str = "components",
+        components: Sequence[int] = (0, 1),
+        ax: Axes | None = None,
+        **options: Any,
+    ) -> Self:
         """Transform rows and draw them.
 
         Parameters
@@ -109,7 +128,7 @@ class LatentDisplay:
         display = cls(codes[:, list(components)], labels, name=name, axis_labels=axis_labels)
         return display.plot(ax=ax, **options)
 
-    def plot(self, ax=None, **options):
+    def plot(self, ax: Axes | None = None, **options: Any) -> Self:
         """Draw.
 
         Parameters

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from .._core.typing import Array, Axes
+from ..modalities import _shown
 from ._axes import COLOURS
 from ._drawing import PREDICTED, Beside, Together
 
@@ -19,13 +24,13 @@ class Pictures(Beside):
 
     width, height = 1.35, 1.35
 
-    def draw_cell(self, ax, cell):
+    def draw_cell(self, ax: Axes, cell: Array) -> None:
         """Draw a picture; grey ones from black to white."""
         low, high = self.shown.low, self.shown.high
         share = (cell.astype(np.float64) - low) / ((high - low) or 1)
         ax.imshow(share.clip(0, 1), cmap="gray", vmin=0, vmax=1)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Leave out the ticks: a pixel's number says nothing. What is missing is as large."""
         shapes = [cell.shape for cell in self.present_cells()]
         for ax in axes.flat:
@@ -39,14 +44,16 @@ class Sounds(Beside):
 
     width, height = 2.6, 1.7
 
-    def __init__(self, shown, name, versions):
+    def __init__(
+        self, shown: _shown.Sounds, name: str, versions: Mapping[str, _shown.Sounds]
+    ) -> None:
         super().__init__(shown, name, versions)
         self.step_seconds, self.frequencies = shown.step_seconds, shown.frequencies
         levels = self.present_cells()
         self.high = max((float(cell.max()) for cell in levels), default=0.0)
         self.seconds = max((len(cell) for cell in levels), default=1) * shown.step_seconds
 
-    def draw_cell(self, ax, cell):
+    def draw_cell(self, ax: Axes, cell: Array) -> None:
         """Draw a spectrogram, 80 dB from dark to bright."""
         self.image = ax.imshow(
             cell.T,
@@ -58,7 +65,7 @@ class Sounds(Beside):
             cmap="magma",
         )
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Write hertz at the first, seconds below the last, and what the colours mean."""
         inside = [f for f in TICKS_HZ if self.frequencies[0] <= f <= self.frequencies[-1]]
         inside = inside[::-2][::-1]
@@ -87,12 +94,14 @@ class Clips(Together):
 
     width, height = 4.8, 1.9
 
-    def __init__(self, shown, name, versions):
+    def __init__(
+        self, shown: _shown.Clips, name: str, versions: Mapping[str, _shown.Clips]
+    ) -> None:
         super().__init__(shown, name, versions)
         self.step_seconds = shown.step_seconds
         self.n_places = min(MOST_FRAMES, max(map(len, self.present_cells()), default=1))
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw a strip for each version, one below the other, of frames at the same times."""
         lengths = [len(cell) for cell in cells.values() if cell is not None]
         chosen = np.unique(np.linspace(0, max(lengths) - 1, MOST_FRAMES).astype(int))
@@ -123,7 +132,7 @@ class Clips(Together):
         for spine in ax.spines.values():
             spine.set_visible(False)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Say what is counted below the last."""
         axes[-1].set_xlabel("frame" if self.step_seconds is None else "time (s)")
 
@@ -134,7 +143,7 @@ class Signals(Together):
     width, height = 3.8, 1.7
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The name, and how many of the channels are drawn."""
         n = max((values.shape[1] for _, values in self.present_cells()), default=1)
         if n == 1:
@@ -142,7 +151,7 @@ class Signals(Together):
         drawn = f"{n}" if n <= MOST_CHANNELS else f"{MOST_CHANNELS} of {n}"
         return f"{self.name} ({drawn} channels)"
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw lines: what was there broad and pale, what was predicted thin."""
         alone = all(cell is None or cell[1].shape[1] == 1 for cell in cells.values())
         for version, cell in cells.items():
@@ -156,7 +165,7 @@ class Signals(Together):
                 ax.plot(times, values[:, channel], color=colour, **style)
         ax.margins(x=0)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Say what is counted."""
         axes[-1].set_xlabel("time (s)" if self.shown.in_seconds else "step")
         for ax in axes:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
+from .._core.typing import Array, Axes, Figure, Names, Rows
 from ._axes import grid, pyplot
 from ._cells import check_fitted, drawings, expect, first_rows, named, row_labels
+from ._drawing import Drawing
 
 __all__ = ["ReconstructionDisplay", "plot_drawings"]
 
@@ -50,11 +54,22 @@ class ReconstructionDisplay:
     (3, 4)
     """
 
-    def __init__(self, drawings, labels):
+    axes_: Array
+    figure_: Figure
+
+    def __init__(self, drawings: list[Drawing], labels: list[str]) -> None:
         self.drawings, self.labels = drawings, labels
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_rows=4, modalities=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        *,
+        n_rows: int = 4,
+        modalities: Names | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Reconstruct rows and draw them.
 
         Parameters
@@ -93,7 +108,7 @@ class ReconstructionDisplay:
         found = drawings(estimator, names, {"observed": rows, "reconstructed": again})
         return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw.
 
         Parameters
@@ -110,7 +125,7 @@ class ReconstructionDisplay:
         return self
 
 
-def plot_drawings(drawings, labels, ax, why):
+def plot_drawings(drawings: list[Drawing], labels: list[str], ax: Axes | None, why: str) -> Array:
     """Draw modalities side by side on axes of one grid, and return these."""
     widths = [drawing.width for drawing in drawings for _ in range(drawing.n_axes)]
     height = max(drawing.height for drawing in drawings)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from .._core.typing import Array, Axes
+from ..modalities import _shown
 from ._drawing import PREDICTED, Together
 
 __all__ = ["Tables", "Texts", "Words"]
@@ -23,23 +27,25 @@ class Tables(Together):
 
     width = 3.4
 
-    def __init__(self, shown, name, versions):
+    def __init__(
+        self, shown: _shown.Tables, name: str, versions: Mapping[str, _shown.Tables]
+    ) -> None:
         super().__init__(shown, name, versions)
         self.numbers, self.categories = shown.numbers, shown.categories
         self.named = len(self.numbers) + len(self.categories) <= MOST_NAMED
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The name, and what is left out."""
         return self.name if self.named or not self.categories else f"{self.name} (numbers)"
 
     @property
-    def height(self):
+    def height(self) -> float:
         """A line for each column, if they are named."""
         lines = len(self.numbers) + len(self.categories)
         return max(1.1, 0.26 * lines + 0.35) if self.named else 1.7
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw dots for numbers, and write the categories."""
         n = len(self.numbers)
         drawn = {version: cell for version, cell in cells.items() if cell is not None}
@@ -77,7 +83,7 @@ class Tables(Together):
                     va="center",
                 )
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Give all rows one scale, in standard deviations."""
         limits = [
             np.nanmax(np.abs(numbers), initial=0)
@@ -108,7 +114,7 @@ class Texts(Together):
 
     width, height = 3.2, 1.4
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Write the versions, one below the other."""
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
@@ -125,7 +131,7 @@ class Texts(Together):
                 color=self.colour(version),
             )
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Nothing is measured."""
 
 
@@ -134,7 +140,7 @@ class Words(Together):
 
     width, height = 3.0, 1.9
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw bars of the words that tell most in any version."""
         telling = {}
         for shares in filter(None, cells.values()):
@@ -157,7 +163,7 @@ class Words(Together):
         ax.set_yticks(range(len(words)), [cut(word, LONGEST_WORD) for word in words])
         ax.set_ylim(MOST_WORDS - 0.4, -0.6)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Give all rows one scale."""
         high = max(ax.get_xlim()[1] for ax in axes)
         for ax in axes:
@@ -167,7 +173,7 @@ class Words(Together):
         axes[-1].set_xlabel("share of the words")
 
 
-def cut(text, most):
+def cut(text: str, most: int) -> str:
     """Return a text of at most so many characters, left out in the middle: ends tell apart."""
     if len(text) <= most:
         return text

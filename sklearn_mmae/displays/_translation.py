@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from .._core.errors import listing
+from .._core.typing import Array, Axes, Figure, Names, Rows
 from ..tables._columns import as_columns, select
 from ._axes import pyplot
 from ._cells import check_fitted, drawings, expect, first_rows, named, row_labels
+from ._drawing import Drawing
 from ._reconstruction import plot_drawings
 
 __all__ = ["TranslationDisplay"]
@@ -47,11 +51,23 @@ class TranslationDisplay:
     (3, 3)
     """
 
-    def __init__(self, drawings, labels):
+    axes_: Array
+    figure_: Figure
+
+    def __init__(self, drawings: list[Drawing], labels: list[str]) -> None:
         self.drawings, self.labels = drawings, labels
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, to, given=None, n_rows=4, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        *,
+        to: Names,
+        given: Names | None = None,
+        n_rows: int = 4,
+        ax: Axes | None = None,
+    ) -> Self:
         """Translate rows and draw them.
 
         Parameters
@@ -114,7 +130,7 @@ class TranslationDisplay:
         found += drawings(estimator, to, {"translated": drawn, **true})
         return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw.
 
         Parameters
