@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of what is imported late
     from .alignment import DelayAligner
 else:
 
-    def __getattr__(name):
+    def __getattr__(name: str):
         """Import what takes long when it is first asked for."""
         from importlib import import_module
 
@@ -46,6 +46,6 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """Name what is there, imported or not."""
     return sorted({*globals(), *__all__, "datasets", "displays", "metrics"})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from .._core.typing import Array
 from ._lag import Lag, find_lag
 
 __all__ = ["Drift", "find_drift"]
@@ -32,7 +34,14 @@ class Drift:
     high: float
 
 
-def find_drift(reference, stream, max_lag, *, method="auto", level=0.95):
+def find_drift(
+    reference: Sequence[Array],
+    stream: Sequence[Array],
+    max_lag: int,
+    *,
+    method: str = "auto",
+    level: float = 0.95,
+) -> Drift:
     """Estimate a lag that changes linearly from the first step of each row.
 
     Lags of overlapping windows, weighed by their intervals, give a line; windows far off it (a

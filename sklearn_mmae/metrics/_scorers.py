@@ -6,6 +6,8 @@ They ask the estimator for `modalities_`, `transform` and `translate` and know n
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import check_names
+from .._core.typing import ArrayLike, Names, Rows
 from ..tables._columns import as_columns, observed_rows, select, take_rows
 from ._checks import check_labels, check_same_rows
 from ._probe import ALPHAS, fit_linear_probe
@@ -27,7 +30,7 @@ __all__ = ["ProbeScorer", "RecallScorer", "TranslationScorer"]
 class _Scorer(BaseEstimator):
     """What goes into ``scoring=``; a BaseEstimator only for its parameters, clone and repr."""
 
-    def __call__(self, estimator, X, y=None):
+    def __call__(self, estimator: BaseEstimator, X: Rows, y: ArrayLike | None = None) -> float:
         """Return the score of a fitted estimator on rows; more is better.
 
         Parameters
@@ -48,7 +51,7 @@ class _Scorer(BaseEstimator):
         return self._score(estimator, X, y)
 
     @abstractmethod
-    def _score(self, estimator, X, y):
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
         """Score an estimator that is no pipeline."""
 
 
@@ -87,12 +90,12 @@ class ProbeScorer(_Scorer):
     {'n_components': 8}
     """
 
-    def __init__(self, cv=5, *, task="auto", alphas=ALPHAS):
+    def __init__(self, cv: int = 5, *, task: str = "auto", alphas: ArrayLike = ALPHAS) -> None:
         self.cv = cv
         self.task = task
         self.alphas = alphas
 
-    def _score(self, estimator, X, y):
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
         y, task = check_labels(y)
         codes = np.asarray(estimator.transform(X), np.float64)
         check_same_rows(X=codes, y=y)
@@ -151,13 +154,20 @@ class RecallScorer(_Scorer):
     True
     """
 
-    def __init__(self, queries, targets, k=10, *, metric="cosine"):
+    def __init__(
+        self,
+        queries: Names,
+        targets: Names,
+        k: int = 10,
+        *,
+        metric: str | Callable[..., float] = "cosine",
+    ) -> None:
         self.queries = queries
         self.targets = targets
         self.k = k
         self.metric = metric
 
-    def _score(self, estimator, X, y):
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
         columns = _columns_of(estimator)
         sides = [
             _keys(columns, names, parameter)
@@ -208,12 +218,18 @@ class TranslationScorer(_Scorer):
     {'n_components': 8}
     """
 
-    def __init__(self, to=None, *, given=None, multioutput="uniform_average"):
+    def __init__(
+        self,
+        to: Names | None = None,
+        *,
+        given: Names | None = None,
+        multioutput: str = "uniform_average",
+    ) -> None:
         self.to = to
         self.given = given
         self.multioutput = multioutput
 
-    def _score(self, estimator, X, y):
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
         columns = _columns_of(estimator)
         targets = check_names(self.to, columns, "to", "modality of this estimator")
         return float(np.mean([self._score_one(estimator, X, name, columns) for name in targets]))
@@ -234,7 +250,7 @@ class TranslationScorer(_Scorer):
         return translation_score(true, translated, multioutput=self.multioutput)
 
 
-def _columns_of(estimator):
+def _columns_of(estimator: Any) -> dict[str, list]:
     """Return the columns of each modality: names, or positions for arrays."""
     if not hasattr(estimator, "modalities_"):
         raise TypeError(
@@ -244,7 +260,7 @@ def _columns_of(estimator):
     return {name: columns for name, _, columns in estimator.modalities_}
 
 
-def _keys(columns, names, parameter):
+def _keys(columns: dict[str, list], names: Names, parameter: str) -> list:
     """Return the columns of some modalities."""
     names = check_names(names, columns, parameter, "modality of this estimator")
     return [column for name in names for column in columns[name]]
