@@ -106,21 +106,9 @@ def did_you_mean(name, known):
 
 
 def check_names(given, known: Iterable, parameter: str, what: str) -> list:
-    """Return the names that a parameter gives as a list, or say which there are.
+    """Return the names that a parameter gives as a list, all for None, or say which there are.
 
-    Parameters
-    ----------
-    given : name, iterable of names or None
-        None is all of them.
-    known : iterable of names
-    parameter : str
-    what : str
-        What the names are of, such as "modality of this estimator".
-
-    Raises
-    ------
-    ValueError
-        For a name that is not known, and where there is none.
+    `what` they are names of is said with one that is none: "modality of this estimator".
     """
     known, one = list(known), isinstance(given, str) or not isinstance(given, Iterable)
     names = known if given is None else [given] if one else list(given)

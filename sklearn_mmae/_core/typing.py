@@ -6,24 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "Array",
-    "ArrayLike",
-    "Axes",
-    "Figure",
-    "Mask",
-    "Names",
-    "PathLike",
-    "Rows",
-    "SameContainer",
-]
+__all__ = ["Array", "ArrayLike", "Axes", "Figure", "Names", "PathLike", "Rows", "SameContainer"]
 
 Array: TypeAlias = npt.NDArray[Any]
 ArrayLike: TypeAlias = npt.ArrayLike
-Mask: TypeAlias = npt.NDArray[np.bool_]
 Names: TypeAlias = str | Sequence[str]  # one, or some
 PathLike: TypeAlias = str | os.PathLike[str]
 SameContainer: TypeAlias = Any  # rows in the container of `fit`: type checkers cannot know which

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .._core.typing import Array
-from ._lag import Lag, find_lag
+from ._lag import Lag, Stream, find_lag
 
 __all__ = ["Drift", "find_drift"]
 
@@ -35,12 +33,7 @@ class Drift:
 
 
 def find_drift(
-    reference: Sequence[Array],
-    stream: Sequence[Array],
-    max_lag: int,
-    *,
-    method: str = "auto",
-    level: float = 0.95,
+    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
 ) -> Drift:
     """Estimate a lag that changes linearly from the first step of each row.
 

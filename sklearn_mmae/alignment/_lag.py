@@ -34,14 +34,25 @@ import numpy as np
 from .._core.typing import Array
 from ._spectra import Channels, Spectra, shares, spectra, threshold
 
-__all__ = ["FINE", "ROUNDS", "Lag", "choose", "find_lag", "interval", "observed_pairs", "top"]
+__all__ = [
+    "FINE",
+    "ROUNDS",
+    "Lag",
+    "Stream",
+    "choose",
+    "find_lag",
+    "interval",
+    "observed_pairs",
+    "top",
+]
 
+Stream: TypeAlias = Sequence[Array]  # a row each
+Pair: TypeAlias = tuple[Array, Array]  # a row of both streams
 FINE = 16  # values per step of the fine curve
 CANDIDATES = 6  # peaks that are looked at closely
 SHORTEST = 8  # steps of a row that overlap
 MANY_ROWS = 30  # that must agree on a relation, whatever the steps of one say
 ALPHA = 0.001  # how often noise passes for a relation
-Pair: TypeAlias = tuple[Array, Array]  # a row of both streams
 ROUNDS = 3  # of finding the lag by the mixture, and the mixture by the lag
 
 
@@ -66,12 +77,7 @@ class Lag:
 
 
 def find_lag(
-    reference: Sequence[Array],
-    stream: Sequence[Array],
-    max_lag: int,
-    *,
-    method: str = "auto",
-    level: float = 0.95,
+    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
 ) -> Lag:
     """Estimate one lag from many rows.
 
@@ -117,7 +123,7 @@ def find_lag(
     return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
 
 
-def observed_pairs(reference: Sequence[Array], stream: Sequence[Array]) -> list[Pair]:
+def observed_pairs(reference: Stream, stream: Stream) -> list[Pair]:
     """Return the rows of which both streams have something."""
     return [
         (x, y)

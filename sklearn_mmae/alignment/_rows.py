@@ -7,13 +7,12 @@ as that is known, and the row's lag is where its own cross spectrum agrees best 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .._core.typing import Array
-from ._lag import FINE, ROUNDS, Lag, Model, choose, find_lag, interval, observed_pairs, top
+from ._lag import FINE, ROUNDS, Lag, Model, Stream, choose, find_lag, interval, observed_pairs, top
 from ._spectra import spectra
 
 __all__ = ["Relation", "find_row_lags"]
@@ -47,12 +46,7 @@ class Relation:
 
 
 def find_row_lags(
-    reference: Sequence[Array],
-    stream: Sequence[Array],
-    max_lag: int,
-    *,
-    method: str = "auto",
-    level: float = 0.95,
+    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
 ) -> tuple[list[Lag], Relation]:
     """Estimate the lag of each row.
 

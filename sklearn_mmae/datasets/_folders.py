@@ -48,11 +48,7 @@ _NOT_1252 = re.compile(f"[{_LETTER}]{{3}}|[a-z][À-ÖØ-ÞŒŠŽŸ]|[A-Za-z][{_S
 
 
 def load_image_folder(
-    folder: PathLike,
-    *,
-    pattern: Names = _IMAGES,
-    recursive: bool = True,
-    sizes: bool = False,
+    folder: PathLike, *, pattern: Names = _IMAGES, recursive: bool = True, sizes: bool = False
 ) -> pd.DataFrame:
     """List the pictures of a folder as a table.
 
@@ -106,11 +102,7 @@ def load_image_folder(
 
 
 def load_text_folder(
-    folder: PathLike,
-    *,
-    pattern: Names = _TEXTS,
-    recursive: bool = True,
-    encoding: str = "auto",
+    folder: PathLike, *, pattern: Names = _TEXTS, recursive: bool = True, encoding: str = "auto"
 ) -> pd.DataFrame:
     r"""Read the texts of a folder into a table.
 

@@ -118,16 +118,7 @@ class ExplainedDevianceDisplay:
         return cls(lengths, explained, _of_pca(fitted, X, X_test, lengths)).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-
-        Returns
-        -------
-        self
-        """
+        """Draw on `ax`, or on axes of a figure of their own."""
         ax = one_axes(ax, type(self).__name__)
         pca = self.pca or {}
         for (name, shares), (colour, marker) in zip(

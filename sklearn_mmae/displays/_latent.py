@@ -129,18 +129,7 @@ class LatentDisplay:
         return display.plot(ax=ax, **options)
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-        **options
-            Of matplotlib's ``scatter``.
-
-        Returns
-        -------
-        self
-        """
+        """Draw on `ax`, or on axes of a figure of their own, by options of ``scatter``."""
         ax = one_axes(ax, type(self).__name__)
         options = {"s": 14, "linewidths": 0, "alpha": 0.8} | options
         x, y = np.asarray(self.codes).T

@@ -102,16 +102,7 @@ class LearningCurveDisplay:
         return cls(losses, unit=f"loss ({of_one} = 1)").plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-
-        Returns
-        -------
-        self
-        """
+        """Draw on `ax`, or on axes of a figure of their own."""
         ax = one_axes(ax, type(self).__name__)
         colours = dict(zip((n for n in self.losses if n != "sum"), COLOURS * 9, strict=False))
         for name, curves in self.losses.items():

@@ -5,35 +5,22 @@ from __future__ import annotations
 from typing import Any, Self
 
 from .._core.errors import listing
-from .._core.typing import Array, Axes, Figure, Names, Rows
+from .._core.typing import Axes, Names, Rows
 from ..tables._columns import as_columns, select
 from ._axes import pyplot
 from ._cells import check_fitted, drawings, expect, first_rows, named, row_labels
-from ._drawing import Drawing
-from ._reconstruction import plot_drawings
+from ._reconstruction import DrawnRows
 
 __all__ = ["TranslationDisplay"]
 
 
-class TranslationDisplay:
+class TranslationDisplay(DrawnRows):
     """Modalities of some rows that are given, and others that are predicted from them.
 
     What is true of the predicted ones is drawn beside them, where `X` has it. Kinds are drawn as
     by `ReconstructionDisplay`.
 
-    Make one by `from_estimator`.
-
-    Parameters
-    ----------
-    drawings : list of Drawing
-        One for each modality, first those that are given.
-    labels : list of str
-        Of the rows.
-
-    Attributes
-    ----------
-    axes_ : ndarray of shape (rows, columns), of Axes
-    figure_ : Figure
+    Make one by `from_estimator`; parameters and attributes are those of `ReconstructionDisplay`.
 
     Examples
     --------
@@ -51,12 +38,6 @@ class TranslationDisplay:
     (3, 3)
     """
 
-    axes_: Array
-    figure_: Figure
-
-    def __init__(self, drawings: list[Drawing], labels: list[str]) -> None:
-        self.drawings, self.labels = drawings, labels
-
     @classmethod
     def from_estimator(
         cls,
@@ -72,18 +53,12 @@ class TranslationDisplay:
 
         Parameters
         ----------
-        estimator : MultimodalAutoencoder or MultimodalVAE
-            Fitted.
-        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-            Columns of `to` may be missing.
+        estimator, X, n_rows, ax
+            As in `ReconstructionDisplay.from_estimator`; columns of `to` may be missing.
         to : str or list of str
             Names of the modalities to predict.
         given : str or list of str, default=None
             Names of those to predict from; None for all others that `X` has.
-        n_rows : int, default=4
-            The first rows of `X` are drawn.
-        ax : matplotlib Axes, default=None
-            Whose place is divided. None makes a figure of the size that it takes.
 
         Returns
         -------
@@ -91,15 +66,8 @@ class TranslationDisplay:
 
         Raises
         ------
-        NotFittedError
-            Before `fit`.
-        TypeError
-            For a pipeline or search, rather than the estimator in it.
         ValueError
-            For more rows than there are, a name that is no modality's, or one in both `given` and
-            `to`.
-        ImportError
-            Without matplotlib.
+            As `ReconstructionDisplay.from_estimator`; for a name in both `given` and `to`.
         """
         pyplot(cls.__name__)
         check_fitted(estimator)
@@ -129,19 +97,3 @@ class TranslationDisplay:
         found = drawings(estimator, given, {"given": source})
         found += drawings(estimator, to, {"translated": drawn, **true})
         return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
-
-    def plot(self, ax: Axes | None = None) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Whose place is divided. None makes a figure of the size that it takes.
-
-        Returns
-        -------
-        self
-        """
-        self.axes_ = plot_drawings(self.drawings, self.labels, ax, type(self).__name__)
-        self.figure_ = self.axes_.flat[0].figure
-        return self

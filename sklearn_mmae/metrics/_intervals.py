@@ -123,14 +123,10 @@ def interval_score(
 
     Parameters
     ----------
-    y_true : array-like of shape (rows,) or (rows, columns)
-        NaN is unknown and does not count.
-    low, high : array-like of the same shape
-        Ends of the intervals.
+    y_true, low, high, by_column
+        As in `interval_coverage`.
     level : float, default=0.9
         The share of true values that the intervals say they hold.
-    by_column : bool, default=False
-        Return a mean per column, in its own units, instead of that of all cells.
 
     Returns
     -------

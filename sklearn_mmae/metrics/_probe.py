@@ -140,18 +140,12 @@ def linear_probe_score(
 
     Parameters
     ----------
-    Z_train : array-like of shape (rows, components)
-        Codes to learn from.
-    y_train : array-like of shape (rows,), or (rows, targets) for numbers
-        Their labels or numbers.
-    Z_test : array-like of shape (test rows, components)
-        Codes of other rows.
-    y_test : array-like of shape (test rows,) or (test rows, targets)
-        What they are compared with.
-    task : {"auto", "classification", "regression"}, default="auto"
-        As in `fit_linear_probe`, told from `y_train`.
-    alphas : array-like of float, default=(0.01, 0.1, 1, 10, 100, 1000)
-        As in `fit_linear_probe`.
+    Z_train, y_train
+        Codes and labels to learn from, as in `fit_linear_probe`.
+    Z_test, y_test
+        Codes of other rows, and what they are compared with.
+    task, alphas
+        As in `fit_linear_probe`; "auto" goes by `y_train`.
 
     Returns
     -------

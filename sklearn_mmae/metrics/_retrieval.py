@@ -132,16 +132,10 @@ def recall_at_k(
 
     Parameters
     ----------
-    queries : array-like of shape (queries, components)
-        Codes of one modality, or of what was translated.
-    targets : array-like of shape (targets, components)
-        Codes of the other.
+    queries, targets, metric, rows
+        As in `retrieval_ranks`.
     k : int, default=10
         From 1 to the number of targets.
-    metric : str or callable, default="cosine"
-        As in `retrieval_ranks`.
-    rows : array-like of shape (queries,), int, default=None
-        The position of each query's own target; by default they are in the same order.
 
     Returns
     -------

@@ -66,10 +66,8 @@ class ProbeScorer(_Scorer):
     ----------
     cv : int, default=5
         The number of folds, shuffled the same way each time; stratified for labels.
-    task : {"auto", "classification", "regression"}, default="auto"
-        As in `fit_linear_probe`.
-    alphas : array-like of float, default=(0.01, 0.1, 1, 10, 100, 1000)
-        Penalties to choose from within each fold, as in `fit_linear_probe`.
+    task, alphas
+        As in `fit_linear_probe`; the penalty is chosen within each fold.
 
     See Also
     --------

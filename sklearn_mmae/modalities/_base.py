@@ -165,13 +165,7 @@ class Modality(BaseEstimator, ABC):
         """
 
     def shown(self, cells: Cells, predicted: bool = False) -> Shown:
-        """Return cells as people are to see them in figures.
-
-        Parameters
-        ----------
-        cells : Cells
-        predicted : bool, default=False
-            Whether they are what `inverse_transform` returned.
+        """Return cells, the user's or `predicted` ones that came back, as figures show them.
 
         Returns
         -------
@@ -182,16 +176,12 @@ class Modality(BaseEstimator, ABC):
 
     @torch.no_grad()
     def as_numbers(self, values: Values) -> Array:
-        """Return rows as columns of numbers, to compare with PCA of them.
-
-        Parameters
-        ----------
-        values : Values
+        """Return rows as columns of numbers, for PCA to compare with; absent rows may be any.
 
         Returns
         -------
         ndarray of shape (rows, columns)
-            Default: the view of the network. Those of absent rows may be any.
+            Default: the view of the network.
         """
         arrays = {name: np.ascontiguousarray(array) for name, array in values.tensors.items()}
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -9,31 +9,15 @@ from typing import Any
 import numpy as np
 
 from .._core.holes import is_hole
-from .._core.typing import Array, Mask
+from .._core.typing import Array
 from ..tables._cells import Cells
 
-__all__ = [
-    "Clips",
-    "Pictures",
-    "Shown",
-    "Signals",
-    "Sounds",
-    "Tables",
-    "Texts",
-    "Words",
-    "where_present",
-]
+__all__ = ["Clips", "Pictures", "Shown", "Signals", "Sounds", "Tables", "Texts", "Words"]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Cells of some rows, and what they have in common.
-
-    Attributes
-    ----------
-    cells : sequence
-        One per row; None where there is none.
-    """
+    """Cells of some rows, None where there is none, and what they have in common."""
 
     cells: Sequence[Any]
 
@@ -48,14 +32,7 @@ class Pictures(Shown):
 
 @dataclass(frozen=True)
 class Sounds(Shown):
-    """Log-mel spectrograms (steps, bands) in decibels.
-
-    Attributes
-    ----------
-    step_seconds : float
-    frequencies : ndarray of shape (bands,)
-        In hertz.
-    """
+    """Log-mel spectrograms (steps, bands) in decibels; frequencies (bands,) in hertz."""
 
     step_seconds: float
     frequencies: Array
@@ -63,52 +40,28 @@ class Sounds(Shown):
 
 @dataclass(frozen=True)
 class Clips(Shown):
-    """Arrays of shape (frames, height, width[, channels]), uint8.
-
-    Attributes
-    ----------
-    step_seconds : float or None
-        From frame to frame; None where time is counted in frames.
-    """
+    """Arrays of shape (frames, height, width[, channels]), uint8; None counts time in frames."""
 
     step_seconds: float | None
 
 
 @dataclass(frozen=True)
 class Signals(Shown):
-    """Pairs of times (T,) and numbers (T, channels), NaN in the holes.
-
-    Attributes
-    ----------
-    in_seconds : bool
-        Whether times are; else they are steps.
-    """
+    """Pairs of times (T,), in seconds or steps, and numbers (T, channels), NaN in the holes."""
 
     in_seconds: bool
 
 
 @dataclass(frozen=True)
 class Words(Shown):
-    """Dictionaries of word to share of the row's words.
-
-    Attributes
-    ----------
-    usual : dict of str to float
-        Shares of the average row: words that stand out of it are chosen.
-    """
+    """Dictionaries of word to share of the row's words, and of the `usual` row's."""
 
     usual: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Tables(Shown):
-    """Pairs of standardised numbers (NaN where unknown) and categories (str or None).
-
-    Attributes
-    ----------
-    numbers, categories : list of str
-        Names of the columns of either kind.
-    """
+    """Pairs of standardised numbers, NaN where unknown, and categories, str or None; and names."""
 
     numbers: Sequence[str]
     categories: Sequence[str]
@@ -123,8 +76,8 @@ class Texts(Shown):
         return cls([_written(cells.names, row) for row in zip(*cells.columns, strict=True)])
 
 
-def where_present(cells: Iterable[Any], present: Mask) -> list[Any]:
-    """Return the cells of rows, None where there is none."""
+def where_present(cells: Iterable[Any], present: Array) -> list[Any]:
+    """Return the cells of rows, None where nothing is present."""
     return [cell if there else None for cell, there in zip(cells, present, strict=True)]
 
 
