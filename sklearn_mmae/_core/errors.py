@@ -6,9 +6,12 @@ modality it was. `locate` lets each add what it knows, so that one sentence reac
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
+from types import FrameType
 
 __all__ = [
     "CellError",
@@ -20,7 +23,12 @@ __all__ = [
     "did_you_mean",
     "listing",
     "locate",
+    "warn",
 ]
+
+# Frames of these are no line of the user's: what wraps our methods (`set_output`, `one_thread`), or
+# calls them for the user (pipelines, searches).
+NOT_THE_USERS = frozenset({__package__.partition(".")[0], "contextlib", "joblib", "sklearn"})
 
 
 class DataWarning(UserWarning):
@@ -120,3 +128,15 @@ def check_names(given, known: Iterable, parameter: str, what: str) -> list:
     if not names:
         raise ValueError(f"{parameter} is empty. Name at least one of {told}.")
     return names
+
+
+def warn(message: str, category: type[Warning] = DataWarning) -> None:
+    """Warn, pointing at the user's line that led here: the first one outside of the package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _package_of(frame) in NOT_THE_USERS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package_of(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]

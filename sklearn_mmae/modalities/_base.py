@@ -38,6 +38,11 @@ class Modality(BaseEstimator, ABC):
     Raise `CellError` for a cell that cannot be read: the estimator adds the modality's name.
     """
 
+    @property
+    def words(self):
+        """The words that the outputs are a distribution over, or None."""
+        return None
+
     @classmethod
     def accepts(cls, name, column):
         """Whether ``modalities="auto"`` should give a column to this class.

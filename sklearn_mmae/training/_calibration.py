@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .._core.plain import check, fields
 from .._core.threads import one_thread
 
 __all__ = ["LEVELS", "Groups", "bins_of", "calibrate", "observed_cells"]
@@ -83,8 +84,21 @@ class Groups(NamedTuple):
         order = np.lexsort((self.bins[usable], -size[usable], self.seen[usable] != seen))
         return usable[order]
 
+    def to_plain(self):
+        """Return the groups as plain values and arrays."""
+        return self._asdict()
+
+    @classmethod
+    def from_plain(cls, node, n_modalities, part):
+        """Return the groups that `to_plain` gave, checked against the table's network."""
+        arrays = fields(node, *cls._fields)
+        check(all(isinstance(array, np.ndarray) for array in arrays), "its calibration")
+        groups = cls(*arrays)
+        check(groups.is_sound(n_modalities, part.n_numbers, part.sizes), "its calibration")
+        return groups
+
     def is_sound(self, n_modalities, n_numbers, sizes):
-        """Whether what a file says was measured agrees with itself, for `load`."""
+        """Whether what was measured agrees with itself."""
         n, most = len(self.bins), MOST_GROUPS + 16 * n_modalities
         shapes = [
             *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),
