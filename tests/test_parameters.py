@@ -32,7 +32,7 @@ from sklearn_mmae import (
     TextModality,
     VideoModality,
 )
-from sklearn_mmae.modalities._detect import BUILTIN
+from sklearn_mmae.modalities import BUILTIN
 
 
 class CountEpochs(Callback):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._core.errors import did_you_mean, listing, locate, warn
+from .._core.errors import check_names, listing, locate, warn
+from .._core.typing import Array, Rows, SameContainer
 from ..tables._table import replace
 from ._drift import find_drift
 from ._lag import find_lag
@@ -134,19 +138,27 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "level": [Interval(Real, 0, 1, closed="neither")],
     }
 
+    lags_: dict[str, Any]  # float, or with `per_row` arrays
+    lag_intervals_: dict[str, tuple[Any, Any]]
+    drifts_: dict[str, float]
+    drift_intervals_: dict[str, tuple[float, float]]
+    max_lag_: float
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(
         self,
-        streams=None,
+        streams: Sequence[tuple[str, Any]] | None = None,
         *,
-        reference=None,
-        max_lag=None,
-        method="auto",
-        drift=False,
-        per_row=False,
-        sampling_rate=None,
-        causal=True,
-        level=0.95,
-    ):
+        reference: str | None = None,
+        max_lag: float | None = None,
+        method: str = "auto",
+        drift: bool = False,
+        per_row: bool = False,
+        sampling_rate: float | None = None,
+        causal: bool = True,
+        level: float = 0.95,
+    ) -> None:
         self.streams = streams
         self.reference = reference
         self.max_lag = max_lag
@@ -157,14 +169,14 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.causal = causal
         self.level = level
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         """Say what the estimator takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: object = None) -> Self:
         """Find the lags.
 
         Parameters
@@ -202,7 +214,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._commit(streams, reference, sequences, max_steps, found, table.n_rows)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> SameContainer:
         """Undo the lags.
 
         Parameters
@@ -217,7 +229,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self._moved(X, back=False)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Rows) -> SameContainer:
         """Put the lags back.
 
         Parameters
@@ -266,11 +278,8 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             streams = {name: positions(c, table.names, name) for name, c in self.streams}
             if len(streams) < len(self.streams):
                 raise ValueError("two streams have one name. Give each a name of its own.")
-        if self.reference is not None and self.reference not in streams:
-            raise ValueError(
-                f"reference={self.reference!r} is no stream."
-                f"{did_you_mean(self.reference, streams)} Give one of {listing(streams)}."
-            )
+        if self.reference is not None:
+            check_names(self.reference, streams, "reference", "stream")
         if len(streams) < 2:
             raise ValueError(
                 f"{len(streams)} stream has nothing to lag behind (n_features={len(table.names)},"

@@ -25,14 +25,29 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
+from .._core.typing import Array
 from ._spectra import Channels, Spectra, shares, spectra, threshold
 
-__all__ = ["FINE", "ROUNDS", "Lag", "choose", "find_lag", "interval", "observed_pairs", "top"]
+__all__ = [
+    "FINE",
+    "ROUNDS",
+    "Lag",
+    "Stream",
+    "choose",
+    "find_lag",
+    "interval",
+    "observed_pairs",
+    "top",
+]
 
+Stream: TypeAlias = Sequence[Array]  # a row each
+Pair: TypeAlias = tuple[Array, Array]  # a row of both streams
 FINE = 16  # values per step of the fine curve
 CANDIDATES = 6  # peaks that are looked at closely
 SHORTEST = 8  # steps of a row that overlap
@@ -61,7 +76,9 @@ class Lag:
     related: bool
 
 
-def find_lag(reference, stream, max_lag, *, method="auto", level=0.95):
+def find_lag(
+    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
+) -> Lag:
     """Estimate one lag from many rows.
 
     Parameters
@@ -106,7 +123,7 @@ def find_lag(reference, stream, max_lag, *, method="auto", level=0.95):
     return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
 
 
-def observed_pairs(reference, stream):
+def observed_pairs(reference: Stream, stream: Stream) -> list[Pair]:
     """Return the rows of which both streams have something."""
     return [
         (x, y)
@@ -124,12 +141,12 @@ class Model:
     spectra: Spectra
     profile: np.ndarray
 
-    def __call__(self, x, y):
+    def __call__(self, x: Array, y: Array) -> Pair:
         """Return a row of both streams as channels."""
         return self.left(x), self.right(y)
 
 
-def choose(seen, max_lag, method):
+def choose(seen: list[Pair], max_lag: int, method: str) -> Model:
     """Return the model, alike or unlike, that explains more.
 
     Parameters
@@ -221,7 +238,7 @@ def _overlapping(x, y, lag):
     return (x[: n - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: n + lag])
 
 
-def top(lags, values):
+def top(lags: Array, values: Array) -> tuple[float, float]:
     """Return where a curve is highest, between its points, and how high it is."""
     i = int(np.argmax(values))
     if not 0 < i < len(values) - 1:
@@ -232,7 +249,9 @@ def top(lags, values):
     return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
 
 
-def interval(lags, values, lag, highest, level, freedom):
+def interval(
+    lags: Array, values: Array, lag: float, highest: float, level: float, freedom: float
+) -> list[float]:
     """Return the first and last lag that the likelihood ratio does not rule out (Wilks).
 
     The noise is not known but estimated, with `freedom` degrees of freedom: hence F, not chi2.

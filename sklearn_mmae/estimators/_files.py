@@ -21,8 +21,7 @@ from .._core.plain import (
     to_plain,
 )
 from ..fusion import FUSIONS, Fusion
-from ..modalities import Modality
-from ..modalities._detect import BUILTIN
+from ..modalities import BUILTIN, Modality
 from ..model._build import NAMED, named_from_plain, named_to_plain
 from ..model._model import Model
 from ..model._parts import modality_from_plain

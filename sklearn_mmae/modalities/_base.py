@@ -7,9 +7,13 @@ import math
 from abc import ABC, abstractmethod
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 
+from .._core.typing import Array
 from ..statistics import PLAIN
+from ..tables._cells import Cells, Values
+from ._shown import Shown, Texts
 
 __all__ = ["Modality", "TimedModality", "asks"]
 
@@ -165,6 +169,29 @@ class Modality(BaseEstimator, ABC):
             Share of hidden units to drop while training.
         """
 
+    def shown(self, cells: Cells, predicted: bool = False) -> Shown:
+        """Return cells, the user's or `predicted` ones that came back, as figures show them.
+
+        Returns
+        -------
+        Shown
+            One of the records of `sklearn_mmae.cells`; default: `Texts`, the cells written out.
+        """
+        return Texts.of(cells)
+
+    @torch.no_grad()
+    def as_numbers(self, values: Values) -> Array:
+        """Return rows as columns of numbers, for PCA to compare with; absent rows may be any.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+            Default: the view of the network.
+        """
+        arrays = {name: np.ascontiguousarray(array) for name, array in values.tensors.items()}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return self.network(4, 16, 0.0).view(tensors).numpy()
+
 
 class TimedModality(Modality):
     """A modality whose cells go on in time, so that it may lag another one.
@@ -210,3 +237,8 @@ class TimedModality(Modality):
         """Learn how long the rows are that have anything."""
         _, mean, variance = statistics.moments("log length", np.log(length)[:, None])
         self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])
+
+    def as_numbers(self, values: Values) -> Array:
+        """Return the steps, beyond the end of a row as they stand there."""
+        steps = values.tensors["steps"]
+        return steps.reshape(len(steps), -1).astype(np.float32)

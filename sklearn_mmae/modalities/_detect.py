@@ -1,4 +1,4 @@
-"""``modalities="auto"``: which kind each column is, and the list that says so."""
+"""``modalities="auto"``: which kind each column is, asked of each built-in one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ import numpy as np
 from .._core.errors import CellTypeError, locate
 from ..tables._cells import Column, sort_of
 from ..tables._table import Table
+from . import BUILTIN, TabularModality, TextModality
 from ._arrays import LONGEST_SIGNAL, LOOKED_AT, describe_arrays, kind_of_arrays
 from ._base import Modality
-from .audio import AudioModality
-from .image import ImageModality
-from .sequence import SequenceModality
-from .tabular import TabularModality
 from .tabular._cells import find_remedy, kind_of
-from .text import TextModality
-from .video import VideoModality
 
-__all__ = ["BUILTIN", "detect"]
+__all__ = ["detect"]
 
-# The order in which a column is offered. A moving GIF is a clip, any other a picture.
 OF_TABLES = (TabularModality, TextModality)
-BUILTIN = (VideoModality, ImageModality, AudioModality, SequenceModality, *OF_TABLES)
 NO_MEDIA = {"number", "bool", "date"}
 
 

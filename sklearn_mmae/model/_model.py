@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
-from .._core.errors import ConvergenceError, did_you_mean, listing, warn
+from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_whole
@@ -110,19 +110,12 @@ class Model:
 
     def chosen(self, given: str | list[str], parameter: str) -> np.ndarray:
         """Return which modalities are named, (modalities,) bool: some of them, and not all."""
-        names = self.names
-        wanted = list(given) if isinstance(given, list | tuple) else [given]
-        for name in wanted:
-            if name not in names:
-                raise ValueError(
-                    f"{parameter}={name!r} is no modality of this estimator."
-                    f"{did_you_mean(name, names)} They are {listing(map(repr, names))}."
-                )
-        chosen = np.array([name in wanted for name in names])
+        wanted = check_names(given, self.names, parameter, "modality of this estimator")
+        chosen = np.array([name in wanted for name in self.names])
         if not chosen.any() or chosen.all():
             raise ValueError(
                 f"{parameter}={given!r}: name at least one modality, and leave at least one, of"
-                f" {listing(map(repr, names))}."
+                f" {listing(map(repr, self.names))}."
             )
         return chosen
 

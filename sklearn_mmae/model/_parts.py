@@ -15,9 +15,9 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from .._core.errors import DataWarning, did_you_mean, listing, locate, warn
 from .._core.plain import check, fields, object_from_plain, object_to_plain, to_plain
-from ..modalities import Modality
+from ..modalities import BUILTIN, Modality
 from ..modalities._base import asks
-from ..modalities._detect import BUILTIN, detect
+from ..modalities._detect import detect
 from ..statistics import Statistics
 from ..tables._cells import Cells, Values
 from ._lags import put_back, skipped

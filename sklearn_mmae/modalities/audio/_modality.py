@@ -14,12 +14,13 @@ from ..._core.errors import CellError, DataWarning, listing, warn
 from ..._core.holes import observed
 from ..._core.values import are_floats, check_share, is_positive, is_whole
 from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...tables._cells import Cells, Values
 from .._base import TimedModality
 from .._files import read_each, remembered
+from .._shown import Sounds
 from ._cells import HIGHEST_RATE, decode, describe, looks_like_sound
 from ._network import AudioNetwork, stretch
-from ._spectrogram import MelSpectrogram
+from ._spectrogram import FLOOR, STEP, MelSpectrogram
 
 __all__ = ["AudioModality"]
 
@@ -114,8 +115,8 @@ class AudioModality(TimedModality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
     >>> from sklearn_mmae import AudioModality
+    >>> from sklearn_mmae.cells import Cells
     >>> tones = np.empty(5, object)
     >>> for i in range(5):
     ...     tones[i] = np.sin(np.arange(4000) * (i + 1) / 10).astype(np.float32)
@@ -450,6 +451,20 @@ class AudioModality(TimedModality):
             total += float(variance.sum())
         self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
         self._learn_lengths(length, statistics)
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Sounds:
+        """Return spectrograms in decibels, also of the samples that came back."""
+        if predicted:  # at `sampling_rate_`, whatever `rate` says of the user's samples
+            sounds = np.empty(len(cells), object)
+            for row, samples in enumerate(cells.columns[0]):
+                sounds[row] = (self.sampling_rate_, samples)
+            cells = Cells(cells.names, (sounds,))
+        tensors = self.transform(cells).tensors
+        levels = [
+            steps[:n] * STEP + FLOOR if n else None
+            for steps, n in zip(tensors["steps"], tensors["length"], strict=True)
+        ]
+        return Sounds(levels, self.step_seconds_, self.frequencies_)
 
 
 def _stretch(steps, length, n_steps):

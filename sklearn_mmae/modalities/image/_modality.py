@@ -10,13 +10,15 @@ from scipy.special import entr
 
 from ..._core.errors import CellError, CellTypeError, listing, locate, warn
 from ..._core.holes import observed
+from ..._core.typing import Array
 from ..._core.values import are_floats, are_text, is_positive, is_whole
 from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...tables._cells import Cells, Values
 from .._arrays import kind_of_arrays
 from .._base import Modality
 from .._files import find_memory, remembered
 from .._pictures import decode, describe, looks_like_picture, smallest_unit
+from .._shown import Pictures, where_present
 from ._network import SMALLEST_SHARE, ImageNetwork
 
 __all__ = ["ImageModality"]
@@ -100,8 +102,8 @@ class ImageModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
-    >>> from sklearn_mmae.modalities.image._modality import ImageModality
+    >>> from sklearn_mmae import ImageModality
+    >>> from sklearn_mmae.cells import Cells
     >>> pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
     >>> modality = ImageModality().fit(Cells(("photo",), (pictures,)))
     >>> modality.size_, modality.mode_
@@ -479,6 +481,19 @@ class ImageModality(Modality):
         limits = np.iinfo(dtype)
         low, high = max(self.low_, limits.min), min(self.high_, limits.max)
         return np.rint(pixels).clip(low, high).astype(dtype)
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Pictures:
+        """Return pictures; columns of pixels as one, NaN where a pixel is not observed."""
+        values = self.transform(cells)
+        pixels = values.tensors["pixels"]
+        if "observed" in values.tensors:
+            pixels = np.where(values.tensors["observed"], pixels, np.nan)
+        pictures = pixels.reshape(len(cells), *self.size_, -1)
+        return Pictures(where_present(pictures, values.present), self.low_, self.high_)
+
+    def as_numbers(self, values: Values) -> Array:
+        """Return the pixels, 0 where one is not observed."""
+        return values.tensors["pixels"].astype(np.float32)
 
 
 def _facts(cell, root, *, stamp, **settings):

@@ -11,10 +11,11 @@ from ..._core.errors import CellError, did_you_mean, listing, warn
 from ..._core.values import are_floats, check_share, is_positive, is_whole
 from ...nn._steps import StepsNetwork
 from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...tables._cells import Cells, Values
 from ...tables._numbers import as_whole
 from .._arrays import kind_of_arrays
 from .._base import TimedModality
+from .._shown import Signals
 from .._signals import LARGEST_NUMBER, LARGEST_SIGNAL, from_grid, read_signals, to_grid
 
 __all__ = ["SequenceModality"]
@@ -429,6 +430,17 @@ class SequenceModality(TimedModality):
         places = places[within].clip(0, n_steps - 1)
         steps = to_grid(signal[within], places, n_steps, longest_gap)
         return steps, n_steps if within.all() else self.n_steps_ + 1
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Signals:
+        """Return the numbers as they are, at their times."""
+        signals = [None] * len(cells)
+        for row, signal in self._read(cells).items():
+            numbers = signal.numbers.reshape(len(signal.numbers), -1).astype(np.float64)
+            steps = np.arange(len(numbers)) / (self.sampling_rate or 1)
+            times = steps if signal.times is None else signal.times
+            if not signal.is_empty:
+                signals[row] = times, numbers
+        return Signals(signals, self.time is not None or self.sampling_rate is not None)
 
 
 def _n_steps(longest):

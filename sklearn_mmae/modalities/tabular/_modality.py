@@ -11,12 +11,14 @@ import pandas as pd
 import torch
 
 from ..._core.errors import did_you_mean, listing, locate, warn
+from ..._core.typing import Array
 from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
 from ...statistics import PLAIN
 from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
 from ...tables._cells import Cells, Column, Values, is_zone
 from .._base import Modality
+from .._shown import Tables, where_present
 from ._cells import (
     as_dtype,
     as_floats,
@@ -92,7 +94,7 @@ class TabularModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.cells import Cells
     >>> from sklearn_mmae.modalities import TabularModality
     >>> colour = np.array(["red", "blue", None, "red"], dtype=object)
     >>> size = np.array([1.0, 2.0, 3.0, np.nan])
@@ -406,6 +408,32 @@ class TabularModality(Modality):
                 " seen in training; read as a hole."
             )
         return codes
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Tables:
+        """Return standardised numbers, NaN in the holes, and names of categories."""
+        values, n_rows = self.transform(cells), len(cells)
+        tensors = values.tensors
+        numbers = tensors.get("numbers", np.zeros((n_rows, 0)))
+        if "raw" in tensors:
+            numbers = (tensors["raw"] - self.mean_) / self.scale_
+        if "observed" in tensors:
+            numbers = np.where(tensors["observed"], numbers, np.nan)
+        known = self.categories_
+        categories = [
+            [str(known[i][code]) if code >= 0 else None for i, code in enumerate(codes)]
+            for codes in tensors.get("codes", np.zeros((n_rows, 0), int))
+        ]
+        rows = zip(numbers.astype(np.float64), categories, strict=True)
+        return Tables(
+            where_present(rows, values.present),
+            [str(name) for name in self._names(cells, "number", "date")],
+            [str(name) for name in self._names(cells, "bool", "category")],
+        )
+
+    def as_numbers(self, values: Values) -> Array:
+        """Return numbers and indicators of categories as the network sees them, holes as means."""
+        tensors = {name: array for name, array in values.tensors.items() if name != "expected"}
+        return super().as_numbers(Values(tensors, values.present))
 
 
 def _of_one_unit(numbers, varies):

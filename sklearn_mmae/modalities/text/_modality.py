@@ -13,9 +13,10 @@ from sklearn.base import clone
 from ..._core.errors import CellError, did_you_mean, listing
 from ..._core.values import are_floats, are_text, is_positive, is_whole
 from ...statistics import PLAIN
-from ...tables._cells import Column, Values
+from ...tables._cells import Cells, Column, Values
 from .._base import Modality
 from .._files import find_memory
+from .._shown import Shown, Words, where_present
 from ._cells import WORD, decode_tokens, encode_tokens, learn_tokens, read_texts
 from ._network import KeyWordsNetwork, SentenceNetwork
 
@@ -100,7 +101,7 @@ class TextModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.cells import Cells
     >>> from sklearn_mmae.modalities import TextModality
     >>> names = np.array(["red heart", "blue heart", None], dtype=object)
     >>> modality = TextModality().fit(Cells(("name",), (names,)))
@@ -451,6 +452,20 @@ class TextModality(Modality):
             codes[row, place], weights=1 / written[row], minlength=len(self.tokens_)
         ) / len(texts)
         self.null_deviance_ = _or_one(-self.shares_ @ _log_shares(self.shares_))
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Shown:
+        """Return each row's words with their shares, or sentences as they are written."""
+        if self.decoder != "words":
+            return super().shown(cells, predicted)
+        values, rows = self.transform(cells), []
+        tensors = values.tensors
+        for features, weights in zip(tensors["features"], tensors["weights"], strict=True):
+            is_word = (weights > 0) & (features < len(self.vocabulary_))
+            words = [self.vocabulary_[feature] for feature in features[is_word]]
+            shares = weights[is_word] / weights[is_word].sum()
+            rows.append(dict(zip(words, shares, strict=True)))
+        usual = dict(zip(self.vocabulary_, self.shares_, strict=True))
+        return Words(where_present(rows, values.present), usual)
 
 
 def _remembered(work, modality, name, texts, present):

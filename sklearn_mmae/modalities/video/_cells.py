@@ -67,7 +67,7 @@ class ClipFacts(NamedTuple):
     seconds, rate : float or None
         Length, and frames a second, of a file; None for an array.
     kind, low, high
-        As of a picture, see `cells._image.PictureFacts`.
+        As of a picture, see `_pictures.PictureFacts`.
     """
 
     height: int

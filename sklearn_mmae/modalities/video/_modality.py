@@ -14,10 +14,11 @@ from ..._core.holes import observed
 from ..._core.progress import progress_bar
 from ..._core.values import are_floats, check_share, is_positive, is_whole
 from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...tables._cells import Cells, Values
 from .._base import TimedModality
 from .._files import find_memory, read_each, remembered
 from .._pictures import smallest_unit
+from .._shown import Clips
 from ._cells import decode, describe, is_moving, looks_like_clip
 from ._network import VideoNetwork
 
@@ -102,8 +103,8 @@ class VideoModality(TimedModality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
-    >>> from sklearn_mmae.modalities.video._modality import VideoModality
+    >>> from sklearn_mmae import VideoModality
+    >>> from sklearn_mmae.cells import Cells
     >>> clips = np.empty(3, object)
     >>> for row, n_frames in enumerate([5, 9, 7]):
     ...     clips[row] = np.full((n_frames, 8, 8, 3), 80 * row, np.uint8)
@@ -439,6 +440,19 @@ class VideoModality(TimedModality):
             yield map(count, rows)
         finally:
             bar.close()
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Clips:
+        """Return frames at the times that are looked at; those that came back are."""
+        if predicted:
+            clips = list(cells.columns[0])
+        else:
+            tensors = self.transform(cells).tensors
+            clips = [
+                frames[:n].reshape(n, *self.size_, -1) if n else None
+                for frames, n in zip(tensors["steps"], tensors["length"], strict=True)
+            ]
+        in_frames = self.rate is None and self.rate_ is not None
+        return Clips(clips, None if in_frames else self.step_seconds_)
 
 
 def _facts(cell, root, *, stamp, max_pixels):
