@@ -5,18 +5,30 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..statistics import PLAIN
+from ..statistics import PLAIN, Statistics
+from ..tables._cells import Cells, Values
 
-__all__ = ["Modality", "TimedModality", "asks"]
+if TYPE_CHECKING:
+    from ..nn import ModalityNetwork
+
+__all__ = ["Modality", "TimedModality", "asks", "fit_transformed"]
 
 
-def asks(method):
+def asks(method: Callable) -> bool:
     """Whether a method of a modality asks `Statistics`; those of outsiders need not."""
     return "statistics" in inspect.signature(method).parameters
+
+
+def fit_transformed(modality: Modality, cells: Cells, statistics: Statistics) -> Values:
+    """Fit a modality and return its cells as `Values`; statistics are told to those who ask."""
+    told = {"statistics": statistics} if asks(modality.fit_transform) else {}
+    return modality.fit_transform(cells, **told)
 
 
 CHUNK = 256  # numbers of a row that are made floats at a time
@@ -35,7 +47,7 @@ class Modality(BaseEstimator, ABC):
     """
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: str, column: np.ndarray) -> bool:
         """Whether ``modalities="auto"`` should give a column to this class.
 
         Parameters
@@ -51,7 +63,7 @@ class Modality(BaseEstimator, ABC):
         return False
 
     @abstractmethod
-    def fit(self, cells, statistics=PLAIN):
+    def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn what the networks need to know of the training rows.
 
         Parameters
@@ -73,15 +85,15 @@ class Modality(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return cells as `Values`: compact arrays, and where anything was observed."""
 
-    def fit_transform(self, cells, statistics=PLAIN):
+    def fit_transform(self, cells: Cells, statistics: Statistics = PLAIN) -> Values:
         """Fit, and return the same cells as `Values`; override it where reading twice is dear."""
         told = {"statistics": statistics} if asks(self.fit) else {}
         return self.fit(cells, **told).transform(cells)
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Refuse parameters that make no sense: before `fit` learns, and when a file is read.
 
         Raises
@@ -89,7 +101,7 @@ class Modality(BaseEstimator, ABC):
         ValueError
         """
 
-    def learned(self):
+    def learned(self) -> set[str]:
         """Return the names of the attributes that `fit` learns: all that a file must hold.
 
         Returns
@@ -99,7 +111,7 @@ class Modality(BaseEstimator, ABC):
         """
         return vars(self).keys() - self.get_params(deep=False).keys()
 
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself.
 
         Parameters
@@ -113,7 +125,7 @@ class Modality(BaseEstimator, ABC):
         return True
 
     @abstractmethod
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return predictions as columns of cells.
 
         Parameters
@@ -128,7 +140,7 @@ class Modality(BaseEstimator, ABC):
             numbers, bools, ``datetime64`` or objects.
         """
 
-    def with_length_of(self, predictions, tensors):
+    def with_length_of(self, predictions: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
         """Return predictions as long as the cells that they are the reconstructions of.
 
         Parameters
@@ -145,8 +157,23 @@ class Modality(BaseEstimator, ABC):
         """
         return predictions
 
+    def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return rows of which cells were hidden as `transform` would have given them.
+
+        Parameters
+        ----------
+        tensors : dict of str to ndarray
+            As `transform` gives them, but that nothing stands in for the holes.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Default: the same, for modalities whose cells are not looked at one by one.
+        """
+        return tensors
+
     @abstractmethod
-    def network(self, n_components, width, dropout):
+    def network(self, n_components: int, width: int, dropout: float) -> ModalityNetwork:
         """Build the modality's `ModalityNetwork`, weights not yet drawn.
 
         Parameters
@@ -183,7 +210,7 @@ class TimedModality(Modality):
         Mean and standard deviation of the logarithm of the length.
     """
 
-    def learn_steps(self, values, statistics):
+    def learn_steps(self, values: Values, statistics: Statistics) -> None:
         """Learn what depends on where in time a row begins: mean, scale and lengths."""
         steps, length = values.tensors["steps"], values.tensors["length"]
         n_channels = math.prod(steps.shape[2:])
@@ -198,10 +225,11 @@ class TimedModality(Modality):
             count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
             squares += (variance * count).sum()
         self.mean_ = mean
-        self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
+        _, n_rows = statistics.counts("rows with steps", (length > 0).astype(np.int8), 2)
+        self.scale_ = math.sqrt(squares / max(n_rows, 1)) or 1.0
         self._learn_lengths(length[length > 0], statistics)
 
-    def _learn_lengths(self, length, statistics):
+    def _learn_lengths(self, length: np.ndarray, statistics: Statistics) -> None:
         """Learn how long the rows are that have anything."""
         _, mean, variance = statistics.moments("log length", np.log(length)[:, None])
         self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])

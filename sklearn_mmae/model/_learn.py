@@ -7,6 +7,7 @@ package: `_base` imports it where a network is trained or restored, and not befo
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from .._core.compat import has_progress_bar
 from .._core.errors import ConvergenceError, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
+from ..modalities._base import fit_transformed
 from ..statistics import PLAIN
 from ..tables import _frame as _frames
 from ..training._calibration import calibrate
@@ -41,7 +43,7 @@ OF_COLUMNS = (
 
 
 @one_thread()
-def learn_aside(estimator, X, previous=None, context=None):
+def learn_aside(estimator, X, previous=None, context=None, statistics=PLAIN):
     """Learn everything, and leave the estimator as it is.
 
     Parameters
@@ -52,6 +54,8 @@ def learn_aside(estimator, X, previous=None, context=None):
     previous : BaseMultimodalAutoencoder, optional
         A fitted one, to go on from.
     context : sklearn.callback.CallbackContext, optional
+    statistics : Statistics, default=PLAIN
+        What is asked about the rows.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def learn_aside(estimator, X, previous=None, context=None):
         What ended training early.
     """
     if previous is None:
-        fitted, read = _fit_modalities(estimator, X)
+        fitted, read = _fit_modalities(estimator, X, statistics)
     else:
         read, _ = read_rows(previous, X)
         known = vars(previous)
@@ -78,7 +82,7 @@ def learn_aside(estimator, X, previous=None, context=None):
     settings = _settings(estimator, device, batch_size, network.loss_names(names))
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
-    residuals = []
+    residuals, fills = [], [modality.fill for _, modality, _ in fitted["modalities_"]]
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
         net, interrupted = learn(
             network,
@@ -87,7 +91,10 @@ def learn_aside(estimator, X, previous=None, context=None):
             generators,
             progress,
             fresh=previous is None,
-            on_held_out=lambda *held_out: residuals.append(calibrate(*held_out)),
+            on_held_out=lambda *held_out: residuals.append(
+                calibrate(*held_out, fills, statistics.of("calibration"))
+            ),
+            statistics=statistics.of("training"),
         )
     # Those of this package have watched this fit; a partial_fit tells the user's own.
     net.callbacks_ = [
@@ -116,7 +123,7 @@ def _by_name(names, residuals=None):
     return None if residuals is None else {names[m]: groups for m, groups in residuals.items()}
 
 
-def _fit_modalities(estimator, X):
+def _fit_modalities(estimator, X, statistics):
     """Fit modalities to their columns; return the attributes of `OF_COLUMNS`, and the values."""
     frame = _frames.read(X, estimator)
     fitted = _column_attributes(X, frame)
@@ -129,11 +136,15 @@ def _fit_modalities(estimator, X):
         if hasattr(modality, "memory") and modality.memory is None:
             modality.memory = estimator.memory
     read = [
-        located(name, modality.fit_transform, frame.cells(places))
+        located(
+            name,
+            partial(fit_transformed, modality, statistics=statistics.of(name)),
+            frame.cells(places),
+        )
         for name, modality, places in resolved
     ]
     _check_anything_present(presence(read), names)
-    fitted |= _undo_lags(estimator.max_lag, names, [m for _, m, _ in resolved], read)
+    fitted |= _undo_lags(estimator.max_lag, names, [m for _, m, _ in resolved], read, statistics)
     fitted["modalities_"] = [
         (name, modality, [frame.names[j] for j in places] if frame.kind != "array" else [*places])
         for name, modality, places in resolved
@@ -149,7 +160,7 @@ def _fit_modalities(estimator, X):
     return fitted, read
 
 
-def _undo_lags(max_lag, names, modalities, read):
+def _undo_lags(max_lag, names, modalities, read, statistics):
     """Find the lags if asked for, and let what is read begin at the latest of the modalities."""
     if max_lag is None:
         return {"_skips": [0] * len(names)}
@@ -163,7 +174,7 @@ def _undo_lags(max_lag, names, modalities, read):
                     f"max_lag={max_lag:g}: modality {names[m]!r} comes {lags[names[m]]:.3g} s later"
                     f" than the others, of {lags}, and no row lasts longer. Give a smaller max_lag."
                 )
-            modalities[m].learn_steps(read[m], PLAIN)
+            modalities[m].learn_steps(read[m], statistics.of(f"{names[m]}: without its lag"))
     return {"lags_": lags, "lag_intervals_": intervals, "_skips": skips}
 
 

@@ -232,7 +232,7 @@ class Quantile(Question):
 
     def partial(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return each column in order, NaN last, and how often each of these values occurs."""
-        values = np.sort(rows, 0)
+        values = np.sort(rows if len(rows) else np.full((1, rows.shape[1]), np.nan), 0)
         return values, np.where(np.isnan(values), 0, 1)
 
     def merge(self, one: tuple, other: tuple) -> tuple:
@@ -254,11 +254,11 @@ class Quantile(Question):
         below, above, weight = self._places(counts.sum(0)[:, None])
         low, high = (_ranked(values, counts, place) for place in (below, above))
         # As np.median and np.quantile, to the last bit.
-        nearer = np.where(
-            weight < 0.5, low + (high - low) * weight, high - (high - low) * (1 - weight)
-        )
-        middle = np.where(self.shares == 0.5, (low + high) / 2, nearer)
-        return np.where(weight == 0, low, middle).astype(values.dtype)
+        with np.errstate(invalid="ignore"):  # infinity less infinity, of a weight that is 0
+            up, down = low + (high - low) * weight, high - (high - low) * (1 - weight)
+        between = np.where(weight < 0.5, up, down)
+        between = np.where(self.shares == 0.5, (low + high) / 2, between)
+        return np.where(weight == 0, low, between).astype(values.dtype)
 
     def _places(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return between which of n values in order, counted from 0, a quantile lies, and where."""
@@ -273,11 +273,10 @@ class Quantile(Question):
 
 
 def _ranked(values: np.ndarray, counts: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the values at places in order; where there are too few, infinity, or NaN of none."""
+    """Return the values at places in order, infinity beyond the last one."""
     ranked = np.empty(places.shape, values.dtype)
     for row, column, times, place in zip(ranked, values.T, counts.T, places, strict=True):
-        beyond = np.inf if times.any() else np.nan
-        row[:] = np.append(column, beyond)[np.searchsorted(times.cumsum(), place, "right")]
+        row[:] = np.append(column, np.inf)[np.searchsorted(times.cumsum(), place, "right")]
     return ranked
 
 

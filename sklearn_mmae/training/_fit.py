@@ -17,6 +17,7 @@ from skorch.callbacks import Callback
 
 from .._core.errors import ConvergenceError
 from ..nn._blocks import initialise, seed_dropout
+from ..statistics import PLAIN
 from ._batches import BatchIterator
 from ._net import AutoencoderNet, StopTraining, held_out_generator
 
@@ -27,8 +28,7 @@ GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 GAIN_ROWS = 1024  # enough to choose among six
 LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
 LARGEST_HELD_OUT = 0.3
-STANDARD_ERRORS = 1.0  # by which the networks must beat the linear start, ...
-MORE_FOR_FEW = 10  # ... and this many over the number of held-out rows more
+STANDARD_ERRORS = 1.0  # by which the networks must beat the linear start
 FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a share of those before
 
 
@@ -101,7 +101,7 @@ def make_net(network, settings, generator):
 
 
 @torch.no_grad()
-def start_linear(network, rows, settings, generator):
+def start_linear(network, rows, settings, generator, statistics=PLAIN):
     """Set a network's linear path from the closed form on these rows."""
 
     def blocks():
@@ -115,7 +115,10 @@ def start_linear(network, rows, settings, generator):
             yield seen, observed, network.patterns[batch.pattern]
 
     decoders = network.learn_start(
-        blocks, generator.of_order, rotate=settings.rotation == "varimax"
+        blocks,
+        generator.of_order,
+        rotate=settings.rotation == "varimax",
+        statistics=statistics,
     )
     device = rows.pattern.device
     batch = rows.take(torch.arange(min(len(rows), GAIN_ROWS), device=device))
@@ -124,18 +127,28 @@ def start_linear(network, rows, settings, generator):
         network.eval()
         code = network.encode(network.views(batch.values), batch.pattern)
     for m in linked:
-        part, loss = network.networks[m], {}
+        part, losses = network.networks[m], []
+        there = network.patterns[batch.pattern, m]
         for gain in GAINS:
             part.gain.fill_(gain)
             part.start(decoders[m])
-            there = network.patterns[batch.pattern, m]
             deviance = part.deviance(network.outputs(code, m), batch.values[m])
-            loss[gain] = float(torch.where(there, deviance, 0).mean())
-        part.gain.fill_(min(loss, key=loss.get))
+            losses.append(torch.where(there, deviance, 0))
+        part.gain.fill_(GAINS[statistics.choose(f"gain of modality {m}", torch.stack(losses))])
         part.start(decoders[m])
 
 
-def learn(network, rows, settings, generator, progress, *, fresh=True, on_held_out=None):
+def learn(
+    network,
+    rows,
+    settings,
+    generator,
+    progress,
+    *,
+    fresh=True,
+    on_held_out=None,
+    statistics=PLAIN,
+):
     """Teach a network all it can learn from these rows.
 
     Parameters
@@ -149,6 +162,8 @@ def learn(network, rows, settings, generator, progress, *, fresh=True, on_held_o
         Hears of every epoch.
     fresh : bool, default=True
         Draw the weights and start linear; else go on from the weights there are.
+    statistics : Statistics, default=PLAIN
+        What is asked about the rows.
     on_held_out : callable, optional
         Called with the network and the held-out `Rows`, if there are any, while the network has
         not been trained on them: before it finishes on all rows.
@@ -165,9 +180,9 @@ def learn(network, rows, settings, generator, progress, *, fresh=True, on_held_o
     if fresh:
         initialise(network, generator.of_weights, residuals_at_zero=linear_start)
     network.to(settings.device)
-    _set_share(network, rows)
+    _set_share(network, rows, statistics)
     if linear_start:
-        start_linear(network, train, settings, generator)
+        start_linear(network, train, settings, generator, statistics.of("start"))
     best = _BestEpoch(settings.n_iter_no_change, settings.tol)
     settings.callbacks = [progress, *settings.callbacks]
     if held_out is None:
@@ -182,14 +197,20 @@ def learn(network, rows, settings, generator, progress, *, fresh=True, on_held_o
     first = net.weights_.copy()
     interrupted = _run(net, held_out, settings.max_epochs)
     net.weights_.set(best.best_)
-    helped = not guarded or _better(before, _row_losses(net, held_out[1]))
+    helped = not guarded or bool(
+        statistics.choose(
+            "networks",
+            torch.stack([before, _row_losses(net, held_out[1])]),
+            margin=STANDARD_ERRORS,
+        )
+    )
     if not helped:
         net.weights_.set(first)
     if on_held_out is not None:
         on_held_out(network, held_out[1])
     if not helped:
         if linear_start:
-            start_linear(network, rows, settings, generator)
+            start_linear(network, rows, settings, generator, statistics.of("start of all rows"))
     elif interrupted is None and best.epoch_:
         _finish(net, rows, best.epoch_, progress)
     net.weights_.averages = net.weights_.copy()
@@ -239,10 +260,12 @@ def _hold_out(rows, settings, generator):
     return rows.subset(order[n_held:].sort().values), rows.subset(order[:n_held].sort().values)
 
 
-def _set_share(network, rows):
+def _set_share(network, rows, statistics):
     """Note in which share of the rows each modality is present."""
-    counts = torch.bincount(rows.pattern, minlength=len(network.patterns))
-    share = (counts[:, None] * network.patterns).sum(0) / len(rows)
+    patterns = network.patterns
+    counts = statistics.counts("patterns", rows.pattern.cpu().numpy(), len(patterns))
+    counts = torch.as_tensor(counts, device=patterns.device)
+    share = (counts[:, None] * patterns).sum(0) / counts.sum()
     network.share.copy_(share.clamp_min(1e-6))
 
 
@@ -257,14 +280,3 @@ def _row_losses(net, rows):
     if not losses.isfinite().all():
         raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")
     return losses
-
-
-def _better(before, after):
-    """Whether the mean gain is beyond its standard error: a paired comparison of rows.
-
-    Of few rows the standard error itself is not known well, so they have to say it more clearly.
-    """
-    gain = before - after
-    error = gain.std() / len(gain) ** 0.5 if len(gain) > 1 else float("inf")
-    needed = STANDARD_ERRORS + MORE_FOR_FEW / len(gain)
-    return bool(gain.mean() > needed * error)

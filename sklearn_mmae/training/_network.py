@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..nn._blocks import layer, matmul
+from ..statistics import PLAIN
 from ._batches import Batch
 from ._terms import EXTRA_TERMS
 from .start._linear import fit_linear_start, ridge
@@ -96,12 +97,12 @@ class MultimodalNetwork(nn.Module):
         self.register_buffer("table", torch.zeros(len(self.patterns), k, n * self.n_projected))
 
     @torch.no_grad()
-    def learn_start(self, blocks, generator, *, rotate):
+    def learn_start(self, blocks, generator, *, rotate, statistics=PLAIN):
         """Set the linear path from the closed form.
 
         Parameters
         ----------
-        blocks, generator, rotate
+        blocks, generator, rotate, statistics
             See `fit_linear_start`.
 
         Returns
@@ -109,7 +110,9 @@ class MultimodalNetwork(nn.Module):
         list of Tensor, each of shape (n_view, components)
             The decoders: ``view ~ decoder @ code``.
         """
-        linear = fit_linear_start(blocks, len(self.spread), generator, rotate=rotate)
+        linear = fit_linear_start(
+            blocks, len(self.spread), generator, rotate=rotate, statistics=statistics
+        )
         for network, decoder in zip(self.networks, linear.decoders, strict=True):
             network.start(decoder)
         for projection, weight in zip(self.projections, linear.projections, strict=True):

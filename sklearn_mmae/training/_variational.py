@@ -9,6 +9,7 @@ from torch import nn
 
 from ..nn._blocks import layer
 from ..objectives import ALL, RANDOM, Evidence, Posterior
+from ..statistics import PLAIN
 from ._network import MultimodalNetwork
 from .start._factor_analysis import fit_factor_analysis
 
@@ -80,7 +81,7 @@ class VariationalNetwork(MultimodalNetwork):
         return scales.expand(self.networks[m].n_scales) if len(scales) else scales
 
     @torch.no_grad()
-    def learn_start(self, blocks, generator, *, rotate):
+    def learn_start(self, blocks, generator, *, rotate, statistics=PLAIN):
         """Set the linear path to that of factor analysis; see `MultimodalNetwork.learn_start`."""
         found = fit_factor_analysis(
             blocks,
@@ -89,6 +90,7 @@ class VariationalNetwork(MultimodalNetwork):
             generator,
             rotate=rotate,
             private=self.private,
+            statistics=statistics,
         )
         for m, (network, loadings, noise) in enumerate(
             zip(self.networks, found.loadings, found.noise, strict=True)

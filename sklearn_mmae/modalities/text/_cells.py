@@ -6,12 +6,14 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
 
 from ..._core.errors import CellTypeError, DataWarning, listing
 from ..._core.holes import observed
+from ...statistics import PLAIN, Statistics
 
 __all__ = ["END", "WORD", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts"]
 
@@ -79,16 +81,22 @@ def _normalise(text):
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def learn_tokens(texts, max_pieces, max_length):
+def learn_tokens(
+    texts: Iterable[str],
+    max_pieces: int | None,
+    max_length: int,
+    statistics: Statistics = PLAIN,
+) -> list[str]:
     """Choose the tokens in which texts are written.
 
     Parameters
     ----------
     texts : iterable of str
-    max_pieces : int
+    max_pieces : int or None
         The most words and marks to keep (a word together with the space before it), by frequency.
     max_length : int
         Pieces of a text that are looked at.
+    statistics : Statistics, default=PLAIN
 
     Returns
     -------
@@ -101,13 +109,11 @@ def learn_tokens(texts, max_pieces, max_length):
         for piece in islice(_PIECE.finditer(text), max_length):
             pieces[piece[0]] += 1
             characters.update(piece[0])
-    most_used = _most_used(pieces, max_pieces) | _most_used(characters, _MOST_CHARACTERS)
+    most_used = {
+        *statistics.frequent("pieces", pieces, max_pieces),
+        *statistics.frequent("characters", characters, _MOST_CHARACTERS),
+    }
     return ["", *sorted(most_used)]
-
-
-def _most_used(counts, most):
-    ranked = sorted(counts, key=lambda token: (-counts[token], token))
-    return set(ranked[:most])
 
 
 def encode_tokens(texts, tokens, length):
