@@ -311,7 +311,8 @@ class TextModality(Modality):
                 f"vectorizer={self.vectorizer!r}: give 'subwords', None or a transformer."
                 + did_you_mean(self.vectorizer, ["subwords"])
             )
-        for name in ("n_words", "max_length"):
+        all_words = self.max_features is None
+        for name in ("n_words", "max_length", "max_features")[: 2 if all_words else 3]:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name}={value!r}: give a whole number of at least 1.")
