@@ -21,8 +21,9 @@ from benchmarks._table import Table, ratio, timed
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae._core.threads import one_thread
 from sklearn_mmae.modalities import TabularModality
-from sklearn_mmae.model._rows import as_rows, index_contained, presence, read_rows, to_device
+from sklearn_mmae.model._model import as_rows, presence
 from sklearn_mmae.training._batches import Batch
+from sklearn_mmae.training._predict import index_contained, to_device
 
 COLUMNS_EACH = 64  # of two modalities
 COLUMNS = ("what", "size", "ours", "bare", "ratio or difference", "target")
@@ -160,7 +161,7 @@ def measure_epoch(table, device, width, batch_size, quick):
 
 def read(mmae, X):
     """Return rows as the estimator's own loop gets them."""
-    values, _ = read_rows(mmae, X)
+    *_, values = mmae._model.values(X, mmae)
     known = mmae.net_.module_.patterns.cpu().numpy()
     return as_rows(values, index_contained(presence(values), known))
 

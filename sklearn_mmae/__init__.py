@@ -3,9 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
-from .estimators._autoencoder import MultimodalAutoencoder
-from .estimators._load import load
-from .estimators._vae import MultimodalVAE
+from .estimators import MultimodalAutoencoder, MultimodalVAE, load
 from .fusion import Fusion
 from .modalities import (
     AudioModality,

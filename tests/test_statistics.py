@@ -24,7 +24,7 @@ from sklearn_mmae import (
     VideoModality,
 )
 from sklearn_mmae.cells import Cells
-from sklearn_mmae.model._learn import learn_aside
+from sklearn_mmae.model._learn import learn_model
 from sklearn_mmae.statistics import PLAIN, SecondMoments, Statistics
 from sklearn_mmae.statistics._questions import (
     Choice,
@@ -201,9 +201,9 @@ def learned(X, statistics, estimator=None):
         estimator = MultimodalAutoencoder(
             parts(), n_components=3, max_epochs=0, early_stopping=False, random_state=0
         )
-    fitted, _ = learn_aside(estimator, X, statistics=statistics)
-    modalities = {name: modality for name, modality, _ in fitted["modalities_"]}
-    return modalities, fitted["net_"].module_.state_dict()
+    build, look_at = estimator._build_network, estimator._look_at
+    model, _ = learn_model(estimator, X, build, look_at, statistics=statistics)
+    return {part.name: part.modality for part in model.parts}, model.network.state_dict()
 
 
 def assert_same(one, other, tolerance=0.0):

@@ -14,11 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
 from sklearn_mmae._core.threads import one_thread, side_by_side
 from sklearn_mmae.fusion import Fusion
-from sklearn_mmae.model._rows import as_rows, index_contained, presence, read_rows
+from sklearn_mmae.model._model import as_rows, presence
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._flat import FlatWeights
 from sklearn_mmae.training._network import list_patterns
+from sklearn_mmae.training._predict import index_contained
 from sklearn_mmae.training._shards import Shards
 from sklearn_mmae.training.start._linear import ridge, varimax
 from sklearn_mmae.training.start._moments import second_moments
@@ -202,7 +203,7 @@ def make_net(*, noise, dropout, batch_size):
         early_stopping=False,
         random_state=0,
     ).fit(X)
-    values, _ = read_rows(mmae, X)
+    *_, values = mmae._model.values(X, mmae)
     patterns = mmae.net_.module_.patterns.numpy()
     return mmae.net_, as_rows(values, index_contained(presence(values), patterns))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from ..model._parameters import CONSTRAINTS, build_fusion, weights_of_terms
+from dataclasses import dataclass
+
+from ..model._build import build_fusion, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder
+from ._parameters import CONSTRAINTS
 
 __all__ = ["MultimodalAutoencoder"]
 
 
+@dataclass(eq=False, repr=False)
 class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     """PCA for messy, multimodal rows: a compact vector per row, and the row back.
 
@@ -151,63 +155,6 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     """
 
     _parameter_constraints = CONSTRAINTS
-
-    def __init__(
-        self,
-        modalities="auto",
-        n_components=32,
-        *,
-        fusion="joint",
-        init="linear",
-        rotation="varimax",
-        max_lag=None,
-        extra_terms=None,
-        modality_dropout=0.5,
-        noise=0.4,
-        dropout=0.1,
-        width=256,
-        max_epochs=100,
-        batch_size="auto",
-        lr=2e-3,
-        optimizer="adamw",
-        weight_decay=0.1,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-3,
-        device="auto",
-        memory=None,
-        callbacks=None,
-        verbose=0,
-        warm_start=False,
-        random_state=None,
-    ):
-        self.modalities = modalities
-        self.n_components = n_components
-        self.fusion = fusion
-        self.init = init
-        self.rotation = rotation
-        self.max_lag = max_lag
-        self.extra_terms = extra_terms
-        self.modality_dropout = modality_dropout
-        self.noise = noise
-        self.dropout = dropout
-        self.width = width
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.optimizer = optimizer
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.device = device
-        self.memory = memory
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.random_state = random_state
 
     def _build_network(self, modalities, patterns):
         """Build the joint network, weights not yet drawn."""

@@ -17,18 +17,12 @@ from ..tables._cells import Cells, Values
 if TYPE_CHECKING:
     from ..nn import ModalityNetwork
 
-__all__ = ["Modality", "TimedModality", "asks", "fit_transformed"]
+__all__ = ["Modality", "TimedModality", "asks"]
 
 
 def asks(method: Callable) -> bool:
     """Whether a method of a modality asks `Statistics`; those of outsiders need not."""
     return "statistics" in inspect.signature(method).parameters
-
-
-def fit_transformed(modality: Modality, cells: Cells, statistics: Statistics) -> Values:
-    """Fit a modality and return its cells as `Values`; statistics are told to those who ask."""
-    told = {"statistics": statistics} if asks(modality.fit_transform) else {}
-    return modality.fit_transform(cells, **told)
 
 
 CHUNK = 256  # numbers of a row that are made floats at a time
@@ -45,6 +39,11 @@ class Modality(BaseEstimator, ABC):
     Subclass it to add a kind of your own; ``docs/add_a_modality.md`` walks through one.
     Raise `CellError` for a cell that cannot be read: the estimator adds the modality's name.
     """
+
+    @property
+    def words(self):
+        """The words that the outputs are a distribution over, or None."""
+        return None
 
     @classmethod
     def accepts(cls, name: str, column: np.ndarray) -> bool:
@@ -210,7 +209,7 @@ class TimedModality(Modality):
         Mean and standard deviation of the logarithm of the length.
     """
 
-    def learn_steps(self, values: Values, statistics: Statistics) -> None:
+    def learn_steps(self, values, statistics):
         """Learn what depends on where in time a row begins: mean, scale and lengths."""
         steps, length = values.tensors["steps"], values.tensors["length"]
         n_channels = math.prod(steps.shape[2:])
@@ -225,11 +224,10 @@ class TimedModality(Modality):
             count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
             squares += (variance * count).sum()
         self.mean_ = mean
-        _, n_rows = statistics.counts("rows with steps", (length > 0).astype(np.int8), 2)
-        self.scale_ = math.sqrt(squares / max(n_rows, 1)) or 1.0
+        self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
         self._learn_lengths(length[length > 0], statistics)
 
-    def _learn_lengths(self, length: np.ndarray, statistics: Statistics) -> None:
+    def _learn_lengths(self, length, statistics):
         """Learn how long the rows are that have anything."""
         _, mean, variance = statistics.moments("log length", np.log(length)[:, None])
         self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])

@@ -7,20 +7,68 @@ alone: no split of rows can leak.
 
 from __future__ import annotations
 
+import math
 import warnings
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .._core.errors import DataWarning, listing
+from .._core.plain import check
 from ..modalities._base import TimedModality
 from ..tables._cells import Values
 
-__all__ = ["find_lags", "put_back", "skip_steps", "skipped"]
+__all__ = ["Lags", "find_lags", "put_back", "skipped"]
 
 MOST_ROWS = 200  # that the search looks at
 MOST_COMPONENTS = 8  # that the steps of a modality are reduced to
 SMALLEST_SHARE = 1e-6  # of the variance: what a component is kept for
 LEAST_STEPS = 8  # that two modalities of a row must share at the largest lag
+
+
+@dataclass(frozen=True)
+class Lags:
+    """How much later than the first each modality comes that goes on in time.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+    intervals : dict of str to (float, float)
+        95 % confidence intervals.
+    """
+
+    seconds: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+
+    def n_skipped(self, name: str, modality: Any) -> int:
+        """Return how many steps of a modality lie before what all of them share."""
+        if name not in self.seconds:
+            return 0
+        late = self.seconds[name] - min(self.seconds.values())
+        return round(late / modality.step_seconds_)
+
+    def to_plain(self) -> list:
+        """Return the lags as plain values."""
+        return [[name, lag, *self.intervals[name]] for name, lag in self.seconds.items()]
+
+    @classmethod
+    def from_plain(cls, node: Any, parts: list) -> Lags:
+        """Return the lags that `to_plain` gave, having checked that they are of these parts."""
+        listed = isinstance(node, list) and all(
+            isinstance(entry, list) and len(entry) == 4 for entry in node
+        )
+        check(listed, "its lags")
+        check(
+            all(isinstance(x, float) and math.isfinite(x) for e in node for x in e[1:]), "its lags"
+        )
+        lags = cls({e[0]: e[1] for e in node}, {e[0]: (e[2], e[3]) for e in node})
+        timed = {part.name for part in parts if isinstance(part.modality, TimedModality)}
+        check(lags.seconds.keys() == timed, "its lags")
+        for part in parts:
+            n = lags.n_skipped(part.name, part.modality)
+            check(n == 0 or n < part.modality.n_steps_, "its lags")
+        return lags
 
 
 def find_lags(names, modalities, read, max_lag):
@@ -38,10 +86,8 @@ def find_lags(names, modalities, read, max_lag):
 
     Returns
     -------
-    lags : dict of str to float
-        In seconds, positive where a modality comes later than the first that goes on in time.
-    intervals : dict of str to (float, float)
-        95 % confidence intervals.
+    Lags
+        Positive where a modality comes later than the first that goes on in time.
 
     Raises
     ------
@@ -76,14 +122,7 @@ def find_lags(names, modalities, read, max_lag):
             )
         lags[names[m]] = found.lag * step
         intervals[names[m]] = (found.low * step, found.high * step)
-    return lags, intervals
-
-
-def skip_steps(lags, name, modality):
-    """Return how many steps of a modality lie before what all of them share."""
-    if name not in lags:
-        return 0
-    return round((lags[name] - min(lags.values())) / modality.step_seconds_)
+    return Lags(lags, intervals)
 
 
 def skipped(modality, values, n):

@@ -8,7 +8,7 @@ holds no code and saves as JSON.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,16 @@ class Frame:
     def column(self, position):
         """Return one column."""
         return self.columns[position] if self.matrix is None else self.matrix[:, position]
+
+    def take(self, rows):
+        """Return the rows at some places."""
+        return replace(
+            self,
+            columns=self.columns and [column[rows] for column in self.columns],
+            matrix=None if self.matrix is None else self.matrix[rows],
+            index=None if self.index is None else self.index[rows],
+            n_rows=len(rows),
+        )
 
     def cells(self, positions):
         """Return some columns as `Cells`, without copying a block of numbers."""

@@ -10,12 +10,13 @@ The held-out rows say what it is like to see less: modalities and cells of them 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._core.plain import check, fields
 from .._core.threads import one_thread
 from ..nn._modality import ModalityNetwork
 from ..statistics import PLAIN, Statistics
@@ -95,8 +96,21 @@ class Groups(NamedTuple):
         order = np.lexsort((self.bins[usable], -size[usable], self.seen[usable] != seen))
         return usable[order]
 
+    def to_plain(self) -> dict[str, np.ndarray]:
+        """Return the groups as plain values and arrays."""
+        return self._asdict()
+
+    @classmethod
+    def from_plain(cls, node: Any, n_modalities: int, part: ModalityNetwork) -> Groups:
+        """Return the groups that `to_plain` gave, checked against the table's network."""
+        arrays = fields(node, *cls._fields)
+        check(all(isinstance(array, np.ndarray) for array in arrays), "its calibration")
+        groups = cls(*arrays)
+        check(groups.is_sound(n_modalities, part.n_numbers, part.sizes), "its calibration")
+        return groups
+
     def is_sound(self, n_modalities: int, n_numbers: int, sizes: Sequence[int]) -> bool:
-        """Whether what a file says was measured agrees with itself, for `load`."""
+        """Whether what was measured agrees with itself."""
         n, most = len(self.bins), MOST_GROUPS + 16 * n_modalities
         shapes = [
             *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),

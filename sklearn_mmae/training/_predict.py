@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .._core.threads import side_by_side
-from ._batches import Batch
+from ._batches import Batch, Rows
 
 __all__ = [
     "block_size",
@@ -18,9 +18,11 @@ __all__ = [
     "deviances",
     "encode",
     "for_blocks",
+    "index_contained",
     "index_patterns",
     "on_device",
     "shares",
+    "to_device",
 ]
 
 LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
@@ -62,6 +64,28 @@ def index_patterns(present, patterns):
     return np.array(numbers, np.int64)[inverse.ravel()], unknown
 
 
+def index_contained(present, patterns):
+    """Give each row the number of its pattern or, for training, of the largest one within it.
+
+    Among many modalities not every pattern has a regression of its own (see `list_patterns`). A
+    row of another one is learned from as if it had only what the largest known part of it has.
+
+    Parameters
+    ----------
+    present : ndarray of shape (rows, modalities), bool
+    patterns : ndarray of shape (patterns, modalities), bool
+        Those that are known; nothing at all is one of them.
+
+    Returns
+    -------
+    ndarray of shape (rows,), int64
+    """
+    index, unknown = index_patterns(present, patterns)
+    within = (unknown[:, None] | ~patterns).all(2)
+    largest = np.where(within, patterns.sum(1), -1).argmax(1)
+    return np.concatenate([np.arange(len(patterns)), largest])[index]
+
+
 def for_blocks(n, size, work):
     """Call ``work(rows, index, n)`` per block: where its results go, the rows to take, how many."""
 
@@ -87,6 +111,16 @@ def on_device(batch, device):
     return Batch(
         [{k: v.to(device) for k, v in tensors.items()} for tensors in batch.values],
         batch.pattern.to(device),
+    )
+
+
+def to_device(rows, device):
+    """Return rows whose tensors are on a device."""
+    if rows.pattern.device == device:
+        return rows
+    return Rows(
+        [{k: v.to(device) for k, v in tensors.items()} for tensors in rows.values],
+        rows.pattern.to(device),
     )
 
 

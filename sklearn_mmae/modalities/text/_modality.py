@@ -135,6 +135,11 @@ class TextModality(Modality):
         self.max_length = max_length
         self.memory = memory
 
+    @property
+    def words(self):
+        """The words that the outputs are a distribution over; None where they are tokens."""
+        return self.vocabulary_ if self.decoder == "words" else None
+
     @classmethod
     def accepts(cls, name: str, column: np.ndarray) -> bool:
         """Whether every observed cell of a column is a str."""

@@ -1,36 +1,60 @@
-"""What parameters may be beyond their types, and what their short names stand for."""
+"""The parameters that both estimators have: types, defaults, and what is refused."""
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._core.errors import listing
-from ..fusion import FUSIONS, CallableFusion, Fusion
-from ..objectives import OBJECTIVES
-from ..training._terms import EXTRA_TERMS, USUAL_WEIGHT
+from ..fusion import FUSIONS, Fusion
+from ..modalities import Modality
+from ..model._build import OPTIMIZERS, weights_of_terms
 
-__all__ = [
-    "CONSTRAINTS",
-    "OPTIMIZERS",
-    "build_fusion",
-    "build_objective",
-    "check_parameters",
-    "find_device",
-    "weights_of_terms",
-]
+__all__ = ["SharedParameters", "check_parameters"]
 
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
-# Of the parameters that both estimators have.
+LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
+
+
+@dataclass(eq=False, repr=False)
+class SharedParameters:
+    """What `MultimodalAutoencoder` and `MultimodalVAE` are set to; see their docstrings."""
+
+    modalities: str | list[tuple[str, Modality | str, Any]] = "auto"
+    n_components: int = 32
+    _: KW_ONLY
+    fusion: str | Fusion | Callable = "joint"
+    init: str = "linear"
+    rotation: str | None = "varimax"
+    max_lag: float | None = None
+    extra_terms: str | dict[str, float] | None = None
+    modality_dropout: float = 0.5
+    noise: float = 0.4
+    dropout: float = 0.1
+    width: int = 256
+    max_epochs: int = 100
+    batch_size: int | str = "auto"
+    lr: float = 2e-3
+    optimizer: str | type[torch.optim.Optimizer] = "adamw"
+    weight_decay: float = 0.1
+    early_stopping: bool = True
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    tol: float = 1e-3
+    device: str | torch.device = "auto"
+    memory: Any = None
+    callbacks: list | None = None
+    verbose: int | bool = 0
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+
+
 CONSTRAINTS = {
     "modalities": [StrOptions({"auto"}), list, tuple],
     "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -59,7 +83,6 @@ CONSTRAINTS = {
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
 }
-LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
 
 
 def check_parameters(estimator):
@@ -108,69 +131,3 @@ def _check_callbacks(callbacks):
                 f"callbacks holds {callback!r}, which is no skorch callback. Give instances of"
                 " skorch.callbacks.Callback."
             )
-
-
-def find_device(name):
-    """Return the torch device of a name, having tried it."""
-    given = name
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.ones(1, device=device).item()  # device "meta" has no numbers
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        there = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"device={given!r} cannot be used: {reason}. Give one of {listing(there)}."
-        ) from error
-    return device
-
-
-def build_objective(objective):
-    """Return what the parameter `objective` asks for."""
-    return OBJECTIVES[objective]() if isinstance(objective, str) else objective
-
-
-def build_fusion(fusion, n_modalities, width, n_components):
-    """Return what the parameter `fusion` asks for, built; weights not yet drawn."""
-    if isinstance(fusion, str):
-        # One modality has nothing to be fused with: its own head is all it takes.
-        built = FUSIONS[fusion if n_modalities > 1 else "mean"]()
-    elif isinstance(fusion, Fusion):
-        built = copy.deepcopy(fusion)
-    else:
-        built = CallableFusion(fusion)
-    # A user's own class may draw from torch's global generator, which is the caller's.
-    with torch.random.fork_rng(devices=[], enabled=isinstance(fusion, Fusion)):
-        built.build(n_modalities, width, n_components)
-    return built
-
-
-def weights_of_terms(extra_terms):
-    """Return the parameter `extra_terms` as a dict of weights above 0.
-
-    Raises
-    ------
-    ValueError
-        For unknown names and for what is no weight, with what to write.
-    """
-    if extra_terms is None:
-        return {}
-    if isinstance(extra_terms, str):
-        extra_terms = {extra_terms: USUAL_WEIGHT}
-    known = listing(map(repr, EXTRA_TERMS))
-    for name, weight in extra_terms.items():
-        if name not in EXTRA_TERMS:
-            raise ValueError(
-                f"extra_terms: there is no term {name!r}. Give one of {known}, such as"
-                f" extra_terms={{'contrastive': {USUAL_WEIGHT}}}."
-            )
-        # A bool is a number to Python, and True would be a strong weight.
-        number = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
-        if not number or not 0 <= weight < np.inf:
-            raise ValueError(
-                f"extra_terms={{{name!r}: {weight!r}}}: give a weight from 0 (off), such as"
-                f" {USUAL_WEIGHT}; modalities are pulled together, never apart."
-            )
-    return {name: float(weight) for name, weight in extra_terms.items() if weight}
