@@ -197,11 +197,11 @@ class TimedModality(Modality):
             known_steps = np.where(known, flat[:, columns], np.nan)
             count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
             squares += (variance * count).sum()
-        self.mean_ = mean
-        self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
-        self._learn_lengths(length[length > 0], statistics)
+        n_rows = self._learn_lengths(length[length > 0], statistics)
+        self.mean_, self.scale_ = mean, math.sqrt(squares / max(n_rows, 1)) or 1.0
 
     def _learn_lengths(self, length, statistics):
-        """Learn how long the rows are that have anything."""
-        _, mean, variance = statistics.moments("log length", np.log(length)[:, None])
+        """Learn how long the rows are that have anything; return how many these are."""
+        (count,), mean, variance = statistics.moments("log length", np.log(length)[:, None])
         self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])
+        return count

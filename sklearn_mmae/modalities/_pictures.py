@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._core.errors import CellError, CellTypeError
-from ._files import regular_file
+from ..statistics import Statistics
+from ._files import regular_file, warn_of_rows
 
-__all__ = ["PictureFacts", "decode", "describe", "looks_like_picture", "smallest_unit"]
+__all__ = [
+    "PictureFacts",
+    "decode",
+    "describe",
+    "learn_size",
+    "learn_units",
+    "looks_like_picture",
+    "warn_of_another_unit",
+]
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 # Pillow is imported in the functions that need it: tables without pictures need not wait for it.
 
@@ -55,7 +68,7 @@ class PictureFacts(NamedTuple):
     high: float = 255.0
 
 
-def describe(cell, *, root=None, max_pixels):
+def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: int) -> PictureFacts:
     """Return the `PictureFacts` of a cell, reading no more of a file than needed.
 
     Parameters
@@ -90,7 +103,15 @@ def describe(cell, *, root=None, max_pixels):
         return PictureFacts(height, width, _is_grey(picture), transparent)
 
 
-def decode(cell, *, mode, size, units, root=None, max_pixels):
+def decode(
+    cell: Any,
+    *,
+    mode: str,
+    size: tuple[int, int],
+    units: dict[str, float],
+    root: str | os.PathLike | None = None,
+    max_pixels: int,
+) -> tuple[np.ndarray, bool]:
     """Return a cell as pixels of one mode and size.
 
     Parameters
@@ -143,7 +164,7 @@ def decode(cell, *, mode, size, units, root=None, max_pixels):
         return np.asarray(picture), odd
 
 
-def looks_like_picture(cell):
+def looks_like_picture(cell: Any) -> bool:
     """Whether a cell is meant as a picture, going by its type, first bytes or name."""
     from PIL import Image
 
@@ -159,7 +180,54 @@ def looks_like_picture(cell):
     return False
 
 
-def smallest_unit(kind, low, high):
+def learn_size(
+    asked: int | Sequence[int] | None, facts: Iterable[Any], largest: int, statistics: Statistics
+) -> tuple[int, int]:
+    """Return the height and width asked for, or the median ones.
+
+    Parameters
+    ----------
+    asked : int, tuple (height, width) or None
+    facts : iterable of PictureFacts or ClipFacts
+    largest : int
+        Of the median ones, the longer is at most that.
+    statistics : Statistics
+    """
+    if asked is not None:
+        height, width = np.broadcast_to(asked, 2).tolist()
+        return height, width
+    sizes = np.array([(fact.height, fact.width) for fact in facts], float).reshape(-1, 2)
+    medians = statistics.quantile("size", sizes, 0.5).tolist()
+    shrink = min(1, largest / max(medians))
+    height, width = (max(1, round(median * shrink)) for median in medians)
+    return height, width
+
+
+def learn_units(
+    kinds: Iterable[str | None], facts: Iterable[Any], statistics: Statistics
+) -> dict[str, float]:
+    """Return the number that stands for white, for the kinds of numbers that need a unit."""
+    units = {}
+    for kind in sorted(set(kinds) - {None}):
+        own = [fact for fact in facts if fact.kind == kind]
+        low = statistics.quantile(f"smallest {kind}", [fact.low for fact in own], 0)
+        high = statistics.quantile(f"largest {kind}", [fact.high for fact in own], 1)
+        units[kind] = _smallest_unit(kind, low, high)
+    return units
+
+
+def warn_of_another_unit(name: Any, rows: Sequence[int], what: str) -> None:
+    """Warn of rows whose numbers suggest another unit than that of training."""
+    if len(rows):
+        warn_of_rows(
+            name,
+            rows,
+            "the pixels suggest another unit than in training, such as 0..1 for 0..255. Scale all"
+            f" {what} alike.",
+        )
+
+
+def _smallest_unit(kind: str, low: float, high: float) -> float:
     """Return the number that stands for white: the smallest unit of a kind that holds the range.
 
     Floats count to 1 or to 255, integers other than uint8 to 255 or to 65535.
@@ -174,7 +242,9 @@ def smallest_unit(kind, low, high):
 
 
 @contextmanager
-def _opened(cell, root, max_pixels):
+def _opened(
+    cell: Any, root: str | os.PathLike | None, max_pixels: int
+) -> Iterator[Picture | np.ndarray]:
     """Yield a Pillow picture, its pixels not yet decoded, or a checked array."""
     from PIL import Image, UnidentifiedImageError
 
@@ -223,7 +293,7 @@ def _opened(cell, root, max_pixels):
         raise CellError(f"{label} cannot be read ({error})", remedy=ANOTHER) from error
 
 
-def _check_size(size, label, max_pixels):
+def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         raise CellError(
@@ -234,7 +304,7 @@ def _check_size(size, label, max_pixels):
         raise CellError(f"{label} has no pixels ({width} x {height})", remedy=ANOTHER)
 
 
-def _checked(array):
+def _checked(array: np.ndarray) -> np.ndarray:
     """Return an array as (H, W) or (H, W, 2 to 4), if it is a picture."""
     shape = "x".join(map(str, array.shape))
     if array.dtype.kind not in "buif":
@@ -257,7 +327,7 @@ def _checked(array):
     return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
-def _describe_array(array):
+def _describe_array(array: np.ndarray) -> PictureFacts:
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
     kind = _kind(array)
@@ -270,38 +340,38 @@ def _describe_array(array):
     return facts._replace(low=float(array.min()), high=float(array.max()))
 
 
-def _as_uint8(array, units):
+def _as_uint8(array: np.ndarray, units: dict[str, float]) -> tuple[np.ndarray, bool]:
     """Return an array as uint8, and whether its numbers suggest another unit than `units` has."""
     if array.dtype == np.uint8:
         return array, False
     if array.dtype == bool:
         return array * np.uint8(255), False
     kind, high = _kind(array), float(array.max())
-    own = smallest_unit(kind, float(array.min()), high)
+    own = _smallest_unit(kind, float(array.min()), high)
     known = units.get(kind, own)
     unit = max(own, known)
     pixels = np.rint(array.astype(np.float64) * (255 / unit)).clip(0, 255).astype(np.uint8)
     return pixels, own != known and high > 0
 
 
-def _kind(array):
+def _kind(array: np.ndarray) -> str | None:
     if array.dtype == np.uint8 or array.dtype == bool:
         return None
     return "float" if array.dtype.kind == "f" else "integer"
 
 
-def _is_wide(picture):
+def _is_wide(picture: Picture) -> bool:
     return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
 
 
-def _upright(picture):
+def _upright(picture: Picture) -> Picture:
     """Return a decoded copy, turned the way that its EXIF data say."""
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(picture)
 
 
-def _is_grey(picture):
+def _is_grey(picture: Picture) -> bool:
     if picture.mode == "P":
         red, green, blue = np.reshape(picture.getpalette("RGB"), (-1, 3)).T
         return bool((red == green).all() and (green == blue).all())
