@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..statistics import PLAIN
+from ..statistics import PLAIN, Statistics
 
-__all__ = ["Modality", "TimedModality", "asks"]
+__all__ = ["Modality", "TimedModality", "asks", "learn_lengths"]
 
 
 def asks(method):
@@ -197,11 +197,12 @@ class TimedModality(Modality):
             known_steps = np.where(known, flat[:, columns], np.nan)
             count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
             squares += (variance * count).sum()
-        n_rows = self._learn_lengths(length[length > 0], statistics)
+        n_rows, log_length, log_length_scale = learn_lengths(length[length > 0], statistics)
         self.mean_, self.scale_ = mean, math.sqrt(squares / max(n_rows, 1)) or 1.0
+        self.log_length_, self.log_length_scale_ = log_length, log_length_scale
 
-    def _learn_lengths(self, length, statistics):
-        """Learn how long the rows are that have anything; return how many these are."""
-        (count,), mean, variance = statistics.moments("log length", np.log(length)[:, None])
-        self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])
-        return count
+
+def learn_lengths(length: np.ndarray, statistics: Statistics) -> tuple[float, float, float]:
+    """Return the number of rows, and mean and standard deviation of the log of their lengths."""
+    (n_rows,), (mean,), (variance,) = statistics.moments("log length", np.log(length)[:, None])
+    return n_rows, float(mean), math.sqrt(variance)

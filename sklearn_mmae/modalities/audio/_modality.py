@@ -16,6 +16,7 @@ from ..._core.values import check_share, is_positive, is_whole
 from ...nn._steps import temporal_layers
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
+from .._base import learn_lengths
 from .._files import find_memory, read_each, read_facts, remembered, warn_of_rows
 from .._media import (
     TimedMediaModality,
@@ -355,9 +356,9 @@ class AudioModality(TimedMediaModality):
         longest = statistics.quantile("seconds", seconds, share, method="higher")
         if math.isnan(longest):
             raise self._nothing()
-        self.max_seconds_ = float(min(longest, self.max_seconds or LARGEST_SECONDS))
         given = self.sampling_rate or self.rate
         self.sampling_rate_ = int(given or _usual_rate(facts.values(), statistics))
+        self.max_seconds_ = float(min(longest, self.max_seconds or LARGEST_SECONDS))
         self._learn_windows()
 
     def _learn_windows(self) -> None:
@@ -402,7 +403,7 @@ class AudioModality(TimedMediaModality):
             self.mean_[:, bands] = mean.reshape(n_steps, -1)
             total += float(variance.sum())
         self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
-        self._learn_lengths(length, statistics)
+        _, self.log_length_, self.log_length_scale_ = learn_lengths(length, statistics)
 
 
 def _stretch(steps: np.ndarray, length: Sequence[int], n_steps: int) -> np.ndarray:
