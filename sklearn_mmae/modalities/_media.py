@@ -6,11 +6,14 @@ which says how all of them are to be read.
 
 from __future__ import annotations
 
+import inspect
+import os
 from abc import abstractmethod
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from joblib import Memory
 
 from .._core.errors import CellError, listing, locate
 from .._core.values import are_floats, is_positive
@@ -18,16 +21,14 @@ from ..statistics import PLAIN, Statistics
 from ..tables._cells import Cells, Values
 from ._arrays import some_cells
 from ._base import Modality, TimedModality
+from ._files import find_memory, read_each, read_facts, remembered
 
 __all__ = [
+    "FileModality",
     "MediaModality",
     "TimedMediaModality",
     "are_means",
     "are_units",
-    "check_choice",
-    "check_count",
-    "check_number",
-    "check_size",
     "is_count",
     "looked_at",
     "with_lengths",
@@ -41,12 +42,9 @@ class MediaModality(Modality):
     ----------
     noun : str
         What a cell is, for errors.
-    otherwise : str
-        What else may be done about several columns, the end of a sentence.
     """
 
     noun: ClassVar[str]
-    otherwise: ClassVar[str] = ""
 
     def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn how cells are to be read, their mean and their spread.
@@ -80,6 +78,47 @@ class MediaModality(Modality):
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         """Set what is learned of the rows, and return them; errors need not name the column."""
 
+    def learned(self) -> set[str]:
+        """Return the names of what `fit` learns, for `load`: attributes that classes declare."""
+        declared = {name for cls in type(self).__mro__ for name in inspect.get_annotations(cls)}
+        return {name for name in declared - {*dir(type(self))} if name.endswith("_")}
+
+    def _nothing(self) -> CellError:
+        return CellError(f"no {self.noun} in any row", remedy="Leave this column out")
+
+    def _check_count(self, name: str) -> None:
+        """Refuse a parameter that is no whole number above 0."""
+        value = getattr(self, name)
+        if not is_count(value):
+            raise ValueError(f"{name}={value!r}: give a whole number above 0.")
+
+    def _check_number(self, name: str) -> None:
+        """Refuse a parameter that is neither None nor a number above 0."""
+        value = getattr(self, name)
+        if not (value is None or is_positive(value)):
+            raise ValueError(f"{name}={value!r}: give None, or a number above 0.")
+
+    def _check_choice(self, name: str, choices: Sequence[str]) -> None:
+        """Refuse a parameter that is none of some strings."""
+        value = getattr(self, name)
+        if value not in choices:
+            raise ValueError(f"{name}={value!r}: give one of {listing(map(repr, choices))}.")
+
+
+class FileModality(MediaModality):
+    """A `MediaModality` of one column, whose cells may be files.
+
+    Attributes
+    ----------
+    otherwise : str
+        What else may be done about several columns, the end of a sentence.
+    """
+
+    otherwise: ClassVar[str] = ""
+    root: str | os.PathLike | None
+    memory: str | os.PathLike | Memory | None
+    on_error: str = "raise"
+
     def _only_column(self, cells: Cells) -> tuple[Any, np.ndarray]:
         """Return the name and the cells of the one column."""
         if len(cells.names) != 1:
@@ -90,13 +129,30 @@ class MediaModality(Modality):
             )
         return cells.names[0], cells.columns[0]
 
-    def _nothing(self) -> CellError:
-        return CellError(f"no {self.noun} in any row", remedy="Leave this column out")
+    def _facts(self, cells: Cells, describe: Callable[..., Any], **settings: Any) -> dict[int, Any]:
+        """Return what a first look at each cell says, by row."""
+        read = remembered(describe, self.memory, self.root)
+        named = self._only_column(cells)
+        return read_facts(*named, lambda cell: read(cell, **settings), self.on_error)
+
+    def _read(
+        self, cells: Cells, decode: Callable[..., Any], **settings: Any
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the row and what it holds, of each cell that is observed and can be read."""
+        read = remembered(decode, self.memory, self.root)
+        named = self._only_column(cells)
+        return read_each(*named, lambda cell: read(cell, **settings), self.on_error)
+
+    def _check_reading(self) -> None:
+        """Refuse parameters that say nothing about how to read."""
+        self._check_choice("on_error", ("raise", "missing"))
+        find_memory(self.memory)  # raises for what is no memory
 
 
 class TimedMediaModality(MediaModality, TimedModality):
     """A `MediaModality` whose cells go on in time, for a `StepsNetwork`."""
 
+    mask: float
     mean_: np.ndarray
     scale_: float
     log_length_: float
@@ -135,31 +191,6 @@ def with_lengths(predictions: np.ndarray, tensors: Mapping[str, np.ndarray]) -> 
 def is_count(value: Any) -> bool:
     """Whether a parameter is a whole number above 0."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0
-
-
-def check_count(name: str, value: Any) -> None:
-    """Refuse a parameter that is no whole number above 0."""
-    if not is_count(value):
-        raise ValueError(f"{name}={value!r}: give a whole number above 0.")
-
-
-def check_number(name: str, value: Any) -> None:
-    """Refuse a parameter that is neither None nor a number above 0."""
-    if not (value is None or is_positive(value)):
-        raise ValueError(f"{name}={value!r}: give None, or a number above 0.")
-
-
-def check_choice(name: str, value: Any, choices: Container[Any]) -> None:
-    """Refuse a parameter that is none of some strings."""
-    if value not in choices:
-        raise ValueError(f"{name}={value!r}: give one of {listing(map(repr, choices))}.")
-
-
-def check_size(value: Any) -> None:
-    """Refuse a parameter that is no size of pictures."""
-    pair = isinstance(value, tuple | list) and len(value) == 2 and all(map(is_count, value))
-    if not (value is None or is_count(value) or pair):
-        raise ValueError(f"size={value!r}: give None, a number of pixels, or (height, width).")
 
 
 def are_means(value: Any, n: int) -> bool:

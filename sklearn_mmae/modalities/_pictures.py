@@ -15,9 +15,11 @@ import numpy as np
 from .._core.errors import CellError, CellTypeError
 from ..statistics import Statistics
 from ._files import regular_file, warn_of_rows
+from ._media import is_count
 
 __all__ = [
     "PictureFacts",
+    "check_size",
     "decode",
     "describe",
     "learn_size",
@@ -178,6 +180,13 @@ def looks_like_picture(cell: Any) -> bool:
         path = os.fsdecode(cell)
         return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
     return False
+
+
+def check_size(size: Any) -> None:
+    """Refuse a size that pictures cannot have."""
+    pair = isinstance(size, tuple | list) and len(size) == 2 and all(map(is_count, size))
+    if not (size is None or is_count(size) or pair):
+        raise ValueError(f"size={size!r}: give None, a number of pixels, or (height, width).")
 
 
 def learn_size(

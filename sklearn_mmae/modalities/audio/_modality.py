@@ -17,12 +17,11 @@ from ...nn._steps import temporal_layers
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
 from .._base import learn_lengths
-from .._files import find_memory, read_each, read_facts, remembered, warn_of_rows
+from .._files import warn_of_rows
 from .._media import (
+    FileModality,
     TimedMediaModality,
     are_means,
-    check_choice,
-    check_number,
     is_count,
     looked_at,
     with_lengths,
@@ -47,7 +46,7 @@ SMALLEST_VARIANCE = 1e-6  # of the levels, in their units; less is rounding
 BANDS, BLOCK = 8, 256  # bands and rows stretched at a time
 
 
-class AudioModality(TimedMediaModality):
+class AudioModality(TimedMediaModality, FileModality):
     """Sounds, resampled to one rate, mixed down to one channel, learned as log-mel spectrograms.
 
     A cell is a path, the bytes of a file, an array of samples at `rate`, or a pair of both, either
@@ -215,14 +214,13 @@ class AudioModality(TimedMediaModality):
         name, column = self._only_column(cells)
         steps = np.zeros((len(column), self.n_steps_, self.n_mels), np.uint8)
         length = np.zeros(len(column), np.int64)
-        spectrogram = self._spectrogram()
-        settings = {
-            "spectrogram": spectrogram,
-            "rate": self.rate or self.sampling_rate_,
-            "n_steps": self.n_steps_,
-        }
-        levels_of = remembered(_levels, self.memory, self.root)
-        sounds = read_each(name, column, lambda cell: levels_of(cell, **settings), self.on_error)
+        sounds = self._read(
+            cells,
+            _levels,
+            spectrogram=self._spectrogram(),
+            rate=self.rate or self.sampling_rate_,
+            n_steps=self.n_steps_,
+        )
         longer = []
         for row, (levels, ended) in sounds:
             steps[row, : len(levels)], length[row] = levels, len(levels)
@@ -265,27 +263,10 @@ class AudioModality(TimedMediaModality):
         return with_lengths(predictions, tensors)
 
     def network(self, n_components: int, width: int, dropout: float) -> AudioNetwork:
-        """Build the network of the sounds.
-
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
+        """Build the network of the sounds; see `Modality.network`."""
         mean = torch.tensor(self.mean_)
         layers = temporal_layers(self.mean_.shape, n_components, width, dropout)
         return AudioNetwork(mean, *layers, **self._steps_settings())
-
-    def learned(self) -> set[str]:
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("sampling_rate_", "max_seconds_", "step_seconds_", "n_fft_", "hop_length_"),
-            *("mean_", "scale_", "log_length_", "log_length_scale_"),
-        }
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
@@ -318,7 +299,7 @@ class AudioModality(TimedMediaModality):
                 raise ValueError(
                     f"{name}={value!r}: give None or whole hertz, at most {HIGHEST_RATE:,}."
                 )
-        check_number("max_seconds", self.max_seconds)
+        self._check_number("max_seconds")
         if not (is_count(self.n_mels) and self.n_mels <= MOST_MELS):
             raise ValueError(f"n_mels={self.n_mels!r}: give a whole number, at most {MOST_MELS}.")
         n_fft, hop = self.n_fft, self.hop_length
@@ -335,8 +316,7 @@ class AudioModality(TimedMediaModality):
         if not (self.f_max is None or (is_positive(self.f_max) and self.f_max > self.f_min)):
             raise ValueError(f"f_max={self.f_max!r}: give None or hertz above f_min={self.f_min}.")
         check_share("mask", self.mask)
-        check_choice("on_error", self.on_error, ("raise", "missing"))
-        find_memory(self.memory)  # raises for what is no memory
+        self._check_reading()
 
     def _spectrogram(self) -> MelSpectrogram:
         f_max = self.sampling_rate_ / 2 if self.f_max is None else self.f_max
@@ -346,10 +326,7 @@ class AudioModality(TimedMediaModality):
 
     def _learn_times(self, cells: Cells, statistics: Statistics) -> None:
         """Learn rate and length from the headers alone, and window and hop from these."""
-        name, column = self._only_column(cells)
-        rate = self.rate or self.sampling_rate
-        facts_of = remembered(describe, self.memory, self.root)
-        facts = read_facts(name, column, lambda cell: facts_of(cell, rate=rate), self.on_error)
+        facts = self._facts(cells, describe, rate=self.rate or self.sampling_rate)
         # Where no length is given, a few sounds that are very long do not count.
         share = SHARE_WHOLE if self.max_seconds is None else 1.0
         seconds = [fact.seconds for fact in facts.values()]

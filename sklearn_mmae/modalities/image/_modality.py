@@ -18,19 +18,10 @@ from ..._core.values import are_text, is_positive, is_whole
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
 from .._arrays import kind_of_arrays
-from .._files import find_memory, read_each, read_facts, remembered
-from .._media import (
-    MediaModality,
-    are_means,
-    are_units,
-    check_choice,
-    check_count,
-    check_size,
-    is_count,
-    looked_at,
-)
+from .._media import FileModality, are_means, are_units, is_count, looked_at
 from .._pictures import (
     PictureFacts,
+    check_size,
     decode,
     describe,
     learn_size,
@@ -50,7 +41,7 @@ AUGMENTATIONS = ("shift", "light", "mirror")
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
-class ImageModality(MediaModality):
+class ImageModality(FileModality):
     """Pictures, all brought to one size and mode.
 
     A cell is a path, the bytes of a file, a PIL picture, or an array (H, W) or (H, W, C) of 1, 3
@@ -196,9 +187,8 @@ class ImageModality(MediaModality):
             where only some of its pixels are.
         """
         if self.shape is None:
-            name, column = self._only_column(cells)
-            present = observed(column)
-            tensors = {"pixels": self._decoded(name, column)}
+            present = observed(self._only_column(cells)[1])
+            tensors = {"pixels": self._decoded(cells)}
         else:
             tensors, present = self._columns(cells)
         if not present.all():
@@ -232,17 +222,7 @@ class ImageModality(MediaModality):
         return [pictures]
 
     def network(self, n_components: int, width: int, dropout: float) -> ImageNetwork:
-        """Build the network of the pictures.
-
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
+        """Build the network of the pictures; see `Modality.network`."""
         return ImageNetwork(
             (*self.size_, len(self.mean_) // math.prod(self.size_)),
             torch.tensor(self.mean_),
@@ -256,13 +236,6 @@ class ImageModality(MediaModality):
             width=width,
             dropout=dropout,
         )
-
-    def learned(self) -> set[str]:
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("size_", "mode_", "mean_", "scale_", "low_", "high_"),
-            *("units_", "dtypes_", "null_deviance_"),
-        }
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
@@ -305,28 +278,24 @@ class ImageModality(MediaModality):
         """Refuse values that make no sense, by the names of their parameters."""
         shape = self.shape
         check_size(self.size)
-        check_choice("mode", self.mode, ("auto", *CHANNELS))
+        self._check_choice("mode", ("auto", *CHANNELS))
         if not (shape is None or _is_shape(shape)):
             raise ValueError(f"shape={shape!r}: give None or (height, width[, channels]).")
         if shape is not None and not (self.size is None and self.mode == "auto"):
             raise ValueError("With shape, pixels are taken as they are: leave out size and mode.")
-        check_choice("loss", self.loss, ("squared", "cross-entropy"))
+        self._check_choice("loss", ("squared", "cross-entropy"))
         listed = isinstance(self.augment, list | tuple) and set(self.augment) <= {*AUGMENTATIONS}
         if not (listed or self.augment is None or self.augment == "auto"):
             raise ValueError(
                 f"augment={self.augment!r}: give 'auto', None or a list of some of"
                 f" {listing(map(repr, AUGMENTATIONS))}."
             )
-        check_count("max_pixels", self.max_pixels)
-        find_memory(self.memory)  # raises for what is no memory
+        self._check_count("max_pixels")
+        self._check_reading()
 
     def _learn_pictures(self, cells: Cells, statistics: Statistics) -> None:
         """Learn size, mode and units, before pictures are decoded."""
-        name, column = self._only_column(cells)
-        facts_of = remembered(describe, self.memory, self.root)
-        facts = read_facts(
-            name, column, lambda cell: facts_of(cell, max_pixels=self.max_pixels)
-        ).values()
+        facts = self._facts(cells, describe, max_pixels=self.max_pixels).values()
         kinds = statistics.frequent("kind", [fact.kind for fact in facts])
         if not kinds:
             raise self._nothing()
@@ -374,8 +343,9 @@ class ImageModality(MediaModality):
         self.scale_ = math.sqrt(squares / n_rows) or 1.0
         self.null_deviance_ = float(divergence) or 1.0
 
-    def _decoded(self, name: Any, column: np.ndarray) -> np.ndarray:
+    def _decoded(self, cells: Cells) -> np.ndarray:
         """Return the pixels of a column of pictures; its own memory where nothing is to be done."""
+        name, column = self._only_column(cells)
         channels = CHANNELS[self.mode_]
         as_it_is = (*self.size_, channels) if column.ndim == 4 else self.size_
         if (
@@ -387,12 +357,9 @@ class ImageModality(MediaModality):
         ):
             return column.reshape(len(column), -1)
         pixels = np.zeros((len(column), math.prod(self.size_) * channels), np.uint8)
-        odd_rows, pixels_of = [], remembered(decode, self.memory, self.root)
-        settings = {
-            **{"mode": self.mode_, "size": self.size_, "units": self.units_},
-            "max_pixels": self.max_pixels,
-        }
-        pictures = read_each(name, column, lambda cell: pixels_of(cell, **settings))
+        settings = {"mode": self.mode_, "size": self.size_, "units": self.units_}
+        odd_rows = []
+        pictures = self._read(cells, decode, max_pixels=self.max_pixels, **settings)
         for row, (picture, odd) in pictures:
             pixels[row] = picture.reshape(-1)
             if odd:

@@ -16,7 +16,7 @@ from ...tables._cells import Cells, Values
 from ...tables._numbers import as_whole
 from .._arrays import kind_of_arrays
 from .._files import warn_of_rows
-from .._media import TimedMediaModality, are_means, check_number, is_count
+from .._media import TimedMediaModality, are_means, is_count
 from .._signals import LARGEST_NUMBER, LARGEST_SIGNAL, Signal, from_grid, read_signals, to_grid
 
 __all__ = ["SequenceModality"]
@@ -214,28 +214,10 @@ class SequenceModality(TimedMediaModality):
         return [times, signals] if self.time_first_ else [signals, times]
 
     def network(self, n_components: int, width: int, dropout: float) -> PaddedNetwork:
-        """Build the network of the steps.
-
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
+        """Build the network of the steps; see `Modality.network`."""
         mean = torch.tensor(self.mean_).view(self.n_steps_, self.n_channels_)
         layers = temporal_layers(tuple(mean.shape), n_components, width, dropout)
         return PaddedNetwork(mean, *layers, **self._steps_settings())
-
-    def learned(self) -> set[str]:
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("n_steps_", "n_channels_", "step_", "channel_mean_", "channel_scale_", "mean_"),
-            *("scale_", "log_length_", "log_length_scale_", "dtype_", "time_dtype_", "flat_"),
-            "time_first_",
-        }
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
@@ -265,7 +247,7 @@ class SequenceModality(TimedMediaModality):
 
     def check_parameters(self) -> None:
         """Refuse values that make no sense, by the names of their parameters."""
-        check_number("sampling_rate", self.sampling_rate)
+        self._check_number("sampling_rate")
         if not (is_count(self.max_steps) and self.max_steps > 1):
             raise ValueError(f"max_steps={self.max_steps!r}: give a whole number, 2 or more.")
         check_share("mask", self.mask)

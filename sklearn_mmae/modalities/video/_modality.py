@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,19 +18,15 @@ from ..._core.values import check_share, is_positive, is_whole
 from ...nn._steps import PaddedNetwork
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
-from .._files import find_memory, read_each, read_facts, remembered
 from .._media import (
+    FileModality,
     TimedMediaModality,
     are_means,
     are_units,
-    check_choice,
-    check_count,
-    check_number,
-    check_size,
     looked_at,
     with_lengths,
 )
-from .._pictures import learn_size, learn_units, warn_of_another_unit
+from .._pictures import check_size, learn_size, learn_units, warn_of_another_unit
 from ._cells import ClipFacts, decode, describe, is_moving, looks_like_clip
 from ._network import clip_layers
 
@@ -42,7 +37,7 @@ MOST_FRAMES = 16  # of the longest training clip where fps=None
 CHANNELS = {"L": 1, "RGB": 3}
 
 
-class VideoModality(TimedMediaModality):
+class VideoModality(TimedMediaModality, FileModality):
     """Clips, all brought to one size and rate, each as long as it is.
 
     A cell is a path or the bytes of a file, or an array (T, H, W) or (T, H, W, C) of 1, 3 or 4
@@ -178,7 +173,7 @@ class VideoModality(TimedMediaModality):
         return None not in answers and any(answers)
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
-        self._learn_settings(*self._only_column(cells), statistics)
+        self._learn_settings(cells, statistics)
         values = self.transform(cells)
         steps, length = values.tensors["steps"], values.tensors["length"]
         longest = statistics.quantile("length", length[values.present], 1)
@@ -211,15 +206,11 @@ class VideoModality(TimedMediaModality):
             **{"mode": self.mode_, "fps": self.fps_, "rate": self.rate_, "units": self.units_},
             **{"shape": shape, "max_pixels": self.max_pixels},
         }
-        frames_of = remembered(_frames, self.memory, self.root)
-        with self._counting(name, column) as count:
-            clips = read_each(
-                name, column, lambda cell: frames_of(count(cell), **settings), self.on_error
-            )
-            for row, (clip, odd) in clips:
-                frames[row, : len(clip)], length[row] = clip, len(clip)
-                if odd:
-                    odd_rows.append(row)
+        clips = self._read(cells, _frames, **settings)
+        for row, (clip, odd) in self._shown(name, observed(column), clips):
+            frames[row, : len(clip)], length[row] = clip, len(clip)
+            if odd:
+                odd_rows.append(row)
         warn_of_another_unit(name, odd_rows, "clips")
         steps = frames.reshape(len(column), self.n_frames_, -1)
         return Values({"steps": steps, "length": length}, length > 0)
@@ -250,28 +241,11 @@ class VideoModality(TimedMediaModality):
         return with_lengths(predictions, tensors)
 
     def network(self, n_components: int, width: int, dropout: float) -> PaddedNetwork:
-        """Build the network of the clips.
-
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
+        """Build the network of the clips; see `Modality.network`."""
         shape = (self.n_frames_, *self.size_, CHANNELS[self.mode_])
         mean = torch.tensor(self.mean_).reshape(self.n_frames_, -1)
         layers = clip_layers(shape, n_components, width, dropout)
         return PaddedNetwork(mean, *layers, **self._steps_settings())
-
-    def learned(self) -> set[str]:
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("size_", "mode_", "fps_", "step_seconds_", "rate_", "n_frames_", "mean_", "scale_"),
-            *("log_length_", "log_length_scale_", "units_"),
-        }
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
@@ -292,20 +266,16 @@ class VideoModality(TimedMediaModality):
     def check_parameters(self) -> None:
         """Refuse values that make no sense, by the names of their parameters."""
         check_size(self.size)
-        check_choice("mode", self.mode, ("auto", *CHANNELS))
+        self._check_choice("mode", ("auto", *CHANNELS))
         for name in ("fps", "max_seconds", "rate"):
-            check_number(name, getattr(self, name))
-        check_count("max_pixels", self.max_pixels)
+            self._check_number(name)
+        self._check_count("max_pixels")
         check_share("mask", self.mask)
-        check_choice("on_error", self.on_error, ("raise", "missing"))
-        find_memory(self.memory)  # raises for what is no memory
+        self._check_reading()
 
-    def _learn_settings(self, name: Any, column: np.ndarray, statistics: Statistics) -> None:
+    def _learn_settings(self, cells: Cells, statistics: Statistics) -> None:
         """Learn all that must be known before frames are kept."""
-        facts_of = remembered(describe, self.memory, self.root)
-        facts = read_facts(
-            name, column, lambda cell: facts_of(cell, max_pixels=self.max_pixels), self.on_error
-        )
+        facts = self._facts(cells, describe, max_pixels=self.max_pixels)
         kinds = statistics.frequent("kind", [fact.kind for fact in facts.values()])
         if not kinds:
             raise self._nothing()
@@ -314,10 +284,10 @@ class VideoModality(TimedMediaModality):
             grey = statistics.frequent("grey", [fact.grey for fact in facts.values()])
             self.mode_ = "RGB" if False in grey else "L"
         self.size_ = learn_size(self.size, facts.values(), LARGEST, statistics)
-        self._learn_times(name, facts, statistics)
+        self._learn_times(facts, statistics)
         self.units_ = learn_units(kinds, facts.values(), statistics)
 
-    def _learn_times(self, name: Any, facts: dict[int, ClipFacts], statistics: Statistics) -> None:
+    def _learn_times(self, facts: dict[int, ClipFacts], statistics: Statistics) -> None:
         """Learn rates and the most frames."""
         self.rate_ = None if self.rate is None else float(self.rate)
         if self.rate is None:
@@ -328,7 +298,6 @@ class VideoModality(TimedMediaModality):
             if fact.rate is None and self.rate_ is None:
                 raise CellError(
                     "an array does not say how many frames a second it has",
-                    column=name,
                     row=row,
                     remedy="Say so: VideoModality(rate=...)",
                 )
@@ -345,21 +314,20 @@ class VideoModality(TimedMediaModality):
         more = 0 if self.max_seconds is not None and self.max_seconds <= longest else 1
         self.n_frames_ = max(1, math.ceil(longest * self.fps_ - 1e-6) + more)
 
-    @contextmanager
-    def _counting(self, name: Any, column: np.ndarray) -> Iterator[Callable[[Any], Any]]:
-        """Yield what is told of each cell, and returns it: it shows how far reading is."""
-        n_cells = int(observed(column).sum()) if self.verbose else 0
-        bar = progress_bar(n_cells, f"reading {name}", "clip", self.verbose)
+    def _shown(
+        self, name: Any, present: np.ndarray, clips: Iterator[tuple[int, Any]]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield clips as they are read, and show how far it is."""
+        bar = progress_bar(int(present.sum()), f"reading {name}", "clip", self.verbose)
         if bar is None:
-            yield lambda cell: cell
+            yield from clips
             return
-
-        def count(cell: Any) -> Any:
-            bar.update()
-            return cell
-
+        place = present.cumsum()
         with bar:
-            yield count
+            for row, clip in clips:
+                bar.update(place[row] - bar.n)
+                yield row, clip
+            bar.update(place[-1] - bar.n)
 
 
 def _frames(
