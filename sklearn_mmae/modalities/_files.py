@@ -24,6 +24,8 @@ from .._core.holes import observed
 
 __all__ = [
     "find_memory",
+    "label_of",
+    "looks_like_file",
     "read_each",
     "read_facts",
     "regular_file",
@@ -87,6 +89,21 @@ def regular_file(name: str, root: str | os.PathLike | None, what: str) -> Path:
     return path
 
 
+def looks_like_file(cell: Any, signature: re.Pattern[bytes], suffixes: tuple[str, ...]) -> bool:
+    """Whether a cell is meant as a file of some kind, going by its first bytes or its name."""
+    if isinstance(cell, bytes | bytearray):
+        return signature.match(cell) is not None
+    if isinstance(cell, str | os.PathLike):
+        path = os.fsdecode(cell)
+        return path.lower().endswith(suffixes) and os.path.isfile(path)
+    return False
+
+
+def label_of(cell: str | os.PathLike | bytes | bytearray) -> str:
+    """Return what a file or its bytes are called in errors."""
+    return f"{len(cell)} bytes" if isinstance(cell, bytes | bytearray) else repr(os.fsdecode(cell))
+
+
 def find_memory(memory: str | os.PathLike | Memory | None) -> Memory:
     """Return the `joblib.Memory` of a parameter `memory`, which may also be a folder or None."""
     return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
@@ -123,7 +140,13 @@ def remembered(
     return read
 
 
-def _read(function, cell, root, stamp, settings):
+def _read(
+    function: Callable[..., Any],
+    cell: Any,
+    root: str | os.PathLike | None,
+    stamp: tuple | None,
+    settings: dict[str, Any],
+) -> Any:
     """Read a cell; what it is remembered by are the other arguments."""
     return function(cell, root=root, **settings)
 

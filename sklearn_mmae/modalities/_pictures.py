@@ -14,7 +14,7 @@ import numpy as np
 
 from .._core.errors import CellError, CellTypeError
 from ..statistics import Statistics
-from ._files import regular_file, warn_of_rows
+from ._files import label_of, looks_like_file, regular_file, warn_of_rows
 from ._media import is_count
 
 __all__ = [
@@ -172,14 +172,9 @@ def looks_like_picture(cell: Any) -> bool:
 
     if isinstance(cell, Image.Image):
         return True
-    if isinstance(cell, bytes | bytearray):
-        return SIGNATURE.match(cell) is not None
     if isinstance(cell, np.ndarray):  # beside files; of arrays alone, see `kind_of_arrays`
         return cell.dtype.kind in "buif" and cell.size > 0 and cell.ndim in (2, 3)
-    if isinstance(cell, str | os.PathLike):
-        path = os.fsdecode(cell)
-        return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
-    return False
+    return looks_like_file(cell, SIGNATURE, SUFFIXES)
 
 
 def check_size(size: Any) -> None:
@@ -262,10 +257,9 @@ def _opened(
         return
     label, source, head = "picture", None, b""
     if isinstance(cell, bytes | bytearray):
-        label, source, head = f"{len(cell)} bytes", BytesIO(cell), bytes(cell[:512])
+        label, source, head = label_of(cell), BytesIO(cell), bytes(cell[:512])
     elif isinstance(cell, str | os.PathLike):
-        source = regular_file(os.fsdecode(cell), root, "picture")
-        label = repr(os.fsdecode(cell))
+        label, source = label_of(cell), regular_file(os.fsdecode(cell), root, "picture")
     elif not isinstance(cell, Image.Image):
         raise CellTypeError(
             f"a {type(cell).__name__} is not a picture",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,17 +33,19 @@ class Signal(NamedTuple):
     times: np.ndarray | None
 
     @property
-    def n_channels(self):
+    def n_channels(self) -> int:
         """Number of channels."""
         return 1 if self.numbers.ndim == 1 else self.numbers.shape[1]
 
     @property
-    def is_empty(self):
+    def is_empty(self) -> bool:
         """Whether there is no number at all."""
         return self.numbers.dtype.kind == "f" and bool(np.isnan(self.numbers).all())
 
 
-def read_signals(name, column, time_name=None, times=None):
+def read_signals(
+    name: Any, column: np.ndarray, time_name: Any = None, times: np.ndarray | None = None
+) -> dict[int, Signal]:
     """Read a column of signals, and one of their times.
 
     Parameters
@@ -64,7 +66,7 @@ def read_signals(name, column, time_name=None, times=None):
     CellError
         Naming column and row.
     """
-    numbers, known = {}, {}
+    numbers, signals = {}, {}
     for row in np.flatnonzero(observed(column)).tolist():
         with locate(column=name, row=row):
             numbers[row] = _read_numbers(column[row])
@@ -73,16 +75,13 @@ def read_signals(name, column, time_name=None, times=None):
     timed = np.flatnonzero(observed(times)).tolist()
     for row in sorted(numbers.keys() | set(timed)):
         with locate(column=time_name, row=row):
-            if row not in numbers:
-                own = _read_times(times[row], None)
-                known[row] = Signal(np.full(len(own), np.nan), own)
-            else:
-                own = _read_times(times[row], len(numbers[row]))
-                known[row] = Signal(numbers[row], own)
-    return known
+            n_steps = len(numbers[row]) if row in numbers else None
+            own = _read_times(times[row], n_steps)
+            signals[row] = Signal(numbers.get(row, np.full(len(own), np.nan)), own)
+    return signals
 
 
-def _read_numbers(cell):
+def _read_numbers(cell: Any) -> np.ndarray:
     """Return a cell as an array (T,) or (T, channels) of numbers, NaN in the holes.
 
     Parameters
@@ -125,7 +124,7 @@ def _read_numbers(cell):
     return array
 
 
-def _read_times(cell, n_steps):
+def _read_times(cell: Any, n_steps: int | None) -> np.ndarray:
     """Return the times of a signal, (T,) float64.
 
     Parameters
@@ -166,7 +165,7 @@ def _read_times(cell, n_steps):
     return times
 
 
-def to_grid(signal, places, n_steps, longest_gap):
+def to_grid(signal: np.ndarray, places: np.ndarray, n_steps: int, longest_gap: float) -> np.ndarray:
     """Resample a signal to whole steps.
 
     Where samples lie closer together than steps, they are averaged with weights that fall
@@ -207,7 +206,7 @@ def to_grid(signal, places, n_steps, longest_gap):
     return steps
 
 
-def from_grid(steps, places):
+def from_grid(steps: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return steps, (n_steps, channels), at other places, (T,), by linear interpolation.
 
     Beyond the last step its value is kept.
@@ -216,7 +215,7 @@ def from_grid(steps, places):
     return np.stack([np.interp(places, whole, channel) for channel in steps.T], 1)
 
 
-def _lines(at, values, n_steps, longest_gap):
+def _lines(at: np.ndarray, values: np.ndarray, n_steps: int, longest_gap: float) -> np.ndarray:
     """Return the values of lines between points at whole steps, NaN in long gaps."""
     whole = np.arange(n_steps)
     if not len(at):
@@ -239,7 +238,7 @@ def _lines(at, values, n_steps, longest_gap):
     return np.where(near | inside | ends, steps, np.nan)
 
 
-def as_numbers(cell, what):
+def as_numbers(cell: Any, what: str) -> np.ndarray:
     """Return a cell as an array of real numbers, NaN in the holes.
 
     Parameters
@@ -279,9 +278,9 @@ def as_numbers(cell, what):
     return array
 
 
-def _least(array):
+def _least(array: np.ndarray) -> float:
     return float(np.fmin.reduce(array, None))
 
 
-def _most(array):
+def _most(array: np.ndarray) -> float:
     return float(np.fmax.reduce(array, None))
