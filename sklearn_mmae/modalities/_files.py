@@ -39,17 +39,7 @@ URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 def regular_file(name: str, root: str | os.PathLike | None, what: str) -> Path:
     """Return the path of an existing regular file, inside root where there is one.
 
-    Parameters
-    ----------
-    name : str
-    root : path or None
-        Folder that paths are relative to, and must not leave.
-    what : str
-        What the file should hold, such as "picture", for the errors.
-
-    Raises
-    ------
-    CellError
+    Errors say `what` the file should hold, such as "picture".
     """
     missing = f"None where the {what} is missing"
     if URL.match(name):
@@ -121,9 +111,6 @@ def remembered(
     function : callable
         Of the top level of a module; takes a cell, and by name root and settings. What it returns
         must depend on nothing else.
-    memory : str, path, joblib.Memory or None
-    root : path or None
-        Folder that paths are relative to.
 
     Returns
     -------
@@ -170,15 +157,7 @@ def read_each(
 ) -> Iterator[tuple[int, Any]]:
     """Read the observed cells of a column, one after the other.
 
-    Parameters
-    ----------
-    name : str
-        Of the column.
-    column : ndarray of shape (rows, ...)
-    read : callable
-        Takes a cell; raises `CellError` for one that it cannot read.
-    on_error : {"raise", "missing"}
-        Whether such a cell is an error, or a hole that is warned of.
+    Where `on_error` is "missing", one that cannot be read is a hole, and warned of.
 
     Yields
     ------

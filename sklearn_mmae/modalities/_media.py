@@ -7,6 +7,7 @@ which says how all of them are to be read.
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,24 +48,7 @@ class MediaModality(Modality):
     noun: ClassVar[str]
 
     def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
-        """Learn how cells are to be read, their mean and their spread.
-
-        Parameters
-        ----------
-        cells : Cells
-            The modality's column or columns.
-        statistics : Statistics, default=PLAIN
-            What is asked about the rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        CellError
-            Naming the column and row of what cannot be read.
-        """
+        """Learn how cells are to be read, their mean and their spread; see `Modality.fit`."""
         self.fit_transform(cells, statistics)
         return self
 
@@ -171,7 +155,7 @@ class TimedMediaModality(MediaModality, TimedModality):
     def _lengths_are_sound(self, most: float) -> bool:
         """Whether mean and deviation of the log of the lengths can be those of 1 to `most`."""
         numbers = (self.log_length_, self.log_length_scale_)
-        return all(isinstance(x, float) and 0 <= x <= np.log(most) + 1e-6 for x in numbers)
+        return all(isinstance(x, float) and 0 <= x <= math.log(most) + 1e-6 for x in numbers)
 
 
 def looked_at(column: np.ndarray, question: Callable[[Any], bool | None]) -> list[bool | None]:

@@ -187,16 +187,7 @@ def check_size(size: Any) -> None:
 def learn_size(
     asked: int | Sequence[int] | None, facts: Iterable[Any], largest: int, statistics: Statistics
 ) -> tuple[int, int]:
-    """Return the height and width asked for, or the median ones.
-
-    Parameters
-    ----------
-    asked : int, tuple (height, width) or None
-    facts : iterable of PictureFacts or ClipFacts
-    largest : int
-        Of the median ones, the longer is at most that.
-    statistics : Statistics
-    """
+    """Return the height and width asked for, or the median ones, shrunk to `largest`."""
     if asked is not None:
         height, width = np.broadcast_to(asked, 2).tolist()
         return height, width

@@ -46,25 +46,12 @@ class Signal(NamedTuple):
 def read_signals(
     name: Any, column: np.ndarray, time_name: Any = None, times: np.ndarray | None = None
 ) -> dict[int, Signal]:
-    """Read a column of signals, and one of their times.
-
-    Parameters
-    ----------
-    name : str or int
-        Of the column, for messages.
-    column : ndarray of shape (rows, ...)
-    time_name, times : optional
-        The same of the times.
+    """Read a column of signals, and perhaps one of their times.
 
     Returns
     -------
     dict of int to Signal
         Of the rows in which anything is known.
-
-    Raises
-    ------
-    CellError
-        Naming column and row.
     """
     numbers, signals = {}, {}
     for row in np.flatnonzero(observed(column)).tolist():
@@ -84,20 +71,7 @@ def read_signals(
 def _read_numbers(cell: Any) -> np.ndarray:
     """Return a cell as an array (T,) or (T, channels) of numbers, NaN in the holes.
 
-    Parameters
-    ----------
-    cell : array-like
-        Lists may hold None for holes, and object arrays any spelling of them.
-
-    Returns
-    -------
-    ndarray
-        The cell's own memory, if that can be.
-
-    Raises
-    ------
-    CellError
-        If it is no signal, has no steps, or has numbers beyond float32.
+    The array is the cell's own memory, if that can be.
     """
     array = as_numbers(cell, "signal")
     shape = "x".join(map(str, array.shape))
@@ -125,19 +99,7 @@ def _read_numbers(cell: Any) -> np.ndarray:
 
 
 def _read_times(cell: Any, n_steps: int | None) -> np.ndarray:
-    """Return the times of a signal, (T,) float64.
-
-    Parameters
-    ----------
-    cell : array-like
-    n_steps : int or None
-        Of the signal; None where it is missing.
-
-    Raises
-    ------
-    CellError
-        If they are no finite, increasing numbers, as many as there are steps.
-    """
+    """Return the times of a signal of `n_steps`, None where it is missing: (T,) float64."""
     if is_hole(cell):
         raise CellError(
             "the signal is there, but its times are missing",
@@ -241,15 +203,8 @@ def _lines(at: np.ndarray, values: np.ndarray, n_steps: int, longest_gap: float)
 def as_numbers(cell: Any, what: str) -> np.ndarray:
     """Return a cell as an array of real numbers, NaN in the holes.
 
-    Parameters
-    ----------
-    cell : array-like
-    what : str
-        What it should be, for the error.
-
-    Raises
-    ------
-    CellError
+    Lists may hold None for holes, and object arrays any spelling of them; errors say `what` the
+    cell should be.
     """
     if isinstance(cell, np.ma.MaskedArray):
         cell = cell.astype(np.result_type(cell.dtype, np.float32)).filled(np.nan)
