@@ -17,7 +17,7 @@ from ..tables._cells import Cells, Values
 if TYPE_CHECKING:
     from ..nn import ModalityNetwork
 
-__all__ = ["Modality", "TimedModality", "asks"]
+__all__ = ["Modality", "TimedModality", "asks", "learn_lengths"]
 
 
 def asks(method: Callable) -> bool:
@@ -209,7 +209,7 @@ class TimedModality(Modality):
         Mean and standard deviation of the logarithm of the length.
     """
 
-    def learn_steps(self, values, statistics):
+    def learn_steps(self, values: Values, statistics: Statistics) -> None:
         """Learn what depends on where in time a row begins: mean, scale and lengths."""
         steps, length = values.tensors["steps"], values.tensors["length"]
         n_channels = math.prod(steps.shape[2:])
@@ -223,11 +223,12 @@ class TimedModality(Modality):
             known_steps = np.where(known, flat[:, columns], np.nan)
             count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
             squares += (variance * count).sum()
-        self.mean_ = mean
-        self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
-        self._learn_lengths(length[length > 0], statistics)
+        n_rows, log_length, log_length_scale = learn_lengths(length[length > 0], statistics)
+        self.mean_, self.scale_ = mean, math.sqrt(squares / max(n_rows, 1)) or 1.0
+        self.log_length_, self.log_length_scale_ = log_length, log_length_scale
 
-    def _learn_lengths(self, length, statistics):
-        """Learn how long the rows are that have anything."""
-        _, mean, variance = statistics.moments("log length", np.log(length)[:, None])
-        self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])
+
+def learn_lengths(length: np.ndarray, statistics: Statistics) -> tuple[float, float, float]:
+    """Return the number of rows, and mean and standard deviation of the log of their lengths."""
+    (n_rows,), (mean,), (variance,) = statistics.moments("log length", np.log(length)[:, None])
+    return n_rows, float(mean), math.sqrt(variance)
