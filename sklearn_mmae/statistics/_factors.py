@@ -24,6 +24,7 @@ from ._samples import SampledRows
 
 __all__ = [
     "MOST_FACTORS",
+    "TIED",
     "Expectation",
     "PatternMoments",
     "conditional_covariance",
@@ -42,6 +43,7 @@ ROUNDS = 20
 SHRINKAGE = 10  # rows that say of columns that they have nothing in common, beside the real ones
 LEAST_NOISE = 0.01  # of a column's variance
 AT_ONCE = 1024  # rows whose holes are filled at a time
+TIED = 1e-6  # relative difference of entries that only rounding tells apart
 DECIMALS = 4  # of what is expected: the last bits would depend on the rows beside
 
 
@@ -283,15 +285,20 @@ def fit_factors(moments: PatternMoments, n_factors: int) -> tuple[np.ndarray, np
         flip_sign=False,
         random_state=0,
     )
-    # The signs of the axes are to be the same, too.
-    axes = axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1))
-    loadings = axes.T * sizes / np.sqrt(moments.counts.mean())
+    loadings = _fixed_signs(axes.T) * sizes / np.sqrt(moments.counts.mean())
     noise = np.maximum(variance - (loadings**2).sum(1), np.maximum(variance / 10, least))
     return maximise(
         *(moments, loadings, noise, lambda left: np.maximum(left, least)),
         rounds=ROUNDS,
         shrinkage=SHRINKAGE,
     )
+
+
+def _fixed_signs(axes: np.ndarray) -> np.ndarray:
+    """Make the largest entry of each column positive, the first of those that tie."""
+    size = np.abs(axes)
+    first = (size >= (1 - TIED) * size.max(0)).argmax(0)
+    return axes * np.where(axes[first, np.arange(len(first))] < 0, -1.0, 1.0)
 
 
 def maximise(

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ...statistics import PLAIN, Statistics
+from ...statistics._factors import TIED
 from ._moments import Views, reduced_bases, second_moments
 
 __all__ = [
@@ -205,6 +206,11 @@ def varimax(loadings: Tensor) -> Tensor:
 
 
 def fixed_signs(vectors: Tensor) -> Tensor:
-    """Make the largest entry of each axis positive, as scikit-learn's PCA does."""
-    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    """Make the largest entry of each axis positive, as scikit-learn's PCA does.
+
+    Of entries that tie, as those of the two values of a bool, it is the first one.
+    """
+    size = vectors.abs()
+    first = (size >= (1 - TIED) * size.amax(0)).int().argmax(0, keepdim=True)
+    largest = vectors.gather(0, first)
     return vectors * torch.where(largest < 0, -1.0, 1.0)

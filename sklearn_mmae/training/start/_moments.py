@@ -29,6 +29,7 @@ from ...statistics._samples import SampledRows
 __all__ = ["Views", "reduced_bases", "second_moments"]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
+SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
 Views = Callable[[], Iterable[tuple[list[Tensor], list[Tensor | None], Tensor]]]
@@ -125,8 +126,9 @@ def _completed(
     rows: Callable[[], Rows], answer: SecondMoments, n_factors: int, statistics: Statistics
 ) -> Tensor:
     """Return the second moments of rows with holes."""
-    squares = answer.product.diagonal() / answer.counts.clamp_min(1)
-    scale = squares.sqrt().clamp_min(1e-12)  # the columns' own deviations
+    # The columns' own deviations; what rounding leaves of a direction is not to be blown up.
+    scale = (answer.product.diagonal() / answer.counts.clamp_min(1)).sqrt()
+    scale = scale.clamp_min(max(float(scale.max()) * SMALLEST, 1e-12))
     in_units = answer.sample.rows / scale.cpu().numpy()
     sample = PatternMoments.of_rows(SampledRows(in_units, answer.sample.weights))
     loadings, noise = fit_factors(sample, min(n_factors, answer.n_rows))
