@@ -139,7 +139,8 @@ def _learn_parts(estimator, X, statistics):
 def _undo_lags(model, values, max_lag, statistics):
     """Find the lags, and let what is read begin at the latest of the modalities."""
     modalities = [part.modality for part in model.parts]
-    model.keep_lags(find_lags(model.names, modalities, values, max_lag))
+    lags = find_lags(model.names, modalities, values, max_lag, statistics.of("lags"))
+    model.keep_lags(lags)
     for m, part in enumerate(model.parts):
         if part.n_skipped:
             values[m] = skipped(part.modality, values[m], part.n_skipped)

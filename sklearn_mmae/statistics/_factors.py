@@ -30,6 +30,7 @@ __all__ = [
     "conditional_covariance",
     "expected",
     "fit_factors",
+    "fixed_signs",
     "maximise",
     "most_rows",
 ]
@@ -285,7 +286,7 @@ def fit_factors(moments: PatternMoments, n_factors: int) -> tuple[np.ndarray, np
         flip_sign=False,
         random_state=0,
     )
-    loadings = _fixed_signs(axes.T) * sizes / np.sqrt(moments.counts.mean())
+    loadings = fixed_signs(axes.T) * sizes / np.sqrt(moments.counts.mean())
     noise = np.maximum(variance - (loadings**2).sum(1), np.maximum(variance / 10, least))
     return maximise(
         *(moments, loadings, noise, lambda left: np.maximum(left, least)),
@@ -294,7 +295,7 @@ def fit_factors(moments: PatternMoments, n_factors: int) -> tuple[np.ndarray, np
     )
 
 
-def _fixed_signs(axes: np.ndarray) -> np.ndarray:
+def fixed_signs(axes: np.ndarray) -> np.ndarray:
     """Make the largest entry of each column positive, the first of those that tie."""
     size = np.abs(axes)
     first = (size >= (1 - TIED) * size.max(0)).argmax(0)
