@@ -4,6 +4,7 @@ import copy
 import threading
 import weakref
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from sklearn_mmae.model._model import as_rows, presence
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._batches import BatchIterator, Rows
+from sklearn_mmae.training._calibration import calibrate
 from sklearn_mmae.training._gradients import FlatWeights, Gradients, PlainGradients, limit
 from sklearn_mmae.training._lesson import Lesson, one_more_epoch
 from sklearn_mmae.training._patterns import index_contained, list_patterns
@@ -273,6 +275,7 @@ def make_lesson(make_gradients, **parameters):
         PLAIN,
         Progress(mmae, None, 3, verbose=0),
         names=["first", "second"],
+        calibrate=partial(calibrate, fills=[part.modality.fill for part in mmae._model.parts]),
         make_gradients=make_gradients,
     )
 

@@ -527,7 +527,7 @@ def test_unreadable_cells_are_holes_where_asked_for_and_are_counted():
     cells = column(good, bad, None, good, good[: len(good) // 2])
     modality = VideoModality(on_error="missing")
     with pytest.warns(
-        DataWarning, match="row 1, 4: 2 cells cannot be read .* as missing"
+        DataWarning, match="rows 1, 4: 2 cells cannot be read .* as missing"
     ) as caught:
         values = modality.fit_transform(cells)
     assert len(caught) == 1

@@ -32,6 +32,8 @@ from typing import TypeAlias
 import numpy as np
 
 from .._core.typing import Array
+from ..statistics import PLAIN, Statistics
+from ..statistics._questions import Sums
 from ._spectra import Channels, Spectra, shares, spectra, threshold
 
 __all__ = [
@@ -77,7 +79,13 @@ class Lag:
 
 
 def find_lag(
-    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
+    reference: Stream,
+    stream: Stream,
+    max_lag: int,
+    *,
+    method: str = "auto",
+    level: float = 0.95,
+    statistics: Statistics = PLAIN,
 ) -> Lag:
     """Estimate one lag from many rows.
 
@@ -92,6 +100,8 @@ def find_lag(
         As in `DelayAligner`.
     level : float, default=0.95
         Confidence level of the interval.
+    statistics : Statistics, default=PLAIN
+        What is asked about the rows.
 
     Returns
     -------
@@ -115,10 +125,12 @@ def find_lag(
     seen = observed_pairs(reference, stream)
     if not seen:
         return Lag(0.0, -float(max_lag), float(max_lag), False)
-    model = choose(seen, max_lag, method)
-    pairs = [model(*pair) for pair in seen]
-    starts = _starts(model.profile)
-    peaks = [_refine(pairs, model.spectra.alike, start, max_lag, level) for start in starts]
+    model = choose(seen, max_lag, method, statistics)
+    pairs, alike = [model(*pair) for pair in seen], model.spectra.alike
+    peaks = [
+        _refine(pairs, alike, start, max_lag, level, statistics.of(f"from {start} on"))
+        for start in _starts(model.profile)
+    ]
     needed = _by_chance(model.spectra, max_lag)
     return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
 
@@ -146,7 +158,7 @@ class Model:
         return self.left(x), self.right(y)
 
 
-def choose(seen: list[Pair], max_lag: int, method: str) -> Model:
+def choose(seen: list[Pair], max_lag: int, method: str, statistics: Statistics = PLAIN) -> Model:
     """Return the model, alike or unlike, that explains more.
 
     Parameters
@@ -163,8 +175,13 @@ def choose(seen: list[Pair], max_lag: int, method: str) -> Model:
     kinds = {"correlation": [True], "features": [False], "auto": [True, False][not same :]}
     models = []
     for alike in kinds[method]:
-        left, right = (Channels.of(rows, activity=not alike) for rows in zip(*seen, strict=True))
-        found = spectra([(left(x), right(y)) for x, y in seen], max_lag, alike)
+        asked = statistics.of("alike" if alike else "unlike")
+        left, right = (
+            Channels.of(rows, activity=not alike, statistics=asked.of(side))
+            for side, rows in zip(("reference", "stream"), zip(*seen, strict=True), strict=True)
+        )
+        channels = [(left(x), right(y)) for x, y in seen]
+        found = spectra(channels, max_lag, alike, statistics=asked)
         models.append(Model(left, right, found, found.profile(max_lag)))
     if len(models) == 1:
         return models[0]
@@ -203,7 +220,7 @@ def _starts(curve):
     return list(dict.fromkeys([*starts, 0]))
 
 
-def _refine(pairs, alike, start, max_lag, level):
+def _refine(pairs, alike, start, max_lag, level, statistics):
     """Climb to the top of the peak at a whole lag, on what overlaps there.
 
     Returns
@@ -213,8 +230,9 @@ def _refine(pairs, alike, start, max_lag, level):
     overlapping = [_overlapping(x, y, start) for x, y in pairs if len(x) - abs(start) >= SHORTEST]
     if not overlapping:
         return None
-    reach = min(max_lag, *(len(x) // 2 for x, _ in overlapping))
-    found = spectra(overlapping, reach, alike)
+    shortest = statistics.quantile("shortest", [len(x) for x, _ in overlapping], 0)
+    reach = min(max_lag, int(shortest) // 2)
+    found = spectra(overlapping, reach, alike, statistics=statistics)
     lag = 0.0
     for _ in range(ROUNDS):
         weights, *_ = found.turned(lag).mixture()
@@ -223,10 +241,12 @@ def _refine(pairs, alike, start, max_lag, level):
         lags, values = found.curve(weights, reach, FINE)
         lag, highest = top(lags, values)
     weights, evidence, certain, freedom = found.turned(lag).mixture()
-    if len(overlapping) >= MANY_ROWS:
+    n_rows = len(found.lengths)
+    if n_rows >= MANY_ROWS:
         each = shares(overlapping, found, weights, lag)
-        agree = min(each.sum() ** 2 / (len(each) * (each**2).sum()), 1 - 1e-9)
-        by_rows = -len(each) / 2 * np.log1p(-agree) - threshold(found.n_parameters)
+        total, squares = statistics.ask("shares", Sums(), np.stack([each, each**2], 1))
+        agree = min(total**2 / (n_rows * squares), 1 - 1e-9)
+        by_rows = -n_rows / 2 * np.log1p(-agree) - threshold(found.n_parameters)
         certain = min(certain, by_rows)
     low, high = interval(lags, values, lag, highest, level, freedom)
     return _Peak(start + lag, start + low, start + high, evidence, certain)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
 from ..tables import read
+from ..training._calibration import calibrate
 from ..training._lesson import Lesson, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
@@ -88,6 +90,11 @@ def learn_model(
             statistics.of("training"),
             progress,
             names=model.names,
+            calibrate=partial(
+                calibrate,
+                fills=[part.modality.fill for part in model.parts],
+                statistics=statistics.of("calibration"),
+            ),
             previous=previous and previous.network,
         ).learn()
     model.net = learned.net
@@ -112,7 +119,7 @@ def _learn_parts(estimator, X, statistics):
     for part in parts:
         if hasattr(part.modality, "memory") and part.modality.memory is None:
             part.modality.memory = estimator.memory
-    values = [part.learn(table.cells(part.places), statistics) for part in parts]
+    values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
     _check_anything_present(parts, presence(values))
     model = Model(table.columns, parts, {})
     if estimator.max_lag is not None:
@@ -123,7 +130,8 @@ def _learn_parts(estimator, X, statistics):
 def _undo_lags(model, values, max_lag, statistics):
     """Find the lags, and let what is read begin at the latest of the modalities."""
     modalities = [part.modality for part in model.parts]
-    model.keep_lags(find_lags(model.names, modalities, values, max_lag))
+    lags = find_lags(model.names, modalities, values, max_lag, statistics.of("lags"))
+    model.keep_lags(lags)
     for m, part in enumerate(model.parts):
         if part.n_skipped:
             values[m] = skipped(part.modality, values[m], part.n_skipped)
@@ -134,7 +142,7 @@ def _undo_lags(model, values, max_lag, statistics):
                     f" later than the others, of {seconds}, and no row lasts longer. Give a smaller"
                     " max_lag."
                 )
-            part.modality.learn_steps(values[m], statistics)
+            part.modality.learn_steps(values[m], statistics.of(f"{part.name} without its lag"))
 
 
 def _check_anything_present(parts, present):

@@ -59,6 +59,11 @@ class Statistics:
 
     scope = ""
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether answers depend on the rows alone, so that they may be kept for the next time."""
+        return type(self) is Statistics
+
     def of(self, scope: str) -> Statistics:
         """Return what answers for a part of a fit, whose questions then begin with its name.
 

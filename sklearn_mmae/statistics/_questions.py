@@ -218,6 +218,14 @@ class Extremes(Question):
         return np.stack(part, -1)
 
 
+class _Values(NamedTuple):
+    """The values of each column, NaN last, how often each occurs, and the bits cut off them."""
+
+    values: np.ndarray
+    counts: np.ndarray
+    bits: np.ndarray
+
+
 @dataclass(frozen=True)
 class Quantile(Question):
     """Quantiles of each column; NaN is a hole.
@@ -230,35 +238,36 @@ class Quantile(Question):
     shares: np.ndarray  # (shares,)
     method: str
 
-    def partial(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def partial(self, rows: np.ndarray) -> _Values:
         """Return each column in order, NaN last, and how often each of these values occurs."""
-        values = np.sort(rows, 0)
-        return values, np.where(np.isnan(values), 0, 1)
+        values = np.sort(rows if len(rows) else np.full((1, rows.shape[1]), np.nan), 0)
+        return _Values(values, np.where(np.isnan(values), 0, 1), np.zeros(rows.shape[1], int))
 
-    def merge(self, one: tuple, other: tuple) -> tuple:
+    def merge(self, one: _Values, other: _Values) -> _Values:
         """Add the counts of equal values."""
-        columns = [
-            _counted(np.concatenate([v[:, j] for v in (one[0], other[0])]), counts)
-            for j in range(one[0].shape[1])
-            for counts in [np.concatenate([c[:, j] for c in (one[1], other[1])])]
-        ]
-        n = max((len(values) for values, _ in columns), default=0)
-        return (
-            np.stack([np.pad(v, (0, n - len(v)), constant_values=np.nan) for v, _ in columns], 1),
-            np.stack([np.pad(c, (0, n - len(c))) for _, c in columns], 1),
+        values, counts = (np.concatenate(both) for both in zip(one[:2], other[:2], strict=True))
+        bits = np.maximum(one.bits, other.bits)
+        columns = [_counted(*column) for column in zip(values.T, counts.T, bits, strict=True)]
+        n = max(len(column) for column, _, _ in columns)
+        return _Values(
+            np.stack(
+                [np.pad(v, (0, n - len(v)), constant_values=np.nan) for v, _, _ in columns], 1
+            ),
+            np.stack([np.pad(c, (0, n - len(c))) for _, c, _ in columns], 1),
+            np.array([bits for _, _, bits in columns]),
         )
 
-    def finish(self, part: tuple) -> np.ndarray:
+    def finish(self, part: _Values) -> np.ndarray:
         """Return the quantiles, (columns, shares)."""
-        values, counts = part
+        values, counts, _ = part
         below, above, weight = self._places(counts.sum(0)[:, None])
         low, high = (_ranked(values, counts, place) for place in (below, above))
         # As np.median and np.quantile, to the last bit.
-        nearer = np.where(
-            weight < 0.5, low + (high - low) * weight, high - (high - low) * (1 - weight)
-        )
-        middle = np.where(self.shares == 0.5, (low + high) / 2, nearer)
-        return np.where(weight == 0, low, middle).astype(values.dtype)
+        with np.errstate(invalid="ignore"):  # infinity less infinity, of a weight that is 0
+            up, down = low + (high - low) * weight, high - (high - low) * (1 - weight)
+        between = np.where(weight < 0.5, up, down)
+        between = np.where(self.shares == 0.5, (low + high) / 2, between)
+        return np.where(weight == 0, low, between).astype(values.dtype)
 
     def _places(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return between which of n values in order, counted from 0, a quantile lies, and where."""
@@ -273,23 +282,24 @@ class Quantile(Question):
 
 
 def _ranked(values: np.ndarray, counts: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the values at places in order; where there are too few, infinity, or NaN of none."""
+    """Return the values at places in order, infinity beyond the last one."""
     ranked = np.empty(places.shape, values.dtype)
     for row, column, times, place in zip(ranked, values.T, counts.T, places, strict=True):
-        beyond = np.inf if times.any() else np.nan
-        row[:] = np.append(column, beyond)[np.searchsorted(times.cumsum(), place, "right")]
+        row[:] = np.append(column, np.inf)[np.searchsorted(times.cumsum(), place, "right")]
     return ranked
 
 
-def _counted(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different values that occur, and how often, cut as far as there are too many."""
+def _counted(
+    values: np.ndarray, counts: np.ndarray, bits: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the different values that occur, how often, and how many bits are cut off them."""
     values, counts = values[counts > 0].astype(np.float64), counts[counts > 0]
-    for bits in range(53):
+    while True:
         kept = (values.view(np.int64) & ~((1 << bits) - 1)).view(np.float64)
         different, which = np.unique(kept, return_inverse=True)
-        if len(different) <= MOST_VALUES:
-            break
-    return different, np.bincount(which, counts).astype(counts.dtype)
+        if len(different) <= MOST_VALUES or bits == 52:
+            return different, np.bincount(which, counts).astype(counts.dtype), bits
+        bits += 1
 
 
 class _Choices(NamedTuple):

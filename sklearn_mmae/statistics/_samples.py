@@ -14,7 +14,7 @@ import numpy as np
 
 from ._questions import Blocks, Question
 
-__all__ = ["Sample", "SampledRows"]
+__all__ = ["Sample", "SampledRows", "keys_of"]
 
 PRECISION = 2**12  # steps of a unit, in which two rows must differ to be told apart
 MIX = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # of splitmix64
@@ -54,7 +54,7 @@ class Sample(Question):
         parts, last, n_rows = [], None, 0
         for block, observed in rows():
             block, observed = _on_host(block), _on_host(observed)
-            keys, n_rows = _keys(block, observed), n_rows + len(block)
+            keys, n_rows = keys_of(block, observed), n_rows + len(block)
             inside = slice(None) if last is None else keys <= last
             table = np.where(observed[inside], block[inside], np.nan)
             parts.append(_Kept(len(block), keys[inside], table, np.ones(len(table))))
@@ -90,7 +90,7 @@ class Sample(Question):
         return SampledRows(rows, weights), part.n_rows
 
 
-def _keys(rows: np.ndarray, observed: np.ndarray) -> np.ndarray:
+def keys_of(rows: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return numbers that look random, equal for equal rows, (rows,) uint64.
 
     They are made of two projections of a row, which tell rows apart, and which rounding in its

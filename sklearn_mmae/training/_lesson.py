@@ -26,7 +26,7 @@ from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
 from ._batches import BatchIterator, Rows
-from ._calibration import Groups, calibrate
+from ._calibration import Groups
 from ._gradients import MakeGradients, PlainGradients
 from ._joint import JointNetwork
 from ._net import AutoencoderNet, StopTraining, held_out_generator
@@ -96,12 +96,12 @@ class Lesson:
         Hears of every epoch.
     names : list of str
         Of the modalities.
+    calibrate : callable
+        ``calibrate(network, rows)`` measures a network on rows that it was not trained on.
     previous : JointNetwork, optional
         Go on from the weights of this one, of the same shape, instead of drawing them.
     make_gradients : callable
         Makes the `Gradients` of a stretch of epochs.
-    calibrate : callable
-        Measures a network on rows that it was not trained on.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class Lesson:
         progress: Progress,
         *,
         names: Sequence[str],
+        calibrate: Callable[[JointNetwork, Rows], dict[int, Groups]],
         previous: JointNetwork | None = None,
         make_gradients: MakeGradients = PlainGradients,
-        calibrate: Callable[[JointNetwork, Rows], dict[int, Groups]] = calibrate,
     ):
         self.network, self.rows, self.settings = network, rows, settings
         self.generators, self.statistics, self.progress = generators, statistics, progress

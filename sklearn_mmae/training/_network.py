@@ -62,7 +62,9 @@ class MultimodalNetwork(JointNetwork):
         self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
     ) -> list[Tensor]:
         """Set the linear path to joint principal components and the regressions onto them."""
-        linear = fit_linear_start(blocks, len(self.spread), generator, rotate=rotate)
+        linear = fit_linear_start(
+            blocks, len(self.spread), generator, rotate=rotate, statistics=statistics
+        )
         for network, decoder in zip(self.networks, linear.decoders, strict=True):
             network.start(decoder)
         for projection, weight in zip(self.projections, linear.projections, strict=True):

@@ -93,7 +93,13 @@ class VariationalNetwork(JointNetwork):
         """Set the linear path to that of factor analysis."""
         groups = [self._groups(m) for m in range(len(self.networks))]
         learned = fit_factor_analysis(
-            blocks, groups, len(self.scale), generator, rotate=rotate, private=self.private
+            blocks,
+            groups,
+            len(self.scale),
+            generator,
+            rotate=rotate,
+            private=self.private,
+            statistics=statistics,
         )
         for m, (network, loadings, noise) in enumerate(
             zip(self.networks, learned.loadings, learned.noise, strict=True)

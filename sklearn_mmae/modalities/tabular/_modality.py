@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from ..._core.errors import did_you_mean, listing, locate, warn
@@ -137,9 +136,11 @@ class TabularModality(Modality):
                 with locate(column=name):
                     self.kinds_.append(column.once(kind_of))
                     self.dtypes_.append(come_back_as(column, self.kinds_[-1]))
+        columns = [(tuple(self.kinds_), tuple(self.dtypes_))]
+        self.kinds_, self.dtypes_ = map(list, next(iter(statistics.frequent("kinds", columns))))
         numbers = self._numbers(cells)
         self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
-        self.scaling_, self.scale_ = self._learn_scale(numbers, variance)
+        self.scaling_, self.scale_ = self._learn_scale(numbers, variance, statistics)
         weight = (self.n_observed_ * variance / self.scale_**2).sum()
         present = (
             ~np.isnan(numbers).all(1)
@@ -151,7 +152,8 @@ class TabularModality(Modality):
 
         self.categories_, self.shares_, coded = [], [], []
         for name, column in self._coded(cells):
-            values, n_observed = self._learn_categories(name, column, cells.categories.get(name))
+            declared = cells.categories.get(name)
+            values = self._learn_categories(name, column, declared, statistics)
             self.categories_.append(values)
             codes = codes_of(column, values)[0]
             coded.append(codes)
@@ -159,11 +161,13 @@ class TabularModality(Modality):
             counts = statistics.counts(f"{name}: categories", codes, len(values))
             self.shares_.append(counts / max(counts.sum(), 1))
             weight += counts.sum() if (counts > 0).sum() > 1 else 0
-            if not n_observed:
+            if not counts.any():
                 empty.append(name)
-        self.weight_ = float(weight) / max(present.sum(), 1) or 1.0
+        n_absent, n_present = statistics.counts("rows", present.astype(np.int8), 2)
+        self.weight_ = float(weight) / max(n_present, 1) or 1.0
         coded = np.stack(coded, 1) if coded else np.empty((len(cells), 0), np.int32)
-        learned = Expectation.learn(numbers, self.mean_, self.scale_, coded, self.shares_)
+        known = self.mean_, self.scale_, self.shares_, int(n_absent + n_present)
+        learned = Expectation.learn(numbers, coded, *known, statistics)
         self.loadings_, self.noise_ = learned.loadings, learned.noise
         if empty:
             warn(
@@ -208,8 +212,11 @@ class TabularModality(Modality):
             tensors["codes"] = np.stack(codes, 1)
             there = (tensors["codes"] >= 0).any(1)
             present = there if present is None else present | there
-        expectation = Expectation(self.shares_, self.loadings_, self.noise_)
-        return Values(expectation.fill(tensors), present)
+        return Values(self.fill(tensors), present)
+
+    def fill(self, tensors):
+        """Return the tensors of rows, 0 and -1 in the holes, with what is likely there."""
+        return Expectation(self.shares_, self.loadings_, self.noise_).fill(tensors)
 
     def inverse_transform(self, predictions):
         """Return numbers in their units, and the most likely category.
@@ -259,7 +266,7 @@ class TabularModality(Modality):
         return TabularNetwork(
             torch.tensor(self.mean_, dtype=torch.float32),
             torch.tensor(self.scale_, dtype=torch.float32),
-            Expectation(self.shares_, self.loadings_, self.noise_),
+            [torch.tensor(share, dtype=torch.float32) for share in self.shares_],
             self.weight_,
             float(self.mask),
             n_components,
@@ -319,13 +326,13 @@ class TabularModality(Modality):
                 + did_you_mean(self.scale, SCALES)
             )
 
-    def _learn_scale(self, numbers, variance):
+    def _learn_scale(self, numbers, variance, statistics):
         """Return the kind of scaling, and what each number or date is divided by."""
         is_number = np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
         varies = is_number & (variance > 0)
         scaling = self.scale
         if scaling == "auto":
-            scaling = "common" if _of_one_unit(numbers, varies) else "column"
+            scaling = "common" if _of_one_unit(numbers, varies, statistics) else "column"
         scale = np.sqrt(np.where(variance > 0, variance, 1))
         if scaling == "common" and varies.any():
             scale[is_number] = np.sqrt(variance[varies].mean())
@@ -378,26 +385,27 @@ class TabularModality(Modality):
             standardised[start : start + BLOCK] = np.where(np.isnan(block), 0, block)
         return standardised
 
-    def _learn_categories(self, name, column, declared):
-        """Return a column's values in order of their codes, and how many cells are observed."""
+    def _learn_categories(self, name, column, declared, statistics):
+        """Return a column's values in order of their codes."""
+        if declared is not None and len(declared) <= self.max_categories:
+            return list(declared)
         values = column.values[column.observed].tolist()
-        if declared is not None:
-            known = list(declared)
-        else:
-            try:
-                known = sorted(set(values))
-            except TypeError:
-                known = sorted(set(values), key=lambda value: (str(type(value)), str(value)))
+        frequent = list(statistics.frequent(f"{name}: values", values))
+        known = frequent if declared is None else list(declared)
         if len(known) > self.max_categories:
-            frequent = pd.Series(values, dtype=object).value_counts(sort=True)
-            kept = set(frequent.index[: self.max_categories])
+            kept = set(frequent[: self.max_categories])
             warn(
                 f"column {name!r}: {len(known)} categories, of which the {self.max_categories} most"
                 " frequent are kept; the others are read as holes. Raise max_categories, or make"
                 " it a TextModality."
             )
             known = [value for value in known if value in kept]
-        return known, len(values)
+        if declared is not None:
+            return known
+        try:
+            return sorted(known)
+        except TypeError:
+            return sorted(known, key=lambda value: (str(type(value)), str(value)))
 
     def _encode_categories(self, name, column, values):
         codes, unknown = codes_of(column, values)
@@ -436,12 +444,12 @@ class TabularModality(Modality):
         return super().as_numbers(Values(tensors, values.present))
 
 
-def _of_one_unit(numbers, varies):
+def _of_one_unit(numbers, varies, statistics):
     """Whether many columns vary, and most of these have the same minimum and maximum."""
     if varies.sum() < MANY_ALIKE:
         return False
-    ends = np.stack([np.fmin.reduce(numbers), np.fmax.reduce(numbers)])[:, varies]
-    return np.unique(ends, axis=1, return_counts=True)[1].max() > varies.sum() / 2
+    ends = statistics.quantile("ranges", numbers, np.array([0, 1]))[varies]
+    return np.unique(ends, axis=0, return_counts=True)[1].max() > varies.sum() / 2
 
 
 def _any_nan(numbers):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
 
 from ..._core.errors import CellTypeError, listing, warn
 from ..._core.holes import observed
+from ...statistics import PLAIN, Statistics
 
 __all__ = ["END", "WORD", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts"]
 
@@ -76,16 +78,22 @@ def _normalise(text):
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def learn_tokens(texts, max_pieces, max_length):
+def learn_tokens(
+    texts: Iterable[str],
+    max_pieces: int | None,
+    max_length: int,
+    statistics: Statistics = PLAIN,
+) -> list[str]:
     """Choose the tokens in which texts are written.
 
     Parameters
     ----------
     texts : iterable of str
-    max_pieces : int
+    max_pieces : int or None
         The most words and marks to keep (a word together with the space before it), by frequency.
     max_length : int
         Pieces of a text that are looked at.
+    statistics : Statistics, default=PLAIN
 
     Returns
     -------
@@ -98,13 +106,11 @@ def learn_tokens(texts, max_pieces, max_length):
         for piece in islice(_PIECE.finditer(text), max_length):
             pieces[piece[0]] += 1
             characters.update(piece[0])
-    most_used = _most_used(pieces, max_pieces) | _most_used(characters, _MOST_CHARACTERS)
+    most_used = {
+        *statistics.frequent("pieces", pieces, max_pieces),
+        *statistics.frequent("characters", characters, _MOST_CHARACTERS),
+    }
     return ["", *sorted(most_used)]
-
-
-def _most_used(counts, most):
-    ranked = sorted(counts, key=lambda token: (-counts[token], token))
-    return set(ranked[:most])
 
 
 def encode_tokens(texts, tokens, length):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from .._batches import BatchIterator
+from ..._core.random import Generators
+from ...statistics import Statistics
+from .._batches import BatchIterator, Rows
+from .._joint import JointNetwork
+from .._settings import Settings
 
 __all__ = ["start_linear"]
 
@@ -14,7 +18,13 @@ GAIN_ROWS = 1024  # enough to choose among six
 
 
 @torch.no_grad()
-def start_linear(network, rows, settings, generators, statistics):
+def start_linear(
+    network: JointNetwork,
+    rows: Rows,
+    settings: Settings,
+    generators: Generators,
+    statistics: Statistics,
+) -> None:
     """Set a network's linear path from the closed form on these rows."""
 
     def blocks():
@@ -40,12 +50,12 @@ def start_linear(network, rows, settings, generators, statistics):
         network.eval()
         code = network.encode(network.views(batch.values), batch.pattern)
     for m in linked:
-        part, loss = network.networks[m], {}
+        part, losses = network.networks[m], []
+        present = network.patterns[batch.pattern, m]
         for gain in GAINS:
             part.gain.fill_(gain)
             part.start(decoders[m])
-            there = network.patterns[batch.pattern, m]
             deviance = part.deviance(network.outputs(code, m), batch.values[m])
-            loss[gain] = float(torch.where(there, deviance, 0).mean())
-        part.gain.fill_(min(loss, key=loss.get))
+            losses.append(torch.where(present, deviance, 0))
+        part.gain.fill_(GAINS[statistics.choose(f"gain of modality {m}", torch.stack(losses))])
         part.start(decoders[m])
