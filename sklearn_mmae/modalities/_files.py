@@ -118,11 +118,12 @@ def remembered(
         Takes a cell, and the settings by name. Only what paths and bytes hold is remembered; a
         file of another size or time is read anew.
     """
-    cached = find_memory(memory).cache(_read, ignore=["cell", "root"])
+    cached = find_memory(memory).cache(_read, ignore=["function", "cell", "root"])
+    name = f"{function.__module__}.{function.__qualname__}"
 
     def read(cell: Any, **settings: Any) -> Any:
         stamp = None if memory is None else _stamp(cell, root)
-        return (_read if stamp is None else cached)(function, cell, root, stamp, settings)
+        return (_read if stamp is None else cached)(function, cell, root, name, stamp, settings)
 
     return read
 
@@ -131,6 +132,7 @@ def _read(
     function: Callable[..., Any],
     cell: Any,
     root: str | os.PathLike | None,
+    name: str,
     stamp: tuple | None,
     settings: dict[str, Any],
 ) -> Any:
