@@ -53,7 +53,8 @@ PARAMETERS = (
 
 
 def subclasses(kind):
-    return {kind}.union(*(subclasses(child) for child in kind.__subclasses__()))
+    every = {kind}.union(*(subclasses(child) for child in kind.__subclasses__()))
+    return sorted(every, key=str)  # for all processes that share the tests
 
 
 def made_by(makers, wanted):

@@ -22,7 +22,7 @@ from .._core.errors import ConvergenceError, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
-from ..tables import read
+from ..tables import Columns, read
 from ..training._calibration import calibrate
 from ..training._lesson import Lesson, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
@@ -121,7 +121,7 @@ def _learn_parts(estimator, X, statistics):
             part.modality.memory = estimator.memory
     values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
     _check_anything_present(parts, presence(values))
-    model = Model(table.columns, parts, {})
+    model = Model(Columns.of(table), parts, {})
     if estimator.max_lag is not None:
         _undo_lags(model, values, estimator.max_lag, statistics)
     return model, values

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,19 +14,12 @@ from .._core.errors import CellError
 from .._core.values import is_whole
 from ._cells import Cells, Column, is_zone, objects
 from ._dtypes import CELLS, Form, holds_arrays
+from ._kinds import KINDS, library
+from ._table import Table
 
-if TYPE_CHECKING:
-    from ._table import Table
+__all__ = ["Columns", "fill_cells"]
 
-__all__ = ["Columns", "fill_cells", "library"]
-
-KINDS = {"pandas": "_pandas", "polars": "_polars", "array": "_arrays", "slicedict": "_slicedict"}
 WIDEST = 2**40  # numbers to a row of a block
-
-
-def library(kind: str) -> ModuleType:
-    """Return the module that reads and writes containers of a kind; some need optional packages."""
-    return import_module(f".{KINDS[kind]}", __package__)
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,17 @@ class Columns:
     forms: list[Form]
     is_block: bool
     is_double: bool
+
+    @classmethod
+    def of(cls, table: Table) -> Columns:
+        """Return what a fit on the rows of a table knows of their columns."""
+        names = list(table.names)
+        if table.matrix is not None:
+            forms = [Form(table.matrix.dtype)] * len(names)
+            return cls(table.kind, names, forms, True, table.matrix.dtype != np.float32)
+        door = library(table.kind)
+        forms = [door.form(table.native(j), table.column(j)) for j in range(len(names))]
+        return cls(table.kind, names, forms, False, False)
 
     def width(self, place: int) -> int | None:
         """Return the numbers to a row of a column that is a block of numbers; None for others."""

@@ -15,11 +15,10 @@ from sklearn.utils.validation import check_array
 from .._core.errors import listing
 from ._arrays import plain
 from ._cells import Cells, Column
-from ._columns import Columns, library
-from ._dtypes import Form
+from ._kinds import kind_of, library
 
 __all__ = [
-    *("Table", "count_rows", "kind_of", "list_columns", "names_of_rows", "read", "read_columns"),
+    *("Table", "count_rows", "list_columns", "names_of_rows", "read", "read_columns"),
     *("replace", "rows_with", "select", "take_rows"),
 ]
 
@@ -85,16 +84,6 @@ class Table:
             return Cells.of_matrix([f"{names[0]}[{i}]" for i in range(values.shape[1])], values)
         return Cells.of_columns(names, columns)
 
-    @property
-    def columns(self) -> Columns:
-        """What a fit on these rows knows of their columns."""
-        if self.matrix is not None:
-            forms = [Form(self.matrix.dtype)] * len(self.names)
-            return Columns(self.kind, self.names, forms, True, self.matrix.dtype != np.float32)
-        door = library(self.kind)
-        forms = [door.form(self.native(j), self.column(j)) for j in range(len(self.names))]
-        return Columns(self.kind, self.names, forms, False, False)
-
     def take(self, rows: np.ndarray) -> Table:
         """Return some rows, by their numbers; also more than once."""
         return dataclasses.replace(
@@ -107,16 +96,6 @@ class Table:
 
 
 # Reading what an estimator takes -----------------------------------------------------------------
-
-
-def kind_of(X: Any) -> str:
-    """Say of which kind a container is; "slicedict" for any dict, "array" for all else."""
-    if isinstance(X, pd.DataFrame):
-        return "pandas"
-    if type(X).__module__.partition(".")[0] == "polars":
-        return "polars"
-    # A dok_matrix is a dict, too.
-    return "slicedict" if isinstance(X, dict) and not scipy.sparse.issparse(X) else "array"
 
 
 def read(X: Any, estimator: Any) -> Table:
