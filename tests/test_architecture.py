@@ -150,7 +150,7 @@ def test_what_a_user_calls_has_an_example(name):
     assert ">>>" in sections(WITH_EXAMPLE[name]).get("Examples", "")
 
 
-ANNOTATED = {"alignment", "datasets", "displays", "metrics", "testing"}
+ANNOTATED = {"alignment", "datasets", "displays", "estimators", "metrics", "testing"}
 
 
 def is_annotated(thing):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import torch
+
+from ..fusion import Fusion
+from ..modalities import Modality
 from ..model._build import build_fusion, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder
-from ._parameters import CONSTRAINTS
+from ._parameters import CONSTRAINTS, set_parameters
 
 __all__ = ["MultimodalAutoencoder"]
 
 
-@dataclass(eq=False, repr=False)
 class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     """PCA for messy, multimodal rows: a compact vector per row, and the row back.
 
@@ -156,7 +161,41 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
 
     _parameter_constraints = CONSTRAINTS
 
-    def _build_network(self, modalities, patterns):
+    def __init__(
+        self,
+        modalities: str | list[tuple[str, Modality | str, Any]] = "auto",
+        n_components: int = 32,
+        *,
+        fusion: str | Fusion | Callable = "joint",
+        init: str = "linear",
+        rotation: str | None = "varimax",
+        max_lag: float | None = None,
+        extra_terms: str | dict[str, float] | None = None,
+        modality_dropout: float = 0.5,
+        noise: float = 0.4,
+        dropout: float = 0.1,
+        width: int = 256,
+        max_epochs: int = 100,
+        batch_size: int | str = "auto",
+        lr: float = 2e-3,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-3,
+        device: str | torch.device = "auto",
+        memory: Any = None,
+        callbacks: list | None = None,
+        verbose: int | bool = 0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        set_parameters(self, locals())
+
+    def _build_network(
+        self, modalities: list[Modality], patterns: torch.Tensor
+    ) -> MultimodalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,15 @@ from sklearn.utils.validation import check_is_fitted
 from .._core.compat import CallbackSupportMixin, with_callbacks
 from .._core.errors import listing
 from .._core.threads import one_thread
+from .._core.typing import Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
-from ..model._distributions import category_probabilities, predict_interval, word_shares
+from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
+from ..model._model import Model, Read
+from ..training._batches import Rows as BatchRows
+from ..training._joint import JointNetwork
 from ._diagram import diagram
 from ._files import save
-from ._parameters import SharedParameters, check_parameters
+from ._parameters import check_parameters
 
 __all__ = ["BaseMultimodalAutoencoder"]
 
@@ -29,7 +33,6 @@ __all__ = ["BaseMultimodalAutoencoder"]
 
 
 class BaseMultimodalAutoencoder(
-    SharedParameters,
     ClassNamePrefixFeaturesOutMixin,
     CallbackSupportMixin,
     TransformerMixin,
@@ -56,7 +59,7 @@ class BaseMultimodalAutoencoder(
     feature_names_in_: np.ndarray
 
     @abstractmethod
-    def _build_network(self, modalities, patterns):
+    def _build_network(self, modalities: list[Modality], patterns: torch.Tensor) -> JointNetwork:
         """Return the network of fitted modalities, weights not yet drawn.
 
         Parameters
@@ -70,7 +73,7 @@ class BaseMultimodalAutoencoder(
         JointNetwork
         """
 
-    def _look_at(self, network, rows):
+    def _look_at(self, network: JointNetwork, rows: BatchRows) -> dict[str, np.ndarray]:
         """Return what `FACTS` names, from a network that has learned these rows."""
         return {}
 
@@ -96,7 +99,7 @@ class BaseMultimodalAutoencoder(
             for (name, modality), (_, _, columns) in zip(value, self.modalities, strict=True)
         ]
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, those of the modalities as ``name__parameter``.
 
         Parameters
@@ -109,7 +112,7 @@ class BaseMultimodalAutoencoder(
         """
         return self._get_params("_named_modalities", deep=deep)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, also ``name__parameter`` of a modality, or ``name="drop"``.
 
         Parameters
@@ -148,7 +151,7 @@ class BaseMultimodalAutoencoder(
     # Learning --------------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: None = None) -> Self:
         """Learn the modalities and the networks.
 
         Parameters
@@ -186,7 +189,7 @@ class BaseMultimodalAutoencoder(
             context.call_on_fit_task_end(estimator=self, X=X)
         return self
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: None = None) -> Self:
         """Learn from some rows: the first call begins, later ones add an epoch each.
 
         Categories, vocabularies and scales are those of the first call. No rows are held out.
@@ -215,13 +218,15 @@ class BaseMultimodalAutoencoder(
         self._keep(model)
         return self
 
-    def _learn(self, X, previous=None, context=None):
+    def _learn(
+        self, X: Rows, previous: Model | None = None, context: Any = None
+    ) -> tuple[Model, KeyboardInterrupt | None]:
         """Learn a model aside, so that whatever raises leaves the estimator as it was."""
         from ..model._learn import learn_model
 
         return learn_model(self, X, self._build_network, self._look_at, previous, context)
 
-    def _keep(self, model):
+    def _keep(self, model: Model) -> None:
         """Take over a model, and forget what an earlier fit knew."""
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             del self.__dict__[name]
@@ -237,14 +242,14 @@ class BaseMultimodalAutoencoder(
             self.lags_, self.lag_intervals_ = model.lags.seconds, model.lags.intervals
         vars(self).update({f"{name}_": value for name, value in model.facts.items()})
 
-    def _read(self, X, hidden=None):
+    def _read(self, X: Rows, hidden: np.ndarray | None = None) -> Read:
         """Return rows as the model reads them."""
         check_is_fitted(self)
         return self._model.read(X, self, hidden)
 
     # Using what was learned ------------------------------------------------------------------
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Any:
         """Return the vector of each row.
 
         Parameters
@@ -268,7 +273,7 @@ class BaseMultimodalAutoencoder(
     def _n_features_out(self):
         return self.n_components_
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Rows) -> SameContainer:
         """Return the rows of vectors: the same columns and dtypes as in `fit`.
 
         Parameters
@@ -291,7 +296,7 @@ class BaseMultimodalAutoencoder(
             )
         return self._model.write(self._model.decode(torch.as_tensor(codes)), index)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Rows) -> SameContainer:
         """Return the rows as they come back: ``inverse_transform(transform(X))``.
 
         Sounds, clips and sequences come back as long as they were; the vector alone says only
@@ -309,7 +314,7 @@ class BaseMultimodalAutoencoder(
         columns = self._model.decode(self._model.encode(read), rows=read.rows)
         return self._model.write(columns, read.index)
 
-    def translate(self, X, to):
+    def translate(self, X: Rows, to: Names) -> SameContainer:
         """Predict modalities from the others.
 
         Parameters
@@ -330,7 +335,7 @@ class BaseMultimodalAutoencoder(
         columns = self._model.decode(self._model.encode(read), hidden)
         return self._model.write(columns, read.index)
 
-    def impute(self, X):
+    def impute(self, X: Rows) -> SameContainer:
         """Fill the holes: cells, modalities of a row, columns that are missing altogether.
 
         Parameters
@@ -347,7 +352,7 @@ class BaseMultimodalAutoencoder(
         predicted = self._model.decode(self._model.encode(read), rows=read.rows)
         return self._model.fill(read, predicted)
 
-    def predict_interval(self, X, level=0.9):
+    def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
         """Return an interval for each number, calibrated on rows held out in `fit`.
 
         A cell that is observed has an interval around what `reconstruct` gives, one that is not
@@ -386,7 +391,7 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         return predict_interval(self._model, X, level, self)
 
-    def category_probabilities(self, X):
+    def category_probabilities(self, X: Rows) -> dict[Any, Any]:
         """Return how likely each category is, calibrated on rows held out in `fit`.
 
         Parameters
@@ -419,7 +424,7 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         return category_probabilities(self._model, X, self)
 
-    def word_shares(self, X):
+    def word_shares(self, X: Rows) -> dict[Any, Any]:
         """Return how much each word of the vocabulary is expected to count in each row.
 
         Parameters
@@ -442,7 +447,7 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         return word_shares(self._model, X, self)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: None = None) -> float:
         """Return the share of deviance explained, the mean over modalities.
 
         Parameters
@@ -462,7 +467,7 @@ class BaseMultimodalAutoencoder(
         return float(np.nanmean(explained)) if np.isfinite(explained).any() else float("nan")
 
     @one_thread()
-    def explained_deviance(self, X):
+    def explained_deviance(self, X: Rows) -> dict[str, float]:
         """Return the share of deviance explained of each modality; `score` is their mean.
 
         Parameters
@@ -478,7 +483,7 @@ class BaseMultimodalAutoencoder(
         return self._model.explained_deviance(read, self._model.encode(read))
 
     @one_thread()
-    def score_samples(self, X, by_modality=False):
+    def score_samples(self, X: Rows, by_modality: bool = False) -> Any:
         """Say how well each row fits what was learned; low is unusual.
 
         Parameters
@@ -521,7 +526,7 @@ class BaseMultimodalAutoencoder(
         if weights is not None:
             self._restore(weights)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the fitted estimator to one file, which `sklearn_mmae.load` reads; no pickle.
 
         Parameters
@@ -544,14 +549,14 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         save(self, path)
 
-    def _rebuild_network(self, patterns):
+    def _rebuild_network(self, patterns: torch.Tensor) -> JointNetwork:
         """Build the network of the last fit, weights not yet set."""
         as_fitted = copy.copy(self)
         vars(as_fitted).update(self._model.built)
         modalities = [part.modality for part in self._model.parts]
         return as_fitted._build_network(modalities, patterns)
 
-    def _restore(self, weights):
+    def _restore(self, weights: dict[str, np.ndarray]) -> None:
         """Rebuild the network of the last fit with its weights, and keep it."""
         from ..model._learn import restore_net
 

@@ -1,9 +1,7 @@
-"""The parameters that both estimators have: types, defaults, and what is refused."""
+"""The parameters that both estimators have: what they may be, and what is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
@@ -14,46 +12,18 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._core.errors import listing
 from ..fusion import FUSIONS, Fusion
-from ..modalities import Modality
 from ..model._build import weights_of_terms
 from ..training._settings import OPTIMIZERS
 
-__all__ = ["SharedParameters", "check_parameters"]
+__all__ = ["CONSTRAINTS", "check_parameters", "set_parameters"]
 
 LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
 
 
-@dataclass(eq=False, repr=False)
-class SharedParameters:
-    """What `MultimodalAutoencoder` and `MultimodalVAE` are set to; see their docstrings."""
-
-    modalities: str | list[tuple[str, Modality | str, Any]] = "auto"
-    n_components: int = 32
-    _: KW_ONLY
-    fusion: str | Fusion | Callable = "joint"
-    init: str = "linear"
-    rotation: str | None = "varimax"
-    max_lag: float | None = None
-    extra_terms: str | dict[str, float] | None = None
-    modality_dropout: float = 0.5
-    noise: float = 0.4
-    dropout: float = 0.1
-    width: int = 256
-    max_epochs: int = 100
-    batch_size: int | str = "auto"
-    lr: float = 2e-3
-    optimizer: str | type[torch.optim.Optimizer] = "adamw"
-    weight_decay: float = 0.1
-    early_stopping: bool = True
-    validation_fraction: float = 0.1
-    n_iter_no_change: int = 10
-    tol: float = 1e-3
-    device: str | torch.device = "auto"
-    memory: Any = None
-    callbacks: list | None = None
-    verbose: int | bool = 0
-    warm_start: bool = False
-    random_state: int | np.random.RandomState | None = None
+def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
+    """Store what a constructor was given, as it is; `given` are its local variables."""
+    for name in estimator._get_param_names():
+        setattr(estimator, name, given[name])
 
 
 CONSTRAINTS = {

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import warn
+from .._core.typing import Names, Rows, SameContainer
+from ..fusion import Fusion
+from ..modalities import Modality
 from ..model._build import build_fusion, build_objective, weights_of_terms
 from ..model._draws import (
     OFTEN,
+    Drawn,
     check_count,
     conditional_densities,
     densities,
@@ -23,11 +29,14 @@ from ..model._draws import (
     posterior,
     spread,
 )
+from ..model._model import Read
 from ..objectives import OBJECTIVES, Objective, Penalty
+from ..training._batches import Rows as BatchRows
 from ..training._inference import information
+from ..training._joint import JointNetwork
 from ..training._variational import VariationalNetwork
 from ._base import BaseMultimodalAutoencoder
-from ._parameters import CONSTRAINTS
+from ._parameters import CONSTRAINTS, set_parameters
 
 __all__ = ["MultimodalVAE"]
 
@@ -35,7 +44,6 @@ ENOUGH = 20  # rows to say so
 COLLAPSED = 0.01  # nats: a component that says less says nothing
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
 class MultimodalVAE(BaseMultimodalAutoencoder):
     """PCA with probabilities for messy, multimodal rows: a Gaussian per row, and the row back.
 
@@ -166,13 +174,47 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     OF_NETWORK = ("width", "fusion", "objective", "noise_scale")
     FACTS = ("information",)
 
-    objective: str | Objective = "mopoe"
-    beta: float = 1.0
-    free_bits: float = 0.0
-    noise_scale: str = "column"
-    noise: float = 0.1
+    information_: np.ndarray
 
-    def _build_network(self, modalities, patterns):
+    def __init__(
+        self,
+        modalities: str | list[tuple[str, Modality | str, Any]] = "auto",
+        n_components: int = 32,
+        *,
+        objective: str | Objective = "mopoe",
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        noise_scale: str = "column",
+        fusion: str | Fusion | Callable = "joint",
+        init: str = "linear",
+        rotation: str | None = "varimax",
+        max_lag: float | None = None,
+        extra_terms: str | dict[str, float] | None = None,
+        modality_dropout: float = 0.5,
+        noise: float = 0.1,
+        dropout: float = 0.1,
+        width: int = 256,
+        max_epochs: int = 100,
+        batch_size: int | str = "auto",
+        lr: float = 2e-3,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-3,
+        device: str | torch.device = "auto",
+        memory: Any = None,
+        callbacks: list | None = None,
+        verbose: int | bool = 0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        set_parameters(self, locals())
+
+    def _build_network(
+        self, modalities: list[Modality], patterns: torch.Tensor
+    ) -> VariationalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
@@ -188,7 +230,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             each_column=self.noise_scale == "column",
         )
 
-    def _look_at(self, network, rows):
+    def _look_at(self, network: JointNetwork, rows: BatchRows) -> dict[str, np.ndarray]:
         """Return what the components say, having warned if they say nothing."""
         found = information(network, rows)
         if len(rows) >= ENOUGH and (found < COLLAPSED).all():
@@ -198,7 +240,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             )
         return {"information": found}
 
-    def posterior(self, X):
+    def posterior(self, X: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Return what is known of each row's vector: mean and standard deviation.
 
         Parameters
@@ -213,7 +255,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         """
         return posterior(self._model, self._read(X))
 
-    def sample(self, n=1, given=None):
+    def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
         """Draw rows.
 
         Parameters
@@ -234,7 +276,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         check_is_fitted(self)
         return draw_rows(self._model, n, given, self)
 
-    def translate(self, X, to, n_draws=None, return_std=False):
+    def translate(
+        self, X: Rows, to: Names, n_draws: int | None = None, return_std: bool = False
+    ) -> SameContainer:
         """Predict modalities from the others, or draw them.
 
         Parameters
@@ -268,7 +312,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             cells = [self._model.write(columns, read.index) for columns in draws]
         return (cells, spread(self._model, draws, read)) if return_std else cells
 
-    def impute(self, X, n_draws=None, return_std=False):
+    def impute(
+        self, X: Rows, n_draws: int | None = None, return_std: bool = False
+    ) -> SameContainer:
         """Fill the holes with predictions, or with draws.
 
         Parameters
@@ -296,12 +342,21 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             cells = [self._model.fill(read, columns) for columns in draws]
         return (cells, spread(self._model, draws, read, of_missing=True)) if return_std else cells
 
-    def _draw(self, read, n_draws, wanted=None):
+    def _draw(
+        self, read: Read, n_draws: int | None, wanted: np.ndarray | None = None
+    ) -> list[Drawn]:
         """Return drawn columns, as many as asked for or enough for a standard deviation."""
         n_draws = OFTEN if n_draws is None else check_count("n_draws", n_draws)
         return draw_cells(self._model, read, n_draws, self.random_state, wanted)
 
-    def score_samples(self, X, by_modality=False, *, given=None, n_draws=256):
+    def score_samples(
+        self,
+        X: Rows,
+        by_modality: bool = False,
+        *,
+        given: Names | None = None,
+        n_draws: int = 256,
+    ) -> Any:
         """Return the log density of each row, in nats, by importance sampling.
 
         Parameters
