@@ -354,7 +354,8 @@ class _Alike:
 
     Attributes
     ----------
-    observed : ndarray of shape (kinds, patterns), bool
+    observed : ndarray of shape (kinds, patterns), float
+        1 or 0.
     allowed : ndarray of shape (kinds, factors), bool, or None
     kind : ndarray of shape (columns,), int
     """
@@ -369,7 +370,8 @@ class _Alike:
         both = observed if allowed is None else np.hstack([observed, allowed])
         kinds, kind = np.unique(both, axis=0, return_inverse=True)
         n = observed.shape[1]
-        return cls(kinds[:, :n], None if allowed is None else kinds[:, n:], kind.reshape(-1))
+        allowed = None if allowed is None else kinds[:, n:]
+        return cls(kinds[:, :n].astype(float), allowed, kind.reshape(-1))  # floats multiply fast
 
     def regressed(
         self, towards: np.ndarray, second: np.ndarray, shrinkage: np.ndarray
