@@ -288,6 +288,35 @@ def test_every_question_of_a_fit_has_a_name_of_its_own():
     assert any(name.startswith("calibration: ") for name in recording.answers)
 
 
+def waves(seed, lag, n_rows):
+    """Return a signal, and clips and another one that come later than it."""
+    rng, rows = np.random.default_rng(seed), []
+    for length in rng.integers(60, 70, n_rows):
+        force = np.convolve(rng.normal(size=length + lag + 5), np.ones(6), "valid")
+        light = force[:length, None] + rng.normal(size=(length, 12)) / 9
+        rows.append((force[lag : lag + length, None], light, light[:, :1]))
+    return pd.DataFrame(rows, columns=["force", "light", "glow"])
+
+
+def lags_of(X, statistics):
+    names = list(X)
+    estimator = MultimodalAutoencoder(
+        [(name, SequenceModality(), [name]) for name in names], max_lag=12, max_epochs=0
+    )
+    build, look_at = estimator._build_network, estimator._look_at
+    lags = learn_model(estimator, X, build, look_at, statistics=statistics)[0].lags
+    return [(lags.seconds[name], *lags.intervals[name]) for name in names]
+
+
+def test_lags_are_asked_and_made_of_parts_too():
+    recording = Recording()
+    lags = lags_of(waves(0, 4, 40), recording)
+    assert abs(lags[1][0] - 4) < 0.5
+    assert lags_of(waves(1, 4, 35), Replaying(recording.answers)) == lags
+    merged = lags_of(waves(0, 4, 40), InParts(0, only="lags"))
+    assert_allclose(merged, lags, rtol=1e-6, atol=1e-6)
+
+
 class Plain(Modality):
     """One of a user's own, which asks nobody."""
 

@@ -21,6 +21,7 @@ __all__ = ["Bands", "Channels", "Spectra", "octaves", "shares", "spectra", "thre
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray]  # a row of both streams
 
 MOST_CHANNELS = 3  # principal components kept of a stream: a band has few frequencies
+TILT = 1e-6  # of a column's variance: what the first of them is taken to have more than the last
 FEWEST_FREQUENCIES = 24  # in a band: with fewer, every coherence looks high
 TAPER = 0.1  # the part of a row that is faded in and out
 CHANCE = 0.005  # how often a band without any relation passes for coherent
@@ -67,7 +68,9 @@ class Channels:
         if components.shape[1] > MOST_CHANNELS:
             away = np.where(seen, steps - mean, 0) / scale
             product = statistics.second_moments("channels", lambda: [(away, seen)]).product
-            _, vectors = np.linalg.eigh(product / max(product.trace(), 1e-300))
+            # Of columns without any relation the first ones, and not those that rounding chooses.
+            first = np.linspace(TILT, 0, len(product))
+            _, vectors = np.linalg.eigh(product / product.diagonal().mean() + np.diag(first))
             components = vectors[:, ::-1][:, :MOST_CHANNELS]
         return cls(mean, scale, components, activity)
 

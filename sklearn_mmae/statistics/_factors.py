@@ -184,12 +184,15 @@ class PatternMoments:
         in the holes.
     first : ndarray of shape (patterns,), int
         Where the root of each pattern begins.
+    product : ndarray of shape (columns, columns), or None
+        Instead of roots, the second moments of a single pattern without holes: half the work.
     """
 
     observed: np.ndarray
     members: np.ndarray
     roots: np.ndarray
     first: np.ndarray
+    product: np.ndarray | None = None
 
     @classmethod
     def of(cls, answer: SecondMoments) -> PatternMoments:
@@ -201,9 +204,8 @@ class PatternMoments:
     @classmethod
     def of_product(cls, product: np.ndarray, n_rows: float) -> PatternMoments:
         """Return those of rows without holes, given the sum of ``x x'``."""
-        values, vectors = np.linalg.eigh(product)
-        root = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
-        return cls(np.ones((1, len(root)), bool), np.array([float(n_rows)]), root, np.zeros(1, int))
+        observed, members = np.ones((1, len(product)), bool), np.array([float(n_rows)])
+        return cls(observed, members, np.empty((0, len(product))), np.zeros(1, int), product)
 
     @classmethod
     def of_rows(cls, sample: SampledRows) -> PatternMoments:
@@ -228,7 +230,8 @@ class PatternMoments:
     @property
     def variance(self) -> np.ndarray:
         """The mean square of each column's observed cells."""
-        return (self.roots**2).sum(0) / self.counts
+        squares = (self.roots**2).sum(0) if self.product is None else self.product.diagonal()
+        return np.maximum(squares, 0) / self.counts
 
     def of_factors(self, loadings: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the summed products of cells and of factors with factors, both as expected.
@@ -238,12 +241,14 @@ class PatternMoments:
         towards : ndarray of shape (columns, factors)
         second : ndarray of shape (patterns, factors, factors)
         """
-        if self.observed.all():
-            precision = loadings.T @ (loadings / noise[:, None])
-            covariances = np.linalg.inv(precision + np.eye(loadings.shape[1]))[None]
-        else:
-            covariances = _covariances(self.observed, loadings, noise)
-        alike = np.split(self.roots @ (loadings / noise[:, None]), self.first[1:])
+        weighted = loadings / noise[:, None]
+        if self.product is not None:
+            covariance = np.linalg.inv(loadings.T @ weighted + np.eye(loadings.shape[1]))
+            factors = weighted @ covariance
+            towards = self.product @ factors
+            return towards, (factors.T @ towards + self.members * covariance)[None]
+        covariances = _covariances(self.observed, loadings, noise)
+        alike = np.split(self.roots @ weighted, self.first[1:])
         alike = [rows @ covariance for rows, covariance in zip(alike, covariances, strict=True)]
         second = np.stack([rows.T @ rows for rows in alike])
         second += self.members[:, None, None] * covariances
@@ -257,6 +262,11 @@ def _root(rows: np.ndarray, there: np.ndarray) -> np.ndarray:
     root = np.zeros((there.sum(), len(there)))
     root[:, there] = np.linalg.qr(rows[:, there], mode="r")
     return root
+
+
+def _root_of(product: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(product)
+    return np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
 
 
 def fit_factors(moments: PatternMoments, n_factors: int) -> tuple[np.ndarray, np.ndarray]:
@@ -278,8 +288,9 @@ def fit_factors(moments: PatternMoments, n_factors: int) -> tuple[np.ndarray, np
     variance = moments.variance
     least = np.maximum(LEAST_NOISE * variance, 1e-6)
     # As if holes were their columns' means, scaled up by what these leave out.
+    roots = moments.roots if moments.product is None else _root_of(moments.product)
     _, sizes, axes = randomized_svd(
-        np.pad(moments.roots, [(0, max(n_factors - len(moments.roots), 0)), (0, 0)]),
+        np.pad(roots, [(0, max(n_factors - len(roots), 0)), (0, 0)]),
         n_factors,
         power_iteration_normalizer="QR",
         transpose=False,  # it begins with axes: the same for any rows with these second moments
@@ -354,7 +365,8 @@ class _Alike:
 
     Attributes
     ----------
-    observed : ndarray of shape (kinds, patterns), bool
+    observed : ndarray of shape (kinds, patterns), float
+        1 or 0.
     allowed : ndarray of shape (kinds, factors), bool, or None
     kind : ndarray of shape (columns,), int
     """
@@ -369,7 +381,8 @@ class _Alike:
         both = observed if allowed is None else np.hstack([observed, allowed])
         kinds, kind = np.unique(both, axis=0, return_inverse=True)
         n = observed.shape[1]
-        return cls(kinds[:, :n], None if allowed is None else kinds[:, n:], kind.reshape(-1))
+        allowed = None if allowed is None else kinds[:, n:]
+        return cls(kinds[:, :n].astype(float), allowed, kind.reshape(-1))  # floats multiply fast
 
     def regressed(
         self, towards: np.ndarray, second: np.ndarray, shrinkage: np.ndarray
