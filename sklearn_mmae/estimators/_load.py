@@ -405,7 +405,7 @@ def _check_weights(estimator, weights):
     _check(weights.get("n_rows", 0) >= 0, "its number of rows")
     if "precisions" in weights:
         precisions = weights["precisions"].astype(np.float64)
-        symmetric = np.allclose(precisions, precisions.mT, rtol=1e-3, atol=1e-5)
+        symmetric = np.allclose(precisions, precisions.swapaxes(-1, -2), rtol=1e-3, atol=1e-5)
         _check(symmetric and (np.linalg.eigvalsh(precisions) > -0.1).all(), "its precisions")
 
 
