@@ -15,12 +15,13 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 
-from benchmarks._retrieval import both, cca, text_components
-from benchmarks._table import Table, arguments, timed
-from benchmarks.shared_data import available, load_flutter, load_grid
 from sklearn_mmae import MultimodalAutoencoder, TextModality, VideoModality
 from sklearn_mmae.cells import Cells
 from sklearn_mmae.modalities.video._cells import decode
+
+from ._retrieval import both, cca, text_components
+from ._table import Table, arguments, timed
+from .shared_data import available, load_flutter, load_grid
 
 COLUMNS = ("data", "measure", "ours", "rival", "which rival")
 NOTES = (

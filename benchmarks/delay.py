@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import RidgeCV
 
-from benchmarks._table import Table, arguments
-from benchmarks.shared_data import available, load_ecg_ppg, load_grid
 from sklearn_mmae import DelayAligner
+
+from ._table import Table, arguments
+from .shared_data import available, load_ecg_ppg, load_grid
 
 COLUMNS = ("data", "method", "trials", "median error", "right", "interval holds it", "width")
 NOTES = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import multivariate_normal
 
-from benchmarks._table import Table, arguments
 from sklearn_mmae import MultimodalVAE, TabularModality
 from sklearn_mmae.objectives import OBJECTIVES
+
+from ._table import Table, arguments
 
 MODALITIES = [
     ("left", TabularModality(), list(range(5))),

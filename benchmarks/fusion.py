@@ -7,12 +7,13 @@ from time import process_time
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from benchmarks._table import Table, arguments
-from benchmarks.never_below_linear import side_by_side
-from benchmarks.shared_data import available, load_emoji, load_fsdd, load_halves, load_mfeat
-from benchmarks.translation import probe_of, table_of
 from sklearn_mmae import AudioModality, ImageModality, MultimodalAutoencoder, TextModality
 from sklearn_mmae.fusion import FUSIONS
+
+from ._table import Table, arguments
+from .never_below_linear import side_by_side
+from .shared_data import available, load_emoji, load_fsdd, load_halves, load_mfeat
+from .translation import probe_of, table_of
 
 N_SPLITS = 5
 SETTINGS = {

@@ -18,11 +18,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
 
-from benchmarks._table import Table, arguments, timed
-from benchmarks.never_below_linear import side_by_side
-from benchmarks.shared_data import available, load_clothing, load_mfeat
-from benchmarks.translation import probe_of, table_of
 from sklearn_mmae import MultimodalAutoencoder, TabularModality, TextModality
+
+from ._table import Table, arguments, timed
+from .never_below_linear import side_by_side
+from .shared_data import available, load_clothing, load_mfeat
+from .translation import probe_of, table_of
 
 RATES = (0.1, 0.3, 0.5, 0.7)
 COMPONENTS = 32

@@ -7,9 +7,11 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.model_selection import train_test_split
 
-from benchmarks._table import Table, arguments
-from benchmarks.never_below_linear import side_by_side
-from benchmarks.shared_data import (
+from sklearn_mmae import MultimodalAutoencoder
+
+from ._table import Table, arguments
+from .never_below_linear import side_by_side
+from .shared_data import (
     available,
     load_clothing,
     load_halves,
@@ -17,8 +19,7 @@ from benchmarks.shared_data import (
     load_nutrimouse,
     load_salaries,
 )
-from benchmarks.translation import table_of
-from sklearn_mmae import MultimodalAutoencoder
+from .translation import table_of
 
 LEVELS = (0.8, 0.9, 0.95)
 COLUMNS = (

@@ -8,10 +8,11 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import ShuffleSplit
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._table import Table, arguments, timed
-from benchmarks.shared_data import available, load_mfeat, load_nutrimouse
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae.modalities import TabularModality
+
+from ._table import Table, arguments, timed
+from .shared_data import available, load_mfeat, load_nutrimouse
 
 COMPONENTS = (2, 8, 16, 32)
 COLUMNS = (

@@ -9,11 +9,12 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._table import Table, arguments
-from benchmarks.never_below_linear import side_by_side
-from benchmarks.shared_data import available, load_halves, load_mfeat
-from benchmarks.translation import mean_r2, probe_of, r2, table_of
 from sklearn_mmae import MultimodalAutoencoder
+
+from ._table import Table, arguments
+from .never_below_linear import side_by_side
+from .shared_data import available, load_halves, load_mfeat
+from .translation import mean_r2, probe_of, r2, table_of
 
 LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)
 COLUMNS = ("data", "model", "measure", *(f"noise {level:g}" for level in LEVELS), "lost at 1")

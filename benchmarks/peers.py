@@ -20,13 +20,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 from skorch.callbacks import Callback
 
-from benchmarks._table import Table
-from benchmarks.never_below_linear import side_by_side
-from benchmarks.shared_data import available, load_halves, load_mfeat
-from benchmarks.translation import probe_of, r2
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE
 from sklearn_mmae.metrics import cross_modal_coherence
 from sklearn_mmae.modalities import TabularModality
+
+from ._table import Table
+from .never_below_linear import side_by_side
+from .shared_data import available, load_halves, load_mfeat
+from .translation import probe_of, r2
 
 DEFAULT = MultimodalVAE().objective
 EPOCHS, BATCH_SIZE, WIDTH, PEERS_LR = 40, 32, 256, 1e-3

@@ -14,10 +14,11 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._retrieval import cca, hits, text_components
-from benchmarks._table import Table, arguments, timed
-from benchmarks.shared_data import available, load_emoji, load_grocery
 from sklearn_mmae import MultimodalAutoencoder
+
+from ._retrieval import cca, hits, text_components
+from ._table import Table, arguments, timed
+from .shared_data import available, load_emoji, load_grocery
 
 COLUMNS = (
     "data",

@@ -22,10 +22,10 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks._proof import _holes, _page, _tables, _views
-from benchmarks._proof._task import PeerError, Run
-from benchmarks._table import RESULTS, timed
-from benchmarks.shared_data import available
+from ._proof import _holes, _page, _tables, _views
+from ._proof._task import PeerError, Run
+from ._table import RESULTS, timed
+from .shared_data import available
 
 TASKS = _views.TASKS | _tables.TASKS | _holes.TASKS
 PAGE = Path(__file__).parents[1] / "docs" / "proof.md"

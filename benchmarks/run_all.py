@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks._table import RESULTS
+from ._table import RESULTS
 
 NAMES = (
     "never_below_linear",

@@ -10,10 +10,11 @@ import pandas as pd
 from PIL import Image
 from sklearn.model_selection import GridSearchCV
 
-from benchmarks._table import Table, arguments, timed
-from benchmarks.shared_data import available, load_clothing
 from sklearn_mmae import ImageModality, MultimodalAutoencoder, TextModality
 from sklearn_mmae.datasets import load_digits_frame
+
+from ._table import Table, arguments, timed
+from .shared_data import available, load_clothing
 
 GRID = {"n_components": [4, 8, 16], "weight_decay": [0.0, 1e-4, 1e-3, 1e-2]}
 FOLDS, EPOCHS = 3, 5

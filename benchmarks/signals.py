@@ -12,9 +12,10 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsRegressor
 
-from benchmarks._table import Table, arguments, timed
-from benchmarks.shared_data import available, load_ecg_ppg, load_strokes
 from sklearn_mmae import ImageModality, MultimodalAutoencoder, SequenceModality
+
+from ._table import Table, arguments, timed
+from .shared_data import available, load_ecg_ppg, load_strokes
 
 WIDTH = 250  # samples: two seconds
 STEPS = 80  # of the pen's path

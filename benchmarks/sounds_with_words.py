@@ -14,14 +14,15 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 
-from benchmarks._retrieval import both, cca, text_components
-from benchmarks._table import Table, arguments, ratio, timed
-from benchmarks.shared_data import available, load_fsdd, load_sonic_pi
 from sklearn_mmae import AudioModality, DataWarning, MultimodalAutoencoder, TextModality
 from sklearn_mmae.cells import Cells
 from sklearn_mmae.metrics import cross_modal_coherence, fit_linear_probe, linear_probe_score
 from sklearn_mmae.modalities.audio._cells import decode
 from sklearn_mmae.modalities.audio._network import stretch
+
+from ._retrieval import both, cca, text_components
+from ._table import Table, arguments, ratio, timed
+from .shared_data import available, load_fsdd, load_sonic_pi
 
 COLUMNS = ("data", "measure", "ours", "rival", "which rival")
 NOTES = (

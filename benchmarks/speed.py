@@ -17,13 +17,14 @@ from skorch import NeuralNet
 from skorch.utils import to_tensor
 from torch.utils.data import Dataset
 
-from benchmarks._table import Table, ratio, timed
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae._core.threads import one_thread
 from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.model._model import as_rows, presence
 from sklearn_mmae.training._batches import Batch
 from sklearn_mmae.training._patterns import index_contained
+
+from ._table import Table, ratio, timed
 
 COLUMNS_EACH = 64  # of two modalities
 COLUMNS = ("what", "size", "ours", "bare", "ratio or difference", "target")

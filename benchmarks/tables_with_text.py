@@ -15,9 +15,10 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from benchmarks._table import Table, arguments, timed
-from benchmarks.shared_data import available, load_clothing, load_salaries
 from sklearn_mmae import MultimodalAutoencoder
+
+from ._table import Table, arguments, timed
+from .shared_data import available, load_clothing, load_salaries
 
 COMPONENTS = 64
 COLUMNS = (

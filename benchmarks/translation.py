@@ -13,12 +13,13 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._table import Table, arguments, timed
-from benchmarks.never_below_linear import side_by_side
-from benchmarks.shared_data import available, load_halves, load_mfeat
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae.metrics import fit_linear_probe, translation_score
 from sklearn_mmae.modalities import ImageModality, TabularModality
+
+from ._table import Table, arguments, timed
+from .never_below_linear import side_by_side
+from .shared_data import available, load_halves, load_mfeat
 
 MEASURES = (
     "each from the others",

@@ -1,6 +1,11 @@
-"""Fixtures that several test files share."""
+"""What several test files share; and the suite runs alike, however and wherever it was started."""
 
+import importlib
+import importlib.util
 import os
+import signal
+import sys
+from pathlib import Path
 
 # Before SciPy is imported: without it, scikit-learn skips its check of array API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -8,6 +13,13 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import numpy as np
 import pandas as pd
 import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Processes that tests start have the package that is tested, too, in whatever folder they run.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+)
 
 WORDS = {
     "red": "warm bright ripe sweet cherry tomato",
@@ -57,3 +69,21 @@ def make_frame(n_rows=40, seed=0, *, holes=False):
 def frame():
     """Forty rows of every kind of column."""
     return make_frame()
+
+
+def load_benchmark(name):
+    """Return a module of the folder `benchmarks`, whatever else is called so where tests run."""
+    if "project_benchmarks" not in sys.modules:
+        file = ROOT / "benchmarks" / "__init__.py"
+        spec = importlib.util.spec_from_file_location("project_benchmarks", file)
+        package = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(package)
+    return importlib.import_module(f"project_benchmarks.{name}")
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT interrupt, also where a shell started the tests in the background, without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

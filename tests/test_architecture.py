@@ -9,15 +9,16 @@ import sys
 import textwrap
 import tomllib
 import typing
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from sklearn.base import BaseEstimator
 
 import sklearn_mmae
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PUBLIC_MODULES = ["", ".alignment", ".datasets", ".displays", ".fusion", ".metrics", ".modalities"]
 PUBLIC_MODULES += [".testing"]
@@ -199,21 +200,54 @@ def test_a_fitted_attribute_has_a_type(name):
     assert documented <= {key for owner in cls.__mro__ for key in inspect.get_annotations(owner)}
 
 
+def pins(file):
+    """Return the versions that a file of constraints has, by package."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    found = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    return {name.lower().replace("_", "-"): version for name, version in found.items()}
+
+
+def declared(*extras):
+    """Return what the package requires, and what some of its extras do."""
+    parts = PROJECT["dependencies"], *(PROJECT["optional-dependencies"][name] for name in extras)
+    requirements = [Requirement(line) for part in parts for line in part]
+    return [one for one in requirements if one.name != PROJECT["name"]]
+
+
 def test_every_dependency_has_a_tested_version_in_its_range():
-    pins = {}
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            name, _, version = line.partition("==")
-            pins[name.lower().replace("_", "-")] = version
-    extras = PROJECT["optional-dependencies"].values()
-    declared = [Requirement(line) for part in (PROJECT["dependencies"], *extras) for line in part]
+    tested = pins("constraints.txt")
     wrong = [
         str(requirement)
-        for requirement in declared
-        if requirement.name != PROJECT["name"]
-        and not requirement.specifier.contains(pins.get(requirement.name.lower(), "0"))
+        for requirement in declared(*PROJECT["optional-dependencies"])
+        if not requirement.specifier.contains(tested.get(requirement.name.lower(), "0"))
     ]
     assert not wrong
+
+
+def test_the_oldest_tested_versions_are_the_lower_bounds():
+    oldest = pins("constraints-oldest.txt")
+    wrong = [
+        str(requirement)
+        for requirement in declared("audio", "distributed", "plot", "polars", "video", "test")
+        for bound in requirement.specifier
+        if Version(oldest[requirement.name.lower()]) not in SpecifierSet(f"=={bound.version}.*")
+    ]
+    # Its oldest version is installed from no registry without gigabytes for GPUs.
+    assert wrong == ["torch>=2.4"]
+
+
+def test_tests_import_no_folder_beside_the_package():
+    """A folder that is no package gives way to an installed package of its name."""
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"sklearn_mmae"}
+    imported = set()
+    for file in (ROOT / "tests").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    assert "pytest" in imported
+    assert not imported & folders
 
 
 def test_the_changelog_begins_with_this_version():

@@ -906,7 +906,7 @@ def test_an_interrupted_refit_keeps_the_first_fit(error, of_numbers):
         of_numbers.set_params(callbacks=None, max_epochs=1)
 
 
-def test_ctrl_c_keeps_the_best_epoch_of_a_first_fit():
+def test_ctrl_c_keeps_the_best_epoch_of_a_first_fit(ctrl_c):
     """(72)."""
 
     class PressesCtrlC(Callback):
@@ -1024,7 +1024,7 @@ def test_forked_workers_after_a_fit_do_not_hang():
     """
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
-        env=os.environ | {"OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
         timeout=60,
         check=True,
     )

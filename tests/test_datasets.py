@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import load_benchmark
 from PIL import Image
 
-from benchmarks import shared_data
 from sklearn_mmae._core.errors import CellError, CellTypeError, DataWarning
 from sklearn_mmae.datasets import (
     as_frame,
@@ -18,6 +18,8 @@ from sklearn_mmae.datasets import (
     load_text_folder,
     load_video_folder,
 )
+
+shared_data = load_benchmark("shared_data")
 
 
 def picture(path, width=4, height=3, **options):

@@ -4,14 +4,13 @@ import importlib
 import re
 import sys
 import warnings
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from sklearn.base import clone
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.glob("docs/**/*.md")) + sorted(ROOT.glob("*.md"))
 PUBLIC = (
     "",

@@ -1,13 +1,14 @@
 """scikit-learn's own tests, with no expected failure and no skip, and those that it leaves out."""
 
+import re
+from unittest import SkipTest
+
 import pytest
+import sklearn
+from conftest import ROOT
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import (
-    check_estimator,
-    estimator_checks_generator,
-    parametrize_with_checks,
-)
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE, TabularModality
 
@@ -45,9 +46,17 @@ ESTIMATORS = [
 ]
 
 
+def passes(check, *arguments):
+    """Run a check; one that skips itself has shown nothing."""
+    try:
+        check(*arguments)
+    except SkipTest as reason:
+        pytest.fail(f"skipped: {reason}")
+
+
 @parametrize_with_checks(ESTIMATORS)
 def test_check_of_scikit_learn(estimator, check):
-    check(estimator)
+    passes(check, estimator)
 
 
 # Some of these checks transform an array after fitting a frame, of which scikit-learn warns.
@@ -55,14 +64,16 @@ def test_check_of_scikit_learn(estimator, check):
 @pytest.mark.parametrize("check", LEFT_OUT)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_check_that_scikit_learn_leaves_out(estimator, check):
-    getattr(estimator_checks, check)(type(estimator).__name__, clone(estimator))
+    passes(getattr(estimator_checks, check), type(estimator).__name__, clone(estimator))
 
 
 @pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
-def test_nothing_is_skipped_and_the_readme_says_how_many_ran(kind):
-    results = check_estimator(kind(max_epochs=0), on_skip=None, on_fail=None)
-    not_passed = {r["check_name"]: r["status"] for r in results if r["status"] != "passed"}
-    assert not not_passed
-    assert len(results) == len(list(estimator_checks_generator(kind())))
-    # README: "46 checks of check_estimator, and the 11 that it leaves out".
-    assert (len(results), len(LEFT_OUT)) == (46, 11)
+def test_the_readme_says_how_many_checks_there_are(kind):
+    said = re.search(
+        r"(\d+) checks of `check_estimator` and the (\d+) that it\s+leaves out "
+        r"\(\d+ in all, scikit-learn (\d+\.\d+)\)",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+    )
+    assert int(said[2]) == len(LEFT_OUT)
+    if sklearn.__version__.startswith(f"{said[3]}."):  # others have other checks
+        assert int(said[1]) == len(list(estimator_checks_generator(kind())))

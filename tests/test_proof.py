@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from conftest import load_benchmark
 from PIL import Image
 
-from benchmarks import proof
-
+proof = load_benchmark("proof")
 TASKS = ("wine", "digits, halves", "mfeat, 3 views", "clothing", "wine, holes")
 
 

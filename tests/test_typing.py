@@ -8,14 +8,13 @@ import subprocess
 import sys
 import textwrap
 import zipfile
-from pathlib import Path
 
 import jedi
 import pytest
+from conftest import ROOT
 
 import sklearn_mmae
 
-ROOT = Path(__file__).parents[1]
 MODULES = ["alignment", "datasets", "displays", "fusion", "metrics", "modalities", "testing"]
 CONSTRUCTED = sorted(
     name

@@ -12,9 +12,10 @@ from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._proof._task import Method, Task
-from benchmarks._table import timed
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
+
+from .._table import timed
+from ._task import Method, Task
 
 SHARE = 0.3
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._proof._task import MEASURES
+from ._task import MEASURES
 
 __all__ = ["write"]
 

@@ -11,11 +11,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
-from benchmarks._proof._task import Method, Task
-from benchmarks._table import timed
-from benchmarks.shared_data import load_clothing, load_salaries
-from benchmarks.tables_with_text import TEXTS, columns_by_hand, regressors, scaled
 from sklearn_mmae import MultimodalAutoencoder
+
+from .._table import timed
+from ..shared_data import load_clothing, load_salaries
+from ..tables_with_text import TEXTS, columns_by_hand, regressors, scaled
+from ._task import Method, Task
 
 N_TRAIN, N_TEST = 3000, 2000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers import Peer
+from ..peers import Peer
 
 __all__ = ["MEASURES", "Method", "PeerError", "Run", "Task", "unique"]
 

@@ -12,12 +12,13 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 
-from benchmarks._proof._task import Method, Task, unique
-from benchmarks._table import timed
-from benchmarks.never_below_linear import side_by_side
-from benchmarks.shared_data import load_halves, load_mfeat
-from benchmarks.translation import mean_r2, predict_each, probe_of, r2
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
+
+from .._table import timed
+from ..never_below_linear import side_by_side
+from ..shared_data import load_halves, load_mfeat
+from ..translation import mean_r2, predict_each, probe_of, r2
+from ._task import Method, Task, unique
 
 WIDTH = 256
 EPOCHS = 40  # of multivae and multiviewae, as in `benchmarks.peers`
