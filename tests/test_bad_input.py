@@ -841,7 +841,7 @@ def test_vectors_that_do_not_come_back(Z, message, of_numbers):
     [
         ("phto", "to='phto'.*Did you mean 'photo'.*'table', 'words', 'photo'"),
         (3, "to=3 is no modality"),
-        ([], "at least one modality"),
+        ([], "Name at least one"),
         (["table", "words", "photo"], "leave at least one"),
     ],
 )

@@ -260,14 +260,18 @@ class Quantile(Question):
     def finish(self, part: _Values) -> np.ndarray:
         """Return the quantiles, (columns, shares)."""
         values, counts, _ = part
-        below, above, weight = self._places(counts.sum(0)[:, None])
+        n = counts.sum(0)[:, None]
+        below, above, weight = self._places(n)
         low, high = (_ranked(values, counts, place) for place in (below, above))
         # As np.median and np.quantile, to the last bit.
         with np.errstate(invalid="ignore"):  # infinity less infinity, of a weight that is 0
             up, down = low + (high - low) * weight, high - (high - low) * (1 - weight)
         between = np.where(weight < 0.5, up, down)
         between = np.where(self.shares == 0.5, (low + high) / 2, between)
-        return np.where(weight == 0, low, between).astype(values.dtype)
+        answer = np.where(weight == 0, low, between)
+        if self.method != "conformal":
+            answer = np.where(n == 0, np.nan, answer)
+        return answer.astype(values.dtype)
 
     def _places(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return between which of n values in order, counted from 0, a quantile lies, and where."""

@@ -155,6 +155,8 @@ def as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
         return write_dates(dates, form) if "%" in form else dates
     if np.dtype(dtype).kind in "iu":
         return as_whole(numbers, dtype).astype(dtype)
+    if dtype == "bool":  # an array of bools is a block of numbers
+        return numbers > 0.5
     return as_real(numbers, dtype)
 
 
