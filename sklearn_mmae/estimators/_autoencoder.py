@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,7 +163,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
 
     def __init__(
         self,
-        modalities: str | list[tuple[str, Modality | str, Any]] = "auto",
+        modalities: str | Sequence[tuple[str, Modality | str, Any]] = "auto",
         n_components: int = 32,
         *,
         fusion: str | Fusion | Callable = "joint",

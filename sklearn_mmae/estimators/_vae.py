@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -178,7 +178,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
 
     def __init__(
         self,
-        modalities: str | list[tuple[str, Modality | str, Any]] = "auto",
+        modalities: str | Sequence[tuple[str, Modality | str, Any]] = "auto",
         n_components: int = 32,
         *,
         objective: str | Objective = "mopoe",
