@@ -27,7 +27,7 @@ class AttentionFusion(Fusion):
         next smaller number that does is taken.
     """
 
-    def __init__(self, n_heads: int = 8):
+    def __init__(self, n_heads: int = 8) -> None:
         super().__init__()
         self.n_heads = n_heads
 

@@ -98,7 +98,7 @@ class CallableFusion(Fusion):
         features of shape (..., row, width).
     """
 
-    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]):
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         self.function = function
 

@@ -235,6 +235,14 @@ class TimedModality(Modality):
         Mean and standard deviation of the logarithm of the length.
     """
 
+    n_steps_: int
+    step_seconds_: float
+    entries_per_step_: float
+    mean_: np.ndarray
+    scale_: float
+    log_length_: float
+    log_length_scale_: float
+
     def learn_steps(self, values: Values, statistics: Statistics) -> None:
         """Learn what depends on where in time a row begins: mean, scale and lengths."""
         steps, length = values.tensors["steps"], values.tensors["length"]

@@ -137,10 +137,6 @@ class TimedMediaModality(MediaModality, TimedModality):
     """A `MediaModality` whose cells go on in time, for a `StepsNetwork`."""
 
     mask: float
-    mean_: np.ndarray
-    scale_: float
-    log_length_: float
-    log_length_scale_: float
 
     def _steps_settings(self) -> dict[str, Any]:
         """Return what a `StepsNetwork` is told of the data."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import torch
 from ..._core.errors import did_you_mean, listing, locate, warn
 from ..._core.typing import Array
 from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
-from ...statistics import PLAIN
+from ...statistics import PLAIN, Statistics
 from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
 from ...tables._cells import Cells, Column, Values, is_zone
@@ -103,7 +103,21 @@ class TabularModality(Modality):
     (['category', 'number'], [['blue', 'red']])
     """
 
-    def __init__(self, max_categories=100, *, scale="auto", mask=0.0):
+    kinds_: list[str]
+    dtypes_: list[str]
+    scaling_: str
+    mean_: np.ndarray
+    scale_: np.ndarray
+    n_observed_: np.ndarray
+    categories_: list[list]
+    shares_: list[np.ndarray]
+    weight_: float
+    loadings_: np.ndarray
+    noise_: np.ndarray
+
+    def __init__(
+        self, max_categories: int = 100, *, scale: str = "auto", mask: float = 0.0
+    ) -> None:
         self.max_categories = max_categories
         self.scale = scale
         self.mask = mask
@@ -113,7 +127,7 @@ class TabularModality(Modality):
         """Whether a column holds numbers, bools, dates, or strings of few values."""
         return is_tabular(Column.of(column))
 
-    def fit(self, cells, statistics=PLAIN):
+    def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn kinds, scales and categories.
 
         Parameters
@@ -176,7 +190,7 @@ class TabularModality(Modality):
             )
         return self
 
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return standardised numbers and the codes of categories.
 
         Parameters
@@ -214,11 +228,11 @@ class TabularModality(Modality):
             present = there if present is None else present | there
         return Values(self.fill(tensors), present)
 
-    def fill(self, tensors):
+    def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the tensors of rows, 0 and -1 in the holes, with what is likely there."""
         return Expectation(self.shares_, self.loadings_, self.noise_).fill(tensors)
 
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return numbers in their units, and the most likely category.
 
         Parameters
@@ -251,7 +265,7 @@ class TabularModality(Modality):
             columns.append(column.astype(bool) if dtype == "bool" and code is not None else column)
         return columns
 
-    def network(self, n_components, width, dropout):
+    def network(self, n_components: int, width: int, dropout: float) -> TabularNetwork:
         """Build the network of the table.
 
         Parameters
@@ -274,14 +288,14 @@ class TabularModality(Modality):
             dropout,
         )
 
-    def learned(self):
+    def learned(self) -> set[str]:
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
             *("categories_", "shares_", "weight_", "loadings_", "noise_"),
         }
 
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         numbers = sum(kind in ("number", "date") for kind in self.kinds_)
         coded = len(self.kinds_) - numbers
@@ -313,7 +327,7 @@ class TabularModality(Modality):
             and are_floats(self.loadings_.ravel(), self.loadings_.size)
         )
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         most = self.max_categories
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 2:
             raise ValueError(
@@ -326,7 +340,9 @@ class TabularModality(Modality):
                 + did_you_mean(self.scale, SCALES)
             )
 
-    def _learn_scale(self, numbers, variance, statistics):
+    def _learn_scale(
+        self, numbers: np.ndarray, variance: np.ndarray, statistics: Statistics
+    ) -> tuple[str, np.ndarray]:
         """Return the kind of scaling, and what each number or date is divided by."""
         is_number = np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
         varies = is_number & (variance > 0)
@@ -338,7 +354,7 @@ class TabularModality(Modality):
             scale[is_number] = np.sqrt(variance[varies].mean())
         return scaling, scale
 
-    def _names(self, cells, *kinds):
+    def _names(self, cells: Cells, *kinds: str) -> list:
         return [n for n, kind in zip(cells.names, self.kinds_, strict=True) if kind in kinds]
 
     def _coded(self, cells: Cells) -> Iterator[tuple[Any, Column]]:
@@ -350,7 +366,7 @@ class TabularModality(Modality):
             if kind in ("bool", "category"):
                 yield name, column
 
-    def _numbers(self, cells):
+    def _numbers(self, cells: Cells) -> np.ndarray:
         """Return the numbers and dates as one float array; the input's own memory if it can be."""
         if cells.matrix is not None:
             if any(kind != "number" for kind in self.kinds_):
@@ -371,7 +387,7 @@ class TabularModality(Modality):
         check_finite(numbers, names)
         return numbers
 
-    def _standardise(self, numbers):
+    def _standardise(self, numbers: np.ndarray) -> np.ndarray:
         standardised = np.empty(numbers.shape, np.float32)
         for start in range(0, len(numbers), BLOCK):
             block = numbers[start : start + BLOCK]
@@ -385,7 +401,9 @@ class TabularModality(Modality):
             standardised[start : start + BLOCK] = np.where(np.isnan(block), 0, block)
         return standardised
 
-    def _learn_categories(self, name, column, declared, statistics):
+    def _learn_categories(
+        self, name: Any, column: Column, declared: list | None, statistics: Statistics
+    ) -> list:
         """Return a column's values in order of their codes."""
         if declared is not None and len(declared) <= self.max_categories:
             return list(declared)
@@ -407,7 +425,7 @@ class TabularModality(Modality):
         except TypeError:
             return sorted(known, key=lambda value: (str(type(value)), str(value)))
 
-    def _encode_categories(self, name, column, values):
+    def _encode_categories(self, name: Any, column: Column, values: list) -> np.ndarray:
         codes, unknown = codes_of(column, values)
         if len(unknown) and len(values) < self.max_categories:
             unseen = dict.fromkeys(column.values[unknown[:1000]].tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import joblib
 import numpy as np
@@ -116,17 +116,30 @@ class TextModality(Modality):
     array([ True,  True, False])
     """
 
+    vocabulary_: list[str]
+    idf_: np.ndarray
+    subwords_: list[str]
+    subword_idf_: np.ndarray
+    vectorizer_: Any
+    offset_: np.ndarray
+    block_scales_: np.ndarray
+    mean_: np.ndarray
+    tokens_: list[str]
+    n_tokens_: int
+    shares_: np.ndarray
+    null_deviance_: float
+
     def __init__(
         self,
         *,
-        decoder="words",
-        max_features=3000,
-        stop_words=None,
-        vectorizer="subwords",
-        n_words=5,
-        max_length=64,
-        memory=None,
-    ):
+        decoder: str = "words",
+        max_features: int | None = 3000,
+        stop_words: str | list[str] | None = None,
+        vectorizer: Any = "subwords",
+        n_words: int = 5,
+        max_length: int = 64,
+        memory: Any = None,
+    ) -> None:
         self.decoder = decoder
         self.max_features = max_features
         self.stop_words = stop_words
@@ -136,7 +149,7 @@ class TextModality(Modality):
         self.memory = memory
 
     @property
-    def words(self):
+    def words(self) -> list[str] | None:
         """The words that the outputs are a distribution over; None where they are tokens."""
         return self.vocabulary_ if self.decoder == "words" else None
 
@@ -230,7 +243,9 @@ class TextModality(Modality):
         ]
         return [texts]
 
-    def network(self, n_components, width, dropout):
+    def network(
+        self, n_components: int, width: int, dropout: float
+    ) -> KeyWordsNetwork | SentenceNetwork:
         """Build the network of the text.
 
         Parameters
