@@ -244,7 +244,8 @@ def _refine(pairs, alike, start, max_lag, level, statistics):
     n_rows = len(found.lengths)
     if n_rows >= MANY_ROWS:
         each = shares(overlapping, found, weights, lag)
-        total, squares = statistics.ask("shares", Sums(), np.stack([each, each**2], 1))
+        total = statistics.ask("shares", Sums(), each)
+        squares = statistics.ask("squares of shares", Sums(), each**2)
         agree = min(total**2 / (n_rows * squares), 1 - 1e-9)
         by_rows = -n_rows / 2 * np.log1p(-agree) - threshold(found.n_parameters)
         certain = min(certain, by_rows)

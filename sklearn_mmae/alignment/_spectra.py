@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..statistics import PLAIN, Statistics
-from ..statistics._questions import Question
+from ..statistics._questions import Means, Question
 
 __all__ = ["Bands", "Channels", "Spectra", "octaves", "shares", "spectra", "threshold"]
 
@@ -58,12 +58,12 @@ class Channels:
         """
         steps = np.concatenate(rows)
         seen = ~np.isnan(steps)
-        _, mean, variance = statistics.moments("steps", steps)
+        mean, scale = statistics.ask("steps", _Deviations(), steps)
         # A constant's deviations are what is lost by rounding.
-        varies = np.sqrt(variance) > 1e-12 * np.maximum(np.abs(mean), 1e-300)
+        varies = scale > 1e-12 * np.maximum(np.abs(mean), 1e-300)
         if not varies.any():
             raise ValueError("nothing but one value or holes")
-        scale = np.where(varies, np.sqrt(variance), np.inf)
+        scale = np.where(varies, scale, np.inf)
         components = np.eye(steps.shape[1])[:, varies]
         if components.shape[1] > MOST_CHANNELS:
             away = np.where(seen, steps - mean, 0) / scale
@@ -83,6 +83,24 @@ class Channels:
             return channels
         change = np.abs(np.gradient(row, axis=0)).mean(1, keepdims=True)
         return np.hstack([channels, change / max(change.std(), 1e-12)])
+
+
+class _Deviations(Question):
+    """Mean and standard deviation of each column of steps, a constant's being what is rounded."""
+
+    def partial(self, rows: np.ndarray) -> Means:
+        """Return counts, means and summed squares about them; NaN is a hole."""
+        seen = ~np.isnan(rows)
+        mean = np.where(seen, rows, 0).sum(0) / np.maximum(seen.sum(0), 1)
+        return Means(seen.sum(0), mean, (np.where(seen, rows - mean, 0) ** 2).sum(0))
+
+    def merge(self, one: Means, other: Means) -> Means:
+        """Combine means and squares about them."""
+        return one.with_(other)
+
+    def finish(self, part: Means) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and deviations."""
+        return part.mean, np.sqrt(part.squares / np.maximum(part.count, 1))
 
 
 def _bridged(row):

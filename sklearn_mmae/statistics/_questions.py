@@ -23,6 +23,7 @@ __all__ = [
     "Counts",
     "Extremes",
     "Frequent",
+    "Means",
     "Moments",
     "Products",
     "Quantile",
@@ -55,14 +56,14 @@ class Question(ABC):
         """Return the answer."""
 
 
-class _Means(NamedTuple):
+class Means(NamedTuple):
     """Counts, means, and summed squares about them."""
 
     count: Any
     mean: Any
     squares: Any
 
-    def with_(self, other: _Means) -> _Means:
+    def with_(self, other: Means) -> Means:
         """Combine means and squares about them [1]_.
 
         References
@@ -72,7 +73,7 @@ class _Means(NamedTuple):
         """
         total = np.maximum(self.count + other.count, 1)
         apart = other.mean - self.mean
-        return _Means(
+        return Means(
             self.count + other.count,
             self.mean + apart * (other.count / total),
             self.squares + other.squares + apart**2 * (self.count * other.count / total),
@@ -82,7 +83,7 @@ class _Means(NamedTuple):
 class Moments(Question):
     """Count, mean and variance of each column of a matrix, over its observed cells."""
 
-    def partial(self, rows: np.ndarray | sparse.sparray) -> _Means:
+    def partial(self, rows: np.ndarray | sparse.sparray) -> Means:
         """Return counts, means and summed squares about them; NaN is a hole."""
         if sparse.issparse(rows):
             return self._of_sparse(rows)
@@ -94,19 +95,19 @@ class Moments(Question):
         squares = np.zeros_like(mean)
         for block in _blocks(rows):
             squares += np.nansum((block - mean) ** 2, 0)
-        return _Means(count, mean, squares)
+        return Means(count, mean, squares)
 
-    def _of_sparse(self, rows: sparse.sparray) -> _Means:
+    def _of_sparse(self, rows: sparse.sparray) -> Means:
         n = rows.shape[0]
         mean = np.asarray(rows.mean(0)).ravel()
         squares = np.asarray(rows.power(2).sum(0)).ravel() - n * mean**2
-        return _Means(np.full(len(mean), float(n)), mean, np.maximum(squares, 0))
+        return Means(np.full(len(mean), float(n)), mean, np.maximum(squares, 0))
 
-    def merge(self, one: _Means, other: _Means) -> _Means:
+    def merge(self, one: Means, other: Means) -> Means:
         """Combine means and squares about them."""
         return one.with_(other)
 
-    def finish(self, part: _Means) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def finish(self, part: Means) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return count, mean and variance.
 
         A column without any cell has mean 0 and variance 0; so has a column that is constant up to
@@ -310,7 +311,7 @@ class _Choices(NamedTuple):
     """Mean losses of some options, and what each gains upon the first one."""
 
     losses: np.ndarray
-    gains: _Means
+    gains: Means
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ class Choice(Question):
         squares = [float(((g - g.mean()) ** 2).sum()) for g in gains]
         count = losses[0].shape[0] if losses.ndim == 2 else 1
         losses = np.array([float(loss.mean()) for loss in losses])
-        return _Choices(losses, _Means(count, means, np.array(squares)))
+        return _Choices(losses, Means(count, means, np.array(squares)))
 
     def merge(self, one: _Choices, other: _Choices) -> _Choices:
         """Combine the means."""
