@@ -61,13 +61,6 @@ class Columns:
         """Return the numbers to a row of a column that is a block of numbers; None for others."""
         return self.forms[place].width
 
-    def find(self, table: Table) -> dict[int, int]:
-        """Return where the columns stand in a table: by name, or in their order without names."""
-        if "array" in (self.kind, table.kind):
-            return {i: i for i in range(len(self.names)) if i < len(table.names)}
-        now = {name: i for i, name in enumerate(table.names)}
-        return {i: now[name] for i, name in enumerate(self.names) if name in now}
-
     def holes(self, places: list[int], n_rows: int) -> Cells:
         """Return the cells of columns that are missing altogether.
 
