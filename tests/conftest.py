@@ -9,6 +9,10 @@ from pathlib import Path
 
 # Before SciPy is imported: without it, scikit-learn skips its check of array API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Before torch is: more threads only wait for one another here; tests of threads set their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# And no test opens a window.
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pandas as pd

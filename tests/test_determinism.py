@@ -18,8 +18,8 @@ from sklearn.base import clone
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
 from sklearn_mmae.training._gradients import LEAST_ROWS
 
-# So many columns that two threads would share a sum, and round it differently.
-MANY_COLUMNS = 6_144
+# So many columns that two threads would share a sum, and round it differently (2,048 are too few).
+MANY_COLUMNS = 3_072
 
 
 def make_wide():
@@ -139,19 +139,18 @@ def test_pictures_and_texts_give_the_same_bits_with_one_and_two_threads(two_thre
     assert fit_fingerprint(estimator, X) == with_two
 
 
-@pytest.mark.parametrize("method", ["transform", "inverse", "score_samples"])
-def test_using_an_estimator_does_not_depend_on_the_threads(two_threads, method):
+def test_using_an_estimator_does_not_depend_on_the_threads(two_threads):
     X = make_wide()
     estimator = make_estimator(early_stopping=False).fit(X)
 
     def use():
-        if method == "inverse":
-            return estimator.inverse_transform(estimator.transform(X)).tobytes()
-        return getattr(estimator, method)(X).tobytes()
+        codes = estimator.transform(X)
+        return codes, estimator.inverse_transform(codes), estimator.score_samples(X)
 
     with_two = use()
     torch.set_num_threads(1)
-    assert use() == with_two
+    for one, two in zip(use(), with_two, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.slow
@@ -195,7 +194,7 @@ def test_four_threads_at_once_give_the_same_bits():
 
 
 def test_threads_that_fit_leave_no_trace_on_the_thread_counts(two_threads):
-    X, estimator = make_wide(), make_estimator(early_stopping=False)
+    X, estimator = make_wide()[:, :300], make_estimator(early_stopping=False)
 
     def fit_and_count(_):
         clone(estimator).fit(X).transform(X)

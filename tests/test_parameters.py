@@ -3,6 +3,7 @@
 A parameter added later is found by itself: without an entry in the tables below its test fails.
 """
 
+import functools
 import inspect
 import os
 import re
@@ -104,6 +105,12 @@ def make_estimator(kind=MultimodalAutoencoder, **parameters):
     return kind(**{**defaults, "random_state": 0, **parameters})
 
 
+@functools.cache
+def usual_codes(kind, others):
+    """Return the codes with all parameters but some as usual."""
+    return make_estimator(kind, **dict(others)).fit_transform(make_frame())
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -118,11 +125,10 @@ def test_every_parameter_changes_the_result(kind, name):
         return
     assert name in ALTERNATIVES, missing_entry(kind, name)
     value, others = ALTERNATIVES[name]
-    frame = make_frame()
     usual = make_estimator(kind, **others)
     other = make_estimator(kind, **{**others, name: value})
     assert repr(getattr(usual, name)) != repr(value), "the table's value is the usual one"
-    codes, changed = usual.fit_transform(frame), other.fit_transform(frame)
+    codes, changed = usual_codes(kind, tuple(others.items())), other.fit_transform(make_frame())
     assert codes.shape != changed.shape or not np.array_equal(codes, changed)
 
 
@@ -423,6 +429,11 @@ def results(modality, X, columns):
     return codes, back
 
 
+@functools.cache
+def usual_results(kind, others, make, columns):
+    return results(kind(**dict(others)), make(None), [*columns])
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [(kind, name) for kind in BUILTIN for name in parameters_of(kind)],
@@ -433,9 +444,8 @@ def test_every_parameter_of_a_modality_changes_the_result(kind, name, tmp_path):
         return
     assert name in OF_MODALITIES.get(kind, {}), missing_entry(kind, name)
     make, columns, others, value = OF_MODALITIES[kind][name]
-    X = make(tmp_path)
-    codes, back = results(kind(**others), X, columns)
-    other_codes, other_back = results(kind(**{**others, name: value}), X, columns)
+    codes, back = usual_results(kind, tuple(others.items()), make, tuple(columns))
+    other_codes, other_back = results(kind(**{**others, name: value}), make(tmp_path), columns)
     assert not np.array_equal(codes, other_codes) or repr(back.to_dict()) != repr(
         other_back.to_dict()
     )

@@ -52,7 +52,7 @@ def linear():
     """A fitted model of linear-Gaussian rows, its test rows, and their covariance."""
     X, covariance = linear_gaussian(20_000)
     vae = MultimodalVAE(HALVES, n_components=3, max_epochs=0, random_state=0).fit(X)
-    return vae, linear_gaussian(400, seed=1)[0], covariance
+    return vae, linear_gaussian(200, seed=1)[0], covariance
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_densities_are_those_of_the_closed_form(linear):
 def test_training_leaves_the_exact_solution_alone():
     X, covariance = linear_gaussian(4000)
     vae = MultimodalVAE(HALVES, n_components=4, max_epochs=8, random_state=0).fit(X)
-    test = linear_gaussian(1000, seed=1)[0]
+    test = linear_gaussian(300, seed=1)[0]
     assert abs(np.mean(vae.score_samples(test) - log_density(test, covariance))) < 0.02
 
 
@@ -94,15 +94,16 @@ def test_more_draws_come_closer_from_below():
     X = np.random.default_rng(0).normal(size=(300, 2)) ** 2
     options = {"n_components": 2, "max_epochs": 30, "random_state": 0, "init": "random"}
     vae = MultimodalVAE(width=32, **options).fit(X)
-    few, more, most = (vae.score_samples(X, n_draws=n).mean() for n in (1, 16, 2000))
+    few, more, most = (vae.score_samples(X, n_draws=n).mean() for n in (1, 16, 1000))
     assert few < more < most + 0.01
 
 
 def test_cells_missing_in_a_table_are_left_out_of_its_density(linear):
     vae, X, covariance = linear
     at = np.array([0, 1, 2, 3, 5, 6, 7, 8])
-    found = vae.score_samples(hide(X, [4]), n_draws=2000)
-    assert abs(np.mean(found - log_density(X, covariance, at))) < 0.1
+    few = X[:100]
+    found = vae.score_samples(hide(few, [4]), n_draws=2000)
+    assert abs(np.mean(found - log_density(few, covariance, at))) < 0.1
 
 
 def test_densities_are_of_the_units_of_the_cells(linear):
@@ -191,7 +192,7 @@ def mean_of(values):
     return sum(values) / len(values)
 
 
-def value_of(vae, X, objective, repeats=200, seed=0):
+def value_of(vae, X, objective, repeats=50, seed=0):
     """Return the objective's mean over rows and draws, in nats."""
     network = vae.net_.module_
     network.objective = objective
@@ -231,13 +232,13 @@ def test_the_elbo_of_every_objective_is_below_the_likelihood(name):
     X, test = (linear_gaussian(300, seed)[0] ** 2 for seed in (0, 1))
     options = {"n_components": 4, "max_epochs": 4, "init": "random", "random_state": 0}
     vae = MultimodalVAE(HALVES, objective=name, width=16, **options).fit(X)
-    few, many = (vae.score_samples(test, n_draws=n).mean() for n in (1, 1000))
+    few, many = (vae.score_samples(test, n_draws=n).mean() for n in (1, 300))
     assert few < many
 
 
 def test_more_draws_make_the_bound_of_a_mixture_tighter(linear):
     vae, X, _ = linear
-    one, many = value_of(vae, X, MMVAE(), 20), value_of(vae, X, MMVAE("iwae", 30), 20)
+    one, many = value_of(vae, X, MMVAE(), 20), value_of(vae, X, MMVAE("iwae", 30), 5)
     evidence = ClosedForm(vae, X).bound(BOTH, BOTH).mean()
     assert one < many < evidence + 0.1
 
@@ -333,7 +334,13 @@ def test_the_noise_of_each_modality_is_learned():
 
 def test_collapse_is_told():
     X = linear_gaussian(400)[0]
-    options = {"n_components": 2, "max_epochs": 20, "init": "random", "random_state": 0}
+    options = {
+        "n_components": 2,
+        "max_epochs": 20,
+        "init": "random",
+        "random_state": 0,
+        "batch_size": 64,
+    }
     with pytest.warns(DataWarning, match="posterior collapse.*Lower beta"):
         vae = MultimodalVAE(HALVES, beta=500.0, width=16, **options).fit(X)
     assert vae.information_.max() < 0.01
@@ -341,7 +348,13 @@ def test_collapse_is_told():
 
 def test_free_bits_keep_components_from_collapse():
     X = linear_gaussian(400)[0]
-    options = {"n_components": 2, "max_epochs": 20, "init": "random", "random_state": 0}
+    options = {
+        "n_components": 2,
+        "max_epochs": 20,
+        "init": "random",
+        "random_state": 0,
+        "batch_size": 64,
+    }
     vae = MultimodalVAE(HALVES, beta=500.0, free_bits=0.5, width=16, **options).fit(X)
     assert vae.information_.max() > 0.1
 
@@ -356,7 +369,7 @@ def test_the_posterior_is_that_of_the_closed_form(linear):
         found, std = vae.posterior(shown)
         np.testing.assert_allclose(found, mean, atol=1e-3)
         np.testing.assert_allclose(
-            std, np.sqrt(np.diag(covariance))[None].repeat(400, 0), rtol=1e-3
+            std, np.sqrt(np.diag(covariance))[None].repeat(len(X), 0), rtol=1e-3
         )
         np.testing.assert_array_equal(found, vae.transform(shown))
 
@@ -385,8 +398,9 @@ def test_samples_have_the_mean_and_covariance_of_the_rows(linear):
 
 def test_samples_given_a_part_follow_the_conditional_distribution(linear):
     vae, X, covariance = linear
-    given = hide(X[:3], RIGHT)
-    drawn = vae.sample(4000, given=given).reshape(3, 4000, 9)
+    # A given row that is there forty times has draws of its own each time.
+    given = hide(X[:3].repeat(40, 0), RIGHT)
+    drawn = vae.sample(100, given=given).reshape(3, 4000, 9)
     np.testing.assert_array_equal(drawn[:, :, LEFT], np.repeat(X[:3, None, LEFT], 4000, 1))
     towards = np.linalg.solve(covariance[LEFT][:, LEFT], covariance[LEFT][:, RIGHT])
     mean = 2 + (X[:3, LEFT] - 2) @ towards
