@@ -9,7 +9,6 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_mmae import AudioModality, ImageModality, MultimodalAutoencoder, TextModality
 from sklearn_mmae.fusion import FUSIONS
-from sklearn_mmae.model._codes import encode_rows, explained_deviance
 
 from ._table import Table, arguments
 from .never_below_linear import side_by_side
@@ -126,14 +125,14 @@ def compare(load, seeds, quick):
 def measure(mmae, X, y, train, test):
     """Return what `MEASURES` names."""
     train_rows, test_rows, n = rows_of(X, train), rows_of(X, test), len(mmae.modalities_)
-    network = mmae.net_.module_
-    everything = encode_rows(mmae, test_rows)
-    joint = explained_deviance(network, everything.rows, everything.codes, everything.present)
+    model = mmae._model
+    everything, codes = encoded(mmae, test_rows)
+    joint = list(model.explained_deviance(everything, codes).values())
     crossed = []
     for m in range(n):
-        hidden = encode_rows(mmae, test_rows, np.arange(n) == m)
-        found = explained_deviance(network, everything.rows, hidden.codes, everything.present)
-        crossed.append(found[m])
+        _, from_others = encoded(mmae, test_rows, np.arange(n) == m)
+        found = model.explained_deviance(everything, from_others)
+        crossed.append(found[model.names[m]])
     figures = [np.mean(joint), np.mean(crossed), np.min(crossed)]
     if y is None:
         return [*figures, *[np.nan] * 3]
@@ -141,12 +140,16 @@ def measure(mmae, X, y, train, test):
     fed, own = [], []
     for m in range(n):
         others = np.arange(n) != m
-        known, new = (
-            encode_rows(mmae, rows, others).codes.numpy() for rows in (train_rows, test_rows)
-        )
+        known, new = (encoded(mmae, rows, others)[1].numpy() for rows in (train_rows, test_rows))
         fed.append(probe.score(new, y[test]))
         own.append(probe_of(known, y[train]).score(new, y[test]))
-    return [*figures, probe.score(everything.codes.numpy(), y[test]), np.mean(fed), np.mean(own)]
+    return [*figures, probe.score(codes.numpy(), y[test]), np.mean(fed), np.mean(own)]
+
+
+def encoded(mmae, X, hidden=None):
+    """Return rows as the model reads them, and their codes."""
+    read = mmae._model.read(X, mmae, hidden)
+    return read, mmae._model.encode(read)
 
 
 def rows_of(X, rows):

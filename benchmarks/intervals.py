@@ -180,8 +180,8 @@ def add_categories(table, name, frame, quick):
         hidden[column] = None
         for title, rows in (("", hidden), (", seen", test)):
             added = [compare(mmae.category_probabilities(rows)[column], test[column])]
-            calibration = mmae._calibration
-            mmae._calibration = {
+            calibration = mmae._model.calibration
+            mmae._model.calibration = {
                 key: groups._replace(
                     temperatures=np.ones_like(groups.temperatures),
                     offsets=np.zeros_like(groups.offsets),
@@ -189,7 +189,7 @@ def add_categories(table, name, frame, quick):
                 for key, groups in calibration.items()
             }
             added.append(compare(mmae.category_probabilities(rows)[column], test[column]))
-            mmae._calibration = calibration
+            mmae._model.calibration = calibration
             (error, accuracy), (raw, _) = added
             table.add(name, column + title, seen[column].shape[1], error, raw, accuracy)
 

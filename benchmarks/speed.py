@@ -20,8 +20,9 @@ from torch.utils.data import Dataset
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae._core.threads import one_thread
 from sklearn_mmae.modalities import TabularModality
-from sklearn_mmae.model._rows import as_rows, index_contained, presence, read_rows, to_device
+from sklearn_mmae.model._model import as_rows, presence
 from sklearn_mmae.training._batches import Batch
+from sklearn_mmae.training._patterns import index_contained
 
 from ._table import Table, ratio, timed
 
@@ -127,7 +128,7 @@ def measure_epoch(table, device, width, batch_size, quick):
     mmae = make_estimator(
         X, width=width, batch_size=batch_size, max_epochs=1, early_stopping=False, device=device
     ).fit(X)
-    net, rows = mmae.net_, to_device(read(mmae, X), torch.device(device))
+    net, rows = mmae.net_, read(mmae, X).to(torch.device(device))
 
     def finish(work):
         def run_to_the_end():
@@ -140,7 +141,7 @@ def measure_epoch(table, device, width, batch_size, quick):
     @finish
     def ours():
         with one_thread():  # as `fit` does: its shards, not its sums, share the threads
-            net.fit_loop((rows, None), epochs=1)
+            net.learn(rows)
 
     repeats = 3 if quick else 11 if batch_size == 32 else 21
     works = {
@@ -161,7 +162,7 @@ def measure_epoch(table, device, width, batch_size, quick):
 
 def read(mmae, X):
     """Return rows as the estimator's own loop gets them."""
-    values, _ = read_rows(mmae, X)
+    *_, values = mmae._model.values(X, mmae)
     known = mmae.net_.module_.patterns.cpu().numpy()
     return as_rows(values, index_contained(presence(values), known))
 

@@ -2,47 +2,29 @@
 
 from typing import TYPE_CHECKING
 
+from . import modalities
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
-from .estimators._autoencoder import MultimodalAutoencoder
-from .estimators._load import load
-from .estimators._vae import MultimodalVAE
+from .estimators import MultimodalAutoencoder, MultimodalVAE, load
 from .fusion import Fusion
-from .modalities import (
-    AudioModality,
-    ImageModality,
-    Modality,
-    SequenceModality,
-    TabularModality,
-    TextModality,
-    TimedModality,
-    VideoModality,
-)
+from .modalities import *  # noqa: F403
 from .objectives import Objective
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AudioModality",
     "CellError",
     "ConvergenceError",
     "DataWarning",
     "DelayAligner",
     "Fusion",
-    "ImageModality",
-    "Modality",
     "ModelFileError",
     "MultimodalAutoencoder",
     "MultimodalVAE",
     "Objective",
-    "SequenceModality",
-    "TabularModality",
-    "TextModality",
-    "TimedModality",
-    "VideoModality",
     "__version__",
     "load",
 ]
-
+__all__ += modalities.__all__
 
 if TYPE_CHECKING:  # what type checkers and editors see of what is imported late
     from . import datasets as datasets
@@ -51,7 +33,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of what is imported late
     from .alignment import DelayAligner
 else:
 
-    def __getattr__(name):
+    def __getattr__(name: str):
         """Import what takes long when it is first asked for."""
         from importlib import import_module
 
@@ -62,6 +44,6 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """Name what is there, imported or not."""
     return sorted({*globals(), *__all__, "datasets", "displays", "metrics"})

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -19,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from . import MultimodalAutoencoder
+from ._core.typing import Array
 from .datasets import load_digits_frame
 
 NUMBERS = ["ink", "width", "balance", "slant"]
@@ -33,10 +37,10 @@ class JointPCA:
     A modality that is missing stands at its mean.
     """
 
-    def __init__(self, n_components):
+    def __init__(self, n_components: int) -> None:
         self.n_components = n_components
 
-    def fit(self, frame):
+    def fit(self, frame: pd.DataFrame) -> Self:
         """Learn words, weights and components."""
         self.words = TfidfVectorizer().fit(frame["caption"])
         blocks = self._raw(frame)
@@ -60,7 +64,7 @@ class JointPCA:
         raw = self._raw(frame)
         return [(b - m) / s for b, m, s in zip(raw, self.means, self.scales, strict=True)]
 
-    def predict(self, frame, seen=(0, 1, 2)):
+    def predict(self, frame: pd.DataFrame, seen: Sequence[int] = (0, 1, 2)) -> list[Array]:
         """Return pixels, words and numbers, predicted from the blocks that may be seen."""
         blocks = [b if i in seen else 0 * b for i, b in enumerate(self._blocks(frame))]
         back = self.pca.inverse_transform(self.pca.transform(np.hstack(blocks)))
@@ -68,30 +72,30 @@ class JointPCA:
         parts = np.split(back, ends, 1)
         return [p * s + m for p, m, s in zip(parts, self.means, self.scales, strict=True)]
 
-    def digit_words(self, words):
+    def digit_words(self, words: Array) -> Array:
         """Return the digit of largest weight among the predicted words of each row."""
         at = [self.words.vocabulary_[word] for word in DIGITS]
         return np.array(DIGITS)[words[:, at].argmax(1)]
 
 
-def r2(true, predicted, mean):
+def r2(true: Array, predicted: Array, mean: Array) -> float:
     """Return the share of the variance explained, 0 for the mean of the training rows."""
     return 1 - ((true - predicted) ** 2).sum() / ((true - mean) ** 2).sum()
 
 
-def pixels(column):
+def pixels(column: pd.Series) -> Array:
     """Return pictures as rows of pixels."""
     return np.stack([np.asarray(cell) for cell in column]).reshape(len(column), -1).astype(float)
 
 
-def first_digit(captions):
+def first_digit(captions: pd.Series) -> Array:
     """Return the first word of each caption that names a digit."""
     return np.array(
         [next((w for w in str(c).replace(",", "").split() if w in DIGITS), "") for c in captions]
     )
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> MultimodalAutoencoder:
     """Train, compare, print a table and write the picture."""
     parser = argparse.ArgumentParser(prog="python -m sklearn_mmae", description=__doc__)
     parser.add_argument("--output", default="digits.png", help="the picture to write")

@@ -1,6 +1,19 @@
-"""What a modality of your own is made of: the cells it gets, the values it hands over."""
+"""What a modality of your own is made of: cells it gets, values it hands over, what it shows."""
 
 from ._core.holes import observed
+from .modalities._shown import Clips, Pictures, Shown, Signals, Sounds, Tables, Texts, Words
 from .tables._cells import Cells, Values
 
-__all__ = ["Cells", "Values", "observed"]
+__all__ = [
+    "Cells",
+    "Clips",
+    "Pictures",
+    "Shown",
+    "Signals",
+    "Sounds",
+    "Tables",
+    "Texts",
+    "Values",
+    "Words",
+    "observed",
+]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
 
+from ._core.typing import ArrayLike
 from .fusion import CallableFusion, Fusion
+from .modalities import Modality
 from .nn._blocks import initialise
 from .tables._cells import Cells
 
@@ -21,7 +24,7 @@ GAINS = (0.25, 0.5, 1.0, 2.0, 4.0)
 HOLES = (None, float("nan"), pd.NA)
 
 
-def check_modality(modality, column):
+def check_modality(modality: Modality, column: ArrayLike) -> None:
     """Check that a modality keeps its contract.
 
     It clones, fits and pickles; comes through holes; returns cells that it can read again; its
@@ -86,7 +89,7 @@ def check_modality(modality, column):
     )
 
 
-def check_fusion(fusion):
+def check_fusion(fusion: Fusion | Callable[..., torch.Tensor]) -> None:
     """Check that a fusion keeps its contract.
 
     A row does not depend on the rows beside it, nor one subset of modalities on another; what is

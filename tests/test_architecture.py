@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+import typing
 
 import pytest
 from conftest import ROOT
@@ -148,6 +149,60 @@ def test_a_function_says_what_it_takes_and_returns(name):
 @pytest.mark.parametrize("name", WITH_EXAMPLE)
 def test_what_a_user_calls_has_an_example(name):
     assert ">>>" in sections(WITH_EXAMPLE[name]).get("Examples", "")
+
+
+ANNOTATED = {
+    *("alignment", "datasets", "displays", "estimators", "fusion", "metrics", "modalities"),
+    *("objectives", "testing"),
+}
+
+
+def is_annotated(thing):
+    return thing.__module__.split(".")[1:2] and thing.__module__.split(".")[1] in ANNOTATED
+
+
+def methods_of(cls):
+    """Return what a user calls of a class: its constructor, and all that has no underscore."""
+    functions = inspect.getmembers(
+        cls, lambda one: inspect.isfunction(one) or inspect.ismethod(one)
+    )
+    shown = ("__init__", "__call__")
+    return {name: one for name, one in functions if name in shown or not name.startswith("_")}
+
+
+ANNOTATED_CLASSES = {name: cls for name, cls in CLASSES.items() if is_annotated(cls)}
+SIGNATURES = {
+    name: inspect.unwrap(thing)
+    for name, thing in [
+        *((name, thing) for name, thing in OBJECTS.items() if inspect.isfunction(thing)),
+        *(
+            (f"{name}.{method}", function)
+            for name, cls in ANNOTATED_CLASSES.items()
+            for method, function in methods_of(cls).items()
+        ),
+    ]
+    if is_annotated(inspect.unwrap(thing))
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_signature_has_types(name):
+    function = SIGNATURES[name]
+    for one in typing.get_overloads(function) or [function]:
+        signature = inspect.signature(one)
+        bare = [p.name for p in signature.parameters.values() if p.annotation is p.empty]
+        assert set(bare) <= {"self", "cls"}
+        assert signature.return_annotation is not signature.empty
+
+
+@pytest.mark.parametrize("name", ANNOTATED_CLASSES)
+def test_a_fitted_attribute_has_a_type(name):
+    cls = ANNOTATED_CLASSES[name]
+    lines = re.findall(r"^(\w+_(?:, \w+_)*) :", sections(cls).get("Attributes", ""), re.MULTILINE)
+    documented = {attribute for line in lines for attribute in line.split(", ")}
+    known = {key for owner in cls.__mro__ for key in inspect.get_annotations(owner)}
+    known |= {name for name, _ in inspect.getmembers(cls, lambda one: isinstance(one, property))}
+    assert documented <= known
 
 
 def pins(file):

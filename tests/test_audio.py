@@ -29,7 +29,7 @@ from sklearn_mmae.modalities.audio import _modality as _audio
 from sklearn_mmae.modalities.audio._network import stretch
 from sklearn_mmae.modalities.audio._spectrogram import MelSpectrogram
 from sklearn_mmae.nn._blocks import initialise
-from sklearn_mmae.tables._cells import Cells
+from sklearn_mmae.tables import Cells, read
 
 RATE = 8000
 
@@ -283,7 +283,7 @@ def test_sounds_are_found_by_themselves(tmp_path):
         "bytes": pd.Series([p.read_bytes() for p in path]),
     }
     for name, cells in names.items():
-        found = detect([name], [cells.to_numpy(object)], ())
+        found = detect(read(pd.DataFrame({name: cells}, dtype=object), None))
         assert [type(modality) for _, modality, _ in found] == [AudioModality], name
     for other in (tone(), [*path[0].parts], b"no sound", 3.0, "gone.wav", ("a", "b"), (1, 2)):
         cells = np.empty(3, object)

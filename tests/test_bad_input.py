@@ -3,6 +3,7 @@
 The numbers in brackets are those of the list of abuse cases that this file goes through.
 """
 
+import copy
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,8 +28,10 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 from skorch.helper import SliceDict
 
@@ -35,8 +39,10 @@ from sklearn_mmae import (
     CellError,
     ConvergenceError,
     DataWarning,
+    DelayAligner,
     ImageModality,
     MultimodalAutoencoder,
+    MultimodalVAE,
     TabularModality,
     TextModality,
 )
@@ -835,7 +841,7 @@ def test_vectors_that_do_not_come_back(Z, message, of_numbers):
     [
         ("phto", "to='phto'.*Did you mean 'photo'.*'table', 'words', 'photo'"),
         (3, "to=3 is no modality"),
-        ([], "at least one modality"),
+        ([], "Name at least one"),
         (["table", "words", "photo"], "leave at least one"),
     ],
 )
@@ -1022,3 +1028,41 @@ def test_forked_workers_after_a_fit_do_not_hang():
         timeout=60,
         check=True,
     )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda mmae, X: mmae.transform(X),
+        lambda mmae, X: mmae.set_output(transform="pandas").transform(X),
+        lambda mmae, X: mmae.reconstruct(X),
+        lambda mmae, X: mmae.impute(X),
+        lambda mmae, X: mmae.translate(X, to="right"),
+        lambda mmae, X: mmae.score(X),
+        lambda mmae, X: mmae.score_samples(X),
+        lambda mmae, X: mmae.predict_interval(X),
+        lambda mmae, X: mmae.posterior(X),
+        lambda mmae, X: mmae.sample(given=X),
+        lambda mmae, X: mmae.translate(X, to="right", n_draws=2),
+        lambda mmae, X: mmae.impute(X, n_draws=2),
+        lambda mmae, X: mmae.score_samples(X, by_modality=True),
+        lambda mmae, X: make_pipeline(mmae).transform(X),
+        lambda mmae, X: cross_val_score(mmae, X, cv=2),
+        lambda mmae, X: clone(mmae).fit(X),
+        lambda mmae, X: DelayAligner(max_lag=2).fit(np.c_[X[:, 2], np.ones(N)]),
+    ],
+)
+def test_a_warning_points_at_the_line_of_the_caller(use, a_vae):
+    X = NUMBERS.copy()
+    X[3] = np.nan
+    X[:, 1] = np.nan
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        use(copy.deepcopy(a_vae), X)
+    assert {Path(warning.filename).name for warning in caught} == {Path(__file__).name}
+
+
+@pytest.fixture(scope="module")
+def a_vae():
+    halves = [("left", TabularModality(), [0, 1]), ("right", TabularModality(), [2, 3])]
+    return MultimodalVAE(halves, 2, width=4, max_epochs=1, random_state=0).fit(NUMBERS)

@@ -14,7 +14,7 @@ from sklearn_mmae import (
     VideoModality,
 )
 from sklearn_mmae.fusion import FUSIONS, Fusion, MeanFusion
-from sklearn_mmae.modalities._detect import BUILTIN
+from sklearn_mmae.modalities import BUILTIN
 from sklearn_mmae.modalities.tabular._network import TabularNetwork
 from sklearn_mmae.testing import check_fusion, check_modality
 

@@ -16,7 +16,7 @@ from conftest import make_frame
 from sklearn.base import clone
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
-from sklearn_mmae.training._shards import LEAST_ROWS
+from sklearn_mmae.training._gradients import LEAST_ROWS
 
 # So many columns that two threads would share a sum, and round it differently (2,048 are too few).
 MANY_COLUMNS = 3_072

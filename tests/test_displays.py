@@ -18,6 +18,7 @@ from skorch.helper import SliceDict
 from sklearn_mmae import (
     AudioModality,
     ImageModality,
+    Modality,
     MultimodalAutoencoder,
     MultimodalVAE,
     SequenceModality,
@@ -25,6 +26,7 @@ from sklearn_mmae import (
     TextModality,
     VideoModality,
 )
+from sklearn_mmae.cells import Pictures
 from sklearn_mmae.displays import (
     ExplainedDevianceDisplay,
     LatentDisplay,
@@ -364,6 +366,7 @@ def test_columns_of_arrays_are_found_by_their_places():
     again[:, [0, 1, 2, 3, 5, 7, 9]] = estimator.reconstruct(X)  # others belong to nothing
     shown = ReconstructionDisplay.from_estimator(estimator, X, n_rows=2)
     for drawing in shown.drawings:
+        assert drawing.numbers == list(map(str, columns[drawing.name]))
         for version, source in (("observed", X), ("reconstructed", again)):
             expected = standardised.transform(source)[1, columns[drawing.name]]
             np.testing.assert_allclose(drawing.versions[version][1][0], expected, rtol=1e-4)
@@ -383,6 +386,58 @@ def test_blocks_of_numbers_are_tables():
     assert titles(display.axes_) == ["right: given", "left"]
     names = [label.get_text() for label in display.axes_[0, 1].get_yticklabels()]
     assert names == ["left[0]", "left[1]", "left[2]"]
+
+
+# Modalities of outsiders -------------------------------------------------------------------------
+
+
+class Plain(TabularModality):
+    """A modality that displays know nothing of: it says neither how it looks nor its numbers."""
+
+    shown = Modality.shown
+    as_numbers = Modality.as_numbers
+
+
+class Swatch(Plain):
+    """One that is drawn as a picture of one pixel."""
+
+    def shown(self, cells, predicted=False):
+        (column,) = cells.columns
+        return Pictures([np.full((1, 1), cell) for cell in column], low=0, high=1)
+
+
+def test_a_modality_says_how_it_is_drawn():
+    frame = make_frame()[["size", "count"]].rename(columns={"size": "grey"})
+    modalities = [("grey", Swatch(), ["grey"]), ("count", Plain(), ["count"])]
+    estimator = fitted(frame, modalities=modalities)
+    axes = ReconstructionDisplay.from_estimator(estimator, frame, n_rows=2).axes_
+    assert titles(axes) == ["grey\nobserved", "grey\nreconstructed", "count"]
+    shades = [[ax.images[0].get_array().item() for ax in row[:2]] for row in axes]
+    again = estimator.reconstruct(frame[:2])["grey"]
+    np.testing.assert_allclose(shades, np.clip(np.column_stack([frame["grey"][:2], again]), 0, 1))
+    assert [text.get_text().partition(":")[0] for text in axes[0, 2].texts] == [
+        "observed",
+        "reconstructed",
+    ]
+
+
+def test_a_modality_that_shows_what_cannot_be_drawn_is_told_what_to_return():
+    frame = make_frame()[["size"]]
+    estimator = fitted(frame, modalities=[("size", TabularModality(), ["size"])])
+    estimator.modalities_[0][1].shown = lambda cells, predicted: [1, 2]
+    with pytest.raises(TypeError, match=r"'size' shows a list.*records of sklearn_mmae\.cells"):
+        ReconstructionDisplay.from_estimator(estimator, frame)
+
+
+def test_pca_sees_the_view_of_a_modality_that_says_nothing_else():
+    frame = make_frame(60)[["size", "count"]]
+    modalities = [("numbers", Plain(), ["size", "count"])]
+    display = ExplainedDevianceDisplay.from_estimator(
+        MultimodalAutoencoder(modalities, max_epochs=0, random_state=0), frame, n_components=[1]
+    )
+    pca = PCA(1).fit(StandardScaler().fit_transform(frame))
+    expected = pca.explained_variance_ratio_.sum()
+    assert display.pca["numbers"] == pytest.approx([expected], rel=1e-5)
 
 
 # Codes -------------------------------------------------------------------------------------------

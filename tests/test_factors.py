@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sklearn_mmae.statistics._factors import expected, fit_factors, rows_for_factors
+from sklearn_mmae.statistics._factors import PatternMoments, expected, most_rows
+from sklearn_mmae.statistics._factors import fit_factors as fit_moments
+from sklearn_mmae.statistics._samples import SampledRows
+
+
+def fit_factors(table, n_factors):
+    sample = SampledRows(table, np.ones(len(table)))
+    return fit_moments(PatternMoments.of_rows(sample), n_factors)
 
 
 def drawn(n_rows=3000, holes=0.0, seed=0):
@@ -57,6 +64,12 @@ def test_columns_of_nothing_and_of_one_value_change_nothing():
 
 
 def test_wide_tables_are_learned_from_fewer_rows():
-    assert len(rows_for_factors(10**6, 20, 10)) == 4000
-    assert len(rows_for_factors(10**6, 5000, 32)) == 500
-    assert list(rows_for_factors(3, 5000, 1)) == [0, 1, 2]
+    assert most_rows(20, 10) == 4000
+    assert most_rows(5000, 32) == 500
+
+
+def test_of_whole_rows_their_second_moments_say_the_same():
+    table, _, _ = drawn()
+    found = fit_moments(PatternMoments.of_product(table.T @ table, len(table)), 2)
+    for one, other in zip(found, fit_factors(table, 2), strict=True):
+        assert_allclose(one, other, atol=1e-9)

@@ -263,16 +263,16 @@ def test_a_temperature_cools_what_is_too_sure():
         shares = mmae.category_probabilities(new.assign(kind=None))["kind"]["large"].to_numpy()
         return -np.log(np.where(truth, shares, 1 - shares)).mean()
 
-    found, calibration = surprise(), mmae._calibration
+    found, calibration = surprise(), mmae._model.calibration
     try:
         for factor in (0.5, 2.0):
-            mmae._calibration = {
+            mmae._model.calibration = {
                 name: groups._replace(temperatures=groups.temperatures * factor)
                 for name, groups in calibration.items()
             }
             assert found < surprise()
     finally:
-        mmae._calibration = calibration
+        mmae._model.calibration = calibration
 
 
 # Promises -----------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def test_what_was_learned_is_kept_to_the_bit(keep, tmp_path):
 def test_what_was_learned_is_small(tmp_path):
     mmae = of_two_tables()
     mmae.save(tmp_path / "with.mmae")
-    size = sum(array.nbytes for groups in mmae._calibration.values() for array in groups)
+    size = sum(array.nbytes for groups in mmae._model.calibration.values() for array in groups)
     assert size < 20_000
     assert size < (tmp_path / "with.mmae").stat().st_size / 10
 

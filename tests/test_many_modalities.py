@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
-from sklearn_mmae.model._rows import index_contained
+from sklearn_mmae.training._patterns import index_contained
 
 NAMES = list("abcdefgh")
 MODALITIES = [(f"only_{name}", TabularModality(), [name]) for name in NAMES]

@@ -635,11 +635,11 @@ def test_rows_without_one_side_are_left_out(rows, mmae):
 @pytest.mark.parametrize(
     ("scorer", "message"),
     [
-        (RecallScorer("foto", "tabular"), "queries names 'foto'.*Did you mean 'photo'"),
+        (RecallScorer("foto", "tabular"), "queries='foto' is no modality.*Did you mean 'photo'"),
         (RecallScorer("photo", ["photo", "tabular"]), "share a modality"),
-        (RecallScorer("photo", [], 3), "targets names no modality"),
+        (RecallScorer("photo", [], 3), "targets is empty"),
         (RecallScorer("photo", "tabular", 100), "k=100, but there are 60 targets"),
-        (TranslationScorer("foto"), "to names 'foto'"),
+        (TranslationScorer("foto"), "to='foto' is no modality"),
         (TranslationScorer("photo", given="photo"), "contains 'photo', which is to be predicted"),
         (ProbeScorer(40), "cv=40, but .* of the 60 rows scored are"),
     ],

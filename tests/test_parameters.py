@@ -33,7 +33,7 @@ from sklearn_mmae import (
     TextModality,
     VideoModality,
 )
-from sklearn_mmae.modalities._detect import BUILTIN
+from sklearn_mmae.modalities import BUILTIN
 
 
 class CountEpochs(Callback):
@@ -510,7 +510,7 @@ def test_on_error_makes_a_hole_of_what_cannot_be_read(kind, tmp_path):
     with pytest.raises(CellError, match="modality 'part', column 'file', row 3"):
         estimator.fit(X)
     estimator.set_params(part__on_error="missing")
-    counted = r"modality 'part', column 'file', row 3, 7: 2 cells cannot be read"
+    counted = r"modality 'part', column 'file', rows 3, 7: 2 cells cannot be read"
     with pytest.warns(DataWarning, match=counted):
         estimator.fit(X)
     with pytest.warns(DataWarning) as caught:

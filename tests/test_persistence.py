@@ -408,6 +408,7 @@ def doubled(name):
 
 PARAMETERS, ATTRIBUTES = ("parameters",), ("attributes",)
 STATE = (*ATTRIBUTES, "modalities", 0, "state")
+FORM = (*ATTRIBUTES, "container", "forms", 0)
 EVIL = {
     "a device": put(*PARAMETERS, "device", value="cuda:99"),
     "callbacks": put(*PARAMETERS, "callbacks", value=["os.system"]),
@@ -452,6 +453,13 @@ EVIL = {
     "an unknown kind of rows": put(*ATTRIBUTES, "container", "kind", value="pickle"),
     "too few names": put(*ATTRIBUTES, "container", "names", value=[0]),
     "names that are lists": put(*ATTRIBUTES, "container", "names", value=[[]] * 5),
+    "a dtype of no column": put(*FORM, "dtype", value=["numpy", "V9999999999"]),
+    "a dtype that is none": put(*FORM, "dtype", value=["os", "system"]),
+    "a time zone that is a file": put(
+        *FORM, "dtype", value=["DatetimeTZDtype", "ns", "dateutil//etc/passwd"]
+    ),
+    "cells of an unknown type": put(*FORM, "cells", value="Popen"),
+    "a block without end": put(*FORM, "width", value=10**18),
     "epochs that are not there": put(*ATTRIBUTES, "history", "n_epochs", value=10**9),
     "scale of the network 0": scale_of_zero,
     "weights that are nan": weights_with_nan,

@@ -337,7 +337,6 @@ def test_dates_are_the_same_whatever_their_unit():
     for same in (
         days.astype("datetime64[s]"),
         days.astype("datetime64[ns]"),
-        days.dt.tz_localize("UTC"),
         days.dt.date.astype(object),
         days.astype(object),
         days.dt.strftime("%Y-%m-%d"),

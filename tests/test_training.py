@@ -1,7 +1,10 @@
 """The learning side: the linear start against closed forms, the guard, the loop's bookkeeping."""
 
+import copy
 import threading
 import weakref
+from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,14 +15,19 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
+from sklearn_mmae._core.random import Generators
 from sklearn_mmae._core.threads import one_thread, side_by_side
 from sklearn_mmae.fusion import Fusion
-from sklearn_mmae.model._rows import as_rows, index_contained, presence, read_rows
+from sklearn_mmae.model._model import as_rows, presence
 from sklearn_mmae.nn._blocks import SeededDropout
+from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._batches import BatchIterator, Rows
-from sklearn_mmae.training._flat import FlatWeights
-from sklearn_mmae.training._network import list_patterns
-from sklearn_mmae.training._shards import Shards
+from sklearn_mmae.training._calibration import calibrate
+from sklearn_mmae.training._gradients import FlatWeights, Gradients, PlainGradients, limit
+from sklearn_mmae.training._lesson import Lesson, one_more_epoch
+from sklearn_mmae.training._patterns import index_contained, list_patterns
+from sklearn_mmae.training._progress import Progress
+from sklearn_mmae.training._settings import Settings
 from sklearn_mmae.training.start._linear import ridge, varimax
 from sklearn_mmae.training.start._moments import second_moments
 
@@ -143,9 +151,9 @@ def test_flat_weights_are_the_networks_own():
     before = flat.copy()
     loss = layers(torch.ones(5, 3)).square().sum()
     expected = torch.autograd.grad(loss, list(layers.parameters()), retain_graph=True)
-    flat.differentiate(loss, [weights.grad for weights in flat.parameters])
+    flat.differentiate(loss, flat.gradients)
     assert all(torch.equal(p.grad, e) for p, e in zip(layers.parameters(), expected, strict=True))
-    flat.clip_gradients(0.5)
+    limit(flat.gradients, 0.5)
     norm = torch.cat([p.grad.flatten() for p in layers.parameters()]).norm()
     assert norm <= 0.5 + 1e-4
     flat.set([torch.zeros_like(w) for w in before])
@@ -153,9 +161,7 @@ def test_flat_weights_are_the_networks_own():
     flat.swap()  # the means have not moved since the beginning
     assert all(torch.equal(a, b) for a, b in zip(flat.copy(), before, strict=True))
     layers[1].requires_grad_(False)
-    flat.differentiate(
-        layers(torch.ones(5, 3)).sum(), [weights.grad for weights in flat.parameters]
-    )
+    flat.differentiate(layers(torch.ones(5, 3)).sum(), flat.gradients)
     assert layers[0].bias.grad.any()
     assert not layers[1].bias.grad.any()
 
@@ -202,13 +208,125 @@ def make_net(*, noise, dropout, batch_size):
         early_stopping=False,
         random_state=0,
     ).fit(X)
-    values, _ = read_rows(mmae, X)
+    *_, values = mmae._model.values(X, mmae)
     patterns = mmae.net_.module_.patterns.numpy()
     return mmae.net_, as_rows(values, index_contained(presence(values), patterns))
 
 
+def look(gradients, losses_of, batch, shown):
+    with torch.no_grad():
+        return losses_of(gradients.network, gradients.generator, batch, shown)
+
+
+class ByRow(Gradients):
+    """The mean of the rows' gradients, each limited by itself, as private training needs it."""
+
+    largest = 0.01
+    look = look
+
+    def teach(self, losses_of, batch, shown):
+        gradients = self.weights.gradients
+        total, own = ([torch.zeros_like(g) for g in gradients] for _ in range(2))
+        losses = []
+        for i in range(len(batch)):
+            row = slice(i, i + 1)
+            losses.append(losses_of(self.network, self.generator, batch.part(row), shown[:, row]))
+            self.weights.differentiate(losses[-1].sum(), own)
+            limit(own, self.largest)
+            torch._foreach_add_(total, own)
+        for gradient, summed in zip(gradients, total, strict=True):
+            gradient.copy_(summed / len(batch))
+        return torch.stack(losses).detach().mean(0)
+
+
+class InTwoPlaces(Gradients):
+    """Half of each batch here, half there, and the sum of both: what several processes do."""
+
+    look = look
+
+    def teach(self, losses_of, batch, shown):
+        middle, found, losses = len(batch) // 2, [], 0
+        for place in (slice(0, middle), slice(middle, len(batch))):
+            rows = batch.part(place)
+            own = losses_of(self.network, self.generator, rows, shown[:, place])
+            own = own * len(rows) / len(batch)
+            found.append([torch.zeros_like(g) for g in self.weights.gradients])
+            self.weights.differentiate(own.sum(), found[-1])
+            losses = losses + own.detach()
+        for gradient, here, there in zip(self.weights.gradients, *found, strict=True):
+            torch.add(here, there, out=gradient)
+        limit(self.weights.gradients, 0.5)
+        return losses
+
+
+def make_lesson(make_gradients, **parameters):
+    X = load_wine().data
+    mmae = MultimodalAutoencoder(
+        two_tables(13, 6), 3, noise=0.0, dropout=0.0, random_state=0, **parameters
+    )
+    mmae.set_params(max_epochs=0).fit(X).set_params(max_epochs=3)
+    *_, values = mmae._model.values(X, mmae)
+    index = index_contained(presence(values), mmae.net_.module_.patterns.numpy())
+    return Lesson(
+        mmae.net_.module_,
+        as_rows(values, index),
+        Settings(**{field.name: getattr(mmae, field.name) for field in fields(Settings)}),
+        Generators.from_state(np.random.RandomState(0), "cpu"),
+        PLAIN,
+        Progress(mmae, None, 3, verbose=0),
+        names=["first", "second"],
+        calibrate=partial(calibrate, fills=[part.modality.fill for part in mmae._model.parts]),
+        make_gradients=make_gradients,
+    )
+
+
+def test_gradients_of_several_places_teach_the_same():
+    plain, shared = (make_lesson(made).learn().net for made in (PlainGradients, InTwoPlaces))
+    for ours, theirs in zip(plain.history, shared.history, strict=True):
+        assert ours["valid_loss"] == pytest.approx(theirs["valid_loss"], rel=1e-4)
+    assert plain.history[0, "train_loss"] != plain.history[2, "train_loss"]
+
+
+def test_with_gradients_by_row_no_row_moves_a_step_by_more_than_its_share():
+    lesson = make_lesson(ByRow)
+    assert len(lesson.learn().net.history) == 3
+    gradients = ByRow(lesson.network, torch.Generator(), lesson.net.weights_, 32)
+    batch = lesson.rows.take(torch.arange(32))
+    strange = copy.deepcopy(batch)
+    strange.values[0]["numbers"][5] *= 1e3
+    steps = []
+    for rows in (batch, strange):
+        gradients.teach(
+            lambda network, generator, rows, shown: network(rows, shown, 0.0, generator),
+            rows,
+            rows.pattern[None],
+        )
+        steps.append(torch.cat([gradient.clone() for gradient in lesson.net.weights_.gradients]))
+    assert 0 < (steps[0] - steps[1]).norm() <= 2 * ByRow.largest / 32 + 1e-7
+
+
+def test_an_epoch_that_fails_is_undone():
+    lesson = make_lesson(PlainGradients, early_stopping=False)
+    net = lesson.learn().net
+    before = [*net.weights_.copy(), *net.weights_.averages]
+
+    class Fails(PlainGradients):
+        def teach(self, losses_of, batch, shown):
+            if net.weights_.n_steps > n_steps:
+                raise RuntimeError("in the second step")
+            return super().teach(losses_of, batch, shown)
+
+    net.make_gradients, n_steps = Fails, net.weights_.n_steps
+    with pytest.raises(RuntimeError, match="second step"):
+        one_more_epoch(net, lesson.rows)
+    after = [*net.weights_.copy(), *net.weights_.averages]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert len(net.history) == 3
+    assert net.weights_.n_steps == n_steps
+
+
 def shards_of(net, batch_size):
-    shards = Shards(net.module_, net.generator, net.weights_, batch_size)
+    shards = PlainGradients(net.module_, net.generator, net.weights_, batch_size)
     shards.train(True)
     return shards
 

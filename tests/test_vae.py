@@ -207,9 +207,7 @@ def value_of(vae, X, objective, repeats=50, seed=0):
 
 
 def read(vae, X):
-    from sklearn_mmae.model._rows import read_rows
-
-    values, _ = read_rows(vae, X)
+    *_, values = vae._model.values(X, vae)
     return [{k: torch.as_tensor(v) for k, v in part.tensors.items()} for part in values]
 
 

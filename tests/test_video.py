@@ -15,6 +15,7 @@ import pytest
 import torch
 from joblib import Memory
 from PIL import Image
+from skorch.helper import SliceDict
 
 from sklearn_mmae import (
     CellError,
@@ -29,7 +30,7 @@ from sklearn_mmae.modalities._detect import detect
 from sklearn_mmae.modalities.video import _cells as _video
 from sklearn_mmae.modalities.video._cells import decode, describe
 from sklearn_mmae.nn._blocks import initialise
-from sklearn_mmae.tables._cells import Cells
+from sklearn_mmae.tables import Cells, read
 
 MANY = 50_000_000
 
@@ -406,8 +407,7 @@ def test_progress_is_shown_on_stderr_only_when_asked_for(capsys):
 
 
 def found(*cells):
-    columns = column(*cells).columns
-    ((_, modality, _),) = detect(("a",), columns, ())
+    ((_, modality, _),) = detect(read(pd.DataFrame({"a": column(*cells).columns[0]}), None))
     return type(modality).__name__
 
 
@@ -429,7 +429,7 @@ def test_auto_knows_clips_by_name_first_bytes_or_shape(tmp_path):
     assert found(levels([1, 2])[0]) == "ImageModality"
     assert found(str(tmp_path / "absent.mp4"), "a film") != "VideoModality"
     stack = np.zeros((4, 3, 8, 8, 3), np.uint8)
-    ((_, modality, _),) = detect(("a",), (stack,), ())
+    ((_, modality, _),) = detect(read(SliceDict(a=stack), None))
     assert isinstance(modality, VideoModality)
 
 
@@ -527,7 +527,7 @@ def test_unreadable_cells_are_holes_where_asked_for_and_are_counted():
     cells = column(good, bad, None, good, good[: len(good) // 2])
     modality = VideoModality(on_error="missing")
     with pytest.warns(
-        DataWarning, match="row 1, 4: 2 cells cannot be read .* as missing"
+        DataWarning, match="rows 1, 4: 2 cells cannot be read .* as missing"
     ) as caught:
         values = modality.fit_transform(cells)
     assert len(caught) == 1

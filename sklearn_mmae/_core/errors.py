@@ -6,8 +6,12 @@ modality it was. `locate` lets each add what it knows, so that one sentence reac
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
+from types import FrameType
 
 __all__ = [
     "CellError",
@@ -15,10 +19,16 @@ __all__ = [
     "ConvergenceError",
     "DataWarning",
     "ModelFileError",
+    "check_names",
     "did_you_mean",
     "listing",
     "locate",
+    "warn",
 ]
+
+# Frames of these are no line of the user's: what wraps our methods (`set_output`, `one_thread`), or
+# calls them for the user (pipelines, searches).
+NOT_THE_USERS = frozenset({__package__.partition(".")[0], "contextlib", "joblib", "sklearn"})
 
 
 class DataWarning(UserWarning):
@@ -101,3 +111,32 @@ def did_you_mean(name, known):
     """Return `` Did you mean 'x'?`` when a known name is near, else an empty string."""
     near = get_close_matches(str(name), [str(k) for k in known], n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_names(given, known: Iterable, parameter: str, what: str) -> list:
+    """Return the names that a parameter gives as a list, all for None, or say which there are.
+
+    `what` they are names of is said with one that is none: "modality of this estimator".
+    """
+    known, one = list(known), isinstance(given, str) or not isinstance(given, Iterable)
+    names = known if given is None else [given] if one else list(given)
+    told = listing(map(repr, known))
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise ValueError(f"{parameter}={name!r} is no {what}.{near} They are {told}.")
+    if not names:
+        raise ValueError(f"{parameter} is empty. Name at least one of {told}.")
+    return names
+
+
+def warn(message: str, category: type[Warning] = DataWarning) -> None:
+    """Warn, pointing at the user's line that led here: the first one outside of the package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _package_of(frame) in NOT_THE_USERS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package_of(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 __all__ = ["is_hole", "observed"]
 
-_MAY_BE_NAN = (float, np.floating, np.datetime64, np.timedelta64)
+_MAY_BE_NAN = (float, np.floating, np.datetime64, np.timedelta64, Decimal)
 
 
-def is_hole(cell):
+def is_hole(cell: Any) -> bool:
     """Whether one cell is missing; arrays, pictures and the empty string are not."""
     if cell is None or cell is pd.NA or cell is pd.NaT:
         return True
     return isinstance(cell, _MAY_BE_NAN) and bool(cell != cell)
 
 
-def observed(column):
+def observed(column: np.ndarray) -> np.ndarray:
     """Where a column holds something.
 
     Parameters
@@ -33,6 +36,4 @@ def observed(column):
         if column.dtype.kind != "f":
             return np.ones(len(column), bool)
         return np.fromiter((not np.isnan(row).all() for row in column), bool, len(column))
-    if column.dtype.kind == "O":
-        return np.fromiter((not is_hole(cell) for cell in column), bool, len(column))
     return ~pd.isna(column)

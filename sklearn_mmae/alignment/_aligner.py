@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._core.errors import DataWarning, did_you_mean, listing, locate
+from .._core.errors import check_names, listing, locate, warn
+from .._core.typing import Array, Rows, SameContainer
+from ..tables._table import replace
 from ._drift import find_drift
 from ._lag import find_lag
 from ._rows import find_row_lags
@@ -19,7 +23,6 @@ from ._table import (
     check_lengths,
     positions,
     read,
-    replace_columns,
     stream_rows,
     usable_pairs,
     varies,
@@ -135,19 +138,27 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "level": [Interval(Real, 0, 1, closed="neither")],
     }
 
+    lags_: dict[str, Any]  # float, or with `per_row` arrays
+    lag_intervals_: dict[str, tuple[Any, Any]]
+    drifts_: dict[str, float]
+    drift_intervals_: dict[str, tuple[float, float]]
+    max_lag_: float
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(
         self,
-        streams=None,
+        streams: Sequence[tuple[str, Any]] | None = None,
         *,
-        reference=None,
-        max_lag=None,
-        method="auto",
-        drift=False,
-        per_row=False,
-        sampling_rate=None,
-        causal=True,
-        level=0.95,
-    ):
+        reference: str | None = None,
+        max_lag: float | None = None,
+        method: str = "auto",
+        drift: bool = False,
+        per_row: bool = False,
+        sampling_rate: float | None = None,
+        causal: bool = True,
+        level: float = 0.95,
+    ) -> None:
         self.streams = streams
         self.reference = reference
         self.max_lag = max_lag
@@ -158,14 +169,14 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.causal = causal
         self.level = level
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         """Say what the estimator takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: object = None) -> Self:
         """Find the lags.
 
         Parameters
@@ -203,7 +214,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._commit(streams, reference, sequences, max_steps, found, table.n_rows)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> SameContainer:
         """Undo the lags.
 
         Parameters
@@ -218,7 +229,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self._moved(X, back=False)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Rows) -> SameContainer:
         """Put the lags back.
 
         Parameters
@@ -267,11 +278,8 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             streams = {name: positions(c, table.names, name) for name, c in self.streams}
             if len(streams) < len(self.streams):
                 raise ValueError("two streams have one name. Give each a name of its own.")
-        if self.reference is not None and self.reference not in streams:
-            raise ValueError(
-                f"reference={self.reference!r} is no stream."
-                f"{did_you_mean(self.reference, streams)} Give one of {listing(streams)}."
-            )
+        if self.reference is not None:
+            check_names(self.reference, streams, "reference", "stream")
         if len(streams) < 2:
             raise ValueError(
                 f"{len(streams)} stream has nothing to lag behind (n_features={len(table.names)},"
@@ -326,11 +334,9 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         options = {"method": self.method, "level": self.level}
         for rows, which in ((0, reference_name), (1, name)):
             if not any(varies(pair[rows]) for pair in pairs):
-                warnings.warn(
+                warn(
                     f"stream {which!r} does not vary: its lag cannot be told and is taken for 0."
-                    " Leave it out of `streams`.",
-                    DataWarning,
-                    stacklevel=4,
+                    " Leave it out of `streams`."
                 )
                 pairs = []
                 break
@@ -391,7 +397,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 " way round. Give X as in fit."
             )
         changed = self._move_cells(table, back) if self.sequences_ else self._move_rows(table, back)
-        return replace_columns(X, changed)
+        return replace(X, changed)
 
     def _lines(self, lags):
         """Return lags in steps and their change, as arrays over streams."""
@@ -422,12 +428,10 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 dtype = table.columns[i].dtype
                 moved = read_at(values, times[name])
                 if np.isnan(moved).all() and not np.isnan(values).all():
-                    warnings.warn(
+                    warn(
                         f"stream {name!r}, column {table.names[i]!r}: X has {table.n_rows} row(s),"
                         " no more than it is to be moved by, and all of it becomes NaN. Give more"
-                        " rows at once.",
-                        DataWarning,
-                        stacklevel=5,
+                        " rows at once."
                     )
                 changed[i] = moved.astype(dtype) if dtype.kind == "f" else moved
         return changed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._lag import Lag, find_lag
+from ._lag import Lag, Stream, find_lag
 
 __all__ = ["Drift", "find_drift"]
 
@@ -32,7 +32,9 @@ class Drift:
     high: float
 
 
-def find_drift(reference, stream, max_lag, *, method="auto", level=0.95):
+def find_drift(
+    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
+) -> Drift:
     """Estimate a lag that changes linearly from the first step of each row.
 
     Lags of overlapping windows, weighed by their intervals, give a line; windows far off it (a

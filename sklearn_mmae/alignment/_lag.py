@@ -25,14 +25,31 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
+from .._core.typing import Array
+from ..statistics import PLAIN, Statistics
+from ..statistics._questions import Sums
 from ._spectra import Channels, Spectra, shares, spectra, threshold
 
-__all__ = ["FINE", "ROUNDS", "Lag", "choose", "find_lag", "interval", "observed_pairs", "top"]
+__all__ = [
+    "FINE",
+    "ROUNDS",
+    "Lag",
+    "Stream",
+    "choose",
+    "find_lag",
+    "interval",
+    "observed_pairs",
+    "top",
+]
 
+Stream: TypeAlias = Sequence[Array]  # a row each
+Pair: TypeAlias = tuple[Array, Array]  # a row of both streams
 FINE = 16  # values per step of the fine curve
 CANDIDATES = 6  # peaks that are looked at closely
 SHORTEST = 8  # steps of a row that overlap
@@ -61,7 +78,15 @@ class Lag:
     related: bool
 
 
-def find_lag(reference, stream, max_lag, *, method="auto", level=0.95):
+def find_lag(
+    reference: Stream,
+    stream: Stream,
+    max_lag: int,
+    *,
+    method: str = "auto",
+    level: float = 0.95,
+    statistics: Statistics = PLAIN,
+) -> Lag:
     """Estimate one lag from many rows.
 
     Parameters
@@ -75,6 +100,8 @@ def find_lag(reference, stream, max_lag, *, method="auto", level=0.95):
         As in `DelayAligner`.
     level : float, default=0.95
         Confidence level of the interval.
+    statistics : Statistics, default=PLAIN
+        What is asked about the rows.
 
     Returns
     -------
@@ -98,15 +125,17 @@ def find_lag(reference, stream, max_lag, *, method="auto", level=0.95):
     seen = observed_pairs(reference, stream)
     if not seen:
         return Lag(0.0, -float(max_lag), float(max_lag), False)
-    model = choose(seen, max_lag, method)
-    pairs = [model(*pair) for pair in seen]
-    starts = _starts(model.profile)
-    peaks = [_refine(pairs, model.spectra.alike, start, max_lag, level) for start in starts]
+    model = choose(seen, max_lag, method, statistics)
+    pairs, alike = [model(*pair) for pair in seen], model.spectra.alike
+    peaks = [
+        _refine(pairs, alike, start, max_lag, level, statistics.of(f"from {start} on"))
+        for start in _starts(model.profile)
+    ]
     needed = _by_chance(model.spectra, max_lag)
     return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
 
 
-def observed_pairs(reference, stream):
+def observed_pairs(reference: Stream, stream: Stream) -> list[Pair]:
     """Return the rows of which both streams have something."""
     return [
         (x, y)
@@ -124,12 +153,12 @@ class Model:
     spectra: Spectra
     profile: np.ndarray
 
-    def __call__(self, x, y):
+    def __call__(self, x: Array, y: Array) -> Pair:
         """Return a row of both streams as channels."""
         return self.left(x), self.right(y)
 
 
-def choose(seen, max_lag, method):
+def choose(seen: list[Pair], max_lag: int, method: str, statistics: Statistics = PLAIN) -> Model:
     """Return the model, alike or unlike, that explains more.
 
     Parameters
@@ -146,8 +175,13 @@ def choose(seen, max_lag, method):
     kinds = {"correlation": [True], "features": [False], "auto": [True, False][not same :]}
     models = []
     for alike in kinds[method]:
-        left, right = (Channels.of(rows, activity=not alike) for rows in zip(*seen, strict=True))
-        found = spectra([(left(x), right(y)) for x, y in seen], max_lag, alike)
+        asked = statistics.of("alike" if alike else "unlike")
+        left, right = (
+            Channels.of(rows, activity=not alike, statistics=asked.of(side))
+            for side, rows in zip(("reference", "stream"), zip(*seen, strict=True), strict=True)
+        )
+        channels = [(left(x), right(y)) for x, y in seen]
+        found = spectra(channels, max_lag, alike, statistics=asked)
         models.append(Model(left, right, found, found.profile(max_lag)))
     if len(models) == 1:
         return models[0]
@@ -186,7 +220,7 @@ def _starts(curve):
     return list(dict.fromkeys([*starts, 0]))
 
 
-def _refine(pairs, alike, start, max_lag, level):
+def _refine(pairs, alike, start, max_lag, level, statistics):
     """Climb to the top of the peak at a whole lag, on what overlaps there.
 
     Returns
@@ -196,8 +230,9 @@ def _refine(pairs, alike, start, max_lag, level):
     overlapping = [_overlapping(x, y, start) for x, y in pairs if len(x) - abs(start) >= SHORTEST]
     if not overlapping:
         return None
-    reach = min(max_lag, *(len(x) // 2 for x, _ in overlapping))
-    found = spectra(overlapping, reach, alike)
+    shortest = statistics.quantile("shortest", [len(x) for x, _ in overlapping], 0)
+    reach = min(max_lag, int(shortest) // 2)
+    found = spectra(overlapping, reach, alike, statistics=statistics)
     lag = 0.0
     for _ in range(ROUNDS):
         weights, *_ = found.turned(lag).mixture()
@@ -206,10 +241,13 @@ def _refine(pairs, alike, start, max_lag, level):
         lags, values = found.curve(weights, reach, FINE)
         lag, highest = top(lags, values)
     weights, evidence, certain, freedom = found.turned(lag).mixture()
-    if len(overlapping) >= MANY_ROWS:
+    n_rows = len(found.lengths)
+    if n_rows >= MANY_ROWS:
         each = shares(overlapping, found, weights, lag)
-        agree = min(each.sum() ** 2 / (len(each) * (each**2).sum()), 1 - 1e-9)
-        by_rows = -len(each) / 2 * np.log1p(-agree) - threshold(found.n_parameters)
+        total = statistics.ask("shares", Sums(), each)
+        squares = statistics.ask("squares of shares", Sums(), each**2)
+        agree = min(total**2 / (n_rows * squares), 1 - 1e-9)
+        by_rows = -n_rows / 2 * np.log1p(-agree) - threshold(found.n_parameters)
         certain = min(certain, by_rows)
     low, high = interval(lags, values, lag, highest, level, freedom)
     return _Peak(start + lag, start + low, start + high, evidence, certain)
@@ -221,7 +259,7 @@ def _overlapping(x, y, lag):
     return (x[: n - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: n + lag])
 
 
-def top(lags, values):
+def top(lags: Array, values: Array) -> tuple[float, float]:
     """Return where a curve is highest, between its points, and how high it is."""
     i = int(np.argmax(values))
     if not 0 < i < len(values) - 1:
@@ -232,7 +270,9 @@ def top(lags, values):
     return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
 
 
-def interval(lags, values, lag, highest, level, freedom):
+def interval(
+    lags: Array, values: Array, lag: float, highest: float, level: float, freedom: float
+) -> list[float]:
     """Return the first and last lag that the likelihood ratio does not rule out (Wilks).
 
     The noise is not known but estimated, with `freedom` degrees of freedom: hence F, not chi2.

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ._lag import FINE, ROUNDS, Lag, Model, choose, find_lag, interval, observed_pairs, top
+from .._core.typing import Array
+from ._lag import FINE, ROUNDS, Lag, Model, Stream, choose, find_lag, interval, observed_pairs, top
 from ._spectra import spectra
 
 __all__ = ["Relation", "find_row_lags"]
@@ -36,7 +37,7 @@ class Relation:
     freedom: float
     common: float
 
-    def lag(self, x, y, max_lag, level):
+    def lag(self, x: Array, y: Array, max_lag: int, level: float) -> Lag:
         """Return the lag of one row (steps, columns) of each stream, as a `Lag`."""
         if not observed_pairs([x], [y]) or not self.weights.any():
             return Lag(self.common, -float(max_lag), float(max_lag), False)
@@ -44,7 +45,9 @@ class Relation:
         return _own_lag(own, self, max_lag, level)
 
 
-def find_row_lags(reference, stream, max_lag, *, method="auto", level=0.95):
+def find_row_lags(
+    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
+) -> tuple[list[Lag], Relation]:
     """Estimate the lag of each row.
 
     Parameters

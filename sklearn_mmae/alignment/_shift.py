@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._core.typing import Array
+
 __all__ = ["read_at", "reading_times", "undoing_times"]
 
 WHOLE = 1e-9  # nearer to a step than this is on it: no hole beside it may spread
 
 
-def reading_times(n_steps, lag, slope, ahead, ahead_slope):
+def reading_times(
+    n_steps: int, lag: float, slope: float, ahead: Array, ahead_slope: Array
+) -> Array:
     """Return the times, in steps, at which a stream is read to be aligned.
 
     Parameters
@@ -30,7 +34,7 @@ def reading_times(n_steps, lag, slope, ahead, ahead_slope):
     return steps + ((lag + slope * steps) - latest)
 
 
-def undoing_times(times, n_steps):
+def undoing_times(times: Array, n_steps: int) -> Array:
     """Return the times at which an aligned stream is read to be as it was."""
     steps = np.arange(n_steps, dtype=np.float64)
     moved = times - steps
@@ -39,7 +43,7 @@ def undoing_times(times, n_steps):
     return np.interp(steps, times, steps, left=-1, right=n_steps)  # outside
 
 
-def read_at(values, times):
+def read_at(values: Array, times: Array) -> Array:
     """Read a sequence at times between its steps along a straight line; NaN outside.
 
     A value is made of the steps just before and just after its time, no others: what lies

@@ -6,14 +6,22 @@ stream). Frequencies are in cycles per step, 0 to 1/2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
+from ..statistics import PLAIN, Statistics
+from ..statistics._questions import Means, Question
+
 __all__ = ["Bands", "Channels", "Spectra", "octaves", "shares", "spectra", "threshold"]
 
+Pair: TypeAlias = tuple[np.ndarray, np.ndarray]  # a row of both streams
+
 MOST_CHANNELS = 3  # principal components kept of a stream: a band has few frequencies
+TILT = 1e-6  # of a column's variance: what the first of them is taken to have more than the last
 FEWEST_FREQUENCIES = 24  # in a band: with fewer, every coherence looks high
 TAPER = 0.1  # the part of a row that is faded in and out
 CHANCE = 0.005  # how often a band without any relation passes for coherent
@@ -38,7 +46,9 @@ class Channels:
     activity: bool
 
     @classmethod
-    def of(cls, rows, *, activity):
+    def of(
+        cls, rows: Sequence[np.ndarray], *, activity: bool, statistics: Statistics = PLAIN
+    ) -> Channels:
         """Learn means, scales and principal components from rows with holes.
 
         Raises
@@ -48,10 +58,7 @@ class Channels:
         """
         steps = np.concatenate(rows)
         seen = ~np.isnan(steps)
-        count = np.maximum(seen.sum(0), 1)
-        mean = np.where(seen, steps, 0).sum(0) / count
-        away = np.where(seen, steps - mean, 0)
-        scale = np.sqrt((away**2).sum(0) / count)
+        mean, scale = statistics.ask("steps", _Deviations(), steps)
         # A constant's deviations are what is lost by rounding.
         varies = scale > 1e-12 * np.maximum(np.abs(mean), 1e-300)
         if not varies.any():
@@ -59,8 +66,11 @@ class Channels:
         scale = np.where(varies, scale, np.inf)
         components = np.eye(steps.shape[1])[:, varies]
         if components.shape[1] > MOST_CHANNELS:
-            away /= scale
-            _, vectors = np.linalg.eigh(away.T @ away / len(steps))
+            away = np.where(seen, steps - mean, 0) / scale
+            product = statistics.second_moments("channels", lambda: [(away, seen)]).product
+            # Of columns without any relation the first ones, and not those that rounding chooses.
+            first = np.linspace(TILT, 0, len(product))
+            _, vectors = np.linalg.eigh(product / product.diagonal().mean() + np.diag(first))
             components = vectors[:, ::-1][:, :MOST_CHANNELS]
         return cls(mean, scale, components, activity)
 
@@ -73,6 +83,24 @@ class Channels:
             return channels
         change = np.abs(np.gradient(row, axis=0)).mean(1, keepdims=True)
         return np.hstack([channels, change / max(change.std(), 1e-12)])
+
+
+class _Deviations(Question):
+    """Mean and standard deviation of each column of steps, a constant's being what is rounded."""
+
+    def partial(self, rows: np.ndarray) -> Means:
+        """Return counts, means and summed squares about them; NaN is a hole."""
+        seen = ~np.isnan(rows)
+        mean = np.where(seen, rows, 0).sum(0) / np.maximum(seen.sum(0), 1)
+        return Means(seen.sum(0), mean, (np.where(seen, rows - mean, 0) ** 2).sum(0))
+
+    def merge(self, one: Means, other: Means) -> Means:
+        """Combine means and squares about them."""
+        return one.with_(other)
+
+    def finish(self, part: Means) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and deviations."""
+        return part.mean, np.sqrt(part.squares / np.maximum(part.count, 1))
 
 
 def _bridged(row):
@@ -250,6 +278,10 @@ class Spectra:
         freedom : float
             Degrees of freedom of the noise: twice the frequencies that hold the power.
         """
+        # For each part, with m of its frequencies `mine`:
+        # cross[mine]      (m, p, q)   summed to (p, q): how far both agree in phase at lag 0
+        # a @ . @ b        (p, q)      of variance 1 on either side; u (p, r), r (r,), v (r, q)
+        # weights[mine]    (m, p, q)   the mixture of that likelihood, in the units of cross
         weights, least = np.zeros(self.cross.shape), threshold(self.n_parameters)
         evidence = certain = freedom = 0.0
         for mine, left, right, (a, b), count, spread in self.parts:
@@ -285,7 +317,43 @@ class Spectra:
         return rows @ np.maximum(lengths[:, None] - np.abs(lags), 1) / sum(self.lengths)
 
 
-def spectra(pairs, max_lag, alike, like=None):
+@dataclass(frozen=True)
+class _CrossSums(Question):
+    """Sums over rows of the spectra of two streams, and of the squares of their power."""
+
+    n_fft: int
+
+    def partial(self, rows: list[Pair]) -> tuple[np.ndarray, ...]:
+        """Return what `Spectra` begins with."""
+        from scipy.fft import rfft
+
+        p, q, n = rows[0][0].shape[1], rows[0][1].shape[1], self.n_fft // 2 + 1
+        cross, squares = np.zeros((n, p, q), complex), np.zeros((n, 2))
+        reference, stream = np.zeros((n, p, p)), np.zeros((n, q, q))
+        for x, y in rows:
+            x, y = (rfft(_faded(row), self.n_fft, axis=0) for row in (x, y))
+            cross += np.conj(x)[:, :, None] * y[:, None]
+            reference += (np.conj(x)[:, :, None] * x[:, None]).real
+            stream += (np.conj(y)[:, :, None] * y[:, None]).real
+            squares += np.stack([(np.abs(part) ** 2).sum(1) ** 2 for part in (x, y)], 1)
+        return cross, reference, stream, squares
+
+    def merge(self, one: tuple, other: tuple) -> tuple:
+        """Add the sums."""
+        return tuple(a + b for a, b in zip(one, other, strict=True))
+
+    def finish(self, part: tuple) -> tuple:
+        """Return the sums."""
+        return part
+
+
+def spectra(
+    pairs: list[Pair],
+    max_lag: int,
+    alike: bool,
+    like: Spectra | None = None,
+    statistics: Statistics = PLAIN,
+) -> Spectra:
     """Sum the spectra of all rows.
 
     Parameters
@@ -296,30 +364,23 @@ def spectra(pairs, max_lag, alike, like=None):
     alike : bool
     like : Spectra, optional
         Whose frequencies and bands to take; default: octaves of these rows.
+    statistics : Statistics, default=PLAIN
 
     Returns
     -------
     Spectra
     """
-    from scipy.fft import next_fast_len, rfft
+    from scipy.fft import next_fast_len
 
-    lengths = [len(x) for x, _ in pairs]
-    p, q = pairs[0][0].shape[1], pairs[0][1].shape[1]
+    often = statistics.frequent("lengths", [len(x) for x, _ in pairs])
+    lengths = np.repeat([*often], [*often.values()]).tolist()
     if like is None:
-        bands = octaves(lengths, 1 if alike else p * q)
+        bands = octaves(lengths, 1 if alike else pairs[0][0].shape[1] * pairs[0][1].shape[1])
         n_fft = next_fast_len(max(lengths) + max_lag + 1, real=True)
     else:
         bands, n_fft = like.bands, like.n_fft
-    n = n_fft // 2 + 1
-    cross, squares = np.zeros((n, p, q), complex), np.zeros((n, 2))
-    reference, stream = np.zeros((n, p, p)), np.zeros((n, q, q))
-    for x, y in pairs:
-        x, y = rfft(_faded(x), n_fft, axis=0), rfft(_faded(y), n_fft, axis=0)
-        cross += np.conj(x)[:, :, None] * y[:, None]
-        reference += (np.conj(x)[:, :, None] * x[:, None]).real
-        stream += (np.conj(y)[:, :, None] * y[:, None]).real
-        squares += np.stack([(np.abs(part) ** 2).sum(1) ** 2 for part in (x, y)], 1)
-    return Spectra(cross, reference, stream, squares, lengths, n_fft, bands, alike)
+    sums = statistics.ask("spectra", _CrossSums(n_fft), pairs)
+    return Spectra(*sums, lengths, n_fft, bands, alike)
 
 
 def shares(pairs, found, weights, lag):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from .._core.errors import CellError, CellTypeError, DataWarning, did_you_mean, listing, locate
+from .._core.errors import CellError, CellTypeError, did_you_mean, listing, locate, warn
 from .._core.holes import is_hole
+from ..tables._table import kind_of, list_columns
 
 __all__ = [
     "Table",
     "check_lengths",
     "positions",
     "read",
-    "replace_columns",
     "stream_rows",
     "usable_pairs",
     "varies",
@@ -112,70 +111,12 @@ def _no_number(cell, name, row):
     )
 
 
-def read(X):
+def read(X: Any) -> Table:
     """Read a DataFrame, pandas or polars, or an array (rows, columns)."""
-    if isinstance(X, pd.DataFrame):
-        columns = []
-        for i in range(X.shape[1]):
-            column = X.iloc[:, i]
-            if not isinstance(column.dtype, np.dtype) and pd.api.types.is_numeric_dtype(column):
-                columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
-            else:
-                columns.append(column.to_numpy())
-        return Table([str(name) for name in X.columns], columns, len(X))
-    if _is_polars(X):
-        import polars as pl
-
-        columns = []
-        for series in X.get_columns():
-            if series.dtype.is_numeric():
-                values = series.cast(pl.Float64) if series.null_count() else series
-                columns.append(values.to_numpy())
-            else:
-                columns.append(_objects(series.to_list()))
-        return Table(list(X.columns), columns, X.height)
-    return Table([f"x{i}" for i in range(X.shape[1])], list(X.T), len(X))
-
-
-def replace_columns(X, changed):
-    """Return a copy of a container in which some columns, by position, are others."""
-    if not changed:
-        return X.clone() if _is_polars(X) else X.copy()
-    if isinstance(X, pd.DataFrame):
-        columns = [
-            pd.Series(changed[i], index=X.index) if i in changed else X.iloc[:, i]
-            for i in range(X.shape[1])
-        ]
-        return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
-    if _is_polars(X):
-        import polars as pl
-
-        new = []
-        for i, values in changed.items():
-            old = X.to_series(i)
-            if values.dtype.kind != "O":
-                new.append(pl.Series(old.name, values))
-            elif old.dtype == pl.Object:
-                new.append(pl.Series(old.name, list(values), dtype=pl.Object))
-            else:
-                cells = [None if is_hole(cell) else cell.tolist() for cell in values]
-                new.append(pl.Series(old.name, cells))
-        return X.with_columns(new)
-    X = X.astype(np.result_type(X, *changed.values()))
-    for i, values in changed.items():
-        X[:, i] = values
-    return X
-
-
-def _is_polars(X):
-    return type(X).__module__.split(".")[0] == "polars"
-
-
-def _objects(cells):
-    column = np.empty(len(cells), object)
-    for i, cell in enumerate(cells):  # slice assignment would unpack lists of equal length
-        column[i] = cell
-    return column
+    names, columns = zip(*list_columns(X), strict=True)
+    with_names = kind_of(X) != "array"
+    names = [str(name) if with_names else f"x{name}" for name in names]
+    return Table(names, [column.values for column in columns], len(X))
 
 
 def positions(columns, names, stream):
@@ -243,11 +184,9 @@ def usable_pairs(reference, stream, max_steps, name):
             pairs.append((x, y))
             used.append(row)
     if short:
-        warnings.warn(
+        warn(
             f"stream {name!r}, rows {listing(short, most=5)}: no longer than the largest lag of"
-            f" {max_steps} steps, and left out. Give a smaller max_lag to use them.",
-            DataWarning,
-            stacklevel=5,
+            f" {max_steps} steps, and left out. Give a smaller max_lag to use them."
         )
     return pairs, used
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import numpy as np
 import pandas as pd
 from scipy.ndimage import label
 from sklearn.datasets import load_digits
 
+from .._core.typing import Array
 from ._frames import as_frame
 
 __all__ = ["load_digits_frame"]
@@ -24,6 +27,18 @@ _WORDS = (
     "nine, odd",
 )
 _LOOPS = ("no loop", "one loop", "two loops")
+
+
+@overload
+def load_digits_frame(
+    *, as_words: bool = True, return_target: Literal[False] = False
+) -> pd.DataFrame: ...
+
+
+@overload
+def load_digits_frame(
+    *, as_words: bool = True, return_target: Literal[True]
+) -> tuple[pd.DataFrame, Array]: ...
 
 
 def load_digits_frame(*, as_words=True, return_target=False):

@@ -6,14 +6,14 @@ import codecs
 import os
 import re
 import unicodedata
-import warnings
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
 from PIL import ExifTags, Image
 
-from .._core.errors import CellError, DataWarning, listing
+from .._core.errors import CellError, listing, warn
+from .._core.typing import Names, PathLike
 from ..modalities._pictures import FORMATS, SUFFIXES
 from ..modalities.video._cells import SUFFIXES as VIDEO_SUFFIXES
 
@@ -46,7 +46,9 @@ _SIGN = "\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7\u02c6\u02dc\u2020\u2021\u2030\u2039
 _NOT_1252 = re.compile(f"[{_LETTER}]{{3}}|[a-z][À-ÖØ-ÞŒŠŽŸ]|[A-Za-z][{_SIGN}][a-z{_LETTER}]")
 
 
-def load_image_folder(folder, *, pattern=_IMAGES, recursive=True, sizes=False):
+def load_image_folder(
+    folder: PathLike, *, pattern: Names = _IMAGES, recursive: bool = True, sizes: bool = False
+) -> pd.DataFrame:
     """List the pictures of a folder as a table.
 
     Pictures are not read: a modality opens the paths when it needs them.
@@ -98,16 +100,15 @@ def load_image_folder(folder, *, pattern=_IMAGES, recursive=True, sizes=False):
     return pd.DataFrame(columns)
 
 
-def load_text_folder(folder, *, pattern=_TEXTS, recursive=True, encoding="auto"):
+def load_text_folder(
+    folder: PathLike, *, pattern: Names = _TEXTS, recursive: bool = True, encoding: str = "auto"
+) -> pd.DataFrame:
     r"""Read the texts of a folder into a table.
 
     Parameters
     ----------
-    folder : str or path-like
-    pattern : str or sequence of str, default=("*.txt", "*.md")
-        File names to take; upper and lower case are the same.
-    recursive : bool, default=True
-        Whether to go into sub-folders. Hidden files and folders and ``__MACOSX`` are left out.
+    folder, pattern, recursive
+        As in `load_image_folder`; by default ``("*.txt", "*.md")``.
     encoding : str, default="auto"
         "auto" goes by the byte order mark (UTF-8, UTF-16, UTF-32), else tries UTF-8, else
         Windows-1252 where what comes out looks like words. Any codec of Python can be named.
@@ -115,16 +116,13 @@ def load_text_folder(folder, *, pattern=_TEXTS, recursive=True, encoding="auto")
     Returns
     -------
     DataFrame
-        One row per file, as in `load_image_folder`: "path" (str), "text" (str, every line end
-        as ``\n``) and, where there are sub-folders, "label".
+        As of `load_image_folder`, and "text" (str, every line end as ``\n``).
 
     Raises
     ------
-    FileNotFoundError, NotADirectoryError
-        If there is no such folder.
     ValueError
-        If it holds no such file; `CellError`, with the file's name, for a file that is no text
-        or whose encoding cannot be told.
+        As `load_image_folder`; `CellError`, with the file's name, for a file that is no text or
+        whose encoding cannot be told.
 
     Examples
     --------
@@ -145,32 +143,19 @@ def load_text_folder(folder, *, pattern=_TEXTS, recursive=True, encoding="auto")
     return pd.DataFrame({**columns, **_labels(files)})
 
 
-def load_audio_folder(folder, *, pattern=_SOUNDS, recursive=True):
-    """List the sounds of a folder as a table.
-
-    Sounds are not read: a modality opens the paths when it needs them.
+def load_audio_folder(
+    folder: PathLike, *, pattern: Names = _SOUNDS, recursive: bool = True
+) -> pd.DataFrame:
+    """List the sounds of a folder as a table, as `load_image_folder` lists pictures.
 
     Parameters
     ----------
-    folder : str or path-like
-    pattern : str or sequence of str, default=all usual endings
-        File names to take, as in ``"*_left.wav"``; upper and lower case are the same. Give
-        ``"*.mp4"`` for the sound of films.
-    recursive : bool, default=True
-        Whether to go into sub-folders. Hidden files and folders and ``__MACOSX`` are left out.
+    folder, pattern, recursive
+        As in `load_image_folder`; give ``"*.mp4"`` for the sound of films.
 
     Returns
     -------
     DataFrame
-        One row per file, as in `load_image_folder`: "path" (str) and, where there are sub-folders,
-        "label".
-
-    Raises
-    ------
-    FileNotFoundError, NotADirectoryError
-        If there is no such folder.
-    ValueError
-        If it holds no such file.
 
     Examples
     --------
@@ -186,31 +171,19 @@ def load_audio_folder(folder, *, pattern=_SOUNDS, recursive=True):
     return _listed(folder, pattern, recursive)
 
 
-def load_video_folder(folder, *, pattern=_CLIPS, recursive=True):
-    """List the clips of a folder as a table.
-
-    Clips are not read: a modality opens the paths when it needs them.
+def load_video_folder(
+    folder: PathLike, *, pattern: Names = _CLIPS, recursive: bool = True
+) -> pd.DataFrame:
+    """List the clips of a folder as a table, as `load_image_folder` lists pictures.
 
     Parameters
     ----------
-    folder : str or path-like
-    pattern : str or sequence of str, default=all usual endings
-        File names to take, as in ``"*_front.mp4"``; upper and lower case are the same.
-    recursive : bool, default=True
-        Whether to go into sub-folders. Hidden files and folders and ``__MACOSX`` are left out.
+    folder, pattern, recursive
+        As in `load_image_folder`.
 
     Returns
     -------
     DataFrame
-        One row per file, as in `load_image_folder`: "path" (str) and, where there are sub-folders,
-        "label".
-
-    Raises
-    ------
-    FileNotFoundError, NotADirectoryError
-        If there is no such folder.
-    ValueError
-        If it holds no such file.
 
     Examples
     --------
@@ -228,8 +201,15 @@ def load_video_folder(folder, *, pattern=_CLIPS, recursive=True):
 
 
 def load_paired_folders(
-    *, image=None, text=None, audio=None, video=None, recursive=True, sizes=False, encoding="auto"
-):
+    *,
+    image: PathLike | None = None,
+    text: PathLike | None = None,
+    audio: PathLike | None = None,
+    video: PathLike | None = None,
+    recursive: bool = True,
+    sizes: bool = False,
+    encoding: str = "auto",
+) -> pd.DataFrame:
     """Match the files of two or more folders of different kinds by their names.
 
     ``photos/trip/1.jpg`` belongs to ``notes/trip/1.txt``: what counts is the path inside the
@@ -239,12 +219,8 @@ def load_paired_folders(
     ----------
     image, text, audio, video : str or path-like
         A folder for each of two or more kinds; the columns have these names.
-    recursive : bool, default=True
-        Whether to go into sub-folders.
-    sizes : bool, default=False
-        Whether to add the columns "width" and "height" of the pictures, in pixels.
-    encoding : str, default="auto"
-        Of the texts, see `load_text_folder`.
+    recursive, sizes, encoding
+        As in `load_image_folder` and `load_text_folder`.
 
     Returns
     -------
@@ -254,10 +230,9 @@ def load_paired_folders(
 
     Raises
     ------
-    FileNotFoundError, NotADirectoryError
-        If there is no such folder.
     ValueError
-        If two files of a folder have one stem, or the folders share none at all.
+        As `load_image_folder` and `load_text_folder`; if two files of a folder have one stem, or
+        the folders share none at all.
 
     Warns
     -----
@@ -393,7 +368,7 @@ def _report_unmatched(kinds, stems):
     ]
     if reports:
         reports = "; ".join(reports)
-        warnings.warn(f"of {len(stems)} file names, {reports}", DataWarning, stacklevel=3)
+        warn(f"of {len(stems)} file names, {reports}")
 
 
 def _sizes(paths, column):

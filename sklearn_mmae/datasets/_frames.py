@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from .._core.errors import CellTypeError, listing
+from .._core.typing import ArrayLike
 
 __all__ = ["as_frame"]
 
 
-def as_frame(**columns):
+def as_frame(**columns: ArrayLike | Sequence[Any]) -> pd.DataFrame:
     """Put row-aligned arrays of any number of dimensions into one table.
 
     A table goes through every splitter and pipeline of scikit-learn; a dictionary of arrays

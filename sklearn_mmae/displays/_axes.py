@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .._core.optional import optional
+from .._core.typing import Array, Axes
 
 __all__ = ["COLOURS", "MARKERS", "colours_of", "grid", "one_axes", "pyplot"]
 
@@ -14,25 +17,27 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 MARKERS = "osD^vPX"  # with the colours, and again where there are more things than colours
 
 
-def pyplot(why):
+def pyplot(why: str) -> Any:
     """Return matplotlib's pyplot, or say how to install it."""
     optional("matplotlib", extra="plot", why=why)
     return optional("matplotlib.pyplot", extra="plot", why=why)
 
 
-def one_axes(ax, why, size=(6.4, 4.4)):
+def one_axes(ax: Axes | None, why: str, size: tuple[float, float] = (6.4, 4.4)) -> Axes:
     """Return the axes to draw on, new ones in a figure of their own where `ax` is None."""
     plt = pyplot(why)
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
-def colours_of(n):
+def colours_of(n: int) -> list[tuple[str, str]]:
     """Return pairs of colour and marker that tell `n` things apart, up to 49."""
     turns = [divmod(i, len(COLOURS)) for i in range(n)]
     return [(COLOURS[i], MARKERS[(i + turn) % len(MARKERS)]) for turn, i in turns]
 
 
-def grid(ax, why, widths, heights, labels):
+def grid(
+    ax: Axes | None, why: str, widths: list[float], heights: list[float], labels: list[str]
+) -> Array:
     """Return axes in rows and columns, each row with a label at its left.
 
     Parameters

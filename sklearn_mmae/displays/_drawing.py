@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
+from .._core.typing import Array, Axes
+from ..modalities._shown import Shown
 from ._axes import COLOURS
 
 __all__ = ["PREDICTED", "Beside", "Drawing", "Together"]
@@ -16,30 +20,41 @@ class Drawing(ABC):
 
     Parameters
     ----------
+    shown : Shown
+        What all versions have in common.
     name : str
         Of the modality.
-    versions : dict of str to list
-        The cells of each row, by what they are, such as "observed"; None where there is none.
+    versions : dict of str to Shown
+        By what they are, such as "observed".
 
     Attributes
     ----------
+    versions : dict of str to list
+        The cells of each row; None where there is none.
     n_axes : int
         How many axes a row takes.
     width, height : float
         Of one of its axes, in inches.
     """
 
+    shown: Any  # a kind of `Shown`
+    n_axes: int
     width, height = 3.2, 1.7
 
-    def __init__(self, name, versions):
-        self.name, self.versions = name, versions
+    def __init__(self, shown: Shown, name: str, versions: Mapping[str, Shown]) -> None:
+        self.shown, self.name = shown, name
+        self.versions = {version: its.cells for version, its in versions.items()}
 
-    def colour(self, version):
+    def present_cells(self) -> list[Any]:
+        """Return the cells that there are, of all versions."""
+        return [cell for cells in self.versions.values() for cell in cells if cell is not None]
+
+    def colour(self, version: str) -> str:
         """Return vermilion for what was predicted, blue for what was there."""
         return COLOURS[version in PREDICTED]
 
     @abstractmethod
-    def draw(self, axes):
+    def draw(self, axes: Array) -> None:
         """Draw on axes of shape (rows, n_axes)."""
 
 
@@ -47,11 +62,11 @@ class Beside(Drawing):
     """A drawing in which each version has axes of its own, beside the others."""
 
     @property
-    def n_axes(self):
+    def n_axes(self) -> int:
         """One for each version."""
         return len(self.versions)
 
-    def draw(self, axes):
+    def draw(self, axes: Array) -> None:
         """Draw each cell."""
         for column, (version, cells) in zip(axes.T, self.versions.items(), strict=True):
             column[0].set_title(f"{self.name}\n{version}")
@@ -60,11 +75,11 @@ class Beside(Drawing):
         self.finish(axes)
 
     @abstractmethod
-    def draw_cell(self, ax, cell):
+    def draw_cell(self, ax: Axes, cell: Any) -> None:
         """Draw one cell."""
 
     @abstractmethod
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Write what the axes have in common."""
 
 
@@ -74,11 +89,11 @@ class Together(Drawing):
     n_axes = 1
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What stands above."""
         return self.name
 
-    def draw(self, axes):
+    def draw(self, axes: Array) -> None:
         """Draw each row."""
         for row, ax in enumerate(axes[:, 0]):
             cells = {version: cells[row] for version, cells in self.versions.items()}
@@ -115,15 +130,15 @@ class Together(Drawing):
         )
 
     @abstractmethod
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw the versions of a row, a dict of str to cell."""
 
     @abstractmethod
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Write what the axes, from top to bottom, have in common."""
 
 
-def missing(ax):
+def missing(ax: Axes) -> None:
     """Say that there is nothing to draw."""
     ax.set(xticks=[], yticks=[])
     ax.text(0.5, 0.5, "missing", ha="center", va="center", color="0.4", transform=ax.transAxes)

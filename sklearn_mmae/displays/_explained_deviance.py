@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import clone
 
 from .._core.optional import optional
-from ..modalities import ImageModality, TabularModality, TextModality, TimedModality
-from ..tables import _frame as _frames
+from .._core.typing import Axes, Figure, Rows
+from ..tables._table import read
 from ._axes import colours_of, one_axes, pyplot
 
 __all__ = ["ExplainedDevianceDisplay"]
@@ -37,8 +40,8 @@ class ExplainedDevianceDisplay:
     spectrograms. Columns are centred, and each modality is scaled to a total variance of 1. Of
     what PCA explains the squared error is counted, which for numbers and pictures is the deviance;
     for categories and words the deviance of the estimators is another one (see their `score`), so
-    that these lines are to be compared in shape rather than in height. Modalities of your own have
-    no such columns.
+    that these lines are to be compared in shape rather than in height. Of a modality of your own
+    PCA sees what its `as_numbers` says: the view of its network, where it says nothing else.
 
     Examples
     --------
@@ -56,11 +59,27 @@ class ExplainedDevianceDisplay:
     ['caption', 'image', 'tabular']
     """
 
-    def __init__(self, n_components, explained, pca=None):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        n_components: Sequence[int],
+        explained: dict[str, list[float]],
+        pca: dict[str, list[float]] | None = None,
+    ) -> None:
         self.n_components, self.explained, self.pca = n_components, explained, pca
 
     @classmethod
-    def from_estimator(cls, estimator, X, X_test=None, *, n_components=(2, 4, 8, 16), ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        X_test: Rows | None = None,
+        *,
+        n_components: Sequence[int] = (2, 4, 8, 16),
+        ax: Axes | None = None,
+    ) -> Self:
         """Fit a clone for each length, and draw what it explains.
 
         Parameters
@@ -98,17 +117,8 @@ class ExplainedDevianceDisplay:
                 explained.setdefault(name, []).append(share)
         return cls(lengths, explained, _of_pca(fitted, X, X_test, lengths)).plot(ax=ax)
 
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-
-        Returns
-        -------
-        self
-        """
+    def plot(self, ax: Axes | None = None) -> Self:
+        """Draw on `ax`, or on axes of a figure of their own."""
         ax = one_axes(ax, type(self).__name__)
         pca = self.pca or {}
         for (name, shares), (colour, marker) in zip(
@@ -167,42 +177,10 @@ def _of_pca(estimator, X, X_test, lengths):
 
 def _encoded(estimator, X):
     """Return the columns of each modality as numbers, and where it is present."""
-    frame, found = _frames.read(X, estimator), {}
+    frame, encoded = read(X, estimator), {}
     for name, modality, columns in estimator.modalities_:
         if not set(columns) <= set(frame.names):
             continue  # rows to explain may lack modalities
         values = modality.transform(frame.cells([frame.names.index(c) for c in columns]))
-        encoded = _numbers(modality, values.tensors)
-        if encoded is not None:
-            found[name] = encoded.reshape(len(encoded), -1), values.present
-    return found
-
-
-def _numbers(modality, tensors):
-    """Return the columns of a modality as numbers, holes as the mean; None if it is unknown."""
-    if isinstance(modality, TabularModality):
-        return _table(modality, tensors)
-    if isinstance(modality, ImageModality):
-        return tensors["pixels"].astype(np.float32)
-    if isinstance(modality, TimedModality):
-        return tensors["steps"].astype(np.float32)
-    if isinstance(modality, TextModality):
-        features, weights = tensors["features"], tensors["weights"]
-        columns = np.zeros((len(weights), len(modality.mean_)), np.float32)
-        np.add.at(columns, (np.arange(len(weights))[:, None], features), weights)
-        return columns
-    return None
-
-
-def _table(modality, tensors):
-    numbers = tensors.get("numbers")
-    if "raw" in tensors:
-        numbers = (tensors["raw"] - modality.mean_) / modality.scale_
-    blocks = [] if numbers is None else [numbers]
-    for i, shares in enumerate(modality.shares_):
-        code = tensors["codes"][:, i : i + 1]
-        there = (code == np.arange(len(shares))) - shares
-        # Together they weigh as much as a number, whose variance is 1.
-        variance = float((shares * (1 - shares)).sum()) or 1.0
-        blocks.append(np.where(code >= 0, there, 0) / np.sqrt(variance))
-    return np.hstack(blocks)
+        encoded[name] = modality.as_numbers(values), values.present
+    return encoded

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import did_you_mean, listing
 from .._core.holes import observed
-from ..tables._columns import as_columns
+from .._core.typing import ArrayLike, Axes, Figure, Rows
+from ..tables._table import read_columns
 from ._axes import colours_of, one_axes, pyplot
 
 __all__ = ["LatentDisplay"]
@@ -50,15 +53,31 @@ class LatentDisplay:
     'component 0'
     """
 
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
-        self, codes, labels=None, *, name="", axis_labels=("first component", "second component")
-    ):
+        self,
+        codes: ArrayLike,
+        labels: ArrayLike | None = None,
+        *,
+        name: str = "",
+        axis_labels: Sequence[str] = ("first component", "second component"),
+    ) -> None:
         self.codes, self.labels, self.name, self.axis_labels = codes, labels, name, axis_labels
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, color=None, method="components", components=(0, 1), ax=None, **options
-    ):
+        cls,
+        estimator: Any,
+        X: Rows,
+        *,
+        color: ArrayLike | None = None,
+        method: str = "components",
+        components: Sequence[int] = (0, 1),
+        ax: Axes | None = None,
+        **options: Any,
+    ) -> Self:
         """Transform rows and draw them.
 
         Parameters
@@ -109,19 +128,8 @@ class LatentDisplay:
         display = cls(codes[:, list(components)], labels, name=name, axis_labels=axis_labels)
         return display.plot(ax=ax, **options)
 
-    def plot(self, ax=None, **options):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-        **options
-            Of matplotlib's ``scatter``.
-
-        Returns
-        -------
-        self
-        """
+    def plot(self, ax: Axes | None = None, **options: Any) -> Self:
+        """Draw on `ax`, or on axes of a figure of their own, by options of ``scatter``."""
         ax = one_axes(ax, type(self).__name__)
         options = {"s": 14, "linewidths": 0, "alpha": 0.8} | options
         x, y = np.asarray(self.codes).T
@@ -174,13 +182,13 @@ def _labels(color, X):
     if color is None:
         return None, ""
     if isinstance(color, str):
-        columns = as_columns(X)
+        columns = read_columns(X)
         if color not in columns:
             raise ValueError(
                 f"color={color!r} is no column of X.{did_you_mean(color, columns)} They are"
                 f" {listing(map(repr, columns))}; or give an array, one entry for each row."
             )
-        return columns[color], color
+        return columns[color].values, color
     return np.asarray(color), str(getattr(color, "name", None) or "")
 
 

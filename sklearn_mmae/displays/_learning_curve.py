@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from .._core.optional import optional
+from .._core.typing import Axes, Figure
 from ._axes import COLOURS, one_axes, pyplot
 from ._cells import check_fitted
 
@@ -46,11 +49,14 @@ class LearningCurveDisplay:
     ['caption', 'image', 'sum', 'tabular']
     """
 
-    def __init__(self, losses, *, unit="loss"):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, losses: dict[str, dict[str, list[float]]], *, unit: str = "loss") -> None:
         self.losses, self.unit = losses, unit
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
         """Draw the history of a fitted estimator.
 
         Parameters
@@ -95,17 +101,8 @@ class LearningCurveDisplay:
         of_one = "a standard normal row" if "divergence" in losses else "column means"
         return cls(losses, unit=f"loss ({of_one} = 1)").plot(ax=ax)
 
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-
-        Returns
-        -------
-        self
-        """
+    def plot(self, ax: Axes | None = None) -> Self:
+        """Draw on `ax`, or on axes of a figure of their own."""
         ax = one_axes(ax, type(self).__name__)
         colours = dict(zip((n for n in self.losses if n != "sum"), COLOURS * 9, strict=False))
         for name, curves in self.losses.items():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from .._core.typing import Array, Axes
+from ..modalities import _shown
 from ._axes import COLOURS
 from ._drawing import PREDICTED, Beside, Together
 
@@ -15,22 +20,19 @@ TICKS_HZ = (60, 125, 250, 500, 1000, 2000, 4000, 8000)
 
 
 class Pictures(Beside):
-    """Pictures of shape (height, width[, channels]), numbers from `low` to `high`."""
+    """Pictures; see `modalities._shown.Pictures`, and so on."""
 
     width, height = 1.35, 1.35
 
-    def __init__(self, name, versions, low, high):
-        super().__init__(name, versions)
-        self.low, self.high = low, high
-
-    def draw_cell(self, ax, cell):
+    def draw_cell(self, ax: Axes, cell: Array) -> None:
         """Draw a picture; grey ones from black to white."""
-        share = (cell.astype(np.float64) - self.low) / ((self.high - self.low) or 1)
-        ax.imshow(share.clip(0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
+        low, high = self.shown.low, self.shown.high
+        share = (cell.astype(np.float64) - low) / ((high - low) or 1)
+        ax.imshow(share.clip(0, 1), cmap="gray", vmin=0, vmax=1)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Leave out the ticks: a pixel's number says nothing. What is missing is as large."""
-        shapes = [c.shape for cells in self.versions.values() for c in cells if c is not None]
+        shapes = [cell.shape for cell in self.present_cells()]
         for ax in axes.flat:
             ax.set(xticks=[], yticks=[])
             if shapes:
@@ -38,27 +40,20 @@ class Pictures(Beside):
 
 
 class Sounds(Beside):
-    """Log-mel spectrograms (steps, bands) in decibels.
-
-    Parameters
-    ----------
-    name, versions
-        As in `Drawing`.
-    step_seconds : float
-    frequencies : ndarray of shape (bands,)
-        In hertz.
-    """
+    """Spectrograms."""
 
     width, height = 2.6, 1.7
 
-    def __init__(self, name, versions, step_seconds, frequencies):
-        super().__init__(name, versions)
-        self.step_seconds, self.frequencies = step_seconds, frequencies
-        levels = [cell for cells in versions.values() for cell in cells if cell is not None]
+    def __init__(
+        self, shown: _shown.Sounds, name: str, versions: Mapping[str, _shown.Sounds]
+    ) -> None:
+        super().__init__(shown, name, versions)
+        self.step_seconds, self.frequencies = shown.step_seconds, shown.frequencies
+        levels = self.present_cells()
         self.high = max((float(cell.max()) for cell in levels), default=0.0)
-        self.seconds = max((len(cell) for cell in levels), default=1) * step_seconds
+        self.seconds = max((len(cell) for cell in levels), default=1) * shown.step_seconds
 
-    def draw_cell(self, ax, cell):
+    def draw_cell(self, ax: Axes, cell: Array) -> None:
         """Draw a spectrogram, 80 dB from dark to bright."""
         self.image = ax.imshow(
             cell.T,
@@ -70,7 +65,7 @@ class Sounds(Beside):
             cmap="magma",
         )
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Write hertz at the first, seconds below the last, and what the colours mean."""
         inside = [f for f in TICKS_HZ if self.frequencies[0] <= f <= self.frequencies[-1]]
         inside = inside[::-2][::-1]
@@ -95,25 +90,18 @@ class Sounds(Beside):
 
 
 class Clips(Together):
-    """Clips of shape (frames, height, width[, channels]), uint8, as film strips.
-
-    Parameters
-    ----------
-    name, versions
-        As in `Drawing`.
-    step_seconds : float or None
-        From frame to frame; None where time is counted in frames.
-    """
+    """Clips as film strips."""
 
     width, height = 4.8, 1.9
 
-    def __init__(self, name, versions, step_seconds):
-        super().__init__(name, versions)
-        self.step_seconds = step_seconds
-        clips = [cell for cells in versions.values() for cell in cells if cell is not None]
-        self.n_places = min(MOST_FRAMES, max(map(len, clips), default=1))
+    def __init__(
+        self, shown: _shown.Clips, name: str, versions: Mapping[str, _shown.Clips]
+    ) -> None:
+        super().__init__(shown, name, versions)
+        self.step_seconds = shown.step_seconds
+        self.n_places = min(MOST_FRAMES, max(map(len, self.present_cells()), default=1))
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw a strip for each version, one below the other, of frames at the same times."""
         lengths = [len(cell) for cell in cells.values() if cell is not None]
         chosen = np.unique(np.linspace(0, max(lengths) - 1, MOST_FRAMES).astype(int))
@@ -124,9 +112,8 @@ class Clips(Together):
                 if cell is None or frame >= len(cell):
                     continue
                 left, top = 1.04 * width * place, 1.06 * height * level
-                picture = cell[frame].squeeze()
                 ax.imshow(
-                    picture,
+                    cell[frame],
                     cmap="gray",
                     vmin=0,
                     vmax=255,
@@ -145,39 +132,26 @@ class Clips(Together):
         for spine in ax.spines.values():
             spine.set_visible(False)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Say what is counted below the last."""
         axes[-1].set_xlabel("frame" if self.step_seconds is None else "time (s)")
 
 
 class Signals(Together):
-    """Signals: pairs of times (T,) and numbers (T, channels), NaN in the holes.
-
-    Parameters
-    ----------
-    name, versions
-        As in `Drawing`.
-    in_seconds : bool
-        Whether times are; else they are steps.
-    """
+    """Signals as lines."""
 
     width, height = 3.8, 1.7
 
-    def __init__(self, name, versions, in_seconds):
-        super().__init__(name, versions)
-        self.in_seconds = in_seconds
-
     @property
-    def title(self):
+    def title(self) -> str:
         """The name, and how many of the channels are drawn."""
-        drawn = [cell for cells in self.versions.values() for cell in cells if cell is not None]
-        n = max((values.shape[1] for _, values in drawn), default=1)
+        n = max((values.shape[1] for _, values in self.present_cells()), default=1)
         if n == 1:
             return self.name
         drawn = f"{n}" if n <= MOST_CHANNELS else f"{MOST_CHANNELS} of {n}"
         return f"{self.name} ({drawn} channels)"
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw lines: what was there broad and pale, what was predicted thin."""
         alone = all(cell is None or cell[1].shape[1] == 1 for cell in cells.values())
         for version, cell in cells.items():
@@ -191,8 +165,8 @@ class Signals(Together):
                 ax.plot(times, values[:, channel], color=colour, **style)
         ax.margins(x=0)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Say what is counted."""
-        axes[-1].set_xlabel("time (s)" if self.in_seconds else "step")
+        axes[-1].set_xlabel("time (s)" if self.shown.in_seconds else "step")
         for ax in axes:
             ax.set_ylabel("value")

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
+from .._core.typing import Array, Axes, Figure, Names, Rows
 from ._axes import grid, pyplot
-from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
+from ._cells import check_fitted, drawings, expect, first_rows, named, row_labels
+from ._drawing import Drawing
 
-__all__ = ["ReconstructionDisplay", "plot_drawings"]
+__all__ = ["DrawnRows", "ReconstructionDisplay"]
 
 
-class ReconstructionDisplay:
+class DrawnRows:
+    """What figures of rows share: modalities side by side, and the rows below one another."""
+
+    axes_: Array
+    figure_: Figure
+
+    def __init__(self, drawings: list[Drawing], labels: list[str]) -> None:
+        self.drawings, self.labels = drawings, labels
+
+    def plot(self, ax: Axes | None = None) -> Self:
+        """Draw in the place of `ax`, or in a figure of the size that it takes."""
+        widths = [drawing.width for drawing in self.drawings for _ in range(drawing.n_axes)]
+        height = max(drawing.height for drawing in self.drawings)
+        axes = grid(ax, type(self).__name__, widths, [height] * len(self.labels), self.labels)
+        first = 0
+        for drawing in self.drawings:
+            drawing.draw(axes[:, first : first + drawing.n_axes])
+            first += drawing.n_axes
+        self.axes_, self.figure_ = axes, axes.flat[0].figure
+        return self
+
+
+class ReconstructionDisplay(DrawnRows):
     """Cells of some rows, and the same as they come back from the vectors.
 
     Each modality is drawn by its kind: pictures as the estimator sees them; texts as bars of the
@@ -50,11 +76,16 @@ class ReconstructionDisplay:
     (3, 4)
     """
 
-    def __init__(self, drawings, labels):
-        self.drawings, self.labels = drawings, labels
-
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_rows=4, modalities=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        *,
+        n_rows: int = 4,
+        modalities: Names | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Reconstruct rows and draw them.
 
         Parameters
@@ -86,37 +117,9 @@ class ReconstructionDisplay:
         """
         pyplot(cls.__name__)
         check_fitted(estimator)
-        names = check_names(estimator, modalities, "modalities")
+        names = named(estimator, modalities, "modalities")
         rows = first_rows(X, n_rows)
-        everything = check_names(estimator, None, "modalities")
+        everything = named(estimator, None, "modalities")
         again = expect(estimator, estimator.reconstruct(rows), rows, everything)
         found = drawings(estimator, names, {"observed": rows, "reconstructed": again})
         return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
-
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Whose place is divided. None makes a figure of the size that it takes.
-
-        Returns
-        -------
-        self
-        """
-        self.axes_ = plot_drawings(self.drawings, self.labels, ax, type(self).__name__)
-        self.figure_ = self.axes_.flat[0].figure
-        return self
-
-
-def plot_drawings(drawings, labels, ax, why):
-    """Draw modalities side by side on axes of one grid, and return these."""
-    widths = [drawing.width for drawing in drawings for _ in range(drawing.n_axes)]
-    height = max(drawing.height for drawing in drawings)
-    axes = grid(ax, why, widths, [height] * len(labels), labels)
-    first = 0
-    for drawing in drawings:
-        drawing.draw(axes[:, first : first + drawing.n_axes])
-        first += drawing.n_axes
-    return axes

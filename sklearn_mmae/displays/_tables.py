@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from .._core.typing import Array, Axes
+from ..modalities import _shown
 from ._drawing import PREDICTED, Together
 
 __all__ = ["Tables", "Texts", "Words"]
@@ -19,35 +23,29 @@ MOST_LINES = 6  # of a text
 
 
 class Tables(Together):
-    """Rows of a table: pairs of standardised numbers (NaN where unknown) and categories.
-
-    Parameters
-    ----------
-    name, versions
-        As in `Drawing`; a cell is a pair of an array and a list of str or None.
-    numbers, categories : list of str
-        Names of the columns of either kind.
-    """
+    """Rows of tables as dots and names."""
 
     width = 3.4
 
-    def __init__(self, name, versions, numbers, categories):
-        super().__init__(name, versions)
-        self.numbers, self.categories = numbers, categories
-        self.named = len(numbers) + len(categories) <= MOST_NAMED
+    def __init__(
+        self, shown: _shown.Tables, name: str, versions: Mapping[str, _shown.Tables]
+    ) -> None:
+        super().__init__(shown, name, versions)
+        self.numbers, self.categories = shown.numbers, shown.categories
+        self.named = len(self.numbers) + len(self.categories) <= MOST_NAMED
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The name, and what is left out."""
         return self.name if self.named or not self.categories else f"{self.name} (numbers)"
 
     @property
-    def height(self):
+    def height(self) -> float:
         """A line for each column, if they are named."""
         lines = len(self.numbers) + len(self.categories)
         return max(1.1, 0.26 * lines + 0.35) if self.named else 1.7
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw dots for numbers, and write the categories."""
         n = len(self.numbers)
         drawn = {version: cell for version, cell in cells.items() if cell is not None}
@@ -85,13 +83,12 @@ class Tables(Together):
                     va="center",
                 )
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Give all rows one scale, in standard deviations."""
         limits = [
-            np.nanmax(np.abs(cell[0]), initial=0)
-            for cells in self.versions.values()
-            for cell in cells
-            if cell is not None and len(self.numbers)
+            np.nanmax(np.abs(numbers), initial=0)
+            for numbers, _ in self.present_cells()
+            if len(numbers)
         ]
         reach = 1.15 * max(limits, default=0) or 1
         for ax in axes:
@@ -117,7 +114,7 @@ class Texts(Together):
 
     width, height = 3.2, 1.4
 
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Write the versions, one below the other."""
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
@@ -134,33 +131,21 @@ class Texts(Together):
                 color=self.colour(version),
             )
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Nothing is measured."""
 
 
 class Words(Together):
-    """Texts as dictionaries of word to share of the row's words.
-
-    Parameters
-    ----------
-    name, versions
-        As in `Drawing`.
-    usual : dict of str to float
-        Shares of the average row: words that stand out of it are chosen.
-    """
+    """Words as bars, as long as their shares."""
 
     width, height = 3.0, 1.9
 
-    def __init__(self, name, versions, usual):
-        super().__init__(name, versions)
-        self.usual = usual
-
-    def draw_row(self, ax, cells):
+    def draw_row(self, ax: Axes, cells: dict[str, Any]) -> None:
         """Draw bars of the words that tell most in any version."""
         telling = {}
         for shares in filter(None, cells.values()):
             for word, share in shares.items():
-                stands_out = share * np.log(share / max(self.usual[word], 1e-8))
+                stands_out = share * np.log(share / max(self.shown.usual[word], 1e-8))
                 telling[word] = max(telling.get(word, -np.inf), stands_out)
         bars = {word: max(d.get(word, 0) for d in cells.values() if d) for word in telling}
         least = LEAST_BAR * max(bars.values(), default=0)
@@ -178,7 +163,7 @@ class Words(Together):
         ax.set_yticks(range(len(words)), [cut(word, LONGEST_WORD) for word in words])
         ax.set_ylim(MOST_WORDS - 0.4, -0.6)
 
-    def finish(self, axes):
+    def finish(self, axes: Array) -> None:
         """Give all rows one scale."""
         high = max(ax.get_xlim()[1] for ax in axes)
         for ax in axes:
@@ -188,7 +173,7 @@ class Words(Together):
         axes[-1].set_xlabel("share of the words")
 
 
-def cut(text, most):
+def cut(text: str, most: int) -> str:
     """Return a text of at most so many characters, left out in the middle: ends tell apart."""
     if len(text) <= most:
         return text

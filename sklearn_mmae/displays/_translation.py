@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from .._core.errors import listing
-from ..tables._columns import as_columns, select
+from .._core.typing import Axes, Names, Rows
+from ..tables._table import read_columns, select
 from ._axes import pyplot
-from ._cells import check_fitted, check_names, drawings, expect, first_rows, row_labels
-from ._reconstruction import plot_drawings
+from ._cells import check_fitted, drawings, expect, first_rows, named, row_labels
+from ._reconstruction import DrawnRows
 
 __all__ = ["TranslationDisplay"]
 
 
-class TranslationDisplay:
+class TranslationDisplay(DrawnRows):
     """Modalities of some rows that are given, and others that are predicted from them.
 
     What is true of the predicted ones is drawn beside them, where `X` has it. Kinds are drawn as
     by `ReconstructionDisplay`.
 
-    Make one by `from_estimator`.
-
-    Parameters
-    ----------
-    drawings : list of Drawing
-        One for each modality, first those that are given.
-    labels : list of str
-        Of the rows.
-
-    Attributes
-    ----------
-    axes_ : ndarray of shape (rows, columns), of Axes
-    figure_ : Figure
+    Make one by `from_estimator`; parameters and attributes are those of `ReconstructionDisplay`.
 
     Examples
     --------
@@ -47,27 +38,27 @@ class TranslationDisplay:
     (3, 3)
     """
 
-    def __init__(self, drawings, labels):
-        self.drawings, self.labels = drawings, labels
-
     @classmethod
-    def from_estimator(cls, estimator, X, *, to, given=None, n_rows=4, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        *,
+        to: Names,
+        given: Names | None = None,
+        n_rows: int = 4,
+        ax: Axes | None = None,
+    ) -> Self:
         """Translate rows and draw them.
 
         Parameters
         ----------
-        estimator : MultimodalAutoencoder or MultimodalVAE
-            Fitted.
-        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-            Columns of `to` may be missing.
+        estimator, X, n_rows, ax
+            As in `ReconstructionDisplay.from_estimator`; columns of `to` may be missing.
         to : str or list of str
             Names of the modalities to predict.
         given : str or list of str, default=None
             Names of those to predict from; None for all others that `X` has.
-        n_rows : int, default=4
-            The first rows of `X` are drawn.
-        ax : matplotlib Axes, default=None
-            Whose place is divided. None makes a figure of the size that it takes.
 
         Returns
         -------
@@ -75,26 +66,19 @@ class TranslationDisplay:
 
         Raises
         ------
-        NotFittedError
-            Before `fit`.
-        TypeError
-            For a pipeline or search, rather than the estimator in it.
         ValueError
-            For more rows than there are, a name that is no modality's, or one in both `given` and
-            `to`.
-        ImportError
-            Without matplotlib.
+            As `ReconstructionDisplay.from_estimator`; for a name in both `given` and `to`.
         """
         pyplot(cls.__name__)
         check_fitted(estimator)
-        to = check_names(estimator, to, "to")
+        to = named(estimator, to, "to")
         columns_of = {name: columns for name, _, columns in estimator.modalities_}
         rows = first_rows(X, n_rows)
-        known = as_columns(rows)
+        known = read_columns(rows)
         there = [name for name, columns in columns_of.items() if set(columns) <= set(known)]
         if given is None:
             given = [name for name in there if name not in to]
-        given = check_names(estimator, given, "given")
+        given = named(estimator, given, "given")
         both = [name for name in given if name in to]
         if both:
             raise ValueError(
@@ -113,19 +97,3 @@ class TranslationDisplay:
         found = drawings(estimator, given, {"given": source})
         found += drawings(estimator, to, {"translated": drawn, **true})
         return cls(found, row_labels(rows, n_rows)).plot(ax=ax)
-
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Whose place is divided. None makes a figure of the size that it takes.
-
-        Returns
-        -------
-        self
-        """
-        self.axes_ = plot_drawings(self.drawings, self.labels, ax, type(self).__name__)
-        self.figure_ = self.axes_.flat[0].figure
-        return self

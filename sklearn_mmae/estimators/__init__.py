@@ -1,1 +1,7 @@
 """What a user holds: parameters and methods, each of which asks the model."""
+
+from ._autoencoder import MultimodalAutoencoder
+from ._load import load
+from ._vae import MultimodalVAE
+
+__all__ = ["MultimodalAutoencoder", "MultimodalVAE", "load"]

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from ..model._parameters import CONSTRAINTS, build_fusion, weights_of_terms
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..fusion import Fusion
+from ..modalities import Modality
+from ..model._build import build_fusion, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder
+from ._parameters import CONSTRAINTS, set_parameters
 
 __all__ = ["MultimodalAutoencoder"]
 
@@ -154,62 +163,39 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
 
     def __init__(
         self,
-        modalities="auto",
-        n_components=32,
+        modalities: str | Sequence[tuple[str, Modality | str, Any]] = "auto",
+        n_components: int = 32,
         *,
-        fusion="joint",
-        init="linear",
-        rotation="varimax",
-        max_lag=None,
-        extra_terms=None,
-        modality_dropout=0.5,
-        noise=0.4,
-        dropout=0.1,
-        width=256,
-        max_epochs=100,
-        batch_size="auto",
-        lr=2e-3,
-        optimizer="adamw",
-        weight_decay=0.1,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-3,
-        device="auto",
-        memory=None,
-        callbacks=None,
-        verbose=0,
-        warm_start=False,
-        random_state=None,
-    ):
-        self.modalities = modalities
-        self.n_components = n_components
-        self.fusion = fusion
-        self.init = init
-        self.rotation = rotation
-        self.max_lag = max_lag
-        self.extra_terms = extra_terms
-        self.modality_dropout = modality_dropout
-        self.noise = noise
-        self.dropout = dropout
-        self.width = width
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.optimizer = optimizer
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.device = device
-        self.memory = memory
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.random_state = random_state
+        fusion: str | Fusion | Callable = "joint",
+        init: str = "linear",
+        rotation: str | None = "varimax",
+        max_lag: float | None = None,
+        extra_terms: str | dict[str, float] | None = None,
+        modality_dropout: float = 0.5,
+        noise: float = 0.4,
+        dropout: float = 0.1,
+        width: int = 256,
+        max_epochs: int = 100,
+        batch_size: int | str = "auto",
+        lr: float = 2e-3,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-3,
+        device: str | torch.device = "auto",
+        memory: Any = None,
+        callbacks: list | None = None,
+        verbose: int | bool = 0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        set_parameters(self, locals())
 
-    def _build_network(self, modalities, patterns):
+    def _build_network(
+        self, modalities: list[Modality], patterns: torch.Tensor
+    ) -> MultimodalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]

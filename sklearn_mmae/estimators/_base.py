@@ -1,9 +1,10 @@
-"""`BaseMultimodalAutoencoder`: the methods of an estimator; each says what, other files how."""
+"""`BaseMultimodalAutoencoder`: the methods of an estimator; each asks the model."""
 
 from __future__ import annotations
 
 import copy
 from abc import abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -13,43 +14,52 @@ from sklearn.utils import check_array
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from .._core import archive
 from .._core.compat import CallbackSupportMixin, with_callbacks
 from .._core.errors import listing
 from .._core.threads import one_thread
-from ..model._codes import (
-    decode_columns,
-    encode_rows,
-    explained_deviance,
-    fill_columns,
-    named_modalities,
-    rebuild,
-)
-from ..model._description import KIND, describe
-from ..model._intervals import category_probabilities, predict_interval
-from ..model._parameters import check_parameters
-from ..model._words import word_shares
-from ..training._predict import deviances
+from .._core.typing import Names, PathLike, Rows, SameContainer
+from ..modalities import Modality
+from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
+from ..model._model import Model, Read
+from ..training._batches import Rows as BatchRows
+from ..training._joint import JointNetwork
 from ._diagram import diagram
+from ._files import save
+from ._parameters import check_parameters
 
 __all__ = ["BaseMultimodalAutoencoder"]
 
-# `_learning` is imported in the methods that need it: with skorch it takes as long as all the rest.
+# `model._learn` is imported in the methods that need it: with skorch it takes as long as all else.
 
 
 class BaseMultimodalAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, _BaseComposition
+    ClassNamePrefixFeaturesOutMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    _BaseComposition,
 ):
     """A transformer of rows of several modalities, and the way back.
 
-    A subclass has the parameters with their constraints, and builds the network.
+    What a fit has learned is a `Model`; the fitted attributes are views of it. A subclass has
+    parameters of its own, with their constraints, and builds the network.
     """
 
-    _OF_NETWORK = ("width", "fusion")  # parameters that the network is built of
-    _OF_FIT = ()  # fitted attributes of the subclass's own: arrays of numbers
+    OF_NETWORK = ("width", "fusion")  # parameters that the network is built of
+    FACTS = ()  # what the subclass learns besides: names of arrays of one number per component
+
+    modalities_: list[tuple[str, Modality, list]]
+    net_: Any
+    history_: list[dict[str, Any]]
+    n_iter_: int
+    n_components_: int
+    explained_deviance_: dict[str, float]
+    lags_: dict[str, float]
+    lag_intervals_: dict[str, tuple[float, float]]
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     @abstractmethod
-    def _build_network(self, modalities, patterns):
+    def _build_network(self, modalities: list[Modality], patterns: torch.Tensor) -> JointNetwork:
         """Return the network of fitted modalities, weights not yet drawn.
 
         Parameters
@@ -60,16 +70,16 @@ class BaseMultimodalAutoencoder(
 
         Returns
         -------
-        MultimodalNetwork
+        JointNetwork
         """
 
-    def _look_at(self, network, rows):
-        """Return further fitted attributes, from a network that has learned these rows."""
+    def _look_at(self, network: JointNetwork, rows: BatchRows) -> dict[str, np.ndarray]:
+        """Return what `FACTS` names, from a network that has learned these rows."""
         return {}
 
     def _sk_visual_block_(self):
         """Return the diagram that a notebook shows."""
-        return diagram(self)
+        return diagram(self, self._model if hasattr(self, "net_") else None)
 
     # Nested parameters, as ColumnTransformer has them ----------------------------------------
 
@@ -89,7 +99,7 @@ class BaseMultimodalAutoencoder(
             for (name, modality), (_, _, columns) in zip(value, self.modalities, strict=True)
         ]
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, those of the modalities as ``name__parameter``.
 
         Parameters
@@ -102,7 +112,7 @@ class BaseMultimodalAutoencoder(
         """
         return self._get_params("_named_modalities", deep=deep)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, also ``name__parameter`` of a modality, or ``name="drop"``.
 
         Parameters
@@ -141,7 +151,7 @@ class BaseMultimodalAutoencoder(
     # Learning --------------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: None = None) -> Self:
         """Learn the modalities and the networks.
 
         Parameters
@@ -163,25 +173,23 @@ class BaseMultimodalAutoencoder(
         KeyboardInterrupt
             After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
         """
-        from ..model._learn import learn_aside
-
         check_parameters(self)
         context = None
         if hasattr(self, "_init_callback_context"):
             context = self._init_callback_context(max_subtasks=self.max_epochs)
             context.call_on_fit_task_begin(estimator=self, X=X)
         was_fitted = hasattr(self, "net_")
-        previous = self if self.warm_start and was_fitted else None
-        fitted, interrupted = learn_aside(self, X, previous, context)
+        previous = self._model if self.warm_start and was_fitted else None
+        model, interrupted = self._learn(X, previous, context)
         if interrupted is None or not was_fitted:
-            self._commit(fitted)
+            self._keep(model)
         if interrupted is not None:
             raise interrupted
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X)
         return self
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: None = None) -> Self:
         """Learn from some rows: the first call begins, later ones add an epoch each.
 
         Categories, vocabularies and scales are those of the first call. No rows are held out.
@@ -196,28 +204,52 @@ class BaseMultimodalAutoencoder(
         -------
         self
         """
-        from ..model._learn import add_epoch, learn_aside
+        from ..model._learn import add_epoch
 
         check_parameters(self)
         if hasattr(self, "net_"):
-            add_epoch(self, X)
+            add_epoch(self._model, X, self)
+            self._keep(self._model)
             return self
         once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
-        fitted, interrupted = learn_aside(once, X)
+        model, interrupted = once._learn(X)
         if interrupted is not None:
             raise interrupted
-        self._commit(fitted)
+        self._keep(model)
         return self
 
-    def _commit(self, fitted):
-        """Take over what was learned, and forget what an earlier fit knew."""
+    def _learn(
+        self, X: Rows, previous: Model | None = None, context: Any = None
+    ) -> tuple[Model, KeyboardInterrupt | None]:
+        """Learn a model aside, so that whatever raises leaves the estimator as it was."""
+        from ..model._learn import learn_model
+
+        return learn_model(self, X, self._build_network, self._look_at, previous, context)
+
+    def _keep(self, model: Model) -> None:
+        """Take over a model, and forget what an earlier fit knew."""
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             del self.__dict__[name]
-        vars(self).update(fitted)
+        self._model = model
+        self.modalities_ = [(part.name, part.modality, part.columns) for part in model.parts]
+        self.net_, self.history_, self.n_iter_ = model.net, model.history, model.n_iter
+        self.n_components_ = model.built["n_components"]
+        self.explained_deviance_ = model.explained
+        self.n_features_in_ = len(model.columns.names)
+        if model.feature_names is not None:
+            self.feature_names_in_ = np.array(model.feature_names, dtype=object)
+        if model.lags is not None:
+            self.lags_, self.lag_intervals_ = model.lags.seconds, model.lags.intervals
+        vars(self).update({f"{name}_": value for name, value in model.facts.items()})
+
+    def _read(self, X: Rows, hidden: np.ndarray | None = None) -> Read:
+        """Return rows as the model reads them."""
+        check_is_fitted(self)
+        return self._model.read(X, self, hidden)
 
     # Using what was learned ------------------------------------------------------------------
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Any:
         """Return the vector of each row.
 
         Parameters
@@ -231,16 +263,17 @@ class BaseMultimodalAutoencoder(
             The mean variance of the components is about 1 over the training rows. A row with
             nothing observed gets the average row's vector, with a warning.
         """
-        encoded = encode_rows(self, X)
-        matrix = encoded.frame.matrix
+        read = self._read(X)
+        codes = self._model.encode(read).numpy()
+        matrix = read.table.matrix
         keeps_double = matrix is not None and matrix.dtype == np.float64
-        return encoded.codes.numpy().astype(np.float64 if keeps_double else np.float32, copy=False)
+        return codes.astype(np.float64 if keeps_double else np.float32, copy=False)
 
     @property
     def _n_features_out(self):
         return self.n_components_
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Rows) -> SameContainer:
         """Return the rows of vectors: the same columns and dtypes as in `fit`.
 
         Parameters
@@ -261,9 +294,9 @@ class BaseMultimodalAutoencoder(
                 f"X has {codes.shape[1]} columns, but the vectors of this estimator have"
                 f" {self.n_components_}. Give what transform returns."
             )
-        return rebuild(self, decode_columns(self, torch.as_tensor(codes)), index)
+        return self._model.write(self._model.decode(torch.as_tensor(codes)), index)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Rows) -> SameContainer:
         """Return the rows as they come back: ``inverse_transform(transform(X))``.
 
         Sounds, clips and sequences come back as long as they were; the vector alone says only
@@ -277,11 +310,11 @@ class BaseMultimodalAutoencoder(
         -------
         DataFrame, array or SliceDict, as given to `fit`
         """
-        encoded = encode_rows(self, X)
-        columns = decode_columns(self, encoded.codes, rows=encoded.rows)
-        return rebuild(self, columns, encoded.frame.index)
+        read = self._read(X)
+        columns = self._model.decode(self._model.encode(read), rows=read.rows)
+        return self._model.write(columns, read.index)
 
-    def translate(self, X, to):
+    def translate(self, X: Rows, to: Names) -> SameContainer:
         """Predict modalities from the others.
 
         Parameters
@@ -297,11 +330,12 @@ class BaseMultimodalAutoencoder(
             The columns of `to`.
         """
         check_is_fitted(self)
-        hidden = named_modalities(self, to, "to")
-        encoded = encode_rows(self, X, hidden=hidden)
-        return rebuild(self, decode_columns(self, encoded.codes, hidden), encoded.frame.index)
+        hidden = self._model.chosen(to, "to")
+        read = self._read(X, hidden)
+        columns = self._model.decode(self._model.encode(read), hidden)
+        return self._model.write(columns, read.index)
 
-    def impute(self, X):
+    def impute(self, X: Rows) -> SameContainer:
         """Fill the holes: cells, modalities of a row, columns that are missing altogether.
 
         Parameters
@@ -311,13 +345,14 @@ class BaseMultimodalAutoencoder(
         Returns
         -------
         DataFrame, array or SliceDict, as given to `fit`
-            Observed cells are as they were.
+            Observed cells are as they were: in the dtype of `fit` where it holds them exactly, else
+            in their own, or in a wider one.
         """
-        encoded = encode_rows(self, X)
-        predicted = decode_columns(self, encoded.codes, rows=encoded.rows)
-        return rebuild(self, fill_columns(self, encoded.frame, predicted), encoded.frame.index)
+        read = self._read(X)
+        predicted = self._model.decode(self._model.encode(read), rows=read.rows)
+        return self._model.fill(read, predicted)
 
-    def predict_interval(self, X, level=0.9):
+    def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
         """Return an interval for each number, calibrated on rows held out in `fit`.
 
         A cell that is observed has an interval around what `reconstruct` gives, one that is not
@@ -353,9 +388,10 @@ class BaseMultimodalAutoencoder(
            inference for regression", JASA 113.
         .. [3] Vovk, Lindsay, Nouretdinov & Gammerman (2003), "Mondrian confidence machine".
         """
-        return predict_interval(self, X, level)
+        check_is_fitted(self)
+        return predict_interval(self._model, X, level, self)
 
-    def category_probabilities(self, X):
+    def category_probabilities(self, X: Rows) -> dict[Any, Any]:
         """Return how likely each category is, calibrated on rows held out in `fit`.
 
         Parameters
@@ -385,9 +421,10 @@ class BaseMultimodalAutoencoder(
         .. [2] Alexandari, Kundaje & Shrikumar (2020), "Maximum likelihood with bias-corrected
            calibration is hard-to-beat at label shift adaptation", ICML.
         """
-        return category_probabilities(self, X)
+        check_is_fitted(self)
+        return category_probabilities(self._model, X, self)
 
-    def word_shares(self, X):
+    def word_shares(self, X: Rows) -> dict[Any, Any]:
         """Return how much each word of the vocabulary is expected to count in each row.
 
         Parameters
@@ -407,9 +444,10 @@ class BaseMultimodalAutoencoder(
         ValueError
             If there is no such text.
         """
-        return word_shares(self, X)
+        check_is_fitted(self)
+        return word_shares(self._model, X, self)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: None = None) -> float:
         """Return the share of deviance explained, the mean over modalities.
 
         Parameters
@@ -429,7 +467,7 @@ class BaseMultimodalAutoencoder(
         return float(np.nanmean(explained)) if np.isfinite(explained).any() else float("nan")
 
     @one_thread()
-    def explained_deviance(self, X):
+    def explained_deviance(self, X: Rows) -> dict[str, float]:
         """Return the share of deviance explained of each modality; `score` is their mean.
 
         Parameters
@@ -441,13 +479,11 @@ class BaseMultimodalAutoencoder(
         dict of str to float
             Like `explained_deviance_`, of other rows; NaN where nothing of a modality is observed.
         """
-        codes, rows, present, _ = encode_rows(self, X)
-        explained = explained_deviance(self.net_.module_, rows, codes, present)
-        names = [name for name, _, _ in self.modalities_]
-        return dict(zip(names, explained.tolist(), strict=True))
+        read = self._read(X)
+        return self._model.explained_deviance(read, self._model.encode(read))
 
     @one_thread()
-    def score_samples(self, X, by_modality=False):
+    def score_samples(self, X: Rows, by_modality: bool = False) -> Any:
         """Say how well each row fits what was learned; low is unusual.
 
         Parameters
@@ -463,13 +499,12 @@ class BaseMultimodalAutoencoder(
             means give an average row; the mean over the modalities present. NaN where nothing is
             observed.
         """
-        codes, rows, present, frame = encode_rows(self, X)
-        model, _ = deviances(self.net_.module_, rows, codes, present)
+        read = self._read(X)
+        deviance, _ = self._model.deviances(read, self._model.encode(read))
         if by_modality:
-            names = [name for name, _, _ in self.modalities_]
-            return pd.DataFrame(-model, columns=names, index=frame.index)
-        total = np.where(present, model, 0).sum(1)
-        counts = present.sum(1)
+            return pd.DataFrame(-deviance, columns=self._model.names, index=read.index)
+        total = np.where(read.present, deviance, 0).sum(1)
+        counts = read.present.sum(1)
         return np.where(counts, -total / np.maximum(counts, 1), np.nan)
 
     # Keeping what was learned ----------------------------------------------------------------
@@ -477,13 +512,10 @@ class BaseMultimodalAutoencoder(
     def __getstate__(self):
         """Return plain values and numpy arrays; a pickled net would be code."""
         state = super().__getstate__().copy()
-        net = state.pop("net_", None)
         state = {k: v for k, v in state.items() if not k.startswith("_callback")}
-        if net is not None:
-            state["_weights"] = {
-                name: value.detach().cpu().numpy().copy()
-                for name, value in net.module_.state_dict().items()
-            }
+        if state.pop("net_", None) is not None:
+            state["_weights"] = self._model.weights()
+            state["_model"] = copy.copy(self._model)  # without the net
         return state
 
     def __setstate__(self, state):
@@ -492,9 +524,9 @@ class BaseMultimodalAutoencoder(
         weights = state.pop("_weights", None)
         super().__setstate__(state)
         if weights is not None:
-            self.net_ = self._restore_net(weights)
+            self._restore(weights)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the fitted estimator to one file, which `sklearn_mmae.load` reads; no pickle.
 
         Parameters
@@ -515,16 +547,21 @@ class BaseMultimodalAutoencoder(
         `verbose`, any `memory`, a ``RandomState`` and the state of the optimizer.
         """
         check_is_fitted(self)
-        archive.write(path, describe(self), kind=KIND)
+        save(self, path)
 
-    def _rebuild_network(self, patterns):
+    def _rebuild_network(self, patterns: torch.Tensor) -> JointNetwork:
         """Build the network of the last fit, weights not yet set."""
         as_fitted = copy.copy(self)
-        vars(as_fitted).update(n_components=self.n_components_, **self._built)
-        return as_fitted._build_network([m for _, m, _ in self.modalities_], patterns)
+        vars(as_fitted).update(self._model.built)
+        modalities = [part.modality for part in self._model.parts]
+        return as_fitted._build_network(modalities, patterns)
 
-    def _restore_net(self, weights):
-        """Return the net of the last fit from its weights."""
+    def _restore(self, weights: dict[str, np.ndarray]) -> None:
+        """Rebuild the network of the last fit with its weights, and keep it."""
         from ..model._learn import restore_net
 
-        return restore_net(self, weights)
+        tensors = {name: torch.tensor(value) for name, value in weights.items()}
+        network = self._rebuild_network(tensors["patterns"])
+        network.load_state_dict(tensors)
+        restore_net(self._model, self, network)
+        self._keep(self._model)

@@ -10,12 +10,14 @@ __all__ = ["diagram"]
 MOST_COLUMNS = 3  # whose names are shown; a click shows all
 
 
-def diagram(estimator):
+def diagram(estimator, model=None):
     """Return what scikit-learn's HTML representation draws, before and after `fit`.
 
     Parameters
     ----------
     estimator : BaseMultimodalAutoencoder
+    model : Model, optional
+        What it has learned.
 
     Returns
     -------
@@ -23,8 +25,8 @@ def diagram(estimator):
         From top to bottom: the modalities side by side, each with its columns and encoder; the
         fusion; the code; the decoders side by side.
     """
-    network = estimator.net_.module_ if hasattr(estimator, "net_") else None
-    modalities = estimator.modalities if network is None else estimator.modalities_
+    network = model and model.network
+    modalities = estimator.modalities_ if model else estimator.modalities
     if isinstance(modalities, str):
         modalities = [("auto", "auto", "every column")]
     try:
@@ -37,9 +39,8 @@ def diagram(estimator):
         for m, (_, part, _) in enumerate(listed)
         if part != "drop"
     ]
-    fitted = network is not None
-    fusion = estimator._built["fusion"] if fitted else estimator.fusion
-    length = estimator.n_components_ if fitted else estimator.n_components
+    built = model.built if model else vars(estimator)
+    fusion, length = built["fusion"], built["n_components"]
     return VisualBlock(
         "serial",
         [

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from functools import partial
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._core.errors import DataWarning
-from ..model import _draws
-from ..model._codes import named_modalities, rebuild
-from ..model._parameters import CONSTRAINTS, build_fusion, build_objective, weights_of_terms
+from .._core.errors import warn
+from .._core.typing import Names, Rows, SameContainer
+from ..fusion import Fusion
+from ..modalities import Modality
+from ..model._build import build_fusion, build_objective, weights_of_terms
+from ..model._draws import (
+    OFTEN,
+    Drawn,
+    check_count,
+    conditional_densities,
+    densities,
+    draw_cells,
+    draw_rows,
+    posterior,
+    spread,
+)
+from ..model._model import Read
 from ..objectives import OBJECTIVES, Objective, Penalty
+from ..training._batches import Rows as BatchRows
 from ..training._inference import information
+from ..training._joint import JointNetwork
 from ..training._variational import VariationalNetwork
 from ._base import BaseMultimodalAutoencoder
+from ._parameters import CONSTRAINTS, set_parameters
 
 __all__ = ["MultimodalVAE"]
 
@@ -154,75 +171,50 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "noise_scale": [StrOptions({"column", "modality"})],
     }
-    _OF_NETWORK = ("width", "fusion", "objective", "noise_scale")
-    _OF_FIT = ("information_",)
+    OF_NETWORK = ("width", "fusion", "objective", "noise_scale")
+    FACTS = ("information",)
+
+    information_: np.ndarray
 
     def __init__(
         self,
-        modalities="auto",
-        n_components=32,
+        modalities: str | Sequence[tuple[str, Modality | str, Any]] = "auto",
+        n_components: int = 32,
         *,
-        objective="mopoe",
-        beta=1.0,
-        free_bits=0.0,
-        noise_scale="column",
-        fusion="joint",
-        init="linear",
-        rotation="varimax",
-        max_lag=None,
-        extra_terms=None,
-        modality_dropout=0.5,
-        noise=0.1,
-        dropout=0.1,
-        width=256,
-        max_epochs=100,
-        batch_size="auto",
-        lr=2e-3,
-        optimizer="adamw",
-        weight_decay=0.1,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-3,
-        device="auto",
-        memory=None,
-        callbacks=None,
-        verbose=0,
-        warm_start=False,
-        random_state=None,
-    ):
-        self.modalities = modalities
-        self.n_components = n_components
-        self.objective = objective
-        self.beta = beta
-        self.free_bits = free_bits
-        self.noise_scale = noise_scale
-        self.fusion = fusion
-        self.init = init
-        self.rotation = rotation
-        self.max_lag = max_lag
-        self.extra_terms = extra_terms
-        self.modality_dropout = modality_dropout
-        self.noise = noise
-        self.dropout = dropout
-        self.width = width
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.optimizer = optimizer
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.device = device
-        self.memory = memory
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.random_state = random_state
+        objective: str | Objective = "mopoe",
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        noise_scale: str = "column",
+        fusion: str | Fusion | Callable = "joint",
+        init: str = "linear",
+        rotation: str | None = "varimax",
+        max_lag: float | None = None,
+        extra_terms: str | dict[str, float] | None = None,
+        modality_dropout: float = 0.5,
+        noise: float = 0.1,
+        dropout: float = 0.1,
+        width: int = 256,
+        max_epochs: int = 100,
+        batch_size: int | str = "auto",
+        lr: float = 2e-3,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-3,
+        device: str | torch.device = "auto",
+        memory: Any = None,
+        callbacks: list | None = None,
+        verbose: int | bool = 0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        set_parameters(self, locals())
 
-    def _build_network(self, modalities, patterns):
+    def _build_network(
+        self, modalities: list[Modality], patterns: torch.Tensor
+    ) -> VariationalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
@@ -238,19 +230,17 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             each_column=self.noise_scale == "column",
         )
 
-    def _look_at(self, network, rows):
+    def _look_at(self, network: JointNetwork, rows: BatchRows) -> dict[str, np.ndarray]:
         """Return what the components say, having warned if they say nothing."""
         found = information(network, rows)
         if len(rows) >= ENOUGH and (found < COLLAPSED).all():
-            warnings.warn(
+            warn(
                 "posterior collapse: no component says anything of a row, so that all vectors are"
-                " alike. Lower beta, or give free_bits=0.1; or the columns are independent noise.",
-                DataWarning,
-                stacklevel=2,
+                " alike. Lower beta, or give free_bits=0.1; or the columns are independent noise."
             )
-        return {"information_": found}
+        return {"information": found}
 
-    def posterior(self, X):
+    def posterior(self, X: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Return what is known of each row's vector: mean and standard deviation.
 
         Parameters
@@ -263,9 +253,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         mean, std : ndarray of shape (rows, n_components)
             The mean is what `transform` returns; under the prior, mean 0 and deviation 1.
         """
-        return _draws.posterior(self, X)
+        return posterior(self._model, self._read(X))
 
-    def sample(self, n=1, given=None):
+    def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
         """Draw rows.
 
         Parameters
@@ -282,10 +272,13 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
             a given row follow one another.
         """
-        _draws.check_count("n", n)
-        return _draws.draw_rows(self, int(n), given)
+        n = check_count("n", n)
+        check_is_fitted(self)
+        return draw_rows(self._model, n, given, self)
 
-    def translate(self, X, to, n_draws=None, return_std=False):
+    def translate(
+        self, X: Rows, to: Names, n_draws: int | None = None, return_std: bool = False
+    ) -> SameContainer:
         """Predict modalities from the others, or draw them.
 
         Parameters
@@ -308,14 +301,20 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             dates in days; for other cells the share of draws beside the most frequent one.
         """
         check_is_fitted(self)
-        hidden = named_modalities(self, to, "to")
+        hidden = self._model.chosen(to, "to")
         if n_draws is None and not return_std:
             return super().translate(X, to)
-        draws, frame = _draws.translated_draws(self, X, hidden, self._count_draws(n_draws))
-        predict = partial(super().translate, X, to)
-        return self._drawn(draws, frame, n_draws, return_std, predict)
+        read = self._read(X, hidden)
+        draws = self._draw(read, n_draws, hidden)
+        if n_draws is None:
+            cells = super().translate(X, to)
+        else:
+            cells = [self._model.write(columns, read.index) for columns in draws]
+        return (cells, spread(self._model, draws, read)) if return_std else cells
 
-    def impute(self, X, n_draws=None, return_std=False):
+    def impute(
+        self, X: Rows, n_draws: int | None = None, return_std: bool = False
+    ) -> SameContainer:
         """Fill the holes with predictions, or with draws.
 
         Parameters
@@ -333,27 +332,31 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         std : DataFrame or array
             With `return_std`; see `translate`.
         """
-        check_is_fitted(self)
         if n_draws is None and not return_std:
             return super().impute(X)
-        draws, frame = _draws.filled_draws(self, X, self._count_draws(n_draws))
-        return self._drawn(draws, frame, n_draws, return_std, partial(super().impute, X))
-
-    def _count_draws(self, n_draws):
+        read = self._read(X)
+        draws = self._draw(read, n_draws)
         if n_draws is None:
-            return _draws.OFTEN
-        _draws.check_count("n_draws", n_draws)
-        return int(n_draws)
-
-    def _drawn(self, draws, frame, n_draws, return_std, predict):
-        """Return draws, or the prediction, and their spread if asked for."""
-        if n_draws is None:
-            cells = predict()
+            cells = super().impute(X)
         else:
-            cells = [rebuild(self, columns, frame.index) for columns in draws]
-        return (cells, _draws.spread(self, draws, frame.index)) if return_std else cells
+            cells = [self._model.fill(read, columns) for columns in draws]
+        return (cells, spread(self._model, draws, read, of_missing=True)) if return_std else cells
 
-    def score_samples(self, X, by_modality=False, *, given=None, n_draws=256):
+    def _draw(
+        self, read: Read, n_draws: int | None, wanted: np.ndarray | None = None
+    ) -> list[Drawn]:
+        """Return drawn columns, as many as asked for or enough for a standard deviation."""
+        n_draws = OFTEN if n_draws is None else check_count("n_draws", n_draws)
+        return draw_cells(self._model, read, n_draws, self.random_state, wanted)
+
+    def score_samples(
+        self,
+        X: Rows,
+        by_modality: bool = False,
+        *,
+        given: Names | None = None,
+        n_draws: int = 256,
+    ) -> Any:
         """Return the log density of each row, in nats, by importance sampling.
 
         Parameters
@@ -376,15 +379,16 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             observed.
         """
         check_is_fitted(self)
-        _draws.check_count("n_draws", n_draws)
+        n_draws = check_count("n_draws", n_draws)
         if by_modality and given is not None:
             raise ValueError("give either by_modality=True or given=..., not both.")
+        model = self._model
         if by_modality:
-            found, frame = _draws.conditional_densities(self, X, int(n_draws))
-            names = [name for name, _, _ in self.modalities_]
-            return pd.DataFrame(found, columns=names, index=frame.index)
-        hidden = None if given is None else ~named_modalities(self, given, "given")
-        found, observed = _draws.densities(self, X, int(n_draws))
-        if hidden is not None:
-            found = found - _draws.densities(self, X, int(n_draws), hidden)[0]
-        return np.where(observed.present.any(1), found, np.nan)
+            density, read = conditional_densities(model, X, n_draws, self)
+            return pd.DataFrame(density, columns=model.names, index=read.index)
+        read = self._read(X)
+        density = densities(model, read, n_draws)
+        if given is not None:
+            hidden = ~model.chosen(given, "given")
+            density = density - densities(model, self._read(X, hidden), n_draws)
+        return np.where(read.present.any(1), density, np.nan)

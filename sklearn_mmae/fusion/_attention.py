@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..nn._blocks import layer
 from ._base import Fusion, ModalityLinear, selected
@@ -27,11 +27,11 @@ class AttentionFusion(Fusion):
         next smaller number that does is taken.
     """
 
-    def __init__(self, n_heads=8):
+    def __init__(self, n_heads: int = 8) -> None:
         super().__init__()
         self.n_heads = n_heads
 
-    def build(self, n_modalities, width, n_components):
+    def build(self, n_modalities: int, width: int, n_components: int) -> None:
         """Make keys and values per modality, the query, and the head."""
         if isinstance(self.n_heads, bool) or not isinstance(self.n_heads, int) or self.n_heads < 1:
             raise ValueError(f"n_heads={self.n_heads!r}: give a whole number from 1, such as 8.")
@@ -41,7 +41,7 @@ class AttentionFusion(Fusion):
         self.query = layer(nn.Linear, n_components, width)
         self.correction = Correction(width, n_components)
 
-    def forward(self, encodings, present, start):
+    def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
         """Pool the values of the present modalities, and map them to a code."""
         key, value = self.key_and_value(encodings).split(self.width, -1)
         query = self.query(start).unflatten(-1, (self.n_used, -1))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..nn._blocks import layer
 
@@ -21,11 +23,11 @@ class Fusion(nn.Module, ABC):
     """
 
     @abstractmethod
-    def build(self, n_modalities, width, n_components):
+    def build(self, n_modalities: int, width: int, n_components: int) -> None:
         """Make the weights for this many modalities, features and components."""
 
     @abstractmethod
-    def forward(self, encodings, present, start):
+    def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
         """Return what to add to the linear code.
 
         Parameters
@@ -42,14 +44,14 @@ class Fusion(nn.Module, ABC):
         Tensor of shape (..., row, component)
         """
 
-    def __call__(self, encodings, present, start):
+    def __call__(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
         """Call `forward`, and refuse a result of another shape: it would broadcast unnoticed."""
         added = super().__call__(encodings, present, start)
         check_shape(type(self).__name__, added, start.shape, "the shape of `start`")
         return added
 
 
-def check_shape(name, returned, expected, meaning):
+def check_shape(name: str, returned: Any, expected: Sequence[int], meaning: str) -> None:
     """Refuse what a user's fusion returns if it is no tensor of this shape."""
     shape = tuple(returned.shape) if isinstance(returned, torch.Tensor) else None
     if shape != tuple(expected):
@@ -60,7 +62,7 @@ def check_shape(name, returned, expected, meaning):
         )
 
 
-def selected(there, values):
+def selected(there: Tensor, values: Tensor) -> Tensor:
     """Return values where they are there, else 0; both broadcast.
 
     Selects and never multiplies: 0 * nan is nan. On a CPU it looks first, which costs less than
@@ -74,14 +76,14 @@ def selected(there, values):
 class ModalityLinear(nn.Module):
     """One linear layer per modality, (modality, row, before) to (modality, row, after)."""
 
-    def __init__(self, n_modalities, before, after, *, starts_at_zero=False):
+    def __init__(self, n_modalities: int, before: int, after: int, *, starts_at_zero: bool = False):
         super().__init__()
         # Separate products: torch's batched one is many times slower on a CPU, backwards.
         self.layers = nn.ModuleList(layer(nn.Linear, before, after) for _ in range(n_modalities))
         for one in self.layers:
             one.starts_at_zero = starts_at_zero
 
-    def forward(self, encodings):
+    def forward(self, encodings: Tensor) -> Tensor:
         """Map each modality's rows by its own weights."""
         return torch.stack([one(e) for one, e in zip(self.layers, encodings, strict=True)])
 
@@ -96,17 +98,17 @@ class CallableFusion(Fusion):
         features of shape (..., row, width).
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         self.function = function
 
-    def build(self, n_modalities, width, n_components):
+    def build(self, n_modalities: int, width: int, n_components: int) -> None:
         """Make the head."""
         self.width = width
         self.head = layer(nn.Linear, width, n_components)
         self.head.starts_at_zero = True
 
-    def forward(self, encodings, present, start):
+    def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
         """Pool, then map to a code."""
         pooled = self.function(encodings, present)
         check_shape(

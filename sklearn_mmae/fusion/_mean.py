@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from ..nn._blocks import Seeded
 from ._base import Fusion, ModalityLinear, selected
@@ -10,21 +11,29 @@ from ._base import Fusion, ModalityLinear, selected
 __all__ = ["MeanFusion", "MixtureFusion", "PrecisionFusion"]
 
 
-class MeanFusion(Fusion):
-    """Each modality proposes a code; the present ones are averaged."""
+class _Proposals(Fusion):
+    """Each modality proposes a code, by a linear head."""
 
-    def build(self, n_modalities, width, n_components):
+    def build(self, n_modalities: int, width: int, n_components: int) -> None:
         """Make one linear head per modality."""
         self.head = ModalityLinear(n_modalities, width, n_components, starts_at_zero=True)
 
-    def forward(self, encodings, present, start):
-        """Average the proposals of the present modalities."""
-        there = present[..., None]
+    def _mean(self, encodings: Tensor, members: Tensor) -> Tensor:
+        """Average the proposals of some modalities, (..., modality, row) bool."""
+        there = members[..., None]
         total = selected(there, self.head(encodings)).sum(-3)
         return total / there.sum(-3).clamp_min(1)
 
 
-class MixtureFusion(Seeded, MeanFusion):
+class MeanFusion(_Proposals):
+    """Each modality proposes a code; the present ones are averaged."""
+
+    def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
+        """Average the proposals of the present modalities."""
+        return self._mean(encodings, present)
+
+
+class MixtureFusion(Seeded, _Proposals):
     """In training each row takes the proposal of one of its modalities; in use, their mean.
 
     So each modality's proposal has to do without the others'. Which one is drawn anew for every
@@ -33,14 +42,14 @@ class MixtureFusion(Seeded, MeanFusion):
     The linear code, to which it is added, is of all that are present either way.
     """
 
-    def forward(self, encodings, present, start):
+    def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
         """Pick a proposal of the present modalities in training, else average them."""
         if not self.training:
-            return super().forward(encodings, present, start)
+            return self._mean(encodings, present)
         lot = torch.rand(present.shape, generator=self.generator, device=present.device)
         lot = torch.where(present, lot, -1)
         picked = present & (lot == lot.amax(-2, keepdim=True))
-        return super().forward(encodings, picked, start)
+        return self._mean(encodings, picked)
 
 
 class PrecisionFusion(Fusion):
@@ -50,18 +59,18 @@ class PrecisionFusion(Fusion):
     generative models for scalable weakly-supervised learning", NeurIPS.
     """
 
-    def build(self, n_modalities, width, n_components):
+    def build(self, n_modalities: int, width: int, n_components: int) -> None:
         """Make one head per modality for proposals and one for log precisions."""
         self.head = ModalityLinear(n_modalities, width, n_components, starts_at_zero=True)
         self.log_precision = ModalityLinear(n_modalities, width, n_components, starts_at_zero=True)
 
-    def forward(self, encodings, present, start):
+    def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
         """Average the proposals by precision over the present modalities."""
         there = present[..., None]
         return precision_weighted(self.head(encodings), self.log_precision(encodings), there)
 
 
-def precision_weighted(proposals, log_precision, there):
+def precision_weighted(proposals: Tensor, log_precision: Tensor, there: Tensor) -> Tensor:
     """Return the mean of the proposals that are there, weighted by precision; 0 where none is."""
     # A softmax over the present ones; a row with none of them gets weights of 0, not NaN.
     weight = selected(there, log_precision.clamp(-10, 10).exp())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from .._core.typing import ArrayLike
 from ._checks import check_same_rows, check_vectors
 
 __all__ = ["latent_agreement"]
@@ -18,7 +19,7 @@ __all__ = ["latent_agreement"]
     },
     prefer_skip_nested_validation=True,
 )
-def latent_agreement(Z_a, Z_b, *, method="debiased_cka"):
+def latent_agreement(Z_a: ArrayLike, Z_b: ArrayLike, *, method: str = "debiased_cka") -> float:
     r"""Compare two sets of codes of the same rows, whatever their rotation and scale.
 
     Codes of two modalities, of two fits, of two numbers of components. With columns centred,

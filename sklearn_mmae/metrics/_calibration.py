@@ -9,6 +9,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from .._core.errors import listing
+from .._core.typing import ArrayLike
 from ._checks import check_labels, check_same_rows
 
 __all__ = ["expected_calibration_error"]
@@ -24,7 +25,14 @@ __all__ = ["expected_calibration_error"]
     },
     prefer_skip_nested_validation=True,
 )
-def expected_calibration_error(y_true, proba, *, n_bins=15, strategy="uniform", labels=None):
+def expected_calibration_error(
+    y_true: ArrayLike,
+    proba: ArrayLike,
+    *,
+    n_bins: int = 15,
+    strategy: str = "uniform",
+    labels: ArrayLike | None = None,
+) -> float:
     r"""Return how far confidence is from accuracy, on average.
 
     The confidence of a row is the probability of its likeliest label. Rows are put into bins by

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from .._core.errors import listing
 from .._core.holes import observed
+from .._core.typing import Array, ArrayLike
 
 __all__ = ["check_labels", "check_same_rows", "check_vectors"]
 
 
-def check_vectors(Z, name):
+def check_vectors(Z: ArrayLike, name: str) -> Array:
     """Return vectors as float64 of shape (rows, components)."""
     return check_array(Z, dtype=np.float64, input_name=name)
 
 
-def check_same_rows(**arrays):
+def check_same_rows(**arrays: Any) -> None:
     """Refuse arrays of different lengths, by name."""
     try:
         check_consistent_length(*arrays.values())
@@ -32,7 +35,7 @@ def _length(array):
     return array.shape[0] if hasattr(array, "shape") else len(array)
 
 
-def check_labels(y, name="y"):
+def check_labels(y: ArrayLike | None, name: str = "y") -> tuple[Array, str]:
     """Return labels or numbers to predict as an array without holes, and what they are.
 
     Returns

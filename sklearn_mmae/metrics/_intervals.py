@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
 from .._core.errors import listing
+from .._core.typing import Array, ArrayLike
 
 __all__ = ["interval_coverage", "interval_score", "interval_width"]
 
@@ -22,7 +23,9 @@ __all__ = ["interval_coverage", "interval_score", "interval_width"]
     },
     prefer_skip_nested_validation=True,
 )
-def interval_coverage(y_true, low, high, *, by_column=False):
+def interval_coverage(
+    y_true: ArrayLike, low: ArrayLike, high: ArrayLike, *, by_column: bool = False
+) -> float | Array:
     """Return the share of true values within their intervals, ends included.
 
     Parameters
@@ -64,7 +67,7 @@ def interval_coverage(y_true, low, high, *, by_column=False):
     {"low": ["array-like"], "high": ["array-like"], "by_column": ["boolean"]},
     prefer_skip_nested_validation=True,
 )
-def interval_width(low, high, *, by_column=False):
+def interval_width(low: ArrayLike, high: ArrayLike, *, by_column: bool = False) -> float | Array:
     """Return the mean width of intervals: of those that cover alike, the narrower are better.
 
     Parameters
@@ -103,7 +106,14 @@ def interval_width(low, high, *, by_column=False):
     },
     prefer_skip_nested_validation=True,
 )
-def interval_score(y_true, low, high, *, level=0.9, by_column=False):
+def interval_score(
+    y_true: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    level: float = 0.9,
+    by_column: bool = False,
+) -> float | Array:
     r"""Return the mean interval score: width and misses in one number; low is better.
 
     .. math:: (u - l) + \frac{2}{1 - level} \left[ (l - y)_+ + (y - u)_+ \right]
@@ -113,14 +123,10 @@ def interval_score(y_true, low, high, *, level=0.9, by_column=False):
 
     Parameters
     ----------
-    y_true : array-like of shape (rows,) or (rows, columns)
-        NaN is unknown and does not count.
-    low, high : array-like of the same shape
-        Ends of the intervals.
+    y_true, low, high, by_column
+        As in `interval_coverage`.
     level : float, default=0.9
         The share of true values that the intervals say they hold.
-    by_column : bool, default=False
-        Return a mean per column, in its own units, instead of that of all cells.
 
     Returns
     -------

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from .._core.typing import ArrayLike
 from ._checks import check_labels, check_same_rows, check_vectors
 
 __all__ = ["ALPHAS", "fit_linear_probe", "linear_probe_score"]
@@ -25,7 +26,9 @@ ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
     },
     prefer_skip_nested_validation=True,
 )
-def fit_linear_probe(Z, y, *, task="auto", alphas=ALPHAS):
+def fit_linear_probe(
+    Z: ArrayLike, y: ArrayLike, *, task: str = "auto", alphas: ArrayLike = ALPHAS
+) -> Pipeline:
     r"""Fit a linear model that reads labels out of codes.
 
     Components are standardised. Labels are predicted by a logistic regression, numbers by a ridge
@@ -50,8 +53,8 @@ def fit_linear_probe(Z, y, *, task="auto", alphas=ALPHAS):
 
     Returns
     -------
-    estimator
-        A fitted Pipeline: `predict`, `score`; `predict_proba` of labels.
+    Pipeline
+        Fitted: `predict`, `score`; `predict_proba` of labels.
 
     Raises
     ------
@@ -124,23 +127,25 @@ def fit_linear_probe(Z, y, *, task="auto", alphas=ALPHAS):
     },
     prefer_skip_nested_validation=True,
 )
-def linear_probe_score(Z_train, y_train, Z_test, y_test, *, task="auto", alphas=ALPHAS):
+def linear_probe_score(
+    Z_train: ArrayLike,
+    y_train: ArrayLike,
+    Z_test: ArrayLike,
+    y_test: ArrayLike,
+    *,
+    task: str = "auto",
+    alphas: ArrayLike = ALPHAS,
+) -> float:
     """Say how well a linear model, learned from some codes, predicts the labels of others.
 
     Parameters
     ----------
-    Z_train : array-like of shape (rows, components)
-        Codes to learn from.
-    y_train : array-like of shape (rows,), or (rows, targets) for numbers
-        Their labels or numbers.
-    Z_test : array-like of shape (test rows, components)
-        Codes of other rows.
-    y_test : array-like of shape (test rows,) or (test rows, targets)
-        What they are compared with.
-    task : {"auto", "classification", "regression"}, default="auto"
-        As in `fit_linear_probe`, told from `y_train`.
-    alphas : array-like of float, default=(0.01, 0.1, 1, 10, 100, 1000)
-        As in `fit_linear_probe`.
+    Z_train, y_train
+        Codes and labels to learn from, as in `fit_linear_probe`.
+    Z_test, y_test
+        Codes of other rows, and what they are compared with.
+    task, alphas
+        As in `fit_linear_probe`; "auto" goes by `y_train`.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, validate_params
 
+from .._core.typing import Array, ArrayLike
 from ._checks import check_same_rows, check_vectors
 
 __all__ = ["recall_at_k", "retrieval_ranks"]
@@ -27,7 +29,13 @@ BLOCK = 64  # MiB of distances at a time: eight times faster than the default at
     },
     prefer_skip_nested_validation=True,
 )
-def retrieval_ranks(queries, targets, *, metric="cosine", rows=None):
+def retrieval_ranks(
+    queries: ArrayLike,
+    targets: ArrayLike,
+    *,
+    metric: str | Callable[..., float] = "cosine",
+    rows: ArrayLike | None = None,
+) -> Array:
     """Rank each query's own target among all targets; the nearest has rank 1.
 
     Parameters
@@ -112,21 +120,22 @@ def _check_positions(rows, queries, targets):
     },
     prefer_skip_nested_validation=True,
 )
-def recall_at_k(queries, targets, k=10, *, metric="cosine", rows=None):
+def recall_at_k(
+    queries: ArrayLike,
+    targets: ArrayLike,
+    k: int = 10,
+    *,
+    metric: str | Callable[..., float] = "cosine",
+    rows: ArrayLike | None = None,
+) -> float:
     """Return the share of queries whose own target is among the `k` nearest.
 
     Parameters
     ----------
-    queries : array-like of shape (queries, components)
-        Codes of one modality, or of what was translated.
-    targets : array-like of shape (targets, components)
-        Codes of the other.
+    queries, targets, metric, rows
+        As in `retrieval_ranks`.
     k : int, default=10
         From 1 to the number of targets.
-    metric : str or callable, default="cosine"
-        As in `retrieval_ranks`.
-    rows : array-like of shape (queries,), int, default=None
-        The position of each query's own target; by default they are in the same order.
 
     Returns
     -------

@@ -6,6 +6,8 @@ They ask the estimator for `modalities_`, `transform` and `translate` and know n
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -14,9 +16,11 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._core.errors import did_you_mean, listing
-from ..tables._columns import as_columns, observed_rows, select, take_rows
+from .._core.errors import check_names
+from .._core.typing import ArrayLike, Names, Rows
+from ..tables._table import rows_with, select, take_rows
 from ._checks import check_labels, check_same_rows
+from ._columns import as_columns
 from ._probe import ALPHAS, fit_linear_probe
 from ._retrieval import recall_at_k
 from ._translation import translation_score
@@ -27,7 +31,7 @@ __all__ = ["ProbeScorer", "RecallScorer", "TranslationScorer"]
 class _Scorer(BaseEstimator):
     """What goes into ``scoring=``; a BaseEstimator only for its parameters, clone and repr."""
 
-    def __call__(self, estimator, X, y=None):
+    def __call__(self, estimator: BaseEstimator, X: Rows, y: ArrayLike | None = None) -> float:
         """Return the score of a fitted estimator on rows; more is better.
 
         Parameters
@@ -48,7 +52,7 @@ class _Scorer(BaseEstimator):
         return self._score(estimator, X, y)
 
     @abstractmethod
-    def _score(self, estimator, X, y):
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
         """Score an estimator that is no pipeline."""
 
 
@@ -63,10 +67,8 @@ class ProbeScorer(_Scorer):
     ----------
     cv : int, default=5
         The number of folds, shuffled the same way each time; stratified for labels.
-    task : {"auto", "classification", "regression"}, default="auto"
-        As in `fit_linear_probe`.
-    alphas : array-like of float, default=(0.01, 0.1, 1, 10, 100, 1000)
-        Penalties to choose from within each fold, as in `fit_linear_probe`.
+    task, alphas
+        As in `fit_linear_probe`; the penalty is chosen within each fold.
 
     See Also
     --------
@@ -87,12 +89,12 @@ class ProbeScorer(_Scorer):
     {'n_components': 8}
     """
 
-    def __init__(self, cv=5, *, task="auto", alphas=ALPHAS):
+    def __init__(self, cv: int = 5, *, task: str = "auto", alphas: ArrayLike = ALPHAS) -> None:
         self.cv = cv
         self.task = task
         self.alphas = alphas
 
-    def _score(self, estimator, X, y):
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
         y, task = check_labels(y)
         codes = np.asarray(estimator.transform(X), np.float64)
         check_same_rows(X=codes, y=y)
@@ -151,15 +153,23 @@ class RecallScorer(_Scorer):
     True
     """
 
-    def __init__(self, queries, targets, k=10, *, metric="cosine"):
+    def __init__(
+        self,
+        queries: Names,
+        targets: Names,
+        k: int = 10,
+        *,
+        metric: str | Callable[..., float] = "cosine",
+    ) -> None:
         self.queries = queries
         self.targets = targets
         self.k = k
         self.metric = metric
 
-    def _score(self, estimator, X, y):
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
+        columns = _columns_of(estimator)
         sides = [
-            _keys(estimator, names, parameter)
+            _keys(columns, names, parameter)
             for parameter, names in (("queries", self.queries), ("targets", self.targets))
         ]
         if set(sides[0]) & set(sides[1]):
@@ -207,57 +217,57 @@ class TranslationScorer(_Scorer):
     {'n_components': 8}
     """
 
-    def __init__(self, to=None, *, given=None, multioutput="uniform_average"):
+    def __init__(
+        self,
+        to: Names | None = None,
+        *,
+        given: Names | None = None,
+        multioutput: str = "uniform_average",
+    ) -> None:
         self.to = to
         self.given = given
         self.multioutput = multioutput
 
-    def _score(self, estimator, X, y):
-        names = [name for name, _, _ in estimator.modalities_]
-        _keys(estimator, names if self.to is None else self.to, "to")
-        targets = names if self.to is None else np.atleast_1d(self.to).tolist()
-        return float(np.mean([self._score_one(estimator, X, name, names) for name in targets]))
+    def _score(self, estimator: Any, X: Rows, y: ArrayLike | None) -> float:
+        columns = _columns_of(estimator)
+        targets = check_names(self.to, columns, "to", "modality of this estimator")
+        return float(np.mean([self._score_one(estimator, X, name, columns) for name in targets]))
 
-    def _score_one(self, estimator, X, target, names):
-        given = [name for name in names if name != target] if self.given is None else self.given
-        sources = _keys(estimator, given, "given")
-        keys = _keys(estimator, target, "to")
+    def _score_one(self, estimator, X, target, columns):
+        given = [name for name in columns if name != target] if self.given is None else self.given
+        sources, keys = _keys(columns, given, "given"), columns[target]
         if set(keys) & set(sources):
             raise ValueError(
                 f"given={self.given!r} contains {target!r}, which is to be predicted. Leave it out."
             )
         X = _rows_with(X, sources, keys)
         translated = estimator.translate(select(X, sources), to=target)
-        columns, translated = as_columns(X), as_columns(translated)
+        known, translated = as_columns(X), as_columns(translated)
         if translated.keys() != set(keys):  # an array, whose columns are counted anew
             translated = dict(zip(sorted(keys), translated.values(), strict=True))
-        true = {key: columns[key] for key in translated}
+        true = {key: known[key] for key in translated}
         return translation_score(true, translated, multioutput=self.multioutput)
 
 
-def _keys(estimator, names, parameter):
-    """Return the columns of modalities: names, or positions for arrays."""
+def _columns_of(estimator: Any) -> dict[str, list]:
+    """Return the columns of each modality: names, or positions for arrays."""
     if not hasattr(estimator, "modalities_"):
         raise TypeError(
             f"a {type(estimator).__name__} has no modalities_. Score a MultimodalAutoencoder, or a"
             " Pipeline whose last step is one."
         )
-    known = {name: columns for name, _, columns in estimator.modalities_}
-    names = [names] if isinstance(names, str) else list(names)
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"{parameter} names {name!r}, which is no modality of this estimator."
-                f"{did_you_mean(name, known)} They are {listing(map(repr, known))}."
-            )
-    if not names:
-        raise ValueError(f"{parameter} names no modality. They are {listing(map(repr, known))}.")
-    return [column for name in names for column in known[name]]
+    return {name: columns for name, _, columns in estimator.modalities_}
+
+
+def _keys(columns: dict[str, list], names: Names, parameter: str) -> list:
+    """Return the columns of some modalities."""
+    names = check_names(names, columns, parameter, "modality of this estimator")
+    return [column for name in names for column in columns[name]]
 
 
 def _rows_with(X, *sides):
     """Return the rows that have something of each side."""
-    complete = np.all([observed_rows(X, keys) for keys in sides], 0)
+    complete = np.all([rows_with(X, keys) for keys in sides], 0)
     if not complete.any():
         raise ValueError("no row has both what is asked and what is looked for. Give more rows.")
-    return X if complete.all() else take_rows(X, complete)
+    return X if complete.all() else take_rows(X, np.flatnonzero(complete))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import StrOptions, validate_params
@@ -13,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import listing
 from .._core.holes import observed
-from ..tables._columns import Category, as_columns
+from .._core.typing import Array, ArrayLike, Rows
 from ._checks import check_labels, check_same_rows
+from ._columns import Category, as_columns
 
 __all__ = ["cross_modal_coherence", "translation_score"]
 
@@ -23,7 +25,9 @@ __all__ = ["cross_modal_coherence", "translation_score"]
     {"multioutput": [StrOptions({"uniform_average", "variance_weighted", "raw_values"})]},
     prefer_skip_nested_validation=True,
 )
-def translation_score(true, translated, *, multioutput="uniform_average"):
+def translation_score(
+    true: Rows, translated: Rows, *, multioutput: str = "uniform_average"
+) -> float | Array:
     r"""Say how much of the true cells a translation tells: 1 is all, 0 what one constant tells.
 
     For each column
@@ -190,7 +194,7 @@ def _words(cell, whole):
     return frozenset(words or [str(cell)])
 
 
-def cross_modal_coherence(classifier, translated, y):
+def cross_modal_coherence(classifier: BaseEstimator, translated: ArrayLike, y: ArrayLike) -> float:
     """Return the share of translated rows that a classifier gives the label of their source.
 
     Does the picture of "seven" show a seven? A judge that knows the real target modality says.

@@ -1,4 +1,4 @@
-"""One class, one file per modality; each joins cells, networks and a deviance."""
+"""A folder for each modality, which joins cells, networks and a deviance; and the list of them."""
 
 from ._base import Modality, TimedModality
 from .audio import AudioModality
@@ -18,3 +18,9 @@ __all__ = [
     "TimedModality",
     "VideoModality",
 ]
+
+# The order in which "auto" offers a column. A moving GIF is a clip, any other a picture.
+BUILTIN = (
+    *(VideoModality, ImageModality, AudioModality, SequenceModality),
+    *(TabularModality, TextModality),
+)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .._core.errors import CellError
 from .._core.holes import observed
 from ._signals import as_numbers
 
-__all__ = ["LONGEST_SIGNAL", "describe_arrays", "kind_of_arrays"]
+__all__ = ["LONGEST_SIGNAL", "describe_arrays", "kind_of_arrays", "some_cells"]
 
-LOOKED_AT = 50  # cells
+LOOKED_AT = 50  # cells of a column
 SMALLEST_SIDE = 8  # of a 2-D array that is taken for a picture
 LARGEST_PIXEL = 65535
 NEARLY_SQUARE = 3  # times the shorter side is the longer one of a picture, at most
@@ -18,7 +20,7 @@ MANY_TIMES = 4  # as many steps as channels are more than in a picture
 LONGEST_SIGNAL = 4096  # steps of a 1-D array that is surely no sound
 
 
-def kind_of_arrays(column):
+def kind_of_arrays(column: np.ndarray) -> str | None:
     """Say what the arrays of a column are meant as, going by several of them.
 
     Parameters
@@ -37,7 +39,7 @@ def kind_of_arrays(column):
     times the second, or longer than that of a few channels; they are pictures where all have one
     shape, nearly square, and the range of pixels.
     """
-    cells = _some(column)
+    cells = _some_arrays(column)
     if not cells or any(cell is None for cell in cells):
         return None
     dimensions = {cell.ndim for cell in cells}
@@ -53,13 +55,13 @@ def kind_of_arrays(column):
     return _kind_of_tables(cells)
 
 
-def describe_arrays(column):
+def describe_arrays(column: np.ndarray) -> str:
     """Return the shapes of a column's arrays in words, for an error."""
-    shapes = dict.fromkeys("x".join(map(str, cell.shape)) for cell in _some(column))
+    shapes = dict.fromkeys("x".join(map(str, cell.shape)) for cell in _some_arrays(column))
     return " and ".join(list(shapes)[:2])
 
 
-def _kind_of_tables(cells):
+def _kind_of_tables(cells: list[np.ndarray]) -> str:
     first, second = ({cell.shape[axis] for cell in cells} for axis in (0, 1))
     if all(cell.dtype == np.uint8 for cell in cells):
         few = max(second) < SMALLEST_SIDE and len(second) == 1
@@ -76,20 +78,25 @@ def _kind_of_tables(cells):
     return "picture" if pixels and square else "unclear"
 
 
-def _in_range_of_pixels(cell):
+def _in_range_of_pixels(cell: np.ndarray) -> bool:
     return bool(cell.min() >= 0 and cell.max() <= LARGEST_PIXEL)  # NaN is no pixel
 
 
-def _some(column):
+def some_cells(column: np.ndarray) -> list:
+    """Return the observed cells of some rows, spread over all of them."""
+    rows = np.flatnonzero(observed(column))
+    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
+    return [column[row] for row in some]
+
+
+def _some_arrays(column: np.ndarray) -> list[np.ndarray | None]:
     """Return some observed cells as arrays of numbers, None for those that are no such thing."""
     if column.ndim == 1 and column.dtype.kind != "O":
         return []
-    rows = np.flatnonzero(observed(column))
-    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
-    return [_as_numbers(column[row]) for row in some]
+    return [_as_numbers(cell) for cell in some_cells(column)]
 
 
-def _as_numbers(cell):
+def _as_numbers(cell: Any) -> np.ndarray | None:
     if not isinstance(cell, np.ndarray | list | tuple):
         return None
     try:

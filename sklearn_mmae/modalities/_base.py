@@ -5,16 +5,25 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 
-from ..statistics import PLAIN
+from .._core.typing import Array
+from ..statistics import PLAIN, Statistics
+from ..tables._cells import Cells, Values
+from ._shown import Shown, Texts
 
-__all__ = ["Modality", "TimedModality", "asks"]
+if TYPE_CHECKING:
+    from ..nn import ModalityNetwork
+
+__all__ = ["Modality", "TimedModality", "asks", "learn_lengths"]
 
 
-def asks(method):
+def asks(method: Callable) -> bool:
     """Whether a method of a modality asks `Statistics`; those of outsiders need not."""
     return "statistics" in inspect.signature(method).parameters
 
@@ -34,8 +43,13 @@ class Modality(BaseEstimator, ABC):
     Raise `CellError` for a cell that cannot be read: the estimator adds the modality's name.
     """
 
+    @property
+    def words(self):
+        """The words that the outputs are a distribution over, or None."""
+        return None
+
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: str, column: np.ndarray) -> bool:
         """Whether ``modalities="auto"`` should give a column to this class.
 
         Parameters
@@ -51,7 +65,7 @@ class Modality(BaseEstimator, ABC):
         return False
 
     @abstractmethod
-    def fit(self, cells, statistics=PLAIN):
+    def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn what the networks need to know of the training rows.
 
         Parameters
@@ -73,15 +87,15 @@ class Modality(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return cells as `Values`: compact arrays, and where anything was observed."""
 
-    def fit_transform(self, cells, statistics=PLAIN):
+    def fit_transform(self, cells: Cells, statistics: Statistics = PLAIN) -> Values:
         """Fit, and return the same cells as `Values`; override it where reading twice is dear."""
         told = {"statistics": statistics} if asks(self.fit) else {}
         return self.fit(cells, **told).transform(cells)
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Refuse parameters that make no sense: before `fit` learns, and when a file is read.
 
         Raises
@@ -89,7 +103,7 @@ class Modality(BaseEstimator, ABC):
         ValueError
         """
 
-    def learned(self):
+    def learned(self) -> set[str]:
         """Return the names of the attributes that `fit` learns: all that a file must hold.
 
         Returns
@@ -99,7 +113,7 @@ class Modality(BaseEstimator, ABC):
         """
         return vars(self).keys() - self.get_params(deep=False).keys()
 
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself.
 
         Parameters
@@ -113,7 +127,7 @@ class Modality(BaseEstimator, ABC):
         return True
 
     @abstractmethod
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return predictions as columns of cells.
 
         Parameters
@@ -128,7 +142,7 @@ class Modality(BaseEstimator, ABC):
             numbers, bools, ``datetime64`` or objects.
         """
 
-    def with_length_of(self, predictions, tensors):
+    def with_length_of(self, predictions: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
         """Return predictions as long as the cells that they are the reconstructions of.
 
         Parameters
@@ -145,8 +159,23 @@ class Modality(BaseEstimator, ABC):
         """
         return predictions
 
+    def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return rows of which cells were hidden as `transform` would have given them.
+
+        Parameters
+        ----------
+        tensors : dict of str to ndarray
+            As `transform` gives them, but that nothing stands in for the holes.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Default: the same, for modalities whose cells are not looked at one by one.
+        """
+        return tensors
+
     @abstractmethod
-    def network(self, n_components, width, dropout):
+    def network(self, n_components: int, width: int, dropout: float) -> ModalityNetwork:
         """Build the modality's `ModalityNetwork`, weights not yet drawn.
 
         Parameters
@@ -159,6 +188,29 @@ class Modality(BaseEstimator, ABC):
         dropout : float
             Share of hidden units to drop while training.
         """
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Shown:
+        """Return cells, the user's or `predicted` ones that came back, as figures show them.
+
+        Returns
+        -------
+        Shown
+            One of the records of `sklearn_mmae.cells`; default: `Texts`, the cells written out.
+        """
+        return Texts.of(cells)
+
+    @torch.no_grad()
+    def as_numbers(self, values: Values) -> Array:
+        """Return rows as columns of numbers, for PCA to compare with; absent rows may be any.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+            Default: the view of the network.
+        """
+        arrays = {name: np.ascontiguousarray(array) for name, array in values.tensors.items()}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return self.network(4, 16, 0.0).view(tensors).numpy()
 
 
 class TimedModality(Modality):
@@ -183,7 +235,15 @@ class TimedModality(Modality):
         Mean and standard deviation of the logarithm of the length.
     """
 
-    def learn_steps(self, values, statistics):
+    n_steps_: int
+    step_seconds_: float
+    entries_per_step_: float
+    mean_: np.ndarray
+    scale_: float
+    log_length_: float
+    log_length_scale_: float
+
+    def learn_steps(self, values: Values, statistics: Statistics) -> None:
         """Learn what depends on where in time a row begins: mean, scale and lengths."""
         steps, length = values.tensors["steps"], values.tensors["length"]
         n_channels = math.prod(steps.shape[2:])
@@ -197,11 +257,17 @@ class TimedModality(Modality):
             known_steps = np.where(known, flat[:, columns], np.nan)
             count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
             squares += (variance * count).sum()
-        self.mean_ = mean
-        self.scale_ = math.sqrt(squares / max((length > 0).sum(), 1)) or 1.0
-        self._learn_lengths(length[length > 0], statistics)
+        n_rows, log_length, log_length_scale = learn_lengths(length[length > 0], statistics)
+        self.mean_, self.scale_ = mean, math.sqrt(squares / max(n_rows, 1)) or 1.0
+        self.log_length_, self.log_length_scale_ = log_length, log_length_scale
 
-    def _learn_lengths(self, length, statistics):
-        """Learn how long the rows are that have anything."""
-        _, mean, variance = statistics.moments("log length", np.log(length)[:, None])
-        self.log_length_, self.log_length_scale_ = float(mean[0]), math.sqrt(variance[0])
+    def as_numbers(self, values: Values) -> Array:
+        """Return the steps, beyond the end of a row as they stand there."""
+        steps = values.tensors["steps"]
+        return steps.reshape(len(steps), -1).astype(np.float32)
+
+
+def learn_lengths(length: np.ndarray, statistics: Statistics) -> tuple[float, float, float]:
+    """Return the number of rows, and mean and standard deviation of the log of their lengths."""
+    (n_rows,), (mean,), (variance,) = statistics.moments("log length", np.log(length)[:, None])
+    return n_rows, float(mean), math.sqrt(variance)

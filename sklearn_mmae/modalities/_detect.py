@@ -1,37 +1,31 @@
-"""``modalities="auto"``: which kind each column is, and the list that says so."""
+"""``modalities="auto"``: which kind each column is, asked of each built-in one."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from .._core.errors import CellTypeError
-from .._core.holes import observed
-from ._arrays import LONGEST_SIGNAL, describe_arrays, kind_of_arrays
-from .audio import AudioModality
-from .image import ImageModality
-from .sequence import SequenceModality
-from .tabular import TabularModality
-from .text import TextModality
-from .video import VideoModality
+from .._core.errors import CellTypeError, locate
+from ..tables._cells import Column, sort_of
+from ..tables._table import Table
+from . import BUILTIN, TabularModality, TextModality
+from ._arrays import LONGEST_SIGNAL, LOOKED_AT, describe_arrays, kind_of_arrays
+from ._base import Modality
+from .tabular._cells import find_remedy, kind_of
 
-__all__ = ["BUILTIN", "detect"]
+__all__ = ["detect"]
 
-# The order in which a column is offered. A moving GIF is a clip, any other a picture.
-BUILTIN = (
-    *(VideoModality, ImageModality, AudioModality, SequenceModality),
-    *(TabularModality, TextModality),
-)
+OF_TABLES = (TabularModality, TextModality)
+NO_MEDIA = {"number", "bool", "date"}
 
 
-def detect(names, columns, declared):
+def detect(table: Table) -> list[tuple[str, Modality, list[int]]]:
     """Decide the modality of each column.
 
     Parameters
     ----------
-    names : list
-    columns : list of ndarray of shape (rows, ...)
-    declared : container of names
-        Columns that the input itself calls categorical.
+    table : Table
 
     Returns
     -------
@@ -43,43 +37,69 @@ def detect(names, columns, declared):
     CellTypeError
         For a column that no modality accepts, with what to write instead.
     """
-    table, single = [], []
-    for place, (name, column) in enumerate(zip(names, columns, strict=True)):
-        if column.ndim == 2 and column.dtype.kind in "biuf":  # a block of numbers in a SliceDict
+    if table.matrix is not None:
+        return [("tabular", TabularModality(), list(range(len(table.names))))]
+    places, single = [], []
+    for place, name in enumerate(table.names):
+        column = table.column(place)
+        if column.values.ndim == 2 and column.values.dtype.kind in "biuf":  # in a SliceDict
             single.append((str(name), TabularModality(), [place]))
             continue
-        if name in declared:
-            table.append(place)
-            continue
-        accepting = next((m for m in BUILTIN if m.accepts(name, column)), None)
-        if accepting is None:
-            raise _cannot_tell(name, column)
+        accepting = _accepting(name, column)
         if accepting is TabularModality:
-            table.append(place)
+            places.append(place)
         else:
             single.append((str(name), accepting(), [place]))
-    found = [("tabular", TabularModality(), table)] if table else []
+    found = [("tabular", TabularModality(), places)] if places else []
     return found + single
 
 
-def _cannot_tell(name, column):
-    if kind_of_arrays(column) == "unclear":
+def _accepting(name: Any, column: Column) -> type[Modality]:
+    """Return the class that a column is for."""
+    if column.categories is not None:
+        return TabularModality
+    asked = BUILTIN
+    if column.values.ndim == 1 and {sort_of(kind) for kind in column.types} <= NO_MEDIA:
+        asked = OF_TABLES
+    accepting = next((m for m in asked if m.accepts(name, _shown(column, m))), None)
+    if accepting is None:
+        raise _cannot_tell(name, column)
+    return accepting
+
+
+def _shown(column: Column, modality: type[Modality]) -> Column | np.ndarray:
+    """Return what a class is asked about: for media some cells, which is as many as it looks at."""
+    if modality in OF_TABLES:
+        return column
+    if column.values.ndim > 1:
+        return column.values
+    rows = np.flatnonzero(column.observed)
+    some = np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)
+    return column.values[rows[some]]
+
+
+def _cannot_tell(name: Any, column: Column) -> CellTypeError:
+    if kind_of_arrays(column.values) == "unclear":
         return CellTypeError(
-            f"cannot tell what this column is: arrays of shape {describe_arrays(column)} may be"
-            f" pictures, signals of up to {LONGEST_SIGNAL} steps, or sounds",
+            "cannot tell what this column is: arrays of shape"
+            f" {describe_arrays(column.values)} may be pictures, signals of up to"
+            f" {LONGEST_SIGNAL} steps, or sounds",
             column=name,
             remedy="Say which modality it is:"
             f" modalities=[({str(name)!r}, SequenceModality(), [{name!r}]), ...], or"
             " ImageModality(), or AudioModality(rate=...)",
         )
-    rows = np.flatnonzero(observed(column))
-    row = int(rows[0]) if len(rows) else 0
-    cell = column[row]
+    if None not in {sort_of(kind) for kind in column.types}:  # a table would say what is wrong
+        with locate(column=name):
+            kind_of(column)
+    rows = np.flatnonzero(column.observed).tolist()
+    row = next(row for row in rows if sort_of(type(column.values[row])) is None)
+    kind = type(column.values[row])
     return CellTypeError(
         f"cannot tell what this column is: the argument must be a string, a picture, an array, a"
-        f" date or a number, but its cell is a {type(cell).__name__}",
+        f" date or a number, but its cell is a {kind.__name__}",
         column=name,
         row=row,
-        remedy="Turn its cells into one of these, or say which modality it is:"
+        remedy=f"{find_remedy(kind)}. Or say which modality it is:"
         f" modalities=[({str(name)!r}, TextModality(), [{name!r}]), ...]",
     )

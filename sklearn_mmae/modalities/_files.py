@@ -10,34 +10,36 @@ import os
 import re
 import stat
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from joblib import Memory
 from sklearn.utils.validation import check_memory
 
-from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate
+from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate, warn
 from .._core.holes import observed
 
-__all__ = ["find_memory", "read_each", "regular_file", "remembered"]
+__all__ = [
+    "find_memory",
+    "label_of",
+    "looks_like_file",
+    "read_each",
+    "read_facts",
+    "regular_file",
+    "remembered",
+    "warn_of_rows",
+]
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 
 
-def regular_file(name, root, what):
+def regular_file(name: str, root: str | os.PathLike | None, what: str) -> Path:
     """Return the path of an existing regular file, inside root where there is one.
 
-    Parameters
-    ----------
-    name : str
-    root : path or None
-        Folder that paths are relative to, and must not leave.
-    what : str
-        What the file should hold, such as "picture", for the errors.
-
-    Raises
-    ------
-    CellError
+    Errors say `what` the file should hold, such as "picture".
     """
     missing = f"None where the {what} is missing"
     if URL.match(name):
@@ -72,29 +74,43 @@ def regular_file(name, root, what):
             f"{name[:80]!r} cannot be read ({reason})", remedy=f"Give a {what}, or {missing}"
         ) from error
     if not stat.S_ISREG(kind):
-        found = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
-        raise CellError(f"{name!r} is {found}, not a file", remedy=f"Give a {what}, or {missing}")
+        other = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
+        raise CellError(f"{name!r} is {other}, not a file", remedy=f"Give a {what}, or {missing}")
     return path
 
 
-def find_memory(memory):
+def looks_like_file(cell: Any, signature: re.Pattern[bytes], suffixes: tuple[str, ...]) -> bool:
+    """Whether a cell is meant as a file of some kind, going by its first bytes or its name."""
+    if isinstance(cell, bytes | bytearray):
+        return signature.match(cell) is not None
+    if isinstance(cell, str | os.PathLike):
+        path = os.fsdecode(cell)
+        return path.lower().endswith(suffixes) and os.path.isfile(path)
+    return False
+
+
+def label_of(cell: str | os.PathLike | bytes | bytearray) -> str:
+    """Return what a file or its bytes are called in errors."""
+    return f"{len(cell)} bytes" if isinstance(cell, bytes | bytearray) else repr(os.fsdecode(cell))
+
+
+def find_memory(memory: str | os.PathLike | Memory | None) -> Memory:
     """Return the `joblib.Memory` of a parameter `memory`, which may also be a folder or None."""
     return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
 
 
-def remembered(function, memory, root, *, ignore=()):
+def remembered(
+    function: Callable[..., Any],
+    memory: str | os.PathLike | Memory | None,
+    root: str | os.PathLike | None,
+) -> Callable[..., Any]:
     """Let a function that reads cells look into a memory first.
 
     Parameters
     ----------
     function : callable
-        Of the top level of a module; takes a cell and root, and by name `stamp`, which it need
-        not look at, and its settings. What it returns must depend on nothing else.
-    memory : str, path, joblib.Memory or None
-    root : path or None
-        Folder that paths are relative to.
-    ignore : iterable of str
-        Settings that others already tell of.
+        Of the top level of a module; takes a cell, and by name root and settings. What it returns
+        must depend on nothing else.
 
     Returns
     -------
@@ -102,16 +118,29 @@ def remembered(function, memory, root, *, ignore=()):
         Takes a cell, and the settings by name. Only what paths and bytes hold is remembered; a
         file of another size or time is read anew.
     """
-    cached = find_memory(memory).cache(function, ignore=["cell", "root", *ignore])
+    cached = find_memory(memory).cache(_read, ignore=["function", "cell", "root"])
+    name = f"{function.__module__}.{function.__qualname__}"
 
-    def read(cell, **settings):
+    def read(cell: Any, **settings: Any) -> Any:
         stamp = None if memory is None else _stamp(cell, root)
-        return (function if stamp is None else cached)(cell, root, stamp=stamp, **settings)
+        return (_read if stamp is None else cached)(function, cell, root, name, stamp, settings)
 
     return read
 
 
-def _stamp(cell, root):
+def _read(
+    function: Callable[..., Any],
+    cell: Any,
+    root: str | os.PathLike | None,
+    name: str,
+    stamp: tuple | None,
+    settings: dict[str, Any],
+) -> Any:
+    """Read a cell; what it is remembered by are the other arguments."""
+    return function(cell, root=root, **settings)
+
+
+def _stamp(cell: Any, root: str | os.PathLike | None) -> tuple | None:
     """Return what changes when the content of a cell does; None if that would cost too much."""
     if isinstance(cell, bytes | bytearray):
         return len(cell), hashlib.sha256(cell).hexdigest()
@@ -119,24 +148,18 @@ def _stamp(cell, root):
         return None
     path = os.fsdecode(cell) if root is None else os.path.join(root, os.fsdecode(cell))
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None  # whoever reads it will say why it cannot be read
-    return os.path.abspath(path), found.st_size, found.st_mtime_ns
+    return os.path.abspath(path), status.st_size, status.st_mtime_ns
 
 
-def read_each(name, column, read, on_error="raise"):
+def read_each(
+    name: Any, column: np.ndarray, read: Callable[[Any], Any], on_error: str = "raise"
+) -> Iterator[tuple[int, Any]]:
     """Read the observed cells of a column, one after the other.
 
-    Parameters
-    ----------
-    name : str
-        Of the column.
-    column : ndarray of shape (rows, ...)
-    read : callable
-        Takes a cell; raises `CellError` for one that it cannot read.
-    on_error : {"raise", "missing"}
-        Whether such a cell is an error, or a hole that is warned of.
+    Where `on_error` is "missing", one that cannot be read is a hole, and warned of.
 
     Yields
     ------
@@ -157,15 +180,29 @@ def read_each(name, column, read, on_error="raise"):
             continue
         yield row, value
     if unread:
-        warnings.warn(
-            f"column {name!r}, row {listing(unread, most=5)}: {len(unread)} cells cannot be read"
-            f" and are taken as missing. The first one: {first}.",
-            DataWarning,
-            stacklevel=4,
+        warn_of_rows(
+            name,
+            unread,
+            f"{len(unread)} cells cannot be read and are taken as missing. The first one: {first}.",
         )
 
 
-def _neighbour(path):
+def read_facts(
+    name: Any, column: np.ndarray, read: Callable[[Any], Any], on_error: str = "raise"
+) -> dict[int, Any]:
+    """Return what a first look at the cells of a column says, by row; see `read_each`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the second look warns of the same, and more
+        return dict(read_each(name, column, read, on_error))
+
+
+def warn_of_rows(name: Any, rows: Sequence[int], problem: str) -> None:
+    """Warn of some rows of a column."""
+    place = f"column {name!r}, row{'s' if len(rows) > 1 else ''} {listing(rows, most=5)}"
+    warn(f"{place}: {problem}")
+
+
+def _neighbour(path: Path) -> str:
     try:
         with os.scandir(path.parent) as entries:
             return did_you_mean(path.name, [entry.name for entry in islice(entries, 1000)])

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._core.errors import CellError, CellTypeError
-from ._files import regular_file
+from ..statistics import Statistics
+from ._files import label_of, looks_like_file, regular_file, warn_of_rows
+from ._media import is_count
 
-__all__ = ["PictureFacts", "decode", "describe", "looks_like_picture", "smallest_unit"]
+__all__ = [
+    "PictureFacts",
+    "check_size",
+    "decode",
+    "describe",
+    "learn_size",
+    "learn_units",
+    "looks_like_picture",
+    "warn_of_another_unit",
+]
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 # Pillow is imported in the functions that need it: tables without pictures need not wait for it.
 
@@ -55,7 +70,7 @@ class PictureFacts(NamedTuple):
     high: float = 255.0
 
 
-def describe(cell, *, root=None, max_pixels):
+def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: int) -> PictureFacts:
     """Return the `PictureFacts` of a cell, reading no more of a file than needed.
 
     Parameters
@@ -90,7 +105,15 @@ def describe(cell, *, root=None, max_pixels):
         return PictureFacts(height, width, _is_grey(picture), transparent)
 
 
-def decode(cell, *, mode, size, units, root=None, max_pixels):
+def decode(
+    cell: Any,
+    *,
+    mode: str,
+    size: tuple[int, int],
+    units: dict[str, float],
+    root: str | os.PathLike | None = None,
+    max_pixels: int,
+) -> tuple[np.ndarray, bool]:
     """Return a cell as pixels of one mode and size.
 
     Parameters
@@ -143,23 +166,63 @@ def decode(cell, *, mode, size, units, root=None, max_pixels):
         return np.asarray(picture), odd
 
 
-def looks_like_picture(cell):
+def looks_like_picture(cell: Any) -> bool:
     """Whether a cell is meant as a picture, going by its type, first bytes or name."""
     from PIL import Image
 
     if isinstance(cell, Image.Image):
         return True
-    if isinstance(cell, bytes | bytearray):
-        return SIGNATURE.match(cell) is not None
     if isinstance(cell, np.ndarray):  # beside files; of arrays alone, see `kind_of_arrays`
         return cell.dtype.kind in "buif" and cell.size > 0 and cell.ndim in (2, 3)
-    if isinstance(cell, str | os.PathLike):
-        path = os.fsdecode(cell)
-        return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
-    return False
+    return looks_like_file(cell, SIGNATURE, SUFFIXES)
 
 
-def smallest_unit(kind, low, high):
+def check_size(size: Any) -> None:
+    """Refuse a size that pictures cannot have."""
+    pair = isinstance(size, tuple | list) and len(size) == 2 and all(map(is_count, size))
+    if not (size is None or is_count(size) or pair):
+        raise ValueError(f"size={size!r}: give None, a number of pixels, or (height, width).")
+
+
+def learn_size(
+    asked: int | Sequence[int] | None, facts: Iterable[Any], largest: int, statistics: Statistics
+) -> tuple[int, int]:
+    """Return the height and width asked for, or the median ones, shrunk to `largest`."""
+    if asked is not None:
+        height, width = np.broadcast_to(asked, 2).tolist()
+        return height, width
+    sizes = np.array([(fact.height, fact.width) for fact in facts], float).reshape(-1, 2)
+    medians = statistics.quantile("size", sizes, 0.5).tolist()
+    shrink = min(1, largest / max(medians))
+    height, width = (max(1, round(median * shrink)) for median in medians)
+    return height, width
+
+
+def learn_units(
+    kinds: Iterable[str | None], facts: Iterable[Any], statistics: Statistics
+) -> dict[str, float]:
+    """Return the number that stands for white, for the kinds of numbers that need a unit."""
+    units = {}
+    for kind in sorted(set(kinds) - {None}):
+        own = [fact for fact in facts if fact.kind == kind]
+        low = statistics.quantile(f"smallest {kind}", [fact.low for fact in own], 0)
+        high = statistics.quantile(f"largest {kind}", [fact.high for fact in own], 1)
+        units[kind] = _smallest_unit(kind, low, high)
+    return units
+
+
+def warn_of_another_unit(name: Any, rows: Sequence[int], what: str) -> None:
+    """Warn of rows whose numbers suggest another unit than that of training."""
+    if len(rows):
+        warn_of_rows(
+            name,
+            rows,
+            "the pixels suggest another unit than in training, such as 0..1 for 0..255. Scale all"
+            f" {what} alike.",
+        )
+
+
+def _smallest_unit(kind: str, low: float, high: float) -> float:
     """Return the number that stands for white: the smallest unit of a kind that holds the range.
 
     Floats count to 1 or to 255, integers other than uint8 to 255 or to 65535.
@@ -174,7 +237,9 @@ def smallest_unit(kind, low, high):
 
 
 @contextmanager
-def _opened(cell, root, max_pixels):
+def _opened(
+    cell: Any, root: str | os.PathLike | None, max_pixels: int
+) -> Iterator[Picture | np.ndarray]:
     """Yield a Pillow picture, its pixels not yet decoded, or a checked array."""
     from PIL import Image, UnidentifiedImageError
 
@@ -183,10 +248,9 @@ def _opened(cell, root, max_pixels):
         return
     label, source, head = "picture", None, b""
     if isinstance(cell, bytes | bytearray):
-        label, source, head = f"{len(cell)} bytes", BytesIO(cell), bytes(cell[:512])
+        label, source, head = label_of(cell), BytesIO(cell), bytes(cell[:512])
     elif isinstance(cell, str | os.PathLike):
-        source = regular_file(os.fsdecode(cell), root, "picture")
-        label = repr(os.fsdecode(cell))
+        label, source = label_of(cell), regular_file(os.fsdecode(cell), root, "picture")
     elif not isinstance(cell, Image.Image):
         raise CellTypeError(
             f"a {type(cell).__name__} is not a picture",
@@ -223,7 +287,7 @@ def _opened(cell, root, max_pixels):
         raise CellError(f"{label} cannot be read ({error})", remedy=ANOTHER) from error
 
 
-def _check_size(size, label, max_pixels):
+def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         raise CellError(
@@ -234,7 +298,7 @@ def _check_size(size, label, max_pixels):
         raise CellError(f"{label} has no pixels ({width} x {height})", remedy=ANOTHER)
 
 
-def _checked(array):
+def _checked(array: np.ndarray) -> np.ndarray:
     """Return an array as (H, W) or (H, W, 2 to 4), if it is a picture."""
     shape = "x".join(map(str, array.shape))
     if array.dtype.kind not in "buif":
@@ -257,7 +321,7 @@ def _checked(array):
     return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
-def _describe_array(array):
+def _describe_array(array: np.ndarray) -> PictureFacts:
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
     kind = _kind(array)
@@ -270,38 +334,38 @@ def _describe_array(array):
     return facts._replace(low=float(array.min()), high=float(array.max()))
 
 
-def _as_uint8(array, units):
+def _as_uint8(array: np.ndarray, units: dict[str, float]) -> tuple[np.ndarray, bool]:
     """Return an array as uint8, and whether its numbers suggest another unit than `units` has."""
     if array.dtype == np.uint8:
         return array, False
     if array.dtype == bool:
         return array * np.uint8(255), False
     kind, high = _kind(array), float(array.max())
-    own = smallest_unit(kind, float(array.min()), high)
+    own = _smallest_unit(kind, float(array.min()), high)
     known = units.get(kind, own)
     unit = max(own, known)
     pixels = np.rint(array.astype(np.float64) * (255 / unit)).clip(0, 255).astype(np.uint8)
     return pixels, own != known and high > 0
 
 
-def _kind(array):
+def _kind(array: np.ndarray) -> str | None:
     if array.dtype == np.uint8 or array.dtype == bool:
         return None
     return "float" if array.dtype.kind == "f" else "integer"
 
 
-def _is_wide(picture):
+def _is_wide(picture: Picture) -> bool:
     return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
 
 
-def _upright(picture):
+def _upright(picture: Picture) -> Picture:
     """Return a decoded copy, turned the way that its EXIF data say."""
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(picture)
 
 
-def _is_grey(picture):
+def _is_grey(picture: Picture) -> bool:
     if picture.mode == "P":
         red, green, blue = np.reshape(picture.getpalette("RGB"), (-1, 3)).T
         return bool((red == green).all() and (green == blue).all())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,38 +33,27 @@ class Signal(NamedTuple):
     times: np.ndarray | None
 
     @property
-    def n_channels(self):
+    def n_channels(self) -> int:
         """Number of channels."""
         return 1 if self.numbers.ndim == 1 else self.numbers.shape[1]
 
     @property
-    def is_empty(self):
+    def is_empty(self) -> bool:
         """Whether there is no number at all."""
         return self.numbers.dtype.kind == "f" and bool(np.isnan(self.numbers).all())
 
 
-def read_signals(name, column, time_name=None, times=None):
-    """Read a column of signals, and one of their times.
-
-    Parameters
-    ----------
-    name : str or int
-        Of the column, for messages.
-    column : ndarray of shape (rows, ...)
-    time_name, times : optional
-        The same of the times.
+def read_signals(
+    name: Any, column: np.ndarray, time_name: Any = None, times: np.ndarray | None = None
+) -> dict[int, Signal]:
+    """Read a column of signals, and perhaps one of their times.
 
     Returns
     -------
     dict of int to Signal
         Of the rows in which anything is known.
-
-    Raises
-    ------
-    CellError
-        Naming column and row.
     """
-    numbers, known = {}, {}
+    numbers, signals = {}, {}
     for row in np.flatnonzero(observed(column)).tolist():
         with locate(column=name, row=row):
             numbers[row] = _read_numbers(column[row])
@@ -73,32 +62,16 @@ def read_signals(name, column, time_name=None, times=None):
     timed = np.flatnonzero(observed(times)).tolist()
     for row in sorted(numbers.keys() | set(timed)):
         with locate(column=time_name, row=row):
-            if row not in numbers:
-                own = _read_times(times[row], None)
-                known[row] = Signal(np.full(len(own), np.nan), own)
-            else:
-                own = _read_times(times[row], len(numbers[row]))
-                known[row] = Signal(numbers[row], own)
-    return known
+            n_steps = len(numbers[row]) if row in numbers else None
+            own = _read_times(times[row], n_steps)
+            signals[row] = Signal(numbers.get(row, np.full(len(own), np.nan)), own)
+    return signals
 
 
-def _read_numbers(cell):
+def _read_numbers(cell: Any) -> np.ndarray:
     """Return a cell as an array (T,) or (T, channels) of numbers, NaN in the holes.
 
-    Parameters
-    ----------
-    cell : array-like
-        Lists may hold None for holes, and object arrays any spelling of them.
-
-    Returns
-    -------
-    ndarray
-        The cell's own memory, if that can be.
-
-    Raises
-    ------
-    CellError
-        If it is no signal, has no steps, or has numbers beyond float32.
+    The array is the cell's own memory, if that can be.
     """
     array = as_numbers(cell, "signal")
     shape = "x".join(map(str, array.shape))
@@ -125,20 +98,8 @@ def _read_numbers(cell):
     return array
 
 
-def _read_times(cell, n_steps):
-    """Return the times of a signal, (T,) float64.
-
-    Parameters
-    ----------
-    cell : array-like
-    n_steps : int or None
-        Of the signal; None where it is missing.
-
-    Raises
-    ------
-    CellError
-        If they are no finite, increasing numbers, as many as there are steps.
-    """
+def _read_times(cell: Any, n_steps: int | None) -> np.ndarray:
+    """Return the times of a signal of `n_steps`, None where it is missing: (T,) float64."""
     if is_hole(cell):
         raise CellError(
             "the signal is there, but its times are missing",
@@ -166,7 +127,7 @@ def _read_times(cell, n_steps):
     return times
 
 
-def to_grid(signal, places, n_steps, longest_gap):
+def to_grid(signal: np.ndarray, places: np.ndarray, n_steps: int, longest_gap: float) -> np.ndarray:
     """Resample a signal to whole steps.
 
     Where samples lie closer together than steps, they are averaged with weights that fall
@@ -207,7 +168,7 @@ def to_grid(signal, places, n_steps, longest_gap):
     return steps
 
 
-def from_grid(steps, places):
+def from_grid(steps: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return steps, (n_steps, channels), at other places, (T,), by linear interpolation.
 
     Beyond the last step its value is kept.
@@ -216,7 +177,7 @@ def from_grid(steps, places):
     return np.stack([np.interp(places, whole, channel) for channel in steps.T], 1)
 
 
-def _lines(at, values, n_steps, longest_gap):
+def _lines(at: np.ndarray, values: np.ndarray, n_steps: int, longest_gap: float) -> np.ndarray:
     """Return the values of lines between points at whole steps, NaN in long gaps."""
     whole = np.arange(n_steps)
     if not len(at):
@@ -239,18 +200,11 @@ def _lines(at, values, n_steps, longest_gap):
     return np.where(near | inside | ends, steps, np.nan)
 
 
-def as_numbers(cell, what):
+def as_numbers(cell: Any, what: str) -> np.ndarray:
     """Return a cell as an array of real numbers, NaN in the holes.
 
-    Parameters
-    ----------
-    cell : array-like
-    what : str
-        What it should be, for the error.
-
-    Raises
-    ------
-    CellError
+    Lists may hold None for holes, and object arrays any spelling of them; errors say `what` the
+    cell should be.
     """
     if isinstance(cell, np.ma.MaskedArray):
         cell = cell.astype(np.result_type(cell.dtype, np.float32)).filled(np.nan)
@@ -279,9 +233,9 @@ def as_numbers(cell, what):
     return array
 
 
-def _least(array):
+def _least(array: np.ndarray) -> float:
     return float(np.fmin.reduce(array, None))
 
 
-def _most(array):
+def _most(array: np.ndarray) -> float:
     return float(np.fmax.reduce(array, None))

@@ -1,88 +1,89 @@
-"""Draws: rows and cells from the distributions that a fitted `MultimodalVAE` has learned."""
+"""Draws: rows and cells from the distributions that a variational network has learned."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._core.threads import one_thread
-from ..tables import _frame as _frames
 from ..training._inference import draw_codes, log_densities, posterior_moments
-from ._codes import decode_columns, fill_columns, observe, rebuild
+from ._model import Model, Read
 
 __all__ = [
     "check_count",
     "conditional_densities",
     "densities",
+    "draw_cells",
     "draw_rows",
-    "filled_draws",
     "posterior",
     "spread",
-    "translated_draws",
 ]
 
 OFTEN = 100  # draws for a standard deviation where none are asked for
 
+Drawn = dict[int, np.ndarray]  # columns by their positions in `fit`
 
-def check_count(name, value):
+
+def check_count(name: str, value: Any) -> int:
     """Refuse what is no whole number of at least 1."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < 1:
         raise ValueError(f"{name}={value!r}: give a whole number of at least 1.")
+    return int(value)
 
 
 @one_thread()
-def posterior(estimator, X):
+def posterior(model: Model, read: Read) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each row's code."""
-    rows, unknown, *_ = observe(estimator, X)
-    mean, std = posterior_moments(estimator.net_.module_, rows, unknown)
+    mean, std = posterior_moments(model.network, read.rows, read.unknown)
     return mean.numpy(), std.numpy()
 
 
 @one_thread()
-def densities(estimator, X, n_draws, hidden=None, *, stacklevel=5):
-    """Return log densities of rows in nats, and what is known of them as `Observed`."""
-    observed = observe(estimator, X, hidden, stacklevel)
-    found = log_densities(estimator.net_.module_, observed.rows, observed.unknown, n_draws)
-    return found, observed
+def densities(model: Model, read: Read, n_draws: int) -> np.ndarray:
+    """Return log densities of rows in nats."""
+    return log_densities(model.network, read.rows, read.unknown, n_draws)
 
 
-def conditional_densities(estimator, X, n_draws):
-    """Return the log density of each modality given the others, (rows, modalities), and frame.
+def conditional_densities(
+    model: Model, X: Any, n_draws: int, estimator: Any
+) -> tuple[np.ndarray, Read]:
+    """Return the log density of each modality given the others, (rows, modalities), and the rows.
 
     NaN where the modality is absent.
     """
-    whole, observed = densities(estimator, X, n_draws)
-    n = observed.present.shape[1]
-    found = np.full(observed.present.shape, np.nan)
+    read = model.read(X, estimator)
+    whole, n = densities(model, read, n_draws), len(model.parts)
+    found = np.full(read.present.shape, np.nan)
     for m in range(n):
-        there = observed.present[:, m]
-        if not there.any():
+        present = read.present[:, m]
+        if not present.any():
             continue
         rest = np.zeros(len(whole))
         if n > 1:
-            others = np.arange(n) == m
-            rest, _ = densities(estimator, X, n_draws, others, stacklevel=None)
-        found[there, m] = (whole - rest)[there]
-    return found, observed.frame
+            others = model.read(X, estimator, hidden=np.arange(n) == m, quiet=True)
+            rest = densities(model, others, n_draws)
+        found[present, m] = (whole - rest)[present]
+    return found, read
 
 
 @one_thread()
-def draw_rows(estimator, n, given):
+def draw_rows(model: Model, n: int, given: Any, estimator: Any) -> Any:
     """Return `n` rows of the prior, or of the posterior of each given row."""
-    check_is_fitted(estimator)
     if given is None:
-        of_codes, of_cells = _seeds(estimator, 2)
+        of_codes, of_cells = _seeds(estimator.random_state, 2)
         generator = torch.Generator().manual_seed(of_codes)
-        codes = torch.empty(n, estimator.n_components_).normal_(generator=generator)
-        return rebuild(estimator, decode_columns(estimator, codes, seed=of_cells))
-    draws, frame = filled_draws(estimator, given, n)
+        codes = torch.empty(n, model.built["n_components"]).normal_(generator=generator)
+        return model.write(model.decode(codes, seed=of_cells))
+    read = model.read(given, estimator)
+    draws = draw_cells(model, read, n, estimator.random_state)
     # A given row's draws stand together.
-    joined = {place: _interleaved([some[place] for some in draws]) for place in draws[0]}
-    index = None if frame.index is None else frame.index.repeat(n)
-    return rebuild(estimator, joined, index)
+    repeated = read.table.take(np.repeat(np.arange(read.table.n_rows), n))
+    together = {place: _interleaved([some[place] for some in draws]) for place in draws[0]}
+    return model.columns.fill(repeated, read.at, together)
 
 
 def _interleaved(draws):
@@ -91,43 +92,34 @@ def _interleaved(draws):
 
 
 @one_thread()
-def translated_draws(estimator, X, hidden, n_draws):
-    """Return the drawn columns of hidden modalities, a dict per draw, and the frame."""
-    rows, unknown, _, frame = observe(estimator, X, hidden)
-    return _drawn_columns(estimator, rows, unknown, n_draws, hidden), frame
-
-
-@one_thread()
-def filled_draws(estimator, X, n_draws):
-    """Return all columns with their holes filled by draws, a dict per draw, and the frame."""
-    rows, unknown, _, frame = observe(estimator, X)
-    draws = _drawn_columns(estimator, rows, unknown, n_draws, None)
-    return [fill_columns(estimator, frame, columns) for columns in draws], frame
-
-
-def _drawn_columns(estimator, rows, unknown, n_draws, wanted):
-    seeds = _seeds(estimator, 2 * n_draws)
-    codes = draw_codes(estimator.net_.module_, rows, unknown, seeds[:n_draws])
+def draw_cells(
+    model: Model, read: Read, n_draws: int, random_state: Any, wanted: np.ndarray | None = None
+) -> list[Drawn]:
+    """Return drawn columns of the modalities that are wanted, a dict per draw."""
+    seeds = _seeds(random_state, 2 * n_draws)
+    codes = draw_codes(model.network, read.rows, read.unknown, seeds[:n_draws])
     return [
-        decode_columns(estimator, some, wanted, seed=seed)
+        model.decode(some, wanted, seed=seed)
         for some, seed in zip(codes, seeds[n_draws:], strict=True)
     ]
 
 
-def _seeds(estimator, n):
-    state = estimator.random_state
+def _seeds(state, n):
     state = np.random.RandomState() if state is None else check_random_state(state)
     return [int(seed) for seed in state.randint(2**31 - 1, size=n)]
 
 
-def spread(estimator, draws, index):
+def spread(model: Model, draws: list[Drawn], read: Read, *, of_missing: bool = False) -> Any:
     """Return how far draws are apart, in a container like those of the draws.
 
     Parameters
     ----------
+    model : Model
     draws : list of dict of int to ndarray
-        Columns by their positions in `fit`.
-    index : Index or None
+    read : Read
+        The rows that the draws are of.
+    of_missing : bool, default=False
+        Only missing cells are drawn; the spread of observed ones is 0.
 
     Returns
     -------
@@ -135,16 +127,30 @@ def spread(estimator, draws, index):
         The standard deviation of numbers, of each number of an array, and of dates in days; for
         other cells the share of draws that are not the most frequent one.
     """
-    container = estimator._container
-    places = sorted(draws[0])
-    columns = [_spread_of([some[place] for some in draws]) for place in places]
-    schema = [
-        {"dtype": "float64" if column.dtype.kind == "f" else "object"}
-        | {key: value for key, value in container["schema"][place].items() if key == "width"}
-        for place, column in zip(places, columns, strict=True)
-    ]
-    names = [container["names"][place] for place in places]
-    return _frames.rebuild(container["kind"], names, columns, schema, index)
+    columns = {place: _spread_of([some[place] for some in draws]) for place in sorted(draws[0])}
+    if of_missing:
+        for place in columns.keys() & read.at.keys():
+            columns[place] = _of_missing(columns[place], read.table.column(read.at[place]))
+    return model.columns.write_numbers(columns, read.index)
+
+
+def _of_missing(spread, given):
+    """Return a spread that is 0 where the cells of a column are given."""
+    if given.values.ndim == 2 and given.values.dtype.kind == "f":  # a block of numbers
+        return np.where(np.isnan(given.values), spread, 0.0)
+    if spread.dtype.kind != "O":
+        return np.where(given.observed, 0.0, spread)
+    for i in np.flatnonzero(given.observed):
+        spread[i] = _of_missing_numbers(spread[i], given.values[i])
+    return spread
+
+
+def _of_missing_numbers(spread, cell):
+    if not isinstance(cell, np.ndarray | list):
+        return 0.0
+    numbers = np.asarray(cell, np.float64)
+    same = np.shape(spread) == numbers.shape
+    return np.where(np.isnan(numbers), spread, 0.0) if same else np.zeros(numbers.shape)
 
 
 def _spread_of(draws):

@@ -7,23 +7,82 @@ alone: no split of rows can leak.
 
 from __future__ import annotations
 
-import warnings
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .._core.errors import DataWarning, listing
-from ..modalities._base import TimedModality
+from .._core.errors import listing, warn
+from .._core.plain import check
+from ..modalities._base import Modality, TimedModality
+from ..statistics import PLAIN, Statistics
+from ..statistics._factors import fixed_signs
+from ..statistics._samples import keys_of
 from ..tables._cells import Values
 
-__all__ = ["find_lags", "put_back", "skip_steps", "skipped"]
+__all__ = ["Lags", "find_lags", "put_back", "skipped"]
 
 MOST_ROWS = 200  # that the search looks at
 MOST_COMPONENTS = 8  # that the steps of a modality are reduced to
+MOST_CHANNELS = 700  # of which all axes are looked for
+SWEEPS = 5  # of the subspace iteration that takes leading ones of more
 SMALLEST_SHARE = 1e-6  # of the variance: what a component is kept for
 LEAST_STEPS = 8  # that two modalities of a row must share at the largest lag
 
 
-def find_lags(names, modalities, read, max_lag):
+@dataclass(frozen=True)
+class Lags:
+    """How much later than the first each modality comes that goes on in time.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+    intervals : dict of str to (float, float)
+        95 % confidence intervals.
+    """
+
+    seconds: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+
+    def n_skipped(self, name: str, modality: Any) -> int:
+        """Return how many steps of a modality lie before what all of them share."""
+        if name not in self.seconds:
+            return 0
+        late = self.seconds[name] - min(self.seconds.values())
+        return round(late / modality.step_seconds_)
+
+    def to_plain(self) -> list:
+        """Return the lags as plain values."""
+        return [[name, lag, *self.intervals[name]] for name, lag in self.seconds.items()]
+
+    @classmethod
+    def from_plain(cls, node: Any, parts: list) -> Lags:
+        """Return the lags that `to_plain` gave, having checked that they are of these parts."""
+        listed = isinstance(node, list) and all(
+            isinstance(entry, list) and len(entry) == 4 for entry in node
+        )
+        check(listed, "its lags")
+        check(
+            all(isinstance(x, float) and math.isfinite(x) for e in node for x in e[1:]), "its lags"
+        )
+        lags = cls({e[0]: e[1] for e in node}, {e[0]: (e[2], e[3]) for e in node})
+        timed = {part.name for part in parts if isinstance(part.modality, TimedModality)}
+        check(lags.seconds.keys() == timed, "its lags")
+        for part in parts:
+            n = lags.n_skipped(part.name, part.modality)
+            check(n == 0 or n < part.modality.n_steps_, "its lags")
+        return lags
+
+
+def find_lags(
+    names: list[str],
+    modalities: list[Modality],
+    read: list[Values],
+    max_lag: float,
+    statistics: Statistics = PLAIN,
+) -> Lags:
     """Find the lags between all modalities that go on in time.
 
     Parameters
@@ -35,13 +94,13 @@ def find_lags(names, modalities, read, max_lag):
         What they make of the training rows.
     max_lag : float
         In seconds.
+    statistics : Statistics, default=PLAIN
+        What is asked about the rows.
 
     Returns
     -------
-    lags : dict of str to float
-        In seconds, positive where a modality comes later than the first that goes on in time.
-    intervals : dict of str to (float, float)
-        95 % confidence intervals.
+    Lags
+        Positive where a modality comes later than the first that goes on in time.
 
     Raises
     ------
@@ -57,7 +116,10 @@ def find_lags(names, modalities, read, max_lag):
 
     timed, step, n_steps = _steps_of_lag(names, modalities, read, max_lag)
     rows = _usable_rows(modalities, read, timed, step, n_steps, max_lag)
-    streams = {m: _stream(modalities[m], read[m].tensors, rows, step) for m in timed}
+    streams = {
+        m: _stream(modalities[m], read[m].tensors, rows, step, statistics.of(names[m]))
+        for m in timed
+    }
     first = timed[0]
     lags, intervals = {names[first]: 0.0}, {names[first]: (0.0, 0.0)}
     for m in timed[1:]:
@@ -66,24 +128,16 @@ def find_lags(names, modalities, read, max_lag):
         shared = [min(len(a), len(b)) for a, b in pairs]
         reference = [a[:n] for (a, _), n in zip(pairs, shared, strict=True)]
         stream = [b[:n] for (_, b), n in zip(pairs, shared, strict=True)]
-        found = find_lag(reference, stream, n_steps)
+        asked = statistics.of(f"{names[m]} after {names[first]}")
+        found = find_lag(reference, stream, n_steps, statistics=asked)
         if not found.related:
-            warnings.warn(
+            warn(
                 f"max_lag={max_lag:g}: modality {names[m]!r} tells nothing of when things happen in"
-                f" {names[first]!r}. Their lag is taken to be 0.",
-                DataWarning,
-                stacklevel=4,
+                f" {names[first]!r}. Their lag is taken to be 0."
             )
         lags[names[m]] = found.lag * step
         intervals[names[m]] = (found.low * step, found.high * step)
-    return lags, intervals
-
-
-def skip_steps(lags, name, modality):
-    """Return how many steps of a modality lie before what all of them share."""
-    if name not in lags:
-        return 0
-    return round((lags[name] - min(lags.values())) / modality.step_seconds_)
+    return Lags(lags, intervals)
 
 
 def skipped(modality, values, n):
@@ -166,36 +220,66 @@ def _usable_rows(modalities, read, timed, step, n_steps, max_lag):
             f"max_lag={max_lag:g}: no row goes on for {(n_steps + LEAST_STEPS) * step:g} seconds in"
             f" all modalities, the longest for {shortest.max():g}. Give a smaller max_lag."
         )
-    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int)
-    return rows[places]
+    if len(rows) <= MOST_ROWS:
+        return rows
+    # Those that the beginnings of their first stream choose: the same ones in any order.
+    beginnings = read[timed[0]].tensors["steps"][rows, :LEAST_STEPS].reshape(len(rows), -1)
+    keys = keys_of(beginnings.astype(np.float64), np.ones(beginnings.shape, bool))
+    return np.sort(rows[np.argsort(keys, kind="stable")[:MOST_ROWS]])
 
 
-def _stream(modality, tensors, rows, step):
+def _stream(
+    modality: TimedModality,
+    tensors: dict[str, np.ndarray],
+    rows: np.ndarray,
+    step: float,
+    statistics: Statistics,
+) -> list[np.ndarray]:
     """Return the steps of some rows, reduced to few numbers each, at intervals of `step`.
 
     The list is empty where no row varies.
     """
-    from sklearn.decomposition import PCA  # here, for it takes long to import
-
     from ..alignment._table import varies
 
-    found, moving = [], False
+    found, moving = [], []
     for row in rows:
         n = tensors["length"][row]
         steps = tensors["steps"][row, :n].astype(np.float64)
         if "observed" in tensors:
             steps = np.where(tensors["observed"][row, :n], steps, np.nan)
-        moving = moving or varies(steps)
+        moving.append(varies(steps))
         found.append(_averaged(steps, step / modality.step_seconds_))
-    if not moving:
+    if not statistics.counts("moving rows", np.array(moving, np.int8), 2)[1]:
         return []
     if found[0].shape[1] > MOST_COMPONENTS and "observed" not in tensors:
-        pca = PCA(MOST_COMPONENTS, svd_solver="randomized", random_state=0)
-        pca.fit(np.concatenate(found))
-        # What rounding leaves of the others would be taken for streams of their own.
-        kept = pca.explained_variance_ratio_ > SMALLEST_SHARE
-        found = [pca.transform(steps)[:, kept] for steps in found]
+        mean, axes = _principal_axes(found, statistics)
+        found = [(steps - mean) @ axes for steps in found]
     return found
+
+
+def _principal_axes(
+    rows: list[np.ndarray], statistics: Statistics
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of all steps, and their leading principal axes, (channels, components)."""
+    _, mean, variance = statistics.moments("steps", np.concatenate(rows))
+    seen = np.ones((1, len(mean)), bool)
+
+    def away() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for steps in rows:
+            yield steps - mean, np.broadcast_to(seen, steps.shape)
+
+    axes = np.eye(len(mean))
+    if len(mean) > MOST_CHANNELS:  # what the leading components need is less
+        axes = np.random.RandomState(0).standard_normal((len(mean), 4 * MOST_COMPONENTS))
+        for sweep in range(SWEEPS):
+            image = statistics.second_moments(f"axes, sweep {sweep}", away, along=axes).product
+            axes = np.linalg.qr(image).Q
+    answer = statistics.second_moments("axes", away, along=axes)
+    within = axes.T @ answer.product / answer.n_rows
+    sizes, vectors = np.linalg.eigh((within + within.T) / 2)
+    # What rounding leaves of the others would be taken for streams of their own.
+    kept = np.flatnonzero(sizes > SMALLEST_SHARE * variance.sum())[::-1][:MOST_COMPONENTS]
+    return mean, fixed_signs(axes @ vectors[:, kept])
 
 
 def _averaged(steps, width):

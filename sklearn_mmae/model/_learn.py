@@ -1,12 +1,16 @@
-"""Learning from what users hand in: fit, warm start, one more epoch, and a net from its weights.
+"""Learning from what users hand in: a fit, a warm start, one more epoch, a net from its weights.
 
 This file and what it trains with import skorch, which takes as long as all the rest of the
-package: `_base` imports it where a network is trained or restored, and not before.
+package: estimators import it where a network is trained or restored, and not before.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,31 +21,30 @@ from .._core.compat import has_progress_bar
 from .._core.errors import ConvergenceError, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
-from ..statistics import PLAIN
-from ..tables import _frame as _frames
+from ..statistics import PLAIN, Statistics
+from ..tables import Columns, read
 from ..training._calibration import calibrate
-from ..training._fit import Settings, learn, make_net
-from ..training._net import StopTraining
-from ..training._network import list_patterns
-from ..training._predict import encode, index_patterns
+from ..training._lesson import Lesson, make_net, one_more_epoch
+from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
-from ._codes import explained_deviance
-from ._lags import find_lags, skip_steps, skipped
-from ._parameters import OPTIMIZERS, find_device
+from ..training._settings import Settings, find_device
+from ._lags import find_lags, skipped
+from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
-from ._rows import as_rows, index_contained, located, presence, read_rows, to_device
 
-__all__ = ["add_epoch", "learn_aside", "restore_net"]
-
-# What a fit knows of columns; a warm start takes it over.
-OF_COLUMNS = (
-    *("modalities_", "n_features_in_", "feature_names_in_", "_places", "_container"),
-    *("lags_", "lag_intervals_", "_skips"),
-)
+__all__ = ["add_epoch", "learn_model", "restore_net"]
 
 
 @one_thread()
-def learn_aside(estimator, X, previous=None, context=None):
+def learn_model(
+    estimator: Any,
+    X: Any,
+    build: Callable,
+    look_at: Callable,
+    previous: Model | None = None,
+    context: Any = None,
+    statistics: Statistics = PLAIN,
+) -> tuple[Model, KeyboardInterrupt | None]:
     """Learn everything, and leave the estimator as it is.
 
     Parameters
@@ -49,138 +52,101 @@ def learn_aside(estimator, X, previous=None, context=None):
     estimator : BaseMultimodalAutoencoder
         Gives the parameters.
     X : container of rows
-    previous : BaseMultimodalAutoencoder, optional
-        A fitted one, to go on from.
+    build : callable
+        ``build(modalities, patterns)`` returns the network, weights not yet drawn.
+    look_at : callable
+        ``look_at(network, rows)`` returns what one kind of estimator learns besides.
+    previous : Model, optional
+        One to go on from.
     context : sklearn.callback.CallbackContext, optional
+    statistics : Statistics, default=PLAIN
+        What is asked about the rows.
 
     Returns
     -------
-    fitted : dict
-        The fitted attributes.
+    model : Model
     interrupted : KeyboardInterrupt or None
         What ended training early.
     """
     if previous is None:
-        fitted, read = _fit_modalities(estimator, X)
+        model, values = _learn_parts(estimator, X, statistics)
     else:
-        read, _ = read_rows(previous, X)
-        known = vars(previous)
-        fitted = {name: copy.deepcopy(known[name]) for name in OF_COLUMNS if name in known}
-    names = [name for name, _, _ in fitted["modalities_"]]
-    present = presence(read)
+        _, _, values = previous.values(X, estimator)
+        model = Model(previous.columns, copy.deepcopy(previous.parts), {}, previous.lags)
+    present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
-    network = _build(estimator, fitted, present, previous)
-    rows = to_device(as_rows(read, index_contained(present, network.patterns.numpy())), device)
-    batch_size = estimator.batch_size
-    if batch_size == "auto":
-        batch_size = int(np.clip(2 ** int(np.log2(max(len(rows) / 16, 1))), 16, 256))
-    settings = _settings(estimator, device, batch_size, network.loss_names(names))
+    network = _build(estimator, model, build, present, previous, statistics)
+    index = index_contained(present, network.patterns.numpy())
+    rows = as_rows(values, index).to(device)
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
-    residuals = []
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
-        net, interrupted = learn(
+        learned = Lesson(
             network,
             rows,
-            settings,
+            _settings(estimator),
             generators,
+            statistics.of("training"),
             progress,
-            fresh=previous is None,
-            on_held_out=lambda *held_out: residuals.append(calibrate(*held_out)),
-        )
-    # Those of this package have watched this fit; a partial_fit tells the user's own.
-    net.callbacks_ = [
-        (name, callback)
-        for name, callback in net.callbacks_
-        if not type(callback).__module__.startswith("sklearn_mmae.")
-    ]
+            names=model.names,
+            calibrate=partial(
+                calibrate,
+                fills=[part.modality.fill for part in model.parts],
+                statistics=statistics.of("calibration"),
+            ),
+            previous=previous and previous.network,
+        ).learn()
+    model.net = learned.net
     network.eval()
-    explained = _explain(network, read, present)
-    fitted |= {
-        "net_": net,
-        "history_": _plain_history(net),
-        "n_iter_": len(net.history_),
-        "n_components_": estimator.n_components,
-        "explained_deviance_": dict(zip(names, explained.tolist(), strict=True)),
-        "_built": {name: getattr(estimator, name) for name in estimator._OF_NETWORK},
-        # A warm start has been trained on all rows before, those held out now among them.
-        "_calibration": _by_name(names, *residuals) if previous is None else None,
-    }
-    fitted |= estimator._look_at(network, rows)
-    return fitted, interrupted
+    model.explained = _explain(model, values, present)
+    model.history = _plain_history(model.net)
+    model.n_iter = len(model.history)
+    if learned.calibration is not None:
+        model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
+    model.facts = look_at(network, rows)
+    return model, learned.interrupted
 
 
-def _by_name(names, residuals=None):
-    """Return what `calibrate` found by the names of the tables; None where nothing was held out."""
-    return None if residuals is None else {names[m]: groups for m, groups in residuals.items()}
-
-
-def _fit_modalities(estimator, X):
-    """Fit modalities to their columns; return the attributes of `OF_COLUMNS`, and the values."""
-    frame = _frames.read(X, estimator)
-    fitted = _column_attributes(X, frame)
-    reserved = estimator.get_params(deep=False).keys()
-    resolved = resolve(estimator.modalities, frame, X, reserved)
-    names = [name for name, _, _ in resolved]
+def _learn_parts(estimator, X, statistics):
+    """Return a model of fitted modalities, without a network, and their values."""
+    table = read(X, estimator)
+    if table.kind == "pandas":
+        _get_feature_names(X)  # refuses names of mixed types
+    parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
     if not isinstance(estimator.modalities, str):
-        estimator._validate_names(names)
-    for _, modality, _ in resolved:
-        if hasattr(modality, "memory") and modality.memory is None:
-            modality.memory = estimator.memory
-    read = [
-        located(name, modality.fit_transform, frame.cells(places))
-        for name, modality, places in resolved
-    ]
-    _check_anything_present(presence(read), names)
-    fitted |= _undo_lags(estimator.max_lag, names, [m for _, m, _ in resolved], read)
-    fitted["modalities_"] = [
-        (name, modality, [frame.names[j] for j in places] if frame.kind != "array" else [*places])
-        for name, modality, places in resolved
-    ]
-    fitted["_places"] = [places for _, _, places in resolved]
-    fitted["_container"] = {
-        "kind": frame.kind,
-        "names": list(frame.names),
-        "schema": frame.schema,
-        "blocks": frame.matrix is not None,
-        "float64": frame.matrix is not None and frame.matrix.dtype != np.float32,
-    }
-    return fitted, read
+        estimator._validate_names([part.name for part in parts])
+    for part in parts:
+        if hasattr(part.modality, "memory") and part.modality.memory is None:
+            part.modality.memory = estimator.memory
+    values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
+    _check_anything_present(parts, presence(values))
+    model = Model(Columns.of(table), parts, {})
+    if estimator.max_lag is not None:
+        _undo_lags(model, values, estimator.max_lag, statistics)
+    return model, values
 
 
-def _undo_lags(max_lag, names, modalities, read):
-    """Find the lags if asked for, and let what is read begin at the latest of the modalities."""
-    if max_lag is None:
-        return {"_skips": [0] * len(names)}
-    lags, intervals = find_lags(names, modalities, read, max_lag)
-    skips = [skip_steps(lags, *named) for named in zip(names, modalities, strict=True)]
-    for m, n in enumerate(skips):
-        if n:
-            read[m] = skipped(modalities[m], read[m], n)
-            if not read[m].present.any():
+def _undo_lags(model, values, max_lag, statistics):
+    """Find the lags, and let what is read begin at the latest of the modalities."""
+    modalities = [part.modality for part in model.parts]
+    lags = find_lags(model.names, modalities, values, max_lag, statistics.of("lags"))
+    model.keep_lags(lags)
+    for m, part in enumerate(model.parts):
+        if part.n_skipped:
+            values[m] = skipped(part.modality, values[m], part.n_skipped)
+            if not values[m].present.any():
+                seconds = model.lags.seconds
                 raise ValueError(
-                    f"max_lag={max_lag:g}: modality {names[m]!r} comes {lags[names[m]]:.3g} s later"
-                    f" than the others, of {lags}, and no row lasts longer. Give a smaller max_lag."
+                    f"max_lag={max_lag:g}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
+                    f" later than the others, of {seconds}, and no row lasts longer. Give a smaller"
+                    " max_lag."
                 )
-            modalities[m].learn_steps(read[m], PLAIN)
-    return {"lags_": lags, "lag_intervals_": intervals, "_skips": skips}
+            part.modality.learn_steps(values[m], statistics.of(f"{part.name} without its lag"))
 
 
-def _column_attributes(X, frame):
-    """Return the fitted attributes that scikit-learn has for columns."""
-    fitted = {"n_features_in_": len(frame.names)}
-    if frame.kind == "pandas":
-        names = _get_feature_names(X)  # refuses names of mixed types
-        if names is not None:
-            fitted["feature_names_in_"] = names
-    elif frame.kind != "array":
-        fitted["feature_names_in_"] = np.array(frame.names, dtype=object)
-    return fitted
-
-
-def _check_anything_present(present, names):
-    absent = [name for name, there in zip(names, present.any(0), strict=True) if not there]
+def _check_anything_present(parts, present):
+    absent = [part.name for part, any_ in zip(parts, present.any(0), strict=True) if not any_]
     if absent:
         raise ValueError(
             f"modality {listing(map(repr, absent))}: no row has anything of it, so nothing can be"
@@ -194,58 +160,40 @@ def _random_state(seed):
     return check_random_state(seed)
 
 
-def _build(estimator, fitted, present, previous):
-    """Return the network, weights not yet drawn, or with those of the fit to go on from."""
-    modalities = [modality for _, modality, _ in fitted["modalities_"]]
+def _build(estimator, model, build, present, previous, statistics):
+    """Return the network, weights not yet drawn, of the shape of the fit to go on from."""
+    modalities = [part.modality for part in model.parts]
+    of_network = ("n_components", *estimator.OF_NETWORK)
+    model.built = {name: getattr(estimator, name) for name in of_network}
     if previous is None:
-        return estimator._build_network(modalities, list_patterns(torch.as_tensor(present)))
-    known_sizes = {"n_components": previous.n_components_, "width": previous._built["width"]}
-    for name, before in known_sizes.items():
-        now = getattr(estimator, name)
+        return build(modalities, list_patterns(torch.as_tensor(present), statistics))
+    for name in ("n_components", "width"):
+        before, now = previous.built[name], model.built[name]
         if now != before:
             raise ValueError(
                 f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
                 " back, or set warm_start=False to begin anew."
             )
-    known = previous.net_.module_
-    network = estimator._build_network(modalities, known.patterns.cpu())
-    network.load_state_dict(known.state_dict())
-    return network
+    return build(modalities, previous.network.patterns.cpu())
 
 
-def _settings(estimator, device, batch_size, names):
+def _settings(estimator):
     """Return what the parameters say about training."""
-    return Settings(
-        init=estimator.init,
-        rotation=estimator.rotation,
-        noise=estimator.noise,
-        max_epochs=estimator.max_epochs,
-        batch_size=batch_size,
-        lr=estimator.lr,
-        optimizer=OPTIMIZERS.get(estimator.optimizer, estimator.optimizer),
-        weight_decay=estimator.weight_decay,
-        early_stopping=estimator.early_stopping,
-        validation_fraction=estimator.validation_fraction,
-        n_iter_no_change=estimator.n_iter_no_change,
-        tol=estimator.tol,
-        device=device,
-        names=names,
-        callbacks=list(estimator.callbacks or ()),
-    )
+    return Settings(**{field.name: getattr(estimator, field.name) for field in fields(Settings)})
 
 
 @one_thread(helpers=False)
-def _explain(network, read, present):
+def _explain(model, values, present):
     """Return the deviance explained on the training rows, each as `transform` would see it."""
-    index, unknown = index_patterns(present, network.patterns.cpu().numpy())
-    rows = as_rows(read, index)
-    codes = encode(network, rows, unknown)
-    explained = explained_deviance(network, rows, codes, present)
-    if not codes.isfinite().all():
+    index, unknown = index_patterns(present, model.network.patterns.cpu().numpy())
+    read = Read(None, {}, as_rows(values, index), present, unknown)
+    try:
+        codes = model.encode(read)
+    except ConvergenceError:
         raise ConvergenceError(
             "the vectors of the training rows are not finite: lower lr, or look for outliers."
-        )
-    return explained
+        ) from None
+    return model.explained_deviance(read, codes)
 
 
 def _plain_history(net):
@@ -253,56 +201,32 @@ def _plain_history(net):
 
 
 @one_thread()
-def add_epoch(estimator, X):
-    """Train a fitted estimator for an epoch of these rows; whatever raises leaves it as it was."""
-    read, _ = read_rows(estimator, X)
-    net, weights = estimator.net_, estimator.net_.weights_
-    patterns = net.module_.patterns
-    index = index_contained(presence(read), patterns.cpu().numpy())
-    rows = to_device(as_rows(read, index), patterns.device)
-    shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
-    moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
-    weights.swap()  # what is shown are the means; steps are taken from the weights themselves
-    net.notify("on_train_begin", X=rows, y=None)
-    try:
-        net.fit_loop((rows, None), epochs=1)
-    except StopTraining:
-        pass  # it is one epoch anyway
-    except BaseException:
-        weights.set(shown)
-        weights.averages = running
-        net.optimizer_.load_state_dict(moments)
-        del net.history_[n_epochs:]
-        net.module_.eval()
-        raise
-    net.notify("on_train_end", X=rows, y=None)
-    weights.swap()
-    net.module_.eval()
-    estimator.history_ = estimator.history_ + _plain_history(net)[-1:]
-    estimator.n_iter_ += 1
-    estimator._calibration = None  # that of other weights, and perhaps of these very rows
+def add_epoch(model: Model, X: Any, estimator: Any) -> None:
+    """Train a model for an epoch of these rows; whatever raises leaves it as it was."""
+    _, _, values = model.values(X, estimator)
+    patterns = model.network.patterns
+    index = index_contained(presence(values), patterns.cpu().numpy())
+    one_more_epoch(model.net, as_rows(values, index).to(patterns.device))
+    model.history = model.history + _plain_history(model.net)[-1:]
+    model.n_iter += 1
+    model.calibration = None  # that of other weights, and perhaps of these very rows
 
 
-def restore_net(estimator, weights):
-    """Return the net of a fitted estimator, made of arrays.
+def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:
+    """Put a network with its weights into a model.
 
     Parameters
     ----------
+    model : Model
     estimator : BaseMultimodalAutoencoder
-        With all fitted attributes but `net_`.
-    weights : dict of str to ndarray
+        Gives the parameters.
+    network : JointNetwork
     """
-    tensors = {name: torch.tensor(value) for name, value in weights.items()}
-    network = estimator._rebuild_network(tensors["patterns"])
-    network.load_state_dict(tensors)
     try:
         device = find_device(estimator.device)
     except ValueError:
         device = torch.device("cpu")  # fitted on a device that this machine lacks
     network.to(device).eval()
     generators = Generators.from_state(np.random.RandomState(0), device)
-    batch_size = 64 if estimator.batch_size == "auto" else estimator.batch_size
-    names = network.loss_names([name for name, _, _ in estimator.modalities_])
-    settings = _settings(estimator, device, batch_size, names)
-    settings.callbacks = []
-    return make_net(network, settings, generators)
+    settings = replace(_settings(estimator), callbacks=None)
+    model.net = make_net(network, settings, generators, network.loss_names(model.names))

@@ -2,16 +2,124 @@
 
 from __future__ import annotations
 
+import keyword
 import numbers
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils._param_validation import InvalidParameterError
 
-from .._core.errors import did_you_mean, listing
-from ..modalities import Modality
+from .._core.errors import DataWarning, did_you_mean, listing, locate, warn
+from .._core.plain import check, fields, object_from_plain, object_to_plain, to_plain
+from ..modalities import BUILTIN, Modality
+from ..modalities._base import asks
 from ..modalities._detect import detect
+from ..statistics import Statistics
+from ..tables._cells import Cells, Values
+from ._lags import put_back, skipped
 
-__all__ = ["resolve"]
+__all__ = ["Part", "resolve"]
+
+
+@dataclass
+class Part:
+    """A modality in its place.
+
+    Attributes
+    ----------
+    name : str
+    modality : Modality
+    places : list of int
+        Positions of its columns in `fit`.
+    columns : list
+        Their names, or positions of an array's.
+    n_skipped : int
+        Steps at the beginning that are left out, since the modality comes later than others.
+    """
+
+    name: str
+    modality: Modality
+    places: list[int]
+    columns: list
+    n_skipped: int = 0
+
+    def learn(self, cells: Cells, statistics: Statistics) -> Values:
+        """Fit the modality to cells; return what it makes of them."""
+        fit = self.modality.fit_transform
+        with _named(self.name):
+            return fit(cells, statistics) if asks(fit) else fit(cells)
+
+    def read(self, cells: Cells) -> Values:
+        """Return what the fitted modality makes of cells."""
+        with _named(self.name):
+            values = self.modality.transform(cells)
+        return skipped(self.modality, values, self.n_skipped)
+
+    def write(self, outputs: np.ndarray) -> list[np.ndarray]:
+        """Return predictions as columns of cells."""
+        columns = self.modality.inverse_transform(outputs)
+        return put_back(self.modality, columns, self.n_skipped) if self.n_skipped else columns
+
+    def to_plain(self) -> dict:
+        """Return the part as plain values, all but its places."""
+        parameters = self.modality.get_params(deep=False)
+        kind = type(self.modality).__name__
+        state = {
+            name: to_plain(value, f"modality of class {kind}: {name}")
+            for name, value in vars(self.modality).items()
+            if name not in parameters
+        }
+        modality = object_to_plain(self.modality, f"modality {self.name!r}")
+        return {"name": self.name, "columns": self.columns, "modality": modality, "state": state}
+
+    @classmethod
+    def from_plain(cls, node: Any, places: list[int], n_columns: int, classes: dict) -> Part:
+        """Return the part that `to_plain` gave, having checked all that a file says of it."""
+        name, columns, described, state = fields(node, "name", "columns", "modality", "state")
+        check(isinstance(name, str) and isinstance(columns, list), "a modality's name or columns")
+        check(len(columns) == len(places), f"the columns of modality {name!r}")
+        modality = modality_from_plain(described, classes)
+        check(isinstance(state, dict), f"what modality {name!r} has learned")
+        for key in state:
+            free = key.isidentifier() and not keyword.iskeyword(key)
+            free = free and not hasattr(type(modality), key)
+            check(free, f"modality {name!r} cannot have an attribute {key!r}")
+        vars(modality).update(state)
+        missing, more = modality.learned() - state.keys(), state.keys() - modality.learned()
+        complete = not missing and not (more and type(modality) in BUILTIN)
+        check(complete and modality.is_sound(n_columns), f"what modality {name!r} has learned")
+        return cls(name, modality, places, columns)
+
+
+def modality_from_plain(node: Any, classes: dict[str, type]) -> Modality:
+    """Build a modality of a known class, its parameters checked."""
+    modality = object_from_plain(node, Modality, classes)
+    given = node["parameters"].keys() == modality.get_params(deep=False).keys()
+    check(given, f"the parameters of {node['class']}")
+    modality.check_parameters()
+    return modality
+
+
+@contextmanager
+def _named(name: str):
+    """Let errors and warnings of a modality say its name."""
+    with locate(modality=name), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            if type(error) not in (TypeError, ValueError, InvalidParameterError):
+                raise  # a CellError is told by `locate`; others may need more than a message
+            raise type(error)(f"modality {name!r}: {error}") from error
+    for warning in caught:
+        text = str(warning.message)
+        if issubclass(warning.category, DataWarning):
+            text = f"modality {name!r}, {text}"
+        warn(text, warning.category)
 
 
 def resolve(modalities, frame, X, reserved):
@@ -20,7 +128,7 @@ def resolve(modalities, frame, X, reserved):
     Parameters
     ----------
     modalities : "auto" or list of (str, Modality or "drop", columns)
-    frame : Frame
+    frame : Table
     X : container
         As the user gave it, for callables such as `make_column_selector`.
     reserved : container of str
@@ -28,7 +136,8 @@ def resolve(modalities, frame, X, reserved):
 
     Returns
     -------
-    list of (str, Modality, list of int)
+    list of Part
+        Of modalities that are not fitted.
 
     Raises
     ------
@@ -36,17 +145,21 @@ def resolve(modalities, frame, X, reserved):
         Naming the modality and what to write instead.
     """
     if isinstance(modalities, str):
-        columns = frame.columns
-        if columns is None:  # a block of numbers
-            found = detect(["block"], [frame.matrix[:1]], ())
-            return [("tabular", found[0][1], list(range(len(frame.names))))]
-        names = frame.names
-        found = detect(names, columns, frame.categories or ())
         taken = set()
-        return [
+        found = [
             (_usable_name(name, taken, reserved), modality, places)
-            for name, modality, places in found
+            for name, modality, places in detect(frame)
         ]
+    else:
+        found = _listed(modalities, frame, X)
+    return [
+        Part(name, modality, places, [frame.names[place] for place in places])
+        for name, modality, places in found
+    ]
+
+
+def _listed(modalities, frame, X):
+    """Return name, modality and places of each entry of the list."""
     _check_list(modalities)
     resolved, owner = [], {}
     for name, modality, key in modalities:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = [
@@ -24,10 +26,12 @@ __all__ = [
     "stretches",
 ]
 
+Layer = TypeVar("Layer", bound=nn.Module)
+
 NARROW = 16  # columns that `matmul` makes at least
 
 
-def layer(kind, *args, **options):
+def layer(kind: type[Layer], *args: Any, **options: Any) -> Layer:
     """Build a torch layer with its weights left unset, for `initialise` to draw.
 
     Stock layers draw from torch's global generator when built, which would leak into the
@@ -38,7 +42,7 @@ def layer(kind, *args, **options):
     return kind(*args, device="meta", **options).to_empty(device="cpu")
 
 
-def matmul(values, weight, bias=None):
+def matmul(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``values @ weight.T + bias``, each row's bits the same wherever it stands.
 
     For a few columns only, some processors' libraries sum a row's products in an order that
@@ -55,7 +59,7 @@ def matmul(values, weight, bias=None):
 class _Linear(nn.Linear):
     """A linear layer by `matmul`."""
 
-    def forward(self, values):
+    def forward(self, values: Tensor) -> Tensor:
         """Map (..., before) to (..., after)."""
         return matmul(values, self.weight, self.bias)
 
@@ -67,17 +71,17 @@ class Seeded(nn.Module):
     is torch's global one.
     """
 
-    generator = None
+    generator: torch.Generator | None = None
 
 
 class SeededDropout(Seeded):
     """Dropout that draws from the generator of its fit, set by `seed_dropout`."""
 
-    def __init__(self, share):
+    def __init__(self, share: float):
         super().__init__()
         self.share = share
 
-    def forward(self, values):
+    def forward(self, values: Tensor) -> Tensor:
         """Zero a share of the values while training, and scale the others up."""
         if not (self.training and self.share):
             return values
@@ -85,7 +89,9 @@ class SeededDropout(Seeded):
         return torch.where(dropped, 0, values / (1 - self.share))
 
 
-def drawn(shape, share, generator, device):
+def drawn(
+    shape: Sequence[int], share: float, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
     """Draw a bool tensor that is True with a chance of `share`, to the nearest 256th.
 
     One random byte per entry: eight times faster than ``bernoulli_`` on a CPU.
@@ -99,7 +105,9 @@ def drawn(shape, share, generator, device):
     return (whole.view(torch.uint8)[:n] < limit).view(shape)
 
 
-def stretches(n_rows, n, share, generator, device):
+def stretches(
+    n_rows: int, n: int, share: float, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
     """Draw for each row one stretch of `n` places, a `share` of them long: (rows, n) bool."""
     length = round(n * share)
     chance = torch.rand(n_rows, 1, generator=generator, device=device)
@@ -108,9 +116,9 @@ def stretches(n_rows, n, share, generator, device):
     return (place >= first) & (place < first + length)
 
 
-def mlp(*widths):
+def mlp(*widths: int) -> nn.Sequential:
     """Linear layers with layer norm and GELU between them."""
-    layers = []
+    layers: list[nn.Module] = []
     for i, (before, after) in enumerate(pairwise(widths)):
         layers.append(layer(nn.Linear, before, after))
         if i < len(widths) - 2:
@@ -118,7 +126,7 @@ def mlp(*widths):
     return nn.Sequential(*layers)
 
 
-def encoder(n_view, width, dropout):
+def encoder(n_view: int, width: int, dropout: float) -> nn.Sequential:
     """Return one hidden layer: what it finds in the view are the features."""
     return nn.Sequential(layer(nn.Linear, n_view, width), nn.GELU(), SeededDropout(dropout))
 
@@ -129,29 +137,29 @@ class LinearResidual(nn.Module):
     The last layer of the residual is marked ``starts_at_zero`` for `initialise`.
     """
 
-    def __init__(self, linear, residual):
+    def __init__(self, linear: nn.Module, residual: nn.Module):
         super().__init__()
         self.linear, self.residual = linear, residual
         last_layer(residual).starts_at_zero = True
 
-    def forward(self, values):
+    def forward(self, values: Tensor) -> Tensor:
         """Map (..., before) to (..., after)."""
         return self.linear(values) + self.residual(values)
 
 
-def decoder(n_components, width, n_outputs):
+def decoder(n_components: int, width: int, n_outputs: int) -> LinearResidual:
     """Return a linear path with two hidden layers beside it: code to outputs."""
     return LinearResidual(
         layer(nn.Linear, n_components, n_outputs), mlp(n_components, width, width, n_outputs)
     )
 
 
-def last_layer(module):
+def last_layer(module: nn.Module) -> nn.Module:
     """Return the last layer of a network that has weights."""
     return [m for m in module.modules() if isinstance(m, _DRAWN)][-1]
 
 
-def seed_dropout(module, generator):
+def seed_dropout(module: nn.Module, generator: torch.Generator) -> None:
     """Let the dropout layers of a module, and all `Seeded`, draw from a generator of its device."""
     for part in module.modules():
         if isinstance(part, Seeded):
@@ -170,7 +178,9 @@ _DRAWN = (
 
 
 @torch.no_grad()
-def initialise(module, generator, *, residuals_at_zero=True):
+def initialise(
+    module: nn.Module, generator: torch.Generator, *, residuals_at_zero: bool = True
+) -> None:
     """Draw every weight from one generator, in the order of the modules.
 
     Parameters

@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from ._blocks import SeededDropout, layer
 
-__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder"]
+__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder", "doubling", "halving", "pyramid"]
 
 COARSEST = 8  # convolutions halve until no side is longer
+FIRST_CHANNELS = 32
 MOST_CHANNELS = 128
 
 
 class ConvolutionalEncoder(nn.Module):
     """Patches of 4 x 4, then convolutions that halve the picture: (..., pixels) to (..., width)."""
 
-    def __init__(self, shape, width, dropout):
+    def __init__(self, shape: tuple[int, int, int], width: int, dropout: float) -> None:
         super().__init__()
         self.shape = shape
-        channels, grid = _pyramid(shape)
-        # Patches first: at full resolution convolutions would take most of the time.
-        layers = [
-            nn.ZeroPad2d((0, -shape[1] % 4, 0, -shape[0] % 4)),
-            layer(nn.Conv2d, shape[2], channels[0], 4, stride=4),
-            *_normalised(channels[0]),
-        ]
-        for before, after in pairwise(channels):
-            layers += [
-                layer(nn.Conv2d, before, after, 3, stride=2, padding=1),
-                *_normalised(after),
-            ]
+        height, width_, n_channels = shape
+        channels, grid = pyramid((height, width_))
         self.layers = nn.Sequential(
-            *layers,
+            nn.ZeroPad2d((0, -width_ % 4, 0, -height % 4)),
+            *halving(nn.Conv2d, n_channels, channels, patch=4),
             nn.Flatten(),
             SeededDropout(dropout),
             layer(nn.Linear, channels[-1] * math.prod(grid), width),
         )
 
-    def forward(self, view):
+    def forward(self, view: Tensor) -> Tensor:
         """Map (..., pixels), channels last, to (..., width)."""
         pictures = view.reshape(-1, *self.shape).permute(0, 3, 1, 2).contiguous()
         return self.layers(pictures).reshape(*view.shape[:-1], -1)
@@ -49,41 +42,55 @@ class ConvolutionalEncoder(nn.Module):
 class ConvolutionalDecoder(nn.Module):
     """The encoder's mirror image: (..., components) to (..., pixels)."""
 
-    def __init__(self, shape, n_components, dropout):
+    def __init__(self, shape: tuple[int, int, int], n_components: int, dropout: float) -> None:
         super().__init__()
         self.shape = shape
-        channels, grid = _pyramid(shape)
-        channels = channels[::-1]
-        layers = [
-            layer(nn.Linear, n_components, channels[0] * math.prod(grid)),
+        channels, grid = pyramid(shape[:2])
+        self.layers = nn.Sequential(
+            layer(nn.Linear, n_components, channels[-1] * math.prod(grid)),
             nn.GELU(),
             SeededDropout(dropout),
-            nn.Unflatten(1, (channels[0], *grid)),
-        ]
-        for before, after in pairwise(channels):
-            layers += [
-                layer(nn.ConvTranspose2d, before, after, 4, stride=2, padding=1),
-                *_normalised(after),
-            ]
-        # Overlapping patches leave no seams.
-        last = layer(nn.ConvTranspose2d, channels[-1], shape[2], 8, stride=4, padding=2)
-        self.layers = nn.Sequential(*layers, last)
+            nn.Unflatten(1, (channels[-1], *grid)),
+            *doubling(nn.ConvTranspose2d, channels, shape[2]),
+        )
 
-    def forward(self, code):
+    def forward(self, code: Tensor) -> Tensor:
         """Map (..., components) to (..., pixels), channels last."""
         height, width, _ = self.shape
         pictures = self.layers(code.reshape(-1, code.shape[-1]))[..., :height, :width]
         return pictures.permute(0, 2, 3, 1).reshape(*code.shape[:-1], -1)
 
 
-def _pyramid(shape):
-    """Return the channels of each level, fine to coarse, and the coarsest height and width."""
-    channels, grid = [32], [-(-side // 4) for side in shape[:2]]
+def pyramid(sides: Iterable[int]) -> tuple[list[int], list[int]]:
+    """Return the channels of each level, fine to coarse, and the coarsest sides.
+
+    The finest level has patches of 4: at full resolution convolutions would take most of the time.
+    """
+    channels, grid = [FIRST_CHANNELS], [-(-side // 4) for side in sides]
     while max(grid) > COARSEST:
         channels.append(min(2 * channels[-1], MOST_CHANNELS))
         grid = [-(-side // 2) for side in grid]
     return channels, grid
 
 
-def _normalised(channels):
+def halving(
+    kind: type[nn.Module], n_inputs: int, channels: list[int], *, patch: int
+) -> list[nn.Module]:
+    """Return convolutions from full resolution, by patches, to the coarsest level of a pyramid."""
+    layers = [layer(kind, n_inputs, channels[0], patch, stride=4), *_normalised(channels[0])]
+    for before, after in pairwise(channels):
+        layers += [layer(kind, before, after, 3, stride=2, padding=1), *_normalised(after)]
+    return layers
+
+
+def doubling(kind: type[nn.Module], channels: list[int], n_outputs: int) -> list[nn.Module]:
+    """Return transposed convolutions from the coarsest level of a pyramid to full resolution."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(channels[::-1]):
+        layers += [layer(kind, before, after, 4, stride=2, padding=1), *_normalised(after)]
+    # Overlapping patches leave no seams.
+    return [*layers, layer(kind, channels[0], n_outputs, 8, stride=4, padding=2)]
+
+
+def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
     return layer(nn.GroupNorm, 8, channels), nn.GELU()

@@ -6,9 +6,11 @@ import math
 from abc import ABC, abstractmethod
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["ModalityNetwork"]
+
+WORTH_OF_WORDS = 16  # numbers, for the linear start of what has no noise scale
 
 
 class ModalityNetwork(nn.Module, ABC):
@@ -37,26 +39,32 @@ class ModalityNetwork(nn.Module, ABC):
     is_table : bool
         Whether outputs are numbers, `n_numbers` of them, then logits of categories, `sizes` of
         them: those that intervals and probabilities are calibrated for.
+    has_link : bool
+        Whether outputs are in other units than the view, so that `gain` matters.
     encoder, decoder : torch.nn.Module
         Set by the subclass: view (..., n_view) to features (..., width), and code
         (..., n_components) to outputs.
     """
 
-    n_scales = 1
-    is_table = False
-    has_link = False  # whether outputs are in other units than the view, so that `gain` matters
+    encoder: nn.Module
+    decoder: nn.Module
+    null_outputs: Tensor
+    gain: Tensor
+    n_scales: int = 1
+    is_table: bool = False
+    has_link: bool = False
 
-    def __init__(self, n_view, n_outputs):
+    def __init__(self, n_view: int, n_outputs: int):
         super().__init__()
         self.n_view, self.n_outputs = n_view, n_outputs
         self.register_buffer("null_outputs", torch.zeros(n_outputs))
         self.register_buffer("gain", torch.ones(()))
 
     @abstractmethod
-    def view(self, tensors):
+    def view(self, tensors: dict[str, Tensor]) -> Tensor:
         """Return the centred numbers of a batch, (rows, n_view), zero for a row of holes."""
 
-    def observed(self, tensors):
+    def observed(self, tensors: dict[str, Tensor]) -> Tensor | None:
         """Return which numbers of the view are observed, (rows, n_view) bool, for the linear start.
 
         Default: None, for modalities whose present rows have no holes.
@@ -64,7 +72,7 @@ class ModalityNetwork(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def deviance(self, outputs, tensors):
+    def deviance(self, outputs: Tensor, tensors: dict[str, Tensor]) -> Tensor:
         """Return how far the outputs are from a batch, per row.
 
         Parameters
@@ -81,7 +89,7 @@ class ModalityNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def start(self, weight):
+    def start(self, weight: Tensor) -> None:
         """Set the decoder's linear path.
 
         Parameters
@@ -90,22 +98,22 @@ class ModalityNetwork(nn.Module, ABC):
             The linear start: ``view ~ weight @ code``.
         """
 
-    def encode(self, view):
+    def encode(self, view: Tensor) -> Tensor:
         """Return the features of a view, (rows, n_view) to (rows, width)."""
         return self.encoder(view)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         """Return the outputs for codes, (..., n_components) to (..., n_outputs)."""
         return self.decoder(code)
 
-    def predict(self, outputs):
+    def predict(self, outputs: Tensor) -> Tensor:
         """Return outputs, (rows, n_outputs), as what `Modality.inverse_transform` takes.
 
         Default: the outputs as they are. Returns a tensor, rows first.
         """
         return outputs
 
-    def augment(self, tensors, generator):
+    def augment(self, tensors: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Return other rows that might as well have been seen, to learn from in a step.
 
         Parameters
@@ -123,11 +131,21 @@ class ModalityNetwork(nn.Module, ABC):
     # What a variational autoencoder asks for besides ------------------------------------------
 
     @property
-    def view_unit(self):
+    def view_unit(self) -> float:
         """One unit of the view in units of the noise: those in which a number has variance 1."""
         return self.n_view**0.5
 
-    def scale_of_view(self):
+    @property
+    def worth(self) -> float:
+        """How many numbers a row is worth in the loss: those with noise, or what words are."""
+        return float(self.view_unit) ** 2 if self.n_scales else WORTH_OF_WORDS
+
+    @property
+    def repeats(self) -> float:
+        """How often the view says what one number would: linear noise is so many times as large."""
+        return 1.0 if self.n_scales else max(1.0, self.n_view / self.worth)
+
+    def scale_of_view(self) -> Tensor:
         """Return which noise scale each column of the view has, (n_view,) int64.
 
         Numbers from `n_scales` on are of no noise scale: columns that outputs predict by a
@@ -135,12 +153,14 @@ class ModalityNetwork(nn.Module, ABC):
         """
         return torch.zeros(self.n_view, dtype=torch.int64)
 
-    def count_numbers(self, tensors):
+    def count_numbers(self, tensors: dict[str, Tensor]) -> Tensor:
         """Return how many numbers of each row `deviance` counts, (rows,)."""
         rows = len(next(iter(tensors.values())))
         return torch.full((rows,), float(self.n_view), device=self.gain.device)
 
-    def log_likelihood(self, outputs, tensors, log_scale):
+    def log_likelihood(
+        self, outputs: Tensor, tensors: dict[str, Tensor], log_scale: Tensor
+    ) -> Tensor:
         """Return the log density of a batch given the outputs, in nats per row.
 
         Default: that of Gaussian numbers, for a deviance that is the squared error of the view.
@@ -161,18 +181,18 @@ class ModalityNetwork(nn.Module, ABC):
         normal = log_scale + 0.5 * math.log(2 * math.pi)
         return -0.5 * squares * (-2 * log_scale).exp() - self.count_numbers(tensors) * normal
 
-    def log_volume(self, tensors):
+    def log_volume(self, tensors: dict[str, Tensor]) -> Tensor | float:
         """Return the log of the units of `log_likelihood` in the cells' own, (rows,), or 0."""
         return 0.0
 
-    def draw(self, outputs, log_scale, generator):
+    def draw(self, outputs: Tensor, log_scale: Tensor, generator: torch.Generator) -> Tensor:
         """Return what `predict` does, drawn from the distribution that the outputs stand for.
 
         Default: its mean, for pictures, sounds and the like, in which noise would be noise.
         """
         return self.predict(outputs)
 
-    def corrupt(self, view, noise, generator):
+    def corrupt(self, view: Tensor, noise: float, generator: torch.Generator) -> Tensor:
         """Return a noisy view, for denoising.
 
         Parameters

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
+from ._posterior import Posterior
 
 __all__ = ["ALL", "RANDOM", "Evidence", "Objective", "Penalty", "each_alone"]
 
@@ -13,7 +17,7 @@ ALL = "all"  # all that is present in a row
 RANDOM = "random"  # a random part of it
 
 
-def each_alone(n_modalities):
+def each_alone(n_modalities: int) -> list[int]:
     """Return the subsets of one modality, as `Objective.subsets` names them."""
     return list(range(n_modalities))
 
@@ -34,7 +38,7 @@ class Penalty:
     beta: float = 1.0
     free_bits: float = 0.0
 
-    def of(self, posterior):
+    def of(self, posterior: Posterior) -> Tensor:
         """Return what the divergences of a posterior from the prior cost, (..., rows)."""
         divergence = posterior.divergence()
         if self.free_bits:
@@ -62,15 +66,15 @@ class Evidence:
         Components that only this modality's decoder hears of; of objectives that have such.
     """
 
-    posterior: object
-    seen: torch.Tensor
-    present: torch.Tensor
-    log_likelihood: object
+    posterior: Posterior
+    seen: Tensor
+    present: Tensor
+    log_likelihood: Callable[[Tensor], Tensor]
     penalty: Penalty
     generator: torch.Generator
-    private: torch.Tensor | None = None
+    private: Tensor | None = None
 
-    def sample(self, posterior=None):
+    def sample(self, posterior: Posterior | None = None) -> Tensor:
         """Draw a code per row from the posteriors of all subsets, or from a given one."""
         return (self.posterior if posterior is None else posterior).sample(self.generator)
 
@@ -83,13 +87,13 @@ class Objective(ABC):
     objective of your own; keep hyper-parameters in ``__init__``.
     """
 
-    private = 0.0  # share of the components that belong to single modalities
+    private: float = 0.0  # share of the components that belong to single modalities
     # Whether the networks are kept where the bound of the joint posterior is better than that of
     # factor analysis; else where this objective is.
-    judged_by_evidence = True
+    judged_by_evidence: bool = True
 
     @abstractmethod
-    def subsets(self, n_modalities):
+    def subsets(self, n_modalities: int) -> list[str | int]:
         """Return through which subsets each row is seen in a step.
 
         Parameters
@@ -104,7 +108,7 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def terms(self, evidence):
+    def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides of the objective.
 
         Parameters
@@ -120,7 +124,7 @@ class Objective(ABC):
         """
 
 
-def mean_over(values, counted):
+def mean_over(values: Tensor, counted: Tensor) -> Tensor:
     """Return the mean over the first dimension of what counts, (subset, rows) to (rows,)."""
     total = torch.where(counted, values, 0).sum(0)
     return total / counted.sum(0).clamp_min(1)

@@ -7,8 +7,10 @@ from abc import abstractmethod
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from ._base import ALL, RANDOM, Objective, each_alone, mean_over
+from ._base import ALL, RANDOM, Evidence, Objective, each_alone, mean_over
+from ._posterior import Posterior
 
 __all__ = ["MMVAE", "MMVM", "MMVAEPlus", "MoPoE"]
 
@@ -25,12 +27,12 @@ class _OfSingles(Objective):
 
     judged_by_evidence = False
 
-    def subsets(self, n_modalities):
+    def subsets(self, n_modalities: int) -> list[str | int]:
         """See each modality alone; for more than one, the row and a random part follow."""
         alone = each_alone(n_modalities)
         return alone if n_modalities == 1 else [*alone, ALL, RANDOM]
 
-    def terms(self, evidence):
+    def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides, of the modalities alone."""
         n = len(evidence.present)
         alone = replace(evidence, posterior=evidence.posterior[:n], seen=evidence.seen[:, :n])
@@ -44,7 +46,7 @@ class _OfSingles(Objective):
         return likelihood, divergence + (distance - distance.detach())
 
     @abstractmethod
-    def _terms(self, evidence):
+    def _terms(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
         """Return draws (expert, rows, components), and the two sides."""
 
 
@@ -71,14 +73,14 @@ class MMVAE(_OfSingles):
        Monte Carlo objectives", ICLR.
     """
 
-    def __init__(self, bound="elbo", n_draws=10):
+    def __init__(self, bound: str = "elbo", n_draws: int = 10):
         if bound not in BOUNDS:
             raise ValueError(f"bound={bound!r}: give 'elbo', 'iwae' or 'dreg'.")
         if not isinstance(n_draws, int) or isinstance(n_draws, bool) or n_draws < 1:
             raise ValueError(f"n_draws={n_draws!r}: give a whole number of at least 1.")
         self.bound, self.n_draws = bound, n_draws
 
-    def _terms(self, evidence):
+    def _terms(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
         """Return draws and sides; the likelihood is that of the draws by their weight."""
         n_draws = 1 if self.bound == "elbo" else self.n_draws
         codes = torch.stack([evidence.sample() for _ in range(n_draws)])  # (draw, expert, rows, k)
@@ -112,12 +114,12 @@ class MMVAEPlus(_OfSingles):
        multimodal VAEs without compromises", ICLR.
     """
 
-    def __init__(self, private=0.5):
+    def __init__(self, private: float = 0.5):
         if not 0 < private < 1:
             raise ValueError(f"private={private!r}: give a share between 0 and 1, such as 0.5.")
         self.private = private
 
-    def _terms(self, evidence):
+    def _terms(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
         """Return draws and sides."""
         own = evidence.sample()  # (expert, rows, components)
         private = evidence.private.any(0)
@@ -155,16 +157,16 @@ class MoPoE(Objective):
     .. [1] Sutter, Daunhawer & Vogt (2021), "Generalized multimodal ELBO", ICLR.
     """
 
-    def __init__(self, joint=0.5):
+    def __init__(self, joint: float = 0.5):
         if not 0 < joint < 1:
             raise ValueError(f"joint={joint!r}: give a weight between 0 and 1, such as 0.5.")
         self.joint = joint
 
-    def subsets(self, n_modalities):
+    def subsets(self, n_modalities: int) -> list[str | int]:
         """See each row whole, and a random part of it."""
         return [ALL] if n_modalities == 1 else [ALL, RANDOM]
 
-    def terms(self, evidence):
+    def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides, means over the subsets by their weights."""
         likelihood = evidence.log_likelihood(evidence.sample())
         divergence = evidence.penalty.of(evidence.posterior)
@@ -192,7 +194,7 @@ class MMVM(_OfSingles):
        improved representation learning in multimodal VAEs", NeurIPS.
     """
 
-    def _terms(self, evidence):
+    def _terms(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
         """Return draws and sides."""
         codes = evidence.sample()
         likelihood = evidence.log_likelihood(codes).diagonal(dim1=0, dim2=1).T
@@ -201,13 +203,15 @@ class MMVM(_OfSingles):
         return codes, likelihood, divergence
 
 
-def log_prior(code, counted=None):
+def log_prior(code: Tensor, counted: Tensor | None = None) -> Tensor:
     """Return the log density of N(0, I), of all components or of those that count."""
     squares = code.square() + math.log(2 * math.pi)
     return -0.5 * (squares if counted is None else torch.where(counted, squares, 0)).sum(-1)
 
 
-def log_mixture(evidence, codes, *, frozen=False, only=None):
+def log_mixture(
+    evidence: Evidence, codes: Tensor, *, frozen: bool = False, only: Tensor | None = None
+) -> Tensor:
     """Return the log density of codes (..., rows, k) under the mixture of present experts."""
     posterior = evidence.posterior
     densities = []
@@ -225,14 +229,16 @@ def log_mixture(evidence, codes, *, frozen=False, only=None):
     return torch.where(evidence.present.any(0), found, 0)
 
 
-def marginal_log_density(posterior, codes, counted):
+def marginal_log_density(posterior: Posterior, codes: Tensor, counted: Tensor) -> Tensor:
     """Return the log density of components taken one by one, of those that count."""
     variance = posterior.variance()
     squares = (codes - posterior.mean).square() / variance + variance.log() + math.log(2 * math.pi)
     return -0.5 * torch.where(counted, squares, 0).sum(-1)
 
 
-def two_sides(evidence, likelihood, weight, codes, *, doubly):
+def two_sides(
+    evidence: Evidence, likelihood: Tensor, weight: Tensor, codes: Tensor, *, doubly: bool
+) -> tuple[Tensor, Tensor]:
     """Return likelihood and divergence of an importance-weighted bound, a mean over experts."""
     n_draws = len(weight)
     share = weight.detach().softmax(0)  # over the draws

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 __all__ = ["Posterior"]
 
@@ -29,13 +30,13 @@ class Posterior:
         Lower triangular ``L``, and its inverse.
     """
 
-    mean: torch.Tensor
-    log_scale: torch.Tensor
-    pattern: torch.Tensor
-    roots: torch.Tensor
-    inverses: torch.Tensor
+    mean: Tensor
+    log_scale: Tensor
+    pattern: Tensor
+    roots: Tensor
+    inverses: Tensor
 
-    def __getitem__(self, subset):
+    def __getitem__(self, subset: int | slice) -> Posterior:
         """Return the posterior given one or some of the leading subsets."""
         return Posterior(
             self.mean[subset],
@@ -45,44 +46,44 @@ class Posterior:
             self.inverses,
         )
 
-    def place(self, noise):
+    def place(self, noise: Tensor) -> Tensor:
         """Return the codes at standard normal numbers, (..., rows, components) both."""
         return self.mean + _times(self.roots[self.pattern], self.log_scale.exp() * noise)
 
-    def sample(self, generator):
+    def sample(self, generator: torch.Generator) -> Tensor:
         """Return one code per row, differentiable in mean and scale."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
         return self.place(noise)
 
-    def log_density(self, code):
+    def log_density(self, code: Tensor) -> Tensor:
         """Return the log density at codes, in nats; leading dimensions broadcast."""
         return self._density(code, self.mean, self.log_scale)
 
-    def frozen_log_density(self, code):
+    def frozen_log_density(self, code: Tensor) -> Tensor:
         """Return the log density at codes, of a mean and scale that do not learn from it."""
         return self._density(code, self.mean.detach(), self.log_scale.detach())
 
-    def _density(self, code, mean, log_scale):
+    def _density(self, code: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
         distance = _times(self.inverses[self.pattern], code - mean) * (-log_scale).exp()
         k = code.shape[-1]
         return -0.5 * (distance.square().sum(-1) + k * LOG_TWO_PI) - self._log_root(log_scale)
 
-    def variance(self):
+    def variance(self) -> Tensor:
         """Return the variance of each component, (..., rows, components)."""
         return _times(self.roots.square()[self.pattern], (2 * self.log_scale).exp())
 
-    def divergence(self):
+    def divergence(self) -> Tensor:
         """Return the Kullback-Leibler divergence from the prior N(0, I), in nats per row."""
         k = self.mean.shape[-1]
         squares = (self.variance() + self.mean.square()).sum(-1)
         return 0.5 * (squares - k) - self._log_root(self.log_scale)
 
-    def divergence_by_component(self):
+    def divergence_by_component(self) -> Tensor:
         """Return the divergence of each component's own distribution from N(0, 1)."""
         variance = self.variance()
         return 0.5 * (variance + self.mean.square() - 1 - variance.log())
 
-    def divergence_from(self, other):
+    def divergence_from(self, other: Posterior) -> Tensor:
         """Return ``KL(self || other)`` per row, in nats; leading dimensions broadcast."""
         inverse = other.inverses[other.pattern]
         turned = inverse @ self.roots[self.pattern]
@@ -98,13 +99,13 @@ class Posterior:
             self.mean.detach(), self.log_scale.detach(), self.pattern, self.roots, self.inverses
         )
 
-    def _log_root(self, log_scale):
+    def _log_root(self, log_scale: Tensor) -> Tensor:
         """Return half the log determinant of the covariance."""
         log_det = self.roots.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return log_det[self.pattern] + log_scale.sum(-1)
 
 
-def _times(matrices, vectors):
+def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
     """Return each row's matrix times its vector, or its many vectors where they lead."""
     n_more = vectors.dim() - matrices.dim() + 1
     if n_more <= 0:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from ._base import ALL, RANDOM, Objective, each_alone, mean_over
+from ._base import ALL, RANDOM, Evidence, Objective, each_alone, mean_over
 
 __all__ = ["ELBO", "JMVAE", "MVAE", "MVTCAE"]
 
@@ -19,11 +20,11 @@ class ELBO(Objective):
     .. [1] Kingma & Welling (2014), "Auto-encoding variational Bayes", ICLR.
     """
 
-    def subsets(self, n_modalities):
+    def subsets(self, n_modalities: int) -> list[str | int]:
         """See each row whole."""
         return [ALL]
 
-    def terms(self, evidence):
+    def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides of the bound."""
         likelihood = evidence.log_likelihood(evidence.sample())[:, 0]
         return likelihood, evidence.penalty.of(evidence.posterior)[0]
@@ -44,13 +45,13 @@ class MVAE(Objective):
        learning", NeurIPS.
     """
 
-    def subsets(self, n_modalities):
+    def subsets(self, n_modalities: int) -> list[str | int]:
         """See each row whole, each modality alone, and a random part."""
         if n_modalities == 1:
             return [ALL]
         return [ALL, *each_alone(n_modalities), RANDOM]
 
-    def terms(self, evidence):
+    def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides, means over the subsets."""
         counted = counted_subsets(evidence)
         likelihood = evidence.log_likelihood(evidence.sample())
@@ -76,16 +77,16 @@ class JMVAE(Objective):
        models", arXiv:1611.01891.
     """
 
-    def __init__(self, alpha=0.1):
+    def __init__(self, alpha: float = 0.1):
         if not alpha >= 0:
             raise ValueError(f"alpha={alpha!r}: a weight cannot be negative. Give 0.1, say.")
         self.alpha = alpha
 
-    def subsets(self, n_modalities):
+    def subsets(self, n_modalities: int) -> list[str | int]:
         """See each row whole, and each modality alone."""
         return [ALL, *each_alone(n_modalities)]
 
-    def terms(self, evidence):
+    def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides."""
         joint = evidence.posterior[0]
         likelihood = evidence.log_likelihood(evidence.sample(joint))
@@ -112,16 +113,16 @@ class MVTCAE(Objective):
        objective", NeurIPS.
     """
 
-    def __init__(self, alpha=0.9):
+    def __init__(self, alpha: float = 0.9):
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha={alpha!r}: give a number from 0 to 1, such as 0.9.")
         self.alpha = alpha
 
-    def subsets(self, n_modalities):
+    def subsets(self, n_modalities: int) -> list[str | int]:
         """See each row whole, and each modality alone."""
         return [ALL, *each_alone(n_modalities)]
 
-    def terms(self, evidence):
+    def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides."""
         joint = evidence.posterior[0]
         n = evidence.present.sum(0).clamp_min(1)
@@ -131,7 +132,7 @@ class MVTCAE(Objective):
         return likelihood, (1 - self.alpha) * prior + self.alpha * evidence.penalty.beta * apart
 
 
-def counted_subsets(evidence):
+def counted_subsets(evidence: Evidence) -> Tensor:
     """Return which subsets say something of their own of a row, (subset, rows) bool."""
     counted = torch.ones_like(evidence.seen[0])
     n_modalities, n_subsets = evidence.seen.shape[:2]

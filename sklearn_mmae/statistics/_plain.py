@@ -3,19 +3,51 @@
 Every question has a name, and an answer made of partial answers that merge: of rows in several
 places, or in chunks, each gives its part, and the parts in any order make what all rows would have.
 Here all rows are one part. What adds noise, sums over processes or reads chunk by chunk overrides
-`ask`, or single questions, and no modality is edited.
+`answer`, or single questions, and no modality is edited.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
-from ._questions import Counts, Frequent, Moments, Question
+from ._questions import (
+    Blocks,
+    Choice,
+    Counts,
+    Extremes,
+    Frequent,
+    Moments,
+    Products,
+    Quantile,
+    Question,
+)
+from ._samples import Sample, SampledRows
 
-__all__ = ["PLAIN", "Statistics"]
+__all__ = ["PLAIN", "SecondMoments", "Statistics"]
+
+
+class SecondMoments(NamedTuple):
+    """What `Statistics.second_moments` answers.
+
+    Attributes
+    ----------
+    product : array of shape (columns, columns), or (columns, directions), or None
+        The sum over rows of ``x x'``, a hole being 0; or of ``x x' along``.
+    counts : array of shape (columns,), or None
+        How often each cell is observed.
+    n_rows : int
+    sample : SampledRows or None
+    """
+
+    product: Any
+    counts: Any
+    n_rows: int
+    sample: SampledRows | None
 
 
 class Statistics:
@@ -25,13 +57,34 @@ class Statistics:
     ``"photo: mean"``: what audits or replays a fit goes by it.
     """
 
-    def moments(self, name: str, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    scope = ""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether answers depend on the rows alone, so that they may be kept for the next time."""
+        return type(self) is Statistics
+
+    def of(self, scope: str) -> Statistics:
+        """Return what answers for a part of a fit, whose questions then begin with its name.
+
+        Parameters
+        ----------
+        scope : str
+            Such as the name of a modality.
+        """
+        part = copy(self)
+        part.scope = f"{self.scope}{scope}: "
+        return part
+
+    def moments(
+        self, name: str, matrix: np.ndarray | sparse.sparray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return count, mean and variance of each column, over its observed cells.
 
         Parameters
         ----------
         name : str
-        matrix : ndarray of shape (rows, columns)
+        matrix : ndarray or sparse array of shape (rows, columns)
             NaN is a hole.
 
         Returns
@@ -44,11 +97,109 @@ class Statistics:
         """Return how often each of `n` known codes occurs, (n,) float64; -1 is a hole."""
         return self.ask(name, Counts(n), codes)
 
-    def frequent(self, name: str, values: Iterable, most: int | None = None) -> dict[Any, int]:
-        """Return which values occur, and how often: the `most` frequent, these first."""
+    def frequent(
+        self, name: str, values: Iterable | Mapping[Any, int], most: int | None = None
+    ) -> dict[Any, int]:
+        """Return which values occur, and how often: the `most` frequent, these first.
+
+        Parameters
+        ----------
+        name : str
+        values : iterable, or mapping of value to how often it occurs
+        most : int, optional
+            Default: all.
+        """
         return self.ask(name, Frequent(most), values)
 
+    def quantile(
+        self, name: str, values: np.ndarray, share: float | np.ndarray, *, method: str = "linear"
+    ) -> np.ndarray:
+        """Return quantiles of values.
+
+        Parameters
+        ----------
+        name : str
+        values : array of shape (rows,) or (rows, columns)
+            NaN is a hole.
+        share : float or array of shape (shares,)
+            0.5 is the median; of 0 and 1, the smallest and the largest value, no other value is
+            looked at.
+        method : {"linear", "higher", "conformal"}, default="linear"
+            The first two as in `numpy.quantile`. "conformal" is the smallest value below which one
+            more value would lie with a chance of `share`; infinite where there are too few.
+
+        Returns
+        -------
+        ndarray of shape (columns, shares)
+            Without the axis that values or share lack; NaN where there is no value.
+        """
+        values, shares = np.asarray(values), np.atleast_1d(share)
+        if values.dtype.kind != "f":
+            values = values.astype(np.float64)
+        if method != "conformal" and np.isin(shares, (0, 1)).all():
+            ends = self.ask(name, Extremes(), values if values.ndim == 2 else values[:, None])
+            answer = ends[:, shares.astype(int)]
+        else:
+            question = Quantile(shares, method)
+            answer = self.ask(name, question, values if values.ndim == 2 else values[:, None])
+        answer = answer if np.ndim(share) else answer[:, 0]
+        return answer if values.ndim == 2 else answer[0]
+
+    def second_moments(
+        self,
+        name: str,
+        blocks: Blocks,
+        *,
+        along: Any = None,
+        products: bool = True,
+        most_rows: int = 0,
+    ) -> SecondMoments:
+        """Return sums of ``x x'`` and, where cells are missing, a bounded sample of rows.
+
+        Parameters
+        ----------
+        name : str
+        blocks : callable
+            Called, yields ``(rows, observed)``: rows (rows, columns), 0 in the holes, and which
+            cells are observed, of the same shape. Numpy arrays, or tensors on any device: sums
+            are of the same kind.
+        along : array of shape (columns, directions), optional
+            Sum ``x x' along``, for rows so wide that ``x x'`` would be large.
+        products : bool, default=True
+            False for no sums, but the sample alone, whether or not cells are missing.
+        most_rows : int, default=0
+            Of the sample; 0 for none.
+
+        Returns
+        -------
+        SecondMoments
+        """
+        product, counts, sample, missing = None, None, None, True
+        if products:
+            product, counts, n_rows = self.ask(name, Products(along), blocks)
+            missing = bool((counts < n_rows).any())
+        if most_rows and missing:
+            sample, n_rows = self.ask(f"{name}: sample", Sample(most_rows), blocks)
+        return SecondMoments(product, counts, n_rows, sample)
+
+    def choose(self, name: str, losses: Any, *, margin: float | None = None) -> int:
+        """Return the number of the option with the smallest mean loss.
+
+        Parameters
+        ----------
+        name : str
+        losses : array or tensor of shape (options, rows) or (options,)
+        margin : float, optional
+            Standard errors of the paired difference by which another option must beat option 0,
+            10 over the number of rows added to them; otherwise it is option 0.
+        """
+        return self.ask(name, Choice(margin), losses)
+
     def ask(self, name: str, question: Question, rows: Any) -> Any:
+        """Return the answer to a question, under its full name."""
+        return self.answer(f"{self.scope}{name}", question, rows)
+
+    def answer(self, name: str, question: Question, rows: Any) -> Any:
         """Return the answer to a question; all rows are one part of it."""
         return question.finish(question.partial(rows))
 

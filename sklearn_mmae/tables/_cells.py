@@ -2,11 +2,123 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
-__all__ = ["Cells", "Values"]
+from .._core.errors import CellError
+from .._core.holes import observed
+
+__all__ = ["Cells", "Column", "Values", "is_zone", "objects", "sort_of"]
+
+Answer = TypeVar("Answer")
+
+_SORTS = (
+    ("bool", (bool, np.bool_)),
+    ("number", (int, float, np.integer, np.floating, Decimal)),
+    ("date", (date, np.datetime64)),
+    ("category", (str,)),
+)
+
+
+def sort_of(kind: type) -> str | None:
+    """Say what cells of a type are: "bool", "number", "date" or "category"; None for others."""
+    return next((sort for sort, types in _SORTS if issubclass(kind, types)), None)
+
+
+def objects(cells: list) -> np.ndarray:
+    """Return cells as an array of objects; slice assignment would unpack lists of equal length."""
+    column = np.empty(len(cells), object)
+    for row, cell in enumerate(cells):
+        column[row] = cell
+    return column
+
+
+class Column:
+    """The cells of one column, and what a look at them has told: each is looked at once.
+
+    Parameters
+    ----------
+    values : ndarray of shape (rows, ...)
+    categories : list, optional
+        The values in order, where the input itself declares them.
+    zone : str, optional
+        Of ``datetime64`` that are instants (in UTC), where the input shows them.
+    """
+
+    def __init__(
+        self, values: np.ndarray, categories: list | None = None, zone: str | None = None
+    ) -> None:
+        self.values = values
+        self.categories = categories
+        self._zone = zone
+        self._answers: dict[tuple, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """Where the column holds something, (rows,) bool."""
+        return observed(self.values)
+
+    @cached_property
+    def types(self) -> frozenset[type]:
+        """The types of the observed objects; none for an array of numbers, bools or dates."""
+        if self.values.dtype.kind not in "OUT" or self.values.ndim > 1:
+            return frozenset()
+        return frozenset(map(type, self.values[self.observed].tolist()))
+
+    @cached_property
+    def zone(self) -> str | None:
+        """The time zone of instants, also of objects; None for days and times of no zone."""
+        if any(issubclass(kind, datetime) for kind in self.types):
+            return self._zone_of_objects()
+        return self._zone
+
+    def _zone_of_objects(self) -> str | None:
+        rows = np.flatnonzero(self.observed)
+        zones = [getattr(cell, "tzinfo", None) for cell in self.values[rows].tolist()]
+        with_zone = np.array([zone is not None for zone in zones])
+        if not with_zone.any():
+            return None
+        if not with_zone.all():
+            raise CellError(
+                "times with a time zone and without one do not go together",
+                row=sorted([int(rows[with_zone.argmax()]), int(rows[with_zone.argmin()])]),
+                remedy="Give all of them with a time zone, or all without one",
+            )
+        names = {str(zone) for zone in zones}
+        return names.pop() if len(names) == 1 and is_zone(next(iter(names))) else "UTC"
+
+    @classmethod
+    def of(cls, column: Column | np.ndarray) -> Column:
+        """Return a column, also of a plain array."""
+        return column if isinstance(column, cls) else cls(np.asarray(column))
+
+    def once(self, question: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Return what a function makes of this column; of the same arguments only once."""
+        asked = (question, *arguments)
+        if asked not in self._answers:
+            self._answers[asked] = question(self, *arguments)
+        return self._answers[asked]
+
+
+def is_zone(name: str) -> bool:
+    """Whether a text names a time zone to pandas; files and the machine's own zone do not."""
+    if name.startswith(("dateutil", "tzlocal")):
+        return False
+    try:
+        pd.Timestamp(0, tz="UTC").tz_convert(name)
+    except Exception:  # each maker of time zones raises its own
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -18,8 +130,9 @@ class Cells:
     names : tuple
         Column names, or positions where the input had none.
     columns : tuple of ndarray, each of shape (rows, ...)
-        One array per column: numbers, bools, ``datetime64``, objects (str, paths, PIL pictures,
-        arrays, None) or, for pictures in memory, an array (rows, height, width[, channels]).
+        One array per column: numbers, bools, ``datetime64`` (instants in UTC), objects (str, paths,
+        PIL pictures, arrays, None) or, for pictures in memory, an array (rows, height, width[,
+        channels]).
     matrix : ndarray of shape (rows, columns) or None
         The same numbers as one block, where the input was one: a view of the user's memory,
         never to be written to.
@@ -28,20 +141,39 @@ class Cells:
     """
 
     names: tuple
-    columns: tuple
+    columns: tuple[np.ndarray, ...]
     matrix: np.ndarray | None = None
-    categories: dict = field(default_factory=dict)
+    categories: dict[Any, list] = field(default_factory=dict)
 
     @classmethod
-    def of_matrix(cls, names, matrix):
+    def of_matrix(cls, names: Any, matrix: np.ndarray) -> Cells:
         """Wrap a block of numbers without copying it."""
         return cls(tuple(names), tuple(matrix.T), matrix)
 
-    def __len__(self):
+    @classmethod
+    def of_columns(cls, names: Any, columns: list[Column]) -> Cells:
+        """Wrap columns, with what is already known of them."""
+        known = zip(names, columns, strict=True)
+        categories = {name: c.categories for name, c in known if c.categories is not None}
+        cells = cls(tuple(names), tuple(c.values for c in columns), categories=categories)
+        vars(cells)["looked_at"] = tuple(columns)
+        return cells
+
+    def __len__(self) -> int:
         return len(self.columns[0] if self.matrix is None else self.matrix)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[Any, np.ndarray]]:
         return zip(self.names, self.columns, strict=True)
+
+    @cached_property
+    def looked_at(self) -> tuple[Column, ...]:
+        """The columns as `Column`: each finds what is asked of it once."""
+        return tuple(Column(values, self.categories.get(name)) for name, values in self)
+
+    @property
+    def observed(self) -> tuple[np.ndarray, ...]:
+        """Where each column holds something, (rows,) bool."""
+        return tuple(column.observed for column in self.looked_at)
 
 
 @dataclass(frozen=True)
@@ -56,5 +188,5 @@ class Values:
         Rows in which anything at all of the modality was observed.
     """
 
-    tensors: dict
+    tensors: dict[str, np.ndarray]
     present: np.ndarray

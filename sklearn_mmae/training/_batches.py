@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 __all__ = ["Batch", "BatchIterator", "Rows"]
@@ -13,18 +15,24 @@ __all__ = ["Batch", "BatchIterator", "Rows"]
 class Batch(NamedTuple):
     """Some rows: a dict of tensors per modality, and each row's pattern of presence."""
 
-    values: list
-    pattern: torch.Tensor
+    values: list[dict[str, Tensor]]
+    pattern: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pattern)
 
-    def part(self, rows):
+    def part(self, rows: slice) -> Batch:
         """Return a slice of the rows, without a copy."""
         return Batch(
             [{k: v[rows] for k, v in tensors.items()} for tensors in self.values],
             self.pattern[rows],
         )
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch with its tensors on a device."""
+        if self.pattern.device == device:
+            return self
+        return Batch(_moved(self.values, device), self.pattern.to(device))
 
 
 class Rows(Dataset):
@@ -35,18 +43,20 @@ class Rows(Dataset):
     values : list of dict of Tensor, each of shape (rows, ...)
         One dict per modality.
     pattern : Tensor of shape (rows,), int64
-        Which modalities are present: a row of `MultimodalNetwork.patterns`.
+        Which modalities are present: a row of `JointNetwork.patterns`.
     rows : Tensor of shape (n,), int64, or None
         Which rows; None for all of them.
     """
 
-    def __init__(self, values, pattern, rows=None):
+    def __init__(
+        self, values: list[dict[str, Tensor]], pattern: Tensor, rows: Tensor | None = None
+    ):
         self.values, self.pattern, self.rows = values, pattern, rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pattern) if self.rows is None else len(self.rows)
 
-    def take(self, index):
+    def take(self, index: Tensor) -> Batch:
         """Return the rows at these places among ours as a `Batch`."""
         if self.rows is not None:
             index = self.rows.index_select(0, index)
@@ -55,9 +65,19 @@ class Rows(Dataset):
             self.pattern.index_select(0, index),
         )
 
-    def subset(self, rows):
+    def subset(self, rows: Tensor) -> Rows:
         """Return some of all rows, without a copy."""
         return Rows(self.values, self.pattern, rows)
+
+    def to(self, device: torch.device) -> Rows:
+        """Return all rows with their tensors on a device."""
+        if self.pattern.device == device:
+            return self
+        return Rows(_moved(self.values, device), self.pattern.to(device))
+
+
+def _moved(values: list[dict[str, Tensor]], device: torch.device) -> list[dict[str, Tensor]]:
+    return [{key: v.to(device) for key, v in tensors.items()} for tensors in values]
 
 
 class BatchIterator:
@@ -71,13 +91,13 @@ class BatchIterator:
         On the CPU, so that the order is the same on every device.
     """
 
-    def __init__(self, dataset, batch_size, generator=None):
+    def __init__(self, dataset: Rows, batch_size: int, generator: torch.Generator | None = None):
         self.dataset, self.batch_size, self.generator = dataset, batch_size, generator
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Batch]:
         n, device = len(self.dataset), self.dataset.pattern.device
         if self.generator is None:
             order = torch.arange(n, device=device)

@@ -9,12 +9,22 @@ The held-out rows say what it is like to see less: modalities and cells of them 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from .._core.plain import check, fields
 from .._core.threads import one_thread
+from ..nn._modality import ModalityNetwork
+from ..statistics import PLAIN, Statistics
+from ..statistics._questions import Sums
+from ._batches import Batch, Rows
+
+if TYPE_CHECKING:
+    from ._joint import JointNetwork
 
 __all__ = ["LEVELS", "Groups", "bins_of", "calibrate", "observed_cells"]
 
@@ -34,6 +44,9 @@ BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
 FEWEST_TO_SCALE = 20  # cells
 TRUST = 1.0  # in logits as they are: a standard normal prior of 1 / temperature - 1 and offsets
 HOTTEST = 8.0  # the highest temperature, and one over the lowest
+
+Tensors = dict[str, Tensor]
+Fill = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 class Groups(NamedTuple):
@@ -62,7 +75,7 @@ class Groups(NamedTuple):
     temperatures: np.ndarray
     offsets: np.ndarray
 
-    def chain(self, pattern, bin_, seen):
+    def chain(self, pattern: np.ndarray, bin_: int, seen: bool) -> np.ndarray:
         """Return the groups that can speak for a cell, ever more cautious ones.
 
         Parameters
@@ -83,8 +96,21 @@ class Groups(NamedTuple):
         order = np.lexsort((self.bins[usable], -size[usable], self.seen[usable] != seen))
         return usable[order]
 
-    def is_sound(self, n_modalities, n_numbers, sizes):
-        """Whether what a file says was measured agrees with itself, for `load`."""
+    def to_plain(self) -> dict[str, np.ndarray]:
+        """Return the groups as plain values and arrays."""
+        return self._asdict()
+
+    @classmethod
+    def from_plain(cls, node: Any, n_modalities: int, part: ModalityNetwork) -> Groups:
+        """Return the groups that `to_plain` gave, checked against the table's network."""
+        arrays = fields(node, *cls._fields)
+        check(all(isinstance(array, np.ndarray) for array in arrays), "its calibration")
+        groups = cls(*arrays)
+        check(groups.is_sound(n_modalities, part.n_numbers, part.sizes), "its calibration")
+        return groups
+
+    def is_sound(self, n_modalities: int, n_numbers: int, sizes: Sequence[int]) -> bool:
+        """Whether what was measured agrees with itself."""
         n, most = len(self.bins), MOST_GROUPS + 16 * n_modalities
         shapes = [
             *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),
@@ -102,7 +128,7 @@ class Groups(NamedTuple):
         )
 
 
-def observed_cells(tensors, part):
+def observed_cells(tensors: Tensors, part: ModalityNetwork) -> Tensor:
     """Return which cells of a table are observed.
 
     Parameters
@@ -125,7 +151,7 @@ def observed_cells(tensors, part):
     return torch.cat(parts, 1)
 
 
-def bins_of(observed, present, m):
+def bins_of(observed: dict[int, Tensor], present: Tensor, m: int) -> Tensor:
     """Return the bin of each row: no holes, few, up to half, more.
 
     What counts is the share of holes among the cells of table m or among those of all tables that
@@ -156,14 +182,23 @@ def bins_of(observed, present, m):
 
 @one_thread(helpers=False)
 @torch.no_grad()
-def calibrate(network, rows):
+def calibrate(
+    network: JointNetwork,
+    rows: Rows,
+    fills: Sequence[Fill],
+    statistics: Statistics = PLAIN,
+) -> dict[int, Groups]:
     """Measure residuals on rows that the network was not trained on.
 
     Parameters
     ----------
-    network : MultimodalNetwork
+    network : JointNetwork
     rows : Rows
         On the network's device.
+    fills : list of callable
+        `Modality.fill` of each modality: how it sees rows of which cells are hidden.
+    statistics : Statistics, default=PLAIN
+        What is asked about the residuals.
 
     Returns
     -------
@@ -177,41 +212,70 @@ def calibrate(network, rows):
     device = rows.pattern.device
     places = torch.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS), device=device).long()
     generator = torch.Generator(device).manual_seed(len(rows))
-    found = {m: [] for m in tables}
-    patterns = torch.arange(len(network.patterns), device=device)
-    _calibrate_whole(network, rows, places, patterns, found)
+    measure = _Measure(network, rows, fills, statistics, {m: [] for m in tables})
+    _calibrate_whole(measure, places)
     patterns = _patterns_with_holes(network, tables)
     columns = max(network.networks[m].n_outputs for m in tables)
     n_rows = min(MOST_CODES // sum(TURNS) // max(len(patterns), 1), MOST_CELLS // columns)
     n_rows = max(n_rows, 1)
     some = places[torch.linspace(0, len(places) - 1, min(len(places), n_rows)).long().to(device)]
     for bin_ in range(1, len(TURNS) + 1):
-        _calibrate_with_holes(network, rows, some, patterns, bin_, generator, found)
-    return {m: _joined(groups, network.networks[m].sizes) for m, groups in found.items()}
+        _calibrate_with_holes(measure, some, patterns, bin_, generator)
+    return {m: _joined(groups, network.networks[m].sizes) for m, groups in measure.groups.items()}
 
 
-def _calibrate_whole(network, rows, places, patterns, found):
+class _Measure(NamedTuple):
+    """What is looked at, and the groups of each table so far."""
+
+    network: JointNetwork
+    rows: Rows
+    fills: Sequence[Fill]
+    statistics: Statistics
+    groups: dict[int, list]
+
+    def add(
+        self,
+        m: int,
+        pattern: Tensor,
+        bin_: int,
+        seen: bool,
+        outputs: Tensor,
+        values: Tensors,
+        valid: Tensor,
+    ) -> None:
+        """Add a group of cells of a table."""
+        members = "".join("01"[there] for there in pattern.tolist())
+        statistics = self.statistics.of(f"modality {m} of {members}, bin {bin_}, {seen}")
+        measured = _measure(self.network.networks[m], outputs, values, valid, statistics)
+        self.groups[m].append((pattern, bin_, seen, *measured))
+
+
+def _calibrate_whole(measure: _Measure, places: Tensor) -> None:
     """Add the groups of rows with no more holes than they have."""
-    codes = _encode(network, rows, places, patterns)
-    batch = _tables_of(rows, places, found)
-    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in found}
+    network, tables = measure.network, measure.groups
+    patterns = torch.arange(len(network.patterns), device=places.device)
+    codes = _encode(measure, places, patterns)
+    batch = _tables_of(measure.rows, places, tables)
+    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in tables}
     for p, code in zip(patterns.tolist(), codes, strict=True):
         pattern = network.patterns[p]
         contain = _contain(network, batch.pattern, pattern)
-        for m in found:
+        for m in tables:
             bins = bins_of(known, pattern.expand(len(places), -1), m)
             valid = known[m] & (contain & (bins == 0))[:, None]
-            part = network.networks[m]
-            measured = _measure(part, network.outputs(code, m)[None], batch.values[m], valid[None])
-            found[m].append((pattern, 0, bool(pattern[m]), *measured))
+            outputs = network.outputs(code, m)[None]
+            measure.add(m, pattern, 0, bool(pattern[m]), outputs, batch.values[m], valid[None])
 
 
-def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, found):
+def _calibrate_with_holes(
+    measure: _Measure, places: Tensor, patterns: Tensor, bin_: int, generator: torch.Generator
+) -> None:
     """Add the groups of rows in which a share of the cells is hidden."""
     if not len(patterns):
         return
-    batch = _tables_of(rows, places, found)
-    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in found}
+    network, tables = measure.network, measure.groups
+    batch = _tables_of(measure.rows, places, tables)
+    known = {m: observed_cells(batch.values[m], network.networks[m]) for m in tables}
     n_turns = TURNS[bin_ - 1]
     low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
     share = low + (high - low) * torch.rand(
@@ -225,23 +289,22 @@ def _calibrate_with_holes(network, rows, places, patterns, bin_, generator, foun
         {m: _hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
         for turn in range(n_turns)
     ]
-    codes = torch.stack([_encode(network, rows, places, patterns, shown) for shown in turns], 1)
+    codes = torch.stack([_encode(measure, places, patterns, shown) for shown in turns], 1)
     still = {m: torch.stack([shown[m] for shown in turns]) for m in known}
     for p, code in zip(patterns.tolist(), codes, strict=True):
         pattern = network.patterns[p]
         contain = _contain(network, batch.pattern, pattern)
         present = pattern.expand(len(places), -1)
-        for m in found:
+        for m in tables:
             bins = bins_of(still, present, m)
             valid = known[m] & (contain & (bins == bin_))[..., None]
-            part, shown = network.networks[m], still[m] & pattern[m]
-            outputs = network.outputs(code, m)
+            shown, outputs = still[m] & pattern[m], network.outputs(code, m)
             for seen in (True, False) if pattern[m] else (False,):
-                measured = _measure(part, outputs, batch.values[m], valid & (shown == seen))
-                found[m].append((pattern, bin_, seen, *measured))
+                cells = valid & (shown == seen)
+                measure.add(m, pattern, bin_, seen, outputs, batch.values[m], cells)
 
 
-def _patterns_with_holes(network, tables):
+def _patterns_with_holes(network: JointNetwork, tables: list[int]) -> Tensor:
     """Return the numbers of the patterns that are looked at with cells hidden."""
     patterns = network.patterns
     useful = patterns[:, tables].any(1)
@@ -251,18 +314,18 @@ def _patterns_with_holes(network, tables):
     return useful.nonzero()[:, 0]
 
 
-def _contain(network, index, pattern):
+def _contain(network: JointNetwork, index: Tensor, pattern: Tensor) -> Tensor:
     """Return which rows have all modalities of a pattern."""
     return ~(pattern & ~network.patterns[index]).any(1)
 
 
-def _tables_of(rows, places, tables):
+def _tables_of(rows: Rows, places: Tensor, tables: dict[int, list]) -> Batch:
     """Return the tables of some rows as a `Batch`, nothing of the other modalities."""
     values = [tensors if m in tables else {} for m, tensors in enumerate(rows.values)]
     return type(rows)(values, rows.pattern, rows.rows).take(places)
 
 
-def _hide(there, order, share, turn):
+def _hide(there: Tensor, order: Tensor, share: Tensor, turn: float) -> Tensor:
     """Return what is still seen if, in all, a share of the cells are holes; one always is.
 
     Parameters
@@ -274,6 +337,9 @@ def _hide(there, order, share, turn):
     turn : float
         In [0, 1): where among its observed cells a row begins.
     """
+    # there      1 0 1 1 1    cells of a row: share = 3/5 are to be holes, 1 is, so 2 are hidden
+    # shuffled   1 1 0 1 1    by order; rank among the observed 0 1 . 2 3, from `turn` on 2 3 . 0 1
+    # still      1 1 0 0 0    rank >= 2 is still seen; then put back where it stood
     n_there = there.sum(1, keepdim=True)
     n_hidden = (share * there.shape[1]).round().clamp_min(1) - (there.shape[1] - n_there)
     n_hidden = torch.minimum(n_hidden.clamp_min(0), (n_there - 1).clamp_min(0))
@@ -284,7 +350,7 @@ def _hide(there, order, share, turn):
     return torch.zeros_like(there).scatter_(1, order, still)
 
 
-def _without(tensors, part, shown):
+def _without(tensors: Tensors, part: ModalityNetwork, shown: Tensor, fill: Fill) -> Tensors:
     """Return a table's tensors with all cells but those shown as holes, and what these expect."""
     n, hidden = part.n_numbers, {}
     if n:
@@ -292,17 +358,21 @@ def _without(tensors, part, shown):
         hidden["observed"] = shown[:, :n]
     if part.sizes:
         hidden["codes"] = torch.where(shown[:, n:], tensors["codes"], -1)
-    return part.fill(hidden)
+    filled = fill({name: values.cpu().numpy() for name, values in hidden.items()})
+    return {name: torch.as_tensor(a, device=shown.device) for name, a in filled.items()}
 
 
-def _encode(network, rows, places, patterns, shown=None):
+def _encode(
+    measure: _Measure, places: Tensor, patterns: Tensor, shown: dict[int, Tensor] | None = None
+) -> Tensor:
     """Return the codes of rows as each of some patterns would show them, (patterns, rows, k)."""
-    blocks = []
+    network, blocks = measure.network, []
     for start in range(0, len(places), BLOCK):
-        batch = rows.take(places[start : start + BLOCK])
+        batch = measure.rows.take(places[start : start + BLOCK])
         values = list(batch.values)
         for m, still in (shown or {}).items():
-            values[m] = _without(values[m], network.networks[m], still[start : start + BLOCK])
+            still = still[start : start + BLOCK]
+            values[m] = _without(values[m], network.networks[m], still, measure.fills[m])
         views = network.views(values)
         blocks.append(
             torch.cat(
@@ -315,7 +385,13 @@ def _encode(network, rows, places, patterns, shown=None):
     return torch.cat(blocks, 1)
 
 
-def _measure(part, outputs, tensors, valid):
+def _measure(
+    part: ModalityNetwork,
+    outputs: Tensor,
+    tensors: Tensors,
+    valid: Tensor,
+    statistics: Statistics,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the half-widths, temperatures and offsets of one group.
 
     Parameters
@@ -327,6 +403,7 @@ def _measure(part, outputs, tensors, valid):
     valid : Tensor of shape (turns, rows, cells), bool
         Which cells belong to the group. Each counts once, as in its first turn: so that there are
         no more scores than rows, and they are exchangeable.
+    statistics : Statistics
     """
     n, counted = part.n_numbers, valid.any(0)
     sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
@@ -335,14 +412,18 @@ def _measure(part, outputs, tensors, valid):
     half_widths = np.empty((0, len(LEVELS)), np.float32)
     if n:
         scores = (outputs[:, :n] - part.numbers(tensors)).abs()
-        half_widths = _quantiles(scores, counted[:, :n])
+        # The residual of one more row is below the quantile with a chance of the level.
+        residuals = torch.where(counted[:, :n], scores, torch.nan).cpu().numpy()
+        half_widths = statistics.quantile("residuals", residuals, LEVELS, method="conformal")
     scalings = [
-        _scaling(logits[there], codes_of[there].long())
-        for logits, codes_of, there in zip(
-            outputs[:, n:].split(part.sizes, 1) if part.sizes else (),
-            tensors["codes"].T if part.sizes else (),
-            counted[:, n:].T,
-            strict=True,
+        _scaling(logits[there], codes_of[there].long(), statistics.of(f"column {i}"))
+        for i, (logits, codes_of, there) in enumerate(
+            zip(
+                outputs[:, n:].split(part.sizes, 1) if part.sizes else (),
+                tensors["codes"].T if part.sizes else (),
+                counted[:, n:].T,
+                strict=True,
+            )
         )
     ]
     temperatures, offsets = zip(*scalings, strict=True) if scalings else ((), ())
@@ -350,47 +431,48 @@ def _measure(part, outputs, tensors, valid):
     return half_widths, np.array(temperatures, np.float32), offsets
 
 
-def _quantiles(scores, valid):
-    """Return each column's conformal quantiles, (columns, levels); infinite for too few rows."""
-    ordered = torch.where(valid, scores, torch.inf).sort(0).values.cpu().numpy()
-    counts = valid.sum(0).cpu().numpy()
-    rank = np.ceil((counts[:, None] + 1) * LEVELS - 1e-9).astype(int)
-    ordered = np.concatenate([ordered, np.full((1, len(counts)), np.inf, np.float32)])
-    place = np.where(rank > counts[:, None], len(ordered), rank) - 1
-    return np.take_along_axis(ordered.T, place, 1)
-
-
-def _scaling(logits, codes):
+def _scaling(logits: Tensor, codes: Tensor, statistics: Statistics) -> tuple[float, np.ndarray]:
     """Return what logits are to be divided by and what is then added, by penalised likelihood.
 
     NaN for too few cells. Of 20 steps each is Newton's: in the inverse of the temperature, then in
     the offsets one by one, half as far, for they move together.
     """
-    if len(codes) < FEWEST_TO_SCALE or logits.shape[1] < 2:
-        return np.nan, np.full(logits.shape[1], np.nan)
+    n = logits.shape[1]
+    counts = statistics.counts("codes", codes.cpu().numpy(), n)
+    if counts.sum() < FEWEST_TO_SCALE or n < 2:
+        return np.nan, np.full(n, np.nan)
+
+    def total(name: str, terms: Tensor) -> Tensor:
+        return statistics.ask(name, Sums(), terms)
+
     logits = logits - logits.mean(1, keepdim=True)
-    of_truth = logits.gather(1, codes[:, None]).sum()
-    counts = torch.bincount(codes, minlength=logits.shape[1])
-    inverse, offsets = logits.new_ones(()), torch.zeros_like(logits[0])
-    for _ in range(20):
+    of_truth = total("logits of the truth", logits.gather(1, codes[:, None])[:, 0])
+    counts = logits.new_tensor(counts)
+    inverse, offsets = logits.new_ones(()), logits.new_zeros(n)
+    for step in range(20):
         share = (inverse * logits + offsets).softmax(1)
         mean = (share * logits).sum(1)
-        slope = mean.sum() - of_truth + TRUST * (inverse - 1)
-        curve = ((share * logits.square()).sum(1) - mean.square()).sum() + TRUST
-        step = (slope / curve).clamp(-inverse / 2, inverse)
-        inverse = (inverse - step).clamp(1 / HOTTEST, HOTTEST)
+        curves = (share * logits.square()).sum(1) - mean.square()
+        slope = total(f"slope {step}", mean) - of_truth + TRUST * (inverse - 1)
+        curve = total(f"curve {step}", curves) + TRUST
+        inverse = inverse - (slope / curve).clamp(-inverse / 2, inverse)
+        inverse = inverse.clamp(1 / HOTTEST, HOTTEST)
         share = (inverse * logits + offsets).softmax(1)
-        slope = share.sum(0) - counts + TRUST * offsets
-        offsets = offsets - slope / ((share * (1 - share)).sum(0) + TRUST) / 2
+        slope = total(f"shares {step}", share) - counts + TRUST * offsets
+        curve = total(f"variances {step}", share * (1 - share)) + TRUST
+        offsets = offsets - slope / curve / 2
     return float(1 / inverse), offsets.cpu().numpy()
 
 
-def _joined(groups, sizes):
+def _joined(groups: list[tuple], sizes: Sequence[int]) -> Groups:
     """Return the groups of a table, gaps filled by ever more cautious ones.
 
     Intervals of cells that are not seen are made at least as wide as those of every group that saw
     more: so they never get narrower when something is taken away, and hold no less than they say.
     """
+    # groups           (pattern, bin, seen, half_widths, temperatures, offsets), one a row of Groups
+    # widths           (groups, numbers, levels): inf = gap, taken from the next group of the chain
+    # heat, offsets    (groups, columns), (groups, categories of all): nan = gap, the same way
     patterns, bins, seen, *measured = zip(*groups, strict=True)
     joined = Groups(
         torch.stack(patterns).cpu().numpy(),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ..objectives import log_prior
-from ._predict import block_size, for_blocks, on_device
+from ..objectives import Posterior, log_prior
+from ._batches import Batch, Rows
+from ._predict import block_size, for_blocks
+from ._variational import VariationalNetwork
 
 __all__ = ["draw_codes", "information", "log_densities", "posterior_moments"]
 
@@ -21,21 +25,17 @@ MOST_ROWS = 4096  # that the information of the components is averaged over
 class _Inference:
     """Posteriors of rows, also of patterns of presence that the network does not know."""
 
-    def __init__(self, network, unknown):
+    def __init__(self, network: VariationalNetwork, unknown: np.ndarray):
         self.network, self.device = network, network.patterns.device
-        others = torch.as_tensor(unknown, device=self.device)
-        self.patterns = torch.cat([network.patterns, others])
-        self.table = torch.cat([network.table, network.regressions(others)])
-        roots, inverses = network.roots_of(others)
-        self.roots = torch.cat([network.roots, roots]), torch.cat([network.inverses, inverses])
+        self.paths = network.paths(torch.as_tensor(unknown, device=self.device))
 
-    def posterior(self, batch):
+    def posterior(self, batch: Batch) -> Posterior:
         """Return the posterior of a batch."""
         views = self.network.views(batch.values)
-        return self.network.posterior(views, batch.pattern, self.patterns, self.table, self.roots)
+        return self.network.posterior(views, batch.pattern, self.paths)
 
 
-def posterior_moments(network, rows, unknown):
+def posterior_moments(network: VariationalNetwork, rows: Rows, unknown: np.ndarray) -> Tensor:
     """Return mean and standard deviation of the codes, (rows, components) on the CPU.
 
     Parameters
@@ -49,16 +49,18 @@ def posterior_moments(network, rows, unknown):
     inference = _Inference(network, unknown)
     moments = torch.empty(2, len(rows), len(network.scale))
 
-    def work(here, index, n):
-        posterior = inference.posterior(on_device(rows.take(index), inference.device))
-        found = torch.stack([posterior.mean, posterior.variance().sqrt()])
-        moments[:, here] = found[:, :n].cpu()
+    def work(here: slice, index: Tensor, n: int) -> None:
+        posterior = inference.posterior(rows.take(index).to(inference.device))
+        both = torch.stack([posterior.mean, posterior.variance().sqrt()])
+        moments[:, here] = both[:, :n].cpu()
 
     for_blocks(len(rows), block_size(network), work)
     return moments
 
 
-def draw_codes(network, rows, unknown, seeds):
+def draw_codes(
+    network: VariationalNetwork, rows: Rows, unknown: np.ndarray, seeds: Sequence[int]
+) -> Tensor:
     """Return draws of the posteriors, (draws, rows, components) on the CPU.
 
     Parameters
@@ -71,8 +73,8 @@ def draw_codes(network, rows, unknown, seeds):
     inference = _Inference(network, unknown)
     codes = torch.empty(len(seeds), len(rows), len(network.scale))
 
-    def work(here, index, n):
-        posterior = inference.posterior(on_device(rows.take(index), inference.device))
+    def work(here: slice, index: Tensor, n: int) -> None:
+        posterior = inference.posterior(rows.take(index).to(inference.device))
         for draw, seed in zip(codes, seeds, strict=True):
             generator = torch.Generator(inference.device).manual_seed(seed + here.start)
             draw[here] = posterior.sample(generator)[:n].cpu()
@@ -81,7 +83,9 @@ def draw_codes(network, rows, unknown, seeds):
     return codes
 
 
-def log_densities(network, rows, unknown, n_draws):
+def log_densities(
+    network: VariationalNetwork, rows: Rows, unknown: np.ndarray, n_draws: int
+) -> np.ndarray:
     """Estimate the log density of rows by importance sampling from their posteriors [1]_.
 
     Parameters
@@ -95,6 +99,14 @@ def log_densities(network, rows, unknown, n_draws):
     ndarray of shape (rows,), float64
         In nats, of the cells in their own units. 0 for rows of nothing.
 
+    Notes
+    -----
+    Of the draws of a block, some at a time::
+
+        points   (draw, component), moved (row, component)  -> place    (draw, row, component)
+        noise, placed by each row's posterior               -> codes    (draw, row, component)
+        log likelihoods (modality, draw, row), summed       -> weights  (draw, row) -> total (row)
+
     References
     ----------
     .. [1] Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", ICLR.
@@ -104,11 +116,11 @@ def log_densities(network, rows, unknown, n_draws):
     points = points.draw(n_draws, dtype=torch.float64).to(inference.device)
     widest = max(part.n_outputs for part in network.networks)
     at_once = max(1, MOST_NUMBERS // (size * widest))
-    found = np.empty(len(rows))
+    densities = np.empty(len(rows))
 
-    def work(here, index, n):
-        batch = on_device(rows.take(index), inference.device)
-        posterior, present = inference.posterior(batch), inference.patterns[batch.pattern].T
+    def work(here: slice, index: Tensor, n: int) -> None:
+        batch = rows.take(index).to(inference.device)
+        posterior, present = inference.posterior(batch), inference.paths[0][batch.pattern].T
         total = torch.full((size,), -torch.inf, dtype=torch.float64, device=inference.device)
         # Points that cover the space evenly, moved for each row by what only the row decides:
         # rows then have draws of their own, wherever they stand.
@@ -121,14 +133,14 @@ def log_densities(network, rows, unknown, n_draws):
             weights = weights + log_prior(codes) - posterior.log_density(codes)
             total = torch.logaddexp(total, weights.double().logsumexp(0))
         total = total - math.log(n_draws) - _log_volume(network, batch, present)
-        found[here] = torch.where(present.any(0), total, 0)[:n].cpu()
+        densities[here] = torch.where(present.any(0), total, 0)[:n].cpu()
 
     for_blocks(len(rows), size, work)
-    return found
+    return densities
 
 
 @torch.no_grad()
-def information(network, rows):
+def information(network: VariationalNetwork, rows: Rows) -> np.ndarray:
     """Return how many nats each component says of a row, on average, (components,)."""
     n = min(len(rows), MOST_ROWS)
     total, size = 0, block_size(network)
@@ -139,7 +151,7 @@ def information(network, rows):
     return (total / n).cpu().numpy()
 
 
-def _log_volume(network, batch, present):
+def _log_volume(network: VariationalNetwork, batch: Batch, present: Tensor) -> Tensor:
     """Return the log of the units that log likelihoods are in, in those of the cells."""
     volumes = [
         torch.where(there, part.log_volume(values), 0.0)

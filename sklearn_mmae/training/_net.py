@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import torch
 from skorch import NeuralNet
@@ -9,18 +13,18 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from .._core.errors import ConvergenceError
-from ._batches import BatchIterator
-from ._flat import FlatWeights
-from ._shards import Shards
+from ._batches import Batch, BatchIterator, Rows
+from ._gradients import FlatWeights, MakeGradients, PlainGradients
+from ._joint import JointNetwork
 
 __all__ = ["AutoencoderNet", "StopTraining", "held_out_generator"]
 
+Step = dict[str, Any]  # loss, losses and y_pred, as skorch has it
+
 AVERAGING = 0.99  # of the weights, per step: constant steps then end as quietly as annealed ones
 
-LARGEST_GRADIENT = 0.5
 
-
-def held_out_generator(batch):
+def held_out_generator(batch: Batch) -> torch.Generator:
     """Return a generator for held-out rows, the same at every epoch.
 
     With others the best epoch would be a lucky one.
@@ -35,9 +39,8 @@ class StopTraining(Exception):  # noqa: N818  (a signal, not an error)
 class AutoencoderNet(NeuralNet):
     """skorch's net, its hooks and history, over batches that are slices of tensors.
 
-    Each step decodes every row twice: from all that is present, and from a random part of it, so
-    that each modality alone leads to the whole row. What is evaluated and kept is a running mean
-    of the weights (Polyak & Juditsky, 1992), so that no schedule of learning rates is needed.
+    What is evaluated and kept is a running mean of the weights (Polyak & Juditsky, 1992), so that
+    no schedule of learning rates is needed.
 
     Skips skorch's bookkeeping per batch unless a callback asks for it: `on_batch_begin` and
     `on_batch_end` are sent to callbacks that define them; `on_grad_computed`, or an optimiser
@@ -45,18 +48,30 @@ class AutoencoderNet(NeuralNet):
 
     Parameters
     ----------
-    module : MultimodalNetwork
+    module : JointNetwork
     noise : float
     generator : torch.Generator
         Of the training device, for noise and subsets.
     names : list of str
         Of the losses, those of modalities first, for the history and errors.
+    make_gradients : callable
+        Makes the `Gradients` of a stretch of epochs.
     **options
         Those of `skorch.NeuralNet`.
     """
 
-    def __init__(self, module, *, noise=0.0, generator=None, names=(), **options):
+    def __init__(
+        self,
+        module: JointNetwork,
+        *,
+        noise: float = 0.0,
+        generator: torch.Generator | None = None,
+        names: Sequence[str] = (),
+        make_gradients: MakeGradients = PlainGradients,
+        **options: Any,
+    ):
         self.noise, self.generator, self.names = noise, generator, names
+        self.make_gradients = make_gradients
         super().__init__(
             module,
             criterion=nn.Identity,  # the module returns its loss: it depends on the masks
@@ -70,7 +85,7 @@ class AutoencoderNet(NeuralNet):
             **options,
         )
 
-    def initialize_optimizer(self, triggered_directly=None):
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> AutoencoderNet:
         """Give the optimiser the weights as two long tensors, with and without decay."""
         linear, networks = [], []
         for name, parameter in self.module_.named_parameters():
@@ -87,21 +102,30 @@ class AutoencoderNet(NeuralNet):
         )
         return self
 
-    def _zero_grad_optimizer(self, set_to_none=None):
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         pass  # the gradients are views, which each step writes anew
 
-    def get_split_datasets(self, X, y=None, **fit_params):
-        """Return the pair of training and validation rows, as given to `fit_loop`."""
-        return X
+    # Who hears of it --------------------------------------------------------------------------
 
-    def notify(self, method_name, **cb_kwargs):
+    listeners_: tuple[Callback, ...] = ()
+
+    @contextmanager
+    def heard_by(self, *listeners: Callback) -> Iterator[None]:
+        """Tell these, too, and before the net's own callbacks."""
+        self.listeners_ = listeners
+        try:
+            yield
+        finally:
+            self.listeners_ = ()
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Tell the callbacks; those of skorch stop training by KeyboardInterrupt, a user does not.
 
         skorch takes every KeyboardInterrupt for the wish to stop early, which would swallow Ctrl-C.
         """
         getattr(self, method_name)(self, **cb_kwargs)
         stop = None
-        for _, callback in self.callbacks_:
+        for callback in (*self.listeners_, *(callback for _, callback in self.callbacks_)):
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except StopTraining as asked:
@@ -113,78 +137,109 @@ class AutoencoderNet(NeuralNet):
         if stop is not None:
             raise stop
 
-    def train_step_single(self, batch, **fit_params):
-        """Compute the loss and its gradient."""
-        shown = self.module_.draw(batch.pattern, self.generator)
-
-        def losses_of(module, generator, rows, seen):
-            return module(rows, seen, self.noise, generator)
-
-        losses = self.shards_.teach(losses_of, batch, shown)
-        # One row with an outlier must not undo what many have taught.
-        self.weights_.clip_gradients(LARGEST_GRADIENT)
-        return {"loss": losses.sum(), "losses": losses, "y_pred": None}
-
-    def train_step(self, batch, **fit_params):
-        """Take one step, without a closure unless one is needed."""
-        if self.needs_closure_:
-            return super().train_step(batch, **fit_params)
-        step = self.train_step_single(batch)
-        self.optimizer_.step()
-        return step
-
-    def validation_step(self, batch, **fit_params):
-        """Return the loss of held-out rows: each from all of it, and from fixed parts of it."""
-        shown = self.module_.draw(batch.pattern, held_out_generator(batch))
-
-        def losses_of(module, generator, rows, seen):
-            return module(rows, seen, 0.0, held_out_generator(rows))
-
-        losses = self.shards_.look(losses_of, batch, shown)
-        return {"loss": losses.sum(), "losses": losses, "y_pred": None}
-
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Run epochs, having asked which callbacks want to hear of batches."""
-        self.watched_ = self._overridden("on_batch_begin", "on_batch_end")
-        self.needs_closure_ = self._overridden("on_grad_computed") or isinstance(
-            self.optimizer_, torch.optim.LBFGS
-        )
-        self.shards_ = Shards(self.module_, self.generator, self.weights_, self.batch_size)
-        try:
-            return super().fit_loop(X, y, epochs=epochs, **fit_params)
-        finally:
-            del self.shards_
-
-    def _overridden(self, *hooks):
+    def _overridden(self, *hooks: str) -> bool:
         return any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
             for hook in hooks
         )
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run all batches, with one record an epoch and no wait for the device within."""
-        if iterator is None:
-            return
-        self.shards_.train(training)
-        if not training:
-            self.weights_.swap()
-        total, n_rows = 0, 0
+    # Steps ------------------------------------------------------------------------------------
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> Step:
+        """Compute the loss and its gradient."""
+        shown = self.module_.draw(batch.pattern, self.generator)
+        losses = self.gradients_.teach(
+            lambda network, generator, rows, seen: network(rows, seen, self.noise, generator),
+            batch,
+            shown,
+        )
+        return {"loss": losses.sum(), "losses": losses, "y_pred": None}
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> Step:
+        """Take one step, without a closure unless one is needed."""
+        if self.needs_closure_:
+            step = super().train_step(batch, **fit_params)
+        else:
+            step = self.train_step_single(batch)
+            self.optimizer_.step()
+        self.weights_.average(AVERAGING)
+        return step
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> Step:
+        """Return the loss of held-out rows: each from all of it, and from fixed parts of it."""
+        shown = self.module_.draw(batch.pattern, held_out_generator(batch))
+        losses = self.gradients_.look(
+            lambda network, _, rows, seen: network(rows, seen, 0.0, held_out_generator(rows)),
+            batch,
+            shown,
+        )
+        return {"loss": losses.sum(), "losses": losses, "y_pred": None}
+
+    # Epochs -----------------------------------------------------------------------------------
+
+    def learn(self, rows: Rows, held_out: Rows | None = None, *, epochs: int = 1) -> None:
+        """Run epochs that the callbacks hear of and the history records."""
+        told = {"dataset_train": rows, "dataset_valid": held_out}
+        self.watched_ = self._overridden("on_batch_begin", "on_batch_end")
+        self.needs_closure_ = self._overridden("on_grad_computed") or isinstance(
+            self.optimizer_, torch.optim.LBFGS
+        )
+        with self._own_gradients():
+            for _ in range(epochs):
+                self.notify("on_epoch_begin", **told)
+                self._record("train", self._teach(rows))
+                if held_out is not None:
+                    self._record("valid", self._look(held_out))
+                self.notify("on_epoch_end", **told)
+
+    def learn_unheard(self, rows: Rows) -> None:
+        """Run an epoch that no callback hears of, and no history records."""
+        self.watched_ = self.needs_closure_ = False
+        with self._own_gradients():
+            self._check_finite(self._teach(rows), "train")
+
+    @contextmanager
+    def _own_gradients(self) -> Iterator[None]:
+        self.gradients_ = self.make_gradients(
+            self.module_, self.generator, self.weights_, self.batch_size
+        )
         try:
-            for batch in iterator:
-                if self.watched_:
-                    self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch)
-                total = total + step["losses"] * len(batch)
-                n_rows += len(batch)
-                if training:
-                    self.weights_.average(AVERAGING)
-                if self.watched_:
-                    self.notify("on_batch_end", batch=batch, training=training, **step)
+            yield
         finally:
-            if not training:
-                self.weights_.swap()
-        losses = (total / n_rows).tolist()
+            del self.gradients_
+
+    def _teach(self, rows: Rows) -> list[float]:
+        self.gradients_.train(True)
+        batches = self.get_iterator(rows, training=True)
+        return self._mean_losses(batches, self.train_step, training=True)
+
+    def _look(self, rows: Rows) -> list[float]:
+        self.gradients_.train(False)
+        batches = self.get_iterator(rows, training=False)
+        self.weights_.swap()
+        try:
+            return self._mean_losses(batches, self.validation_step, training=False)
+        finally:
+            self.weights_.swap()
+
+    def _mean_losses(
+        self, batches: Iterable[Batch], take_step: Callable[[Batch], Step], *, training: bool
+    ) -> list[float]:
+        """Take a step for each batch, without waiting for the device; return the mean losses."""
+        total, n_rows = 0, 0
+        for batch in batches:
+            if self.watched_:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = take_step(batch)
+            total = total + step["losses"] * len(batch)
+            n_rows += len(batch)
+            if self.watched_:
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        return (total / n_rows).tolist()
+
+    def _record(self, prefix: str, losses: list[float]) -> None:
+        """Write the losses of an epoch into the history."""
         self._check_finite(losses, prefix)
         self.history.record(f"{prefix}_loss", sum(losses))
         for name, loss in zip(self.names, losses, strict=True):
@@ -192,7 +247,7 @@ class AutoencoderNet(NeuralNet):
         before = [e[f"{prefix}_loss"] for e in self.history[:-1]]
         self.history.record(f"{prefix}_loss_best", sum(losses) < min(before, default=np.inf))
 
-    def _check_finite(self, losses, prefix):
+    def _check_finite(self, losses: list[float], prefix: str) -> None:
         broken = [
             name for name, loss in zip(self.names, losses, strict=True) if not np.isfinite(loss)
         ]

@@ -6,11 +6,15 @@ for another shape, and the bits of a row would depend on its neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from .._core.threads import side_by_side
-from ._batches import Batch
+from ._batches import Rows
+from ._joint import JointNetwork
 
 __all__ = [
     "block_size",
@@ -18,54 +22,23 @@ __all__ = [
     "deviances",
     "encode",
     "for_blocks",
-    "index_patterns",
-    "on_device",
-    "shares",
+    "read_outputs",
 ]
 
 LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
 
 
-def block_size(network):
+def block_size(network: JointNetwork) -> int:
     """Return the rows per block: many for small networks, few for large ones."""
     columns = sum(part.n_view for part in network.networks)
     size = 2 ** int(np.log2(2**20 / columns)) if columns < 2**20 else 1
     return int(np.clip(size, 32, 1024))
 
 
-def index_patterns(present, patterns):
-    """Return the number of each row's pattern of presence.
-
-    Parameters
-    ----------
-    present : ndarray of shape (rows, modalities), bool
-    patterns : ndarray of shape (patterns, modalities), bool
-        Those that are known.
-
-    Returns
-    -------
-    index : ndarray of shape (rows,), int64
-        Among the known ones, then the unknown ones.
-    unknown : ndarray of shape (others, modalities), bool
-    """
-    known = {tuple(p): i for i, p in enumerate(patterns.tolist())}
-    if present.all():  # the usual case; sorting the rows would cost more than to encode them
-        return np.full(len(present), known[(True,) * present.shape[1]]), present[:0]
-    found, inverse = np.unique(present, axis=0, return_inverse=True)
-    unknown, numbers = [], []
-    for pattern in map(tuple, found.tolist()):
-        if pattern not in known:
-            known[pattern] = len(known)
-            unknown.append(pattern)
-        numbers.append(known[pattern])
-    unknown = np.array(unknown, bool).reshape(-1, present.shape[1])
-    return np.array(numbers, np.int64)[inverse.ravel()], unknown
-
-
-def for_blocks(n, size, work):
+def for_blocks(n: int, size: int, work: Callable[[slice, Tensor, int], None]) -> None:
     """Call ``work(rows, index, n)`` per block: where its results go, the rows to take, how many."""
 
-    def block(start):
+    def block(start: int) -> None:
         stop = min(start + size, n)
         with torch.inference_mode():  # holds for the thread that enters it
             work(
@@ -80,50 +53,37 @@ def for_blocks(n, size, work):
         side_by_side(block, starts)
 
 
-def on_device(batch, device):
-    """Return a batch whose tensors are on a device."""
-    if device.type == "cpu":
-        return batch
-    return Batch(
-        [{k: v.to(device) for k, v in tensors.items()} for tensors in batch.values],
-        batch.pattern.to(device),
-    )
-
-
-def encode(network, rows, unknown=None):
+def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None) -> Tensor:
     """Return the codes of rows, (rows, components) float32 on the CPU.
 
     Parameters
     ----------
-    network : MultimodalNetwork
+    network : JointNetwork
     rows : Rows
         On the CPU.
     unknown : ndarray of shape (patterns, modalities), bool, optional
         Patterns of presence beyond the network's own, as `index_patterns` numbers them.
     """
-    device, size = network.patterns.device, block_size(network)
-    patterns = table = None
+    device, size, paths = network.patterns.device, block_size(network), None
     if unknown is not None and len(unknown):
-        others = torch.as_tensor(unknown, device=device)
-        patterns = torch.cat([network.patterns, others])
-        table = torch.cat([network.table, network.regressions(others)])
+        paths = network.paths(torch.as_tensor(unknown, device=device))
     codes = torch.empty(len(rows), len(network.scale))
 
-    def work(here, index, n):
-        batch = on_device(rows.take(index), device)
-        code = network.encode(network.views(batch.values), batch.pattern, patterns, table)
+    def work(here: slice, index: Tensor, n: int) -> None:
+        batch = rows.take(index).to(device)
+        code = network.encode(network.views(batch.values), batch.pattern, paths)
         codes[here] = (code * network.scale)[:n].cpu()
 
     for_blocks(len(rows), size, work)
     return codes
 
 
-def decode(network, codes, m, seed=None):
+def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None) -> np.ndarray:
     """Return the predictions of one modality for codes, as an array.
 
     Parameters
     ----------
-    network : MultimodalNetwork
+    network : JointNetwork
     codes : Tensor of shape (rows, components)
     m : int
     seed : int, optional
@@ -131,48 +91,46 @@ def decode(network, codes, m, seed=None):
     """
     part, device = network.networks[m], network.patterns.device
 
-    def read(outputs, first):
-        if seed is None:
-            return part.predict(outputs)
+    def draw(outputs: Tensor, first: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(seed + first)
         return part.draw(outputs, network.noise_scales(m), generator)
 
-    return _read_outputs(network, codes, m, read)
+    if seed is None:
+        return read_outputs(network, codes, m, part.predict)
+    return _read(network, codes, m, draw)
 
 
-def shares(network, codes, m):
-    """Return the distribution over the words of a text for codes, (rows, words) float32.
-
-    Parameters
-    ----------
-    network : MultimodalNetwork
-    codes : Tensor of shape (rows, components)
-    m : int
-        A modality whose outputs are logits.
-    """
-    return _read_outputs(network, codes, m, lambda outputs, first: outputs.softmax(-1))
+def read_outputs(
+    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor], Tensor]
+) -> np.ndarray:
+    """Return what ``read(outputs)`` makes of the outputs of a modality for codes, as an array."""
+    return _read(network, codes, m, lambda outputs, first: read(outputs))
 
 
-def _read_outputs(network, codes, m, read):
-    """Return what ``read(outputs, first row)`` makes of the outputs of a modality, as an array."""
+def _read(
+    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor, int], Tensor]
+) -> np.ndarray:
+    """Return what ``read(outputs, first row)`` makes of each block, as an array."""
     device, size = network.patterns.device, block_size(network)
-    found = {}
+    blocks = {}
 
-    def work(here, index, n):
+    def work(here: slice, index: Tensor, n: int) -> None:
         code = codes.index_select(0, index).to(device) / network.scale
         predicted = read(network.outputs(code, m), here.start)
-        found[here.start] = predicted[:n].cpu().numpy()
+        blocks[here.start] = predicted[:n].cpu().numpy()
 
     for_blocks(len(codes), size, work)
-    return np.concatenate([found[start] for start in sorted(found)])
+    return np.concatenate([blocks[start] for start in sorted(blocks)])
 
 
-def deviances(network, rows, codes, present):
+def deviances(
+    network: JointNetwork, rows: Rows, codes: Tensor, present: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the deviances of codes, and of the best constant.
 
     Parameters
     ----------
-    network : MultimodalNetwork
+    network : JointNetwork
     rows : Rows
     codes : Tensor of shape (rows, components)
     present : ndarray of shape (rows, modalities), bool
@@ -185,8 +143,8 @@ def deviances(network, rows, codes, present):
     device, size = network.patterns.device, block_size(network)
     model, null = np.full((2, len(rows), present.shape[1]), np.nan)
 
-    def work(here, index, n):
-        batch = on_device(rows.take(index), device)
+    def work(here: slice, index: Tensor, n: int) -> None:
+        batch = rows.take(index).to(device)
         code = codes.index_select(0, index).to(device) / network.scale
         for m, (part, values) in enumerate(zip(network.networks, batch.values, strict=True)):
             constant = part.null_outputs.expand(size, -1)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
 from .._core.progress import progress_bar
-from ._net import StopTraining
+from ._net import AutoencoderNet, StopTraining
 
 __all__ = ["Progress"]
 
@@ -26,26 +30,26 @@ class Progress(Callback):
         See `progress_bar`.
     """
 
-    def __init__(self, estimator, context, n_epochs, verbose):
+    def __init__(self, estimator: BaseEstimator, context: Any, n_epochs: int, verbose: int):
         self.estimator, self.context = estimator, context
         self.n_epochs, self.verbose = n_epochs, verbose
 
         self.bar_ = None
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         """Open the bar."""
         name = type(self.estimator).__name__
         self.bar_ = progress_bar(self.n_epochs, name, "epoch", self.verbose)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         """Close the bar, at its end unless there was an error."""
         if self.bar_ is not None:
             if error == (None, None, None):
                 self.bar_.total = self.bar_.n  # training may stop early
             self.bar_.close()
 
-    def finish(self, n_epochs):
+    def finish(self, n_epochs: int) -> Iterator[int]:
         """Count these epochs on all rows, after those of `fit`; yields their numbers."""
         bar = self.bar_
         if bar is not None:
@@ -56,13 +60,25 @@ class Progress(Callback):
             if bar is not None:
                 bar.update()
 
-    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+    def on_epoch_begin(
+        self,
+        net: AutoencoderNet,
+        dataset_train: Any = None,
+        dataset_valid: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Open the epoch's task."""
         if self.context is not None:
             self.task_ = self.context.subcontext(task_name="epoch")
             self.task_.call_on_fit_task_begin(estimator=self.estimator)
 
-    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+    def on_epoch_end(
+        self,
+        net: AutoencoderNet,
+        dataset_train: Any = None,
+        dataset_valid: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Advance the bar, close the task, and stop if a callback says so."""
         if self.bar_ is not None:
             losses = {k: net.history[-1].get(f"{k}_loss") for k in ("train", "valid")}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..nn._blocks import layer
-from ..objectives import ALL, RANDOM, Evidence, Posterior
-from ._network import MultimodalNetwork
+from ..fusion import Fusion
+from ..nn._modality import ModalityNetwork
+from ..objectives import ALL, RANDOM, Evidence, Objective, Penalty, Posterior
+from ..statistics import Statistics
+from ._batches import Batch
+from ._joint import JointNetwork, NewGenerator, Paths, RowBlocks, Views
 from .start._factor_analysis import fit_factor_analysis
 
 __all__ = ["VariationalNetwork"]
@@ -17,10 +21,9 @@ __all__ = ["VariationalNetwork"]
 LEAST_NOISE = 0.01  # of a number's standard deviation
 WIDEST, NARROWEST = 3.0, -5.0  # log scales of a posterior beside that of the linear start
 JUDGED_BY = 4  # draws of each held-out row
-NUMBERS_OF_A_TEXT = 16  # the linear start takes what has no noise scale for so many numbers
 
 
-class VariationalNetwork(MultimodalNetwork):
+class VariationalNetwork(JointNetwork):
     """A Gaussian posterior for a row of several modalities, from any part of them, and back.
 
     The linear part is a product of Gaussian experts: each modality's precision and proposal, from
@@ -29,157 +32,144 @@ class VariationalNetwork(MultimodalNetwork):
 
     Parameters
     ----------
-    networks, fusion, n_components, patterns, modality_dropout, extra_terms
-        See `MultimodalNetwork`; the fusion is built for twice as many components.
+    networks, fusion
+        See `JointNetwork`; the fusion is built for twice as many components.
+    n_components : int
+    patterns, modality_dropout, extra_terms
+        See `JointNetwork`.
     objective : Objective
     penalty : Penalty
     each_column : bool
         Whether each number of a table has a noise scale of its own.
     """
 
+    own_losses = ("divergence",)
+
     def __init__(
         self,
-        networks,
-        fusion,
-        n_components,
-        patterns,
-        modality_dropout,
-        extra_terms,
+        networks: Sequence[ModalityNetwork],
+        fusion: Fusion,
+        n_components: int,
+        patterns: Tensor,
+        modality_dropout: float,
+        extra_terms: dict[str, float],
         *,
-        objective,
-        penalty,
-        each_column,
+        objective: Objective,
+        penalty: Penalty,
+        each_column: bool,
     ):
-        super().__init__(networks, fusion, n_components, patterns, modality_dropout, extra_terms)
+        n, k = len(networks), n_components
+        super().__init__(
+            networks,
+            fusion,
+            patterns,
+            modality_dropout,
+            extra_terms,
+            n_projected=k,
+            private=_private(n, k, objective.private),
+        )
         self.objective, self.penalty = objective, penalty
         self.log_scales = nn.ParameterList(
             nn.Parameter(torch.zeros(part.n_scales if each_column else min(part.n_scales, 1)))
             for part in networks
         )
-        self.register_buffer(
-            "private", _private(len(networks), n_components, objective.private), persistent=False
-        )
-
-    def _register_start(self, n_components):
-        n, k = len(self.networks), n_components
-        self.projections = nn.ModuleList(
-            layer(nn.Linear, network.n_view, k, bias=False) for network in self.networks
-        )
         self.register_buffer("precisions", torch.zeros(n, k, k))
         self.register_buffer("scale", torch.ones(k))
-        n_patterns = len(self.patterns)
-        self.register_buffer("table", torch.zeros(n_patterns, k, n * k))
+        self.register_buffer("table", torch.zeros(len(patterns), k, n * k))
         for name in ("roots", "inverses"):  # these follow from the precisions
-            identity = torch.eye(k).repeat(n_patterns, 1, 1)
+            identity = torch.eye(k).repeat(len(patterns), 1, 1)
             self.register_buffer(name, identity, persistent=False)
         self.register_load_state_dict_post_hook(lambda network, _: network._set_roots())
 
-    def noise_scales(self, m):
+    def noise_scales(self, m: int) -> Tensor:
         """Return the log noise scale of each of a modality's numbers, or of all of them."""
         scales = self.log_scales[m].clamp_min(math.log(LEAST_NOISE))
         return scales.expand(self.networks[m].n_scales) if len(scales) else scales
 
     @torch.no_grad()
-    def learn_start(self, blocks, generator, *, rotate):
-        """Set the linear path to that of factor analysis; see `MultimodalNetwork.learn_start`."""
-        found = fit_factor_analysis(
+    def learn_start(
+        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
+    ) -> list[Tensor]:
+        """Set the linear path to that of factor analysis."""
+        groups = [self._groups(m) for m in range(len(self.networks))]
+        learned = fit_factor_analysis(
             blocks,
-            [self._groups(m) for m in range(len(self.networks))],
+            groups,
             len(self.scale),
             generator,
             rotate=rotate,
             private=self.private,
+            statistics=statistics,
         )
         for m, (network, loadings, noise) in enumerate(
-            zip(self.networks, found.loadings, found.noise, strict=True)
+            zip(self.networks, learned.loadings, learned.noise, strict=True)
         ):
             network.start(loadings.float())
             scales, unit = self.log_scales[m], network.view_unit
             noise = noise.clamp_min((LEAST_NOISE / unit) ** 2)
             for group in range(len(scales)):
-                scales[group] = 0.5 * noise[self._groups(m) == group].mean().log() + math.log(unit)
-            if not network.n_scales:
-                noise = noise * max(1.0, network.n_view / NUMBERS_OF_A_TEXT)
-            weighted = loadings / noise[:, None]
+                scales[group] = 0.5 * noise[groups[m] == group].mean().log() + math.log(unit)
+            weighted = loadings / (noise * network.repeats)[:, None]
             self.projections[m].weight.copy_(weighted.T)
             self.precisions[m].copy_(loadings.T @ weighted)
         self.table.copy_(self.regressions(self.patterns))
         self._set_roots()
-        return [loadings.float() for loadings in found.loadings]
+        return [loadings.float() for loadings in learned.loadings]
 
     @torch.no_grad()
-    def _set_roots(self):
+    def _set_roots(self) -> None:
         roots, inverses = self.roots_of(self.patterns)
         self.roots.copy_(roots)
         self.inverses.copy_(inverses)
 
-    def _groups(self, m):
+    def _groups(self, m: int) -> Tensor:
         """Return which columns of a view share a noise variance."""
         part = self.networks[m]
         groups, n_own = part.scale_of_view().to(self.scale.device), len(self.log_scales[m])
         return torch.where(groups >= part.n_scales, n_own, groups.clamp_max(max(n_own - 1, 0)))
 
-    def _covariances(self, patterns):
+    def _covariances(self, patterns: Tensor) -> Tensor:
         """Return the posterior covariance given each pattern of presence, float64."""
         k = len(self.scale)
         total = torch.einsum("pm,mij->pij", patterns.double(), self.precisions.double())
         identity = torch.eye(k, dtype=torch.float64, device=total.device)
         return torch.linalg.inv(total + identity)
 
-    def regressions(self, patterns):
-        """Return how each pattern of presence makes a mean of the projected views.
-
-        Parameters
-        ----------
-        patterns : Tensor of shape (patterns, modalities), bool
-
-        Returns
-        -------
-        Tensor of shape (patterns, components, modalities * components)
-        """
+    def regressions(self, patterns: Tensor) -> Tensor:
+        """Return how each pattern of presence makes a mean of the projected views."""
         covariances = self._covariances(patterns)
-        members = patterns[:, None, :, None] * covariances[:, :, None, :]
+        members = torch.where(patterns[:, None, :, None], covariances[:, :, None, :], 0)
         return members.flatten(2).to(self.table.dtype)
 
-    def roots_of(self, patterns):
+    def roots_of(self, patterns: Tensor) -> Tensor:
         """Return roots of the posterior covariances given patterns of presence, and inverses."""
         covariances = self._covariances(patterns)
         roots = torch.linalg.cholesky((covariances + covariances.mT) / 2)
         return torch.stack([roots, torch.linalg.inv(roots)]).to(self.table.dtype)
 
-    def posterior(self, views, pattern, patterns=None, table=None, roots=None):
-        """Return the posterior for views, given which modalities may be seen.
+    def paths_of(self, patterns: Tensor) -> Paths:
+        """Return patterns, their regressions, and the roots of their covariances."""
+        return patterns, self.regressions(patterns), *self.roots_of(patterns)
 
-        Parameters
-        ----------
-        views, pattern, patterns, table
-            See `encode`.
-        roots : tuple of Tensor, optional
-            Of the other patterns, as `roots_of` returns them.
+    @property
+    def own_paths(self) -> Paths:
+        """The network's own patterns, their regressions and roots."""
+        return self.patterns, self.table, self.roots, self.inverses
 
-        Returns
-        -------
-        Posterior
-        """
-        both = self._fused(
-            views, pattern, patterns, table, lambda start: torch.cat([start, 0 * start], -1)
-        )
-        mean, log_scale = both.tensor_split(2, -1)
-        roots = (self.roots, self.inverses) if roots is None else roots
-        return Posterior(mean, log_scale.clamp(NARROWEST, WIDEST), pattern, *roots)
+    def posterior(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Posterior:
+        """Return the posterior for views, given which modalities may be seen; see `encode`."""
+        patterns, table, roots, inverses = paths or self.own_paths
+        start = self._linear(views, pattern, table)
+        # The log scales start at 0, which is the posterior of the linear model.
+        start = torch.cat([start, torch.zeros_like(start)], -1)
+        mean, log_scale = self._fused(views, start, patterns[pattern]).tensor_split(2, -1)
+        return Posterior(mean, log_scale.clamp(NARROWEST, WIDEST), pattern, roots, inverses)
 
-    def encode(self, views, pattern, patterns=None, table=None):
-        """Return the posterior's mean; see `MultimodalNetwork.encode`."""
-        return self.posterior(views, pattern, patterns, table).mean
+    def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
+        """Return the posterior's mean."""
+        return self.posterior(views, pattern, paths).mean
 
-    def outputs(self, code, m):
-        """Return the outputs of a modality, which hears nothing of others' private components."""
-        if self.private is not None:
-            others = self.private.any(0) & ~self.private[m]
-            code = torch.where(others, 0, code)
-        return super().outputs(code, m)
-
-    def log_likelihood(self, code, batch, present):
+    def log_likelihood(self, code: Tensor, batch: Batch, present: Tensor) -> Tensor:
         """Return the log density of each modality given codes, in nats.
 
         Parameters
@@ -206,24 +196,21 @@ class VariationalNetwork(MultimodalNetwork):
             ]
         )
 
-    def loss_names(self, names):
-        """Return what each entry of the loss is called: the divergence after the modalities."""
-        return super().loss_names([*names, "divergence"])
-
-    def draw(self, pattern, generator):
+    def draw(self, pattern: Tensor, generator: torch.Generator) -> Tensor:
         """Return through which subsets each row is seen, as the objective asks."""
-        n = len(self.networks)
         shown = []
-        for subset in self.objective.subsets(n):
+        for subset in self.objective.subsets(len(self.networks)):
             if subset == ALL:
                 shown.append(pattern)
             elif subset == RANDOM:
-                shown.append(super().draw(pattern, generator)[-1])
+                shown.append(self._random_part(pattern, generator))
             else:
                 shown.append(self.meet[pattern, self.singles[subset]])
         return torch.stack(shown)
 
-    def row_losses(self, views, batch, shown, generator):
+    def row_losses(
+        self, views: Views, batch: Batch, shown: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Return minus the objective per row: of each modality, the divergence; extra terms.
 
         In units of what a row of standard normal numbers has, so that losses of short and of long
@@ -244,25 +231,21 @@ class VariationalNetwork(MultimodalNetwork):
         losses = torch.cat([-likelihood, divergence[None]]) / self._usual_nats()
         return self._with_terms(losses, posterior.mean[len(shown) :], batch)
 
-    def judged(self, batch, draw):
+    def judged(self, batch: Batch, draw: NewGenerator) -> Tensor:
         """Return minus the evidence lower bound given all of a row, or minus the objective."""
         if not self.objective.judged_by_evidence:
-            return super().judged(batch, draw)
+            return self._judged_by_losses(batch, draw)
         posterior = self.posterior(self.views(batch.values), batch.pattern)
         codes = torch.stack([posterior.sample(generator) for generator in [draw()] * JUDGED_BY])
         present = self.patterns[batch.pattern].T
         likelihood = self.log_likelihood(codes, batch, present).sum(0).mean(0)
         return posterior.divergence() - likelihood
 
-    def _usual_nats(self):
-        numbers = [
-            float(part.view_unit) ** 2 if part.n_scales else NUMBERS_OF_A_TEXT
-            for part in self.networks
-        ]
-        return 0.5 * (1 + math.log(2 * math.pi)) * sum(numbers)
+    def _usual_nats(self) -> float:
+        return 0.5 * (1 + math.log(2 * math.pi)) * sum(part.worth for part in self.networks)
 
 
-def _private(n_modalities, n_components, share):
+def _private(n_modalities: int, n_components: int, share: float) -> Tensor | None:
     """Return which components are private to which modality, or None."""
     if not share:
         return None

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from numbers import Real
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..._core.errors import CellError, CellTypeError
 from ..._core.optional import optional
-from .._files import regular_file
+from .._files import label_of, looks_like_file, regular_file
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 __all__ = ["HIGHEST_RATE", "SoundFacts", "decode", "describe", "looks_like_sound"]
 
@@ -52,7 +56,9 @@ class SoundFacts(NamedTuple):
     seconds: float
 
 
-def describe(cell, *, rate=None, root=None):
+def describe(
+    cell: Any, *, rate: int | None = None, root: str | os.PathLike | None = None
+) -> SoundFacts:
     """Return the `SoundFacts` of a cell, reading no more of a file than its header.
 
     Parameters
@@ -73,7 +79,14 @@ def describe(cell, *, rate=None, root=None):
         return SoundFacts(own_rate, n / own_rate)
 
 
-def decode(cell, *, sampling_rate, max_seconds, rate=None, root=None):
+def decode(
+    cell: Any,
+    *,
+    sampling_rate: int,
+    max_seconds: float,
+    rate: int | None = None,
+    root: str | os.PathLike | None = None,
+) -> np.ndarray:
     """Return a cell as samples of one rate, its channels mixed down to their mean.
 
     Parameters
@@ -108,20 +121,17 @@ def decode(cell, *, sampling_rate, max_seconds, rate=None, root=None):
     return samples[:most] if len(samples) else np.zeros(1, np.float32)
 
 
-def looks_like_sound(cell):
+def looks_like_sound(cell: Any) -> bool:
     """Whether a cell is meant as a sound, going by its type, first bytes or name."""
-    if isinstance(cell, bytes | bytearray):
-        return SIGNATURE.match(cell) is not None
     if isinstance(cell, tuple):
         return _pair(cell) is not None
-    if isinstance(cell, str | os.PathLike):
-        path = os.fsdecode(cell)
-        return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
-    return False
+    return looks_like_file(cell, SIGNATURE, SUFFIXES)
 
 
 @contextmanager
-def _opened(cell, rate, root):
+def _opened(
+    cell: Any, rate: int | None, root: str | os.PathLike | None
+) -> Iterator[tuple[SoundFile | np.ndarray, int]]:
     """Yield a file whose header is read, or a checked array; and its rate."""
     if isinstance(cell, tuple):
         pair = _pair(cell)
@@ -140,15 +150,15 @@ def _opened(cell, rate, root):
         yield _checked(cell), _checked_rate(rate)
         return
     if isinstance(cell, bytes | bytearray):
-        label, source = f"{len(cell)} bytes", _in_memory(cell)
+        source = _in_memory(cell)
     elif isinstance(cell, str | os.PathLike):
-        label = repr(os.fsdecode(cell))
         source = os.fspath(regular_file(os.fsdecode(cell), root, "sound"))
     else:
         raise CellTypeError(
             f"a {type(cell).__name__} is not a sound",
             remedy=f"Give a path, bytes, samples or (rate, samples), or {MISSING}",
         )
+    label = label_of(cell)
     soundfile = optional("soundfile", extra="audio", why=WHY)
     try:
         with soundfile.SoundFile(source) as sound:
@@ -166,7 +176,7 @@ def _opened(cell, rate, root):
         ) from error
 
 
-def _in_memory(cell):
+def _in_memory(cell: bytes | bytearray) -> BytesIO:
     """Return bytes as a file that survives the seeks of decoders of damaged ones."""
     return (BytesIO if cell[:4] in (b"RIFF", b"fLaC") else _Forgiving)(cell)
 
@@ -174,12 +184,12 @@ def _in_memory(cell):
 class _Forgiving(BytesIO):
     """Bytes whose first place is as far back as one can go."""
 
-    def seek(self, offset, whence=0):
+    def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place, at least the first."""
         return super().seek(max(offset, 0) if whence == 0 else offset, whence)
 
 
-def _check_header(sound, label):
+def _check_header(sound: SoundFile, label: str) -> None:
     """Refuse a file by what its header says, before anything is decoded."""
     if sound.format not in FORMATS:
         raise CellError(
@@ -200,7 +210,7 @@ def _check_header(sound, label):
         )
 
 
-def _read(sound, most):
+def _read(sound: SoundFile, most: int) -> np.ndarray:
     """Return the first samples of a file, mixed down block by block."""
     n, blocks = min(most, sound.frames), []
     while n > 0:
@@ -220,7 +230,7 @@ def _read(sound, most):
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
-def _check_range(samples):
+def _check_range(samples: np.ndarray) -> None:
     low, high = float(samples.min()), float(samples.max())
     if low >= -LOUDEST and high <= LOUDEST:  # NaN is not
         return
@@ -235,7 +245,7 @@ def _check_range(samples):
     )
 
 
-def _pair(cell):
+def _pair(cell: tuple) -> tuple[np.ndarray, Real] | None:
     """Return samples and rate of a tuple in either order, or None."""
     if len(cell) != 2:
         return None
@@ -247,11 +257,11 @@ def _pair(cell):
     return None
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _checked_rate(rate):
+def _checked_rate(rate: float) -> int:
     """Return a rate as an int, if sounds can have it."""
     if not (0 < rate <= HIGHEST_RATE) or rate != int(rate):
         raise CellError(
@@ -261,7 +271,7 @@ def _checked_rate(rate):
     return int(rate)
 
 
-def _checked(array):
+def _checked(array: np.ndarray) -> np.ndarray:
     """Return an array (n,) or (n, channels), if it can be samples."""
     if array.dtype.kind not in "uif":
         raise CellTypeError(
@@ -283,7 +293,7 @@ def _checked(array):
     return array
 
 
-def _mono(array):
+def _mono(array: np.ndarray) -> np.ndarray:
     """Return samples as float32 in units of full scale, channels mixed down."""
     dtype = array.dtype
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is infinite

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import warnings
+import os
+from collections.abc import Iterable, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
+from joblib import Memory
 
-from ..._core.errors import CellError, DataWarning, listing
-from ..._core.holes import observed
-from ..._core.values import are_floats, check_share, is_positive, is_whole
-from ...statistics import PLAIN
-from ...tables._cells import Values
-from .._base import TimedModality
-from .._files import read_each, remembered
-from ._cells import HIGHEST_RATE, decode, describe, looks_like_sound
+from ..._core.values import check_share, is_positive, is_whole
+from ...nn._steps import temporal_layers
+from ...statistics import Statistics
+from ...tables._cells import Cells, Values
+from .._base import learn_lengths
+from .._files import warn_of_rows
+from .._media import (
+    FileModality,
+    TimedMediaModality,
+    are_means,
+    is_count,
+    looked_at,
+    with_lengths,
+)
+from .._shown import Sounds
+from ._cells import HIGHEST_RATE, SoundFacts, decode, describe, looks_like_sound
 from ._network import AudioNetwork, stretch
-from ._spectrogram import MelSpectrogram
+from ._spectrogram import FLOOR, STEP, MelSpectrogram
 
 __all__ = ["AudioModality"]
 
@@ -35,10 +45,9 @@ MOST_MELS = 512
 MOST_STRETCHED = 64  # steps that the network sees of a sound
 SMALLEST_VARIANCE = 1e-6  # of the levels, in their units; less is rounding
 BANDS, BLOCK = 8, 256  # bands and rows stretched at a time
-LOOKED_AT = 50  # cells that "auto" looks at
 
 
-class AudioModality(TimedModality):
+class AudioModality(TimedMediaModality, FileModality):
     """Sounds, resampled to one rate, mixed down to one channel, learned as log-mel spectrograms.
 
     A cell is a path, the bytes of a file, an array of samples at `rate`, or a pair of both, either
@@ -114,8 +123,8 @@ class AudioModality(TimedModality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
     >>> from sklearn_mmae import AudioModality
+    >>> from sklearn_mmae.cells import Cells
     >>> tones = np.empty(5, object)
     >>> for i in range(5):
     ...     tones[i] = np.sin(np.arange(4000) * (i + 1) / 10).astype(np.float32)
@@ -124,22 +133,31 @@ class AudioModality(TimedModality):
     (8000, 0.5, 0.01)
     """
 
+    noun = "sound"
+    otherwise = "; one array of samples is one cell"
+
+    sampling_rate_: int
+    max_seconds_: float
+    step_seconds_: float
+    n_fft_: int
+    hop_length_: int
+
     def __init__(
         self,
-        sampling_rate=None,
+        sampling_rate: int | None = None,
         *,
-        rate=None,
-        max_seconds=None,
-        n_mels=64,
-        n_fft=None,
-        hop_length=None,
-        f_min=20.0,
-        f_max=None,
-        root=None,
-        on_error="raise",
-        memory=None,
-        mask=0.0,
-    ):
+        rate: int | None = None,
+        max_seconds: float | None = None,
+        n_mels: int = 64,
+        n_fft: int | None = None,
+        hop_length: int | None = None,
+        f_min: float = 20.0,
+        f_max: float | None = None,
+        root: str | os.PathLike | None = None,
+        on_error: str = "raise",
+        memory: str | os.PathLike | Memory | None = None,
+        mask: float = 0.0,
+    ) -> None:
         self.sampling_rate = sampling_rate
         self.rate = rate
         self.max_seconds = max_seconds
@@ -154,64 +172,34 @@ class AudioModality(TimedModality):
         self.mask = mask
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: Any, column: np.ndarray) -> bool:
         """Whether a column holds sounds with their rates, or paths of existing sound files."""
-        if column.ndim != 1 or column.dtype.kind not in "OU":
-            return False
-        rows = np.flatnonzero(observed(column))
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
-        return len(some) > 0 and all(looks_like_sound(column[row]) for row in some)
+        answers = looked_at(column, looks_like_sound)
+        return bool(answers) and all(answers)
 
     @property
-    def n_steps_(self):
+    def n_steps_(self) -> int:
         """Steps of the longest sound."""
         samples = max(1, round(self.max_seconds_ * self.sampling_rate_))
         return -(-samples // self.hop_length_)
 
     @property
-    def entries_per_step_(self):
+    def entries_per_step_(self) -> int:
         """Samples to a step."""
         return self.hop_length_
 
     @property
-    def frequencies_(self):
+    def frequencies_(self) -> np.ndarray:
         """Middles of the bands in hertz, (n_mels,)."""
         return self._spectrogram().centres
 
-    def fit(self, cells, statistics=PLAIN):
-        """Learn rate, length, the mean spectrogram and its scale.
-
-        Parameters
-        ----------
-        cells : Cells
-            One column of sounds.
-        statistics : Statistics, default=PLAIN
-            What is asked about the rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        CellError
-            Naming the column and row of what cannot be read.
-        """
-        self.fit_transform(cells, statistics)
-        return self
-
-    def fit_transform(self, cells, statistics=PLAIN):
-        """Fit, and return the same cells as `Values`, without decoding them again."""
-        self.check_parameters()
-        self._learn_times(cells)
+    def _learn(self, cells: Cells, statistics: Statistics) -> Values:
+        self._learn_times(cells, statistics)
         values = self.transform(cells)
-        if not values.present.any():
-            name, _ = self._only_column(cells)
-            raise CellError("no sound in any row", column=name, remedy="Leave this column out")
         self.learn_steps(values, statistics)
         return values
 
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return the spectrograms.
 
         Parameters
@@ -227,33 +215,28 @@ class AudioModality(TimedModality):
         name, column = self._only_column(cells)
         steps = np.zeros((len(column), self.n_steps_, self.n_mels), np.uint8)
         length = np.zeros(len(column), np.int64)
-        spectrogram = self._spectrogram()
-        levels_of = remembered(_levels, self.memory, self.root, ignore=["spectrogram"])
-        settings = {
-            "rate": self.rate or self.sampling_rate_,
-            "n_steps": self.n_steps_,
-            "key": dataclasses.astuple(spectrogram),
-        }
-
-        def read(cell):
-            return levels_of(cell, spectrogram=spectrogram, **settings)
-
+        sounds = self._read(
+            cells,
+            _levels,
+            spectrogram=self._spectrogram(),
+            rate=self.rate or self.sampling_rate_,
+            n_steps=self.n_steps_,
+        )
         longer = []
-        for row, (levels, ended) in read_each(name, column, read, self.on_error):
+        for row, (levels, ended) in sounds:
             steps[row, : len(levels)], length[row] = levels, len(levels)
             if not ended:
                 longer.append(row)
         if longer and self.max_seconds is None:
-            warnings.warn(
-                f"column {name!r}, row {listing(longer, most=5)}: {len(longer)} sounds last longer"
-                f" than {self.max_seconds_:.3g} s, and are cut. Give max_seconds, of the length to"
-                " keep.",
-                DataWarning,
-                stacklevel=4,
+            warn_of_rows(
+                name,
+                longer,
+                f"{len(longer)} sounds last longer than {self.max_seconds_:.3g} s, and are cut."
+                " Give max_seconds, of the length to keep.",
             )
         return Values({"steps": steps, "length": length}, length > 0)
 
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return sounds.
 
         Parameters
@@ -271,48 +254,22 @@ class AudioModality(TimedModality):
         sounds = np.empty(len(predictions), object)
         for row, prediction in enumerate(predictions):
             stretched = prediction[None, :-1].reshape(1, -1, self.n_mels)
-            (levels,) = _stretch(stretched, [len(self.mean_)], int(prediction[-1]))
+            levels = _stretch(stretched, [len(self.mean_)], int(prediction[-1]))
+            levels = levels.reshape(-1, self.n_mels)
             sounds[row] = spectrogram.samples(levels.clip(0, 255))
         return [sounds]
 
-    def with_length_of(self, predictions, tensors):
+    def with_length_of(self, predictions: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
         """Return predictions as long as the sounds that they are the reconstructions of."""
-        predictions, length = predictions.copy(), tensors["length"]
-        predictions[length > 0, -1] = length[length > 0]
-        return predictions
+        return with_lengths(predictions, tensors)
 
-    def network(self, n_components, width, dropout):
-        """Build the network of the sounds.
+    def network(self, n_components: int, width: int, dropout: float) -> AudioNetwork:
+        """Build the network of the sounds; see `Modality.network`."""
+        mean = torch.tensor(self.mean_)
+        layers = temporal_layers(self.mean_.shape, n_components, width, dropout)
+        return AudioNetwork(mean, *layers, **self._steps_settings())
 
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
-        return AudioNetwork(
-            self.n_steps_,
-            torch.tensor(self.mean_),
-            scale=self.scale_,
-            log_length=self.log_length_,
-            log_length_scale=self.log_length_scale_,
-            mask=float(self.mask),
-            n_components=n_components,
-            width=width,
-            dropout=dropout,
-        )
-
-    def learned(self):
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("sampling_rate_", "max_seconds_", "step_seconds_", "n_fft_", "hop_length_"),
-            *("mean_", "scale_", "log_length_", "log_length_scale_"),
-        }
-
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         if not (
             n_columns == 1
@@ -331,32 +288,27 @@ class AudioModality(TimedModality):
             and self.mean_.ndim == 2
             and 0 < len(self.mean_) <= MOST_STRETCHED
             and self.mean_.shape[1] == self.n_mels
-            and self.mean_.dtype == np.float32
-            and are_floats(self.mean_.ravel(), self.mean_.size)
-            and isinstance(self.log_length_, float)
-            and 0 <= self.log_length_ <= math.log(LARGEST_SPECTROGRAM)
-            and isinstance(self.log_length_scale_, float)
-            and 0 <= self.log_length_scale_ < math.inf
+            and are_means(self.mean_.ravel(), self.mean_.size)
+            and self._lengths_are_sound(LARGEST_SPECTROGRAM)
         )
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Refuse values that make no sense, by the names of their parameters."""
         for name in ("sampling_rate", "rate"):
             value = getattr(self, name)
-            if not (value is None or (_is_whole(value) and value <= HIGHEST_RATE)):
+            if not (value is None or (is_count(value) and value <= HIGHEST_RATE)):
                 raise ValueError(
                     f"{name}={value!r}: give None or whole hertz, at most {HIGHEST_RATE:,}."
                 )
-        if not (self.max_seconds is None or is_positive(self.max_seconds)):
-            raise ValueError(f"max_seconds={self.max_seconds!r}: give None or a number above 0.")
-        if not (_is_whole(self.n_mels) and self.n_mels <= MOST_MELS):
+        self._check_number("max_seconds")
+        if not (is_count(self.n_mels) and self.n_mels <= MOST_MELS):
             raise ValueError(f"n_mels={self.n_mels!r}: give a whole number, at most {MOST_MELS}.")
         n_fft, hop = self.n_fft, self.hop_length
-        if not (n_fft is None or (_is_whole(n_fft) and not n_fft % 2 and n_fft <= LARGEST_WINDOW)):
+        if not (n_fft is None or (is_count(n_fft) and not n_fft % 2 and n_fft <= LARGEST_WINDOW)):
             raise ValueError(
                 f"n_fft={n_fft!r}: give None or an even number, at most {LARGEST_WINDOW}."
             )
-        if not (hop is None or (_is_whole(hop) and hop <= (n_fft or LARGEST_WINDOW) // 2)):
+        if not (hop is None or (is_count(hop) and hop <= (n_fft or LARGEST_WINDOW) // 2)):
             raise ValueError(
                 f"hop_length={hop!r}: give None or a whole number, at most half of n_fft={n_fft}."
             )
@@ -365,52 +317,29 @@ class AudioModality(TimedModality):
         if not (self.f_max is None or (is_positive(self.f_max) and self.f_max > self.f_min)):
             raise ValueError(f"f_max={self.f_max!r}: give None or hertz above f_min={self.f_min}.")
         check_share("mask", self.mask)
-        if self.on_error not in ("raise", "missing"):
-            raise ValueError(f"on_error={self.on_error!r}: give 'raise' or 'missing'.")
+        self._check_reading()
 
-    def _only_column(self, cells):
-        if len(cells.names) != 1:
-            raise CellError(
-                f"{len(cells.names)} columns for one sound",
-                column=listing(cells.names),
-                remedy="Give each column of sounds a modality of its own; one array of samples is"
-                " one cell",
-            )
-        return cells.names[0], cells.columns[0]
-
-    def _spectrogram(self):
+    def _spectrogram(self) -> MelSpectrogram:
         f_max = self.sampling_rate_ / 2 if self.f_max is None else self.f_max
         return MelSpectrogram(
             self.sampling_rate_, self.n_fft_, self.hop_length_, self.n_mels, self.f_min, f_max
         )
 
-    def _learn_times(self, cells):
+    def _learn_times(self, cells: Cells, statistics: Statistics) -> None:
         """Learn rate and length from the headers alone, and window and hop from these."""
-        name, column = self._only_column(cells)
-        rate = self.rate or self.sampling_rate
-        facts_of = remembered(_facts, self.memory, self.root)
-
-        def read(cell):
-            return facts_of(cell, rate=rate)
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # transform says it again, and all of it
-            facts = [fact for _, fact in read_each(name, column, read, self.on_error)]
-        if not facts:
-            raise CellError("no sound in any row", column=name, remedy="Leave this column out")
-        rates = sorted(fact.rate for fact in facts)
-        self.sampling_rate_ = int(
-            self.sampling_rate or self.rate or min(rates[len(rates) // 2], LARGEST_RATE)
-        )
-        seconds = [fact.seconds for fact in facts]
-        if self.max_seconds is None:
-            whole = float(np.quantile(seconds, SHARE_WHOLE, method="higher"))
-            self.max_seconds_ = min(whole, LARGEST_SECONDS)
-        else:
-            self.max_seconds_ = float(min(max(seconds), self.max_seconds))
+        facts = self._facts(cells, describe, rate=self.rate or self.sampling_rate)
+        # Where no length is given, a few sounds that are very long do not count.
+        share = SHARE_WHOLE if self.max_seconds is None else 1.0
+        seconds = [fact.seconds for fact in facts.values()]
+        longest = statistics.quantile("seconds", seconds, share, method="higher")
+        if math.isnan(longest):
+            raise self._nothing()
+        given = self.sampling_rate or self.rate
+        self.sampling_rate_ = int(given or _usual_rate(facts.values(), statistics))
+        self.max_seconds_ = float(min(longest, self.max_seconds or LARGEST_SECONDS))
         self._learn_windows()
 
-    def _learn_windows(self):
+    def _learn_windows(self) -> None:
         """Learn window and hop of the rate and the length."""
         rate = self.sampling_rate_
         nyquist = rate / 2
@@ -435,42 +364,65 @@ class AudioModality(TimedModality):
                 " steps, which are too many. Give a lower max_seconds, or a larger hop_length."
             )
 
-    def learn_steps(self, values, statistics):
+    def learn_steps(self, values: Values, statistics: Statistics) -> None:
         """Learn the mean and the scale of the stretched levels, and those of the length."""
         length = values.tensors["length"][values.present]
-        n_steps = min(max(1, int(np.median(length))), MOST_STRETCHED)
+        median = statistics.quantile("length", length, 0.5)
+        if math.isnan(median):
+            raise self._nothing()
+        n_steps = min(max(1, int(median)), MOST_STRETCHED)
         self.mean_ = np.empty((n_steps, self.n_mels), np.float32)
         total = 0.0
         for first in range(0, self.n_mels, BANDS):
             bands = slice(first, first + BANDS)
             steps = values.tensors["steps"][values.present, :, bands]
-            stretched = _stretch(steps, length, n_steps)
-            _, mean, variance = statistics.moments(
-                f"levels {first}", stretched.reshape(len(length), -1)
-            )
+            flat = _stretch(steps, length, n_steps)
+            _, mean, variance = statistics.moments(f"levels {first}", flat)
             self.mean_[:, bands] = mean.reshape(n_steps, -1)
             total += float(variance.sum())
         self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
-        self._learn_lengths(length, statistics)
+        _, self.log_length_, self.log_length_scale_ = learn_lengths(length, statistics)
+
+    def shown(self, cells: Cells, predicted: bool = False) -> Sounds:
+        """Return spectrograms in decibels, also of the samples that came back."""
+        if predicted:  # at `sampling_rate_`, whatever `rate` says of the user's samples
+            sounds = np.empty(len(cells), object)
+            for row, samples in enumerate(cells.columns[0]):
+                sounds[row] = (self.sampling_rate_, samples)
+            cells = Cells(cells.names, (sounds,))
+        tensors = self.transform(cells).tensors
+        levels = [
+            steps[:n] * STEP + FLOOR if n else None
+            for steps, n in zip(tensors["steps"], tensors["length"], strict=True)
+        ]
+        return Sounds(levels, self.step_seconds_, self.frequencies_)
 
 
-def _stretch(steps, length, n_steps):
-    """Return rows stretched to a number of steps, as the network does."""
+def _stretch(steps: np.ndarray, length: Sequence[int], n_steps: int) -> np.ndarray:
+    """Return rows stretched to a number of steps, as the network does, and flat."""
     stretched = np.empty((len(steps), n_steps, steps.shape[2]), np.float32)
     for first in range(0, len(steps), BLOCK):  # what it computes with is larger than the rows
         rows = slice(first, first + BLOCK)
         some = torch.from_numpy(steps[rows]).float()
         stretched[rows] = stretch(some, torch.as_tensor(length[rows]), n_steps).numpy()
-    return stretched
+    return stretched.reshape(len(steps), n_steps * steps.shape[2])
 
 
-def _facts(cell, root, *, stamp, rate):
-    """Return the facts of a cell; a function of its own, as the next one, for `remembered`."""
-    return describe(cell, rate=rate, root=root)
+def _usual_rate(facts: Iterable[SoundFacts], statistics: Statistics) -> float:
+    """Return the median rate, of two the higher one, if it is not too high to work at."""
+    rates = [fact.rate for fact in facts]
+    return min(statistics.quantile("rate", rates, 0.5, method="higher"), LARGEST_RATE)
 
 
-def _levels(cell, root, *, stamp, spectrogram, rate, n_steps, key):
-    """Return levels, and whether the sound ends within them; `key` tells of the spectrogram."""
+def _levels(
+    cell: Any,
+    *,
+    root: str | os.PathLike | None,
+    spectrogram: MelSpectrogram,
+    rate: int,
+    n_steps: int,
+) -> tuple[np.ndarray, bool]:
+    """Return levels, and whether the sound ends within them."""
     most = n_steps * spectrogram.hop_length
     samples = decode(
         cell,
@@ -480,7 +432,3 @@ def _levels(cell, root, *, stamp, spectrogram, rate, n_steps, key):
         root=root,
     )
     return spectrogram.levels(samples[:most]), len(samples) <= most
-
-
-def _is_whole(number):
-    return isinstance(number, int | np.integer) and not isinstance(number, bool) and number > 0

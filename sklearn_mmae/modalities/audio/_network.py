@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from ...nn._blocks import stretches
 from ...nn._steps import StepsNetwork
@@ -17,36 +18,25 @@ class AudioNetwork(StepsNetwork):
     through one corresponds to halfway through another better than its tenth step to the other's
     tenth. Nothing is padded, so the linear start meets no holes.
 
-    Parameters
-    ----------
-    longest : int
-        Steps of the longest sound.
-    mean : Tensor of shape (n_steps, n_channels)
-        Of the stretched sounds.
-    **settings
-        As of `StepsNetwork`.
+    The mean is that of the stretched sounds.
     """
 
-    def __init__(self, longest, mean, **settings):
-        super().__init__(mean, **settings)
-        self.longest = longest
-
-    def flat_steps(self, tensors):
+    def flat_steps(self, tensors: dict[str, Tensor]) -> Tensor:
         """Return the stretched steps, (rows, n_steps * n_channels)."""
         length = tensors["length"]
         return stretch(tensors["steps"].float(), length, self.n_steps).flatten(1)
 
-    def within(self, tensors):
+    def within(self, tensors: dict[str, Tensor]) -> Tensor:
         """Return where anything is there: a stretched sound is whole."""
         return (tensors["length"] > 0)[:, None].expand(-1, self.n_steps * self.n_channels)
 
-    def hidden(self, n_rows, generator):
+    def hidden(self, n_rows: int, generator: torch.Generator) -> Tensor:
         """Draw a stretch of the steps and one of the bands, `mask` of either (Park et al. 2019)."""
         bands = stretches(n_rows, self.n_channels, self.mask, generator, self.mean.device)
-        return super().hidden(n_rows, generator) | bands[:, None]
+        return self.hidden_steps(n_rows, generator) | bands[:, None]
 
 
-def stretch(steps, length, n_steps):
+def stretch(steps: Tensor, length: Tensor, n_steps: int) -> Tensor:
     """Return the beginning of each row, stretched or shrunk to a number of steps.
 
     Parameters

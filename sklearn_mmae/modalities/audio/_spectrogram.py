@@ -6,7 +6,7 @@ in every process), and ran at half the speed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -55,7 +55,10 @@ class MelSpectrogram:
     f_min: float
     f_max: float
 
-    def levels(self, samples):
+    def __reduce__(self) -> tuple:
+        return type(self), astuple(self)  # what is computed of these is no part of it
+
+    def levels(self, samples: np.ndarray) -> np.ndarray:
         """Return the level of each band at each step.
 
         Parameters
@@ -73,7 +76,7 @@ class MelSpectrogram:
         decibels = 10 * np.log10(np.maximum(power, SMALLEST))
         return np.rint((decibels - FLOOR) / STEP).clip(0, 255).astype(np.uint8)
 
-    def samples(self, levels):
+    def samples(self, levels: np.ndarray) -> np.ndarray:
         """Return a sound with given levels, its phases by Griffin and Lim's algorithm.
 
         Parameters
@@ -96,10 +99,10 @@ class MelSpectrogram:
         angles = random.uniform(0, 2 * np.pi, magnitude.shape)
         phase, before = np.exp(1j * angles).astype(np.complex64), 0
         for _ in range(ITERATIONS):
-            found = self._spectra(self._overlapped(magnitude * phase))
-            phase = found - np.float32(MOMENTUM / (1 + MOMENTUM)) * before
+            spectra = self._spectra(self._overlapped(magnitude * phase))
+            phase = spectra - np.float32(MOMENTUM / (1 + MOMENTUM)) * before
             phase /= np.maximum(np.abs(phase), SMALLEST)
-            before = found
+            before = spectra
         samples = self._overlapped(magnitude * phase)
         # No signal has exactly these spectra; the nearest one is too quiet.
         energy = np.square(self._spectra(samples).view(np.float32)).sum()
@@ -107,17 +110,17 @@ class MelSpectrogram:
         return samples.clip(-1, 1)
 
     @property
-    def centres(self):
+    def centres(self) -> np.ndarray:
         """Middles of the bands in hertz, (n_mels,)."""
         return self._edges[1:-1]
 
     @cached_property
-    def _edges(self):
+    def _edges(self) -> np.ndarray:
         ends = 2595 * np.log10(1 + np.array([self.f_min, self.f_max]) / 700)
         return 700 * (10 ** (np.linspace(*ends, self.n_mels + 2) / 2595) - 1)
 
     @cached_property
-    def filters(self):
+    def filters(self) -> np.ndarray:
         """Triangles over the frequencies, (n_mels, n_fft // 2 + 1) float32, each of height 1."""
         edges = self._edges
         frequencies = np.linspace(0, self.sampling_rate / 2, self.n_fft // 2 + 1)
@@ -131,17 +134,17 @@ class MelSpectrogram:
         return np.maximum(weight, 0).astype(np.float32)
 
     @cached_property
-    def _window(self):
+    def _window(self) -> np.ndarray:
         return np.float32(0.5) - np.float32(0.5) * np.cos(
             2 * np.pi * np.arange(self.n_fft, dtype=np.float32) / self.n_fft
         )
 
     @cached_property
-    def _gain(self):
+    def _gain(self) -> np.float32:
         """What makes the spectrum of a sine as high as its amplitude."""
         return np.float32(2 / self._window.sum())
 
-    def _spectra(self, samples):
+    def _spectra(self, samples: np.ndarray) -> np.ndarray:
         from scipy.fft import rfft
 
         n_steps = -(-len(samples) // self.hop_length)
@@ -151,7 +154,7 @@ class MelSpectrogram:
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop_length]
         return rfft(frames * self._window, axis=1)
 
-    def _overlapped(self, spectra):
+    def _overlapped(self, spectra: np.ndarray) -> np.ndarray:
         """Return the samples whose spectra are nearest, `_spectra`'s inverse."""
         from scipy.fft import irfft
 
@@ -166,7 +169,7 @@ class MelSpectrogram:
         samples /= np.maximum(weight, 1e-2)
         return samples[self.n_fft // 2 :][: len(frames) * self.hop_length].astype(np.float32)
 
-    def _spread(self, power):
+    def _spread(self, power: np.ndarray) -> np.ndarray:
         """Return non-negative spectra with given power in the bands, by multiplicative updates."""
         filters = self.filters
         spectra = power @ (filters / np.maximum(filters.sum(1, keepdims=True), SMALLEST))

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import math
-import warnings
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from joblib import Memory
 from scipy.special import entr
 
-from ..._core.errors import CellError, CellTypeError, DataWarning, listing, locate
+from ..._core.errors import CellError, CellTypeError, listing
 from ..._core.holes import observed
-from ..._core.values import are_floats, are_text, is_positive, is_whole
-from ...statistics import PLAIN
-from ...tables._cells import Values
+from ..._core.typing import Array
+from ..._core.values import are_text, is_positive, is_whole
+from ...statistics import Statistics
+from ...tables._cells import Cells, Values
 from .._arrays import kind_of_arrays
-from .._base import Modality
-from .._files import find_memory, remembered
-from .._pictures import decode, describe, looks_like_picture, smallest_unit
+from .._media import FileModality, are_means, are_units, is_count, looked_at
+from .._pictures import (
+    PictureFacts,
+    check_size,
+    decode,
+    describe,
+    learn_size,
+    learn_units,
+    looks_like_picture,
+    warn_of_another_unit,
+)
+from .._shown import Pictures, where_present
 from ._network import SMALLEST_SHARE, ImageNetwork
 
 __all__ = ["ImageModality"]
 
 LARGEST = 64  # longer side of the pictures where size=None
-LOOKED_AT = 50  # cells that "auto" looks at
 LARGEST_NUMBER = np.finfo(np.float32).max
 LARGEST_PIXEL = 1.01 * float(LARGEST_NUMBER)  # in a file, after rounding
 CHUNK = 256  # pixels converted to floats at a time
@@ -31,7 +43,7 @@ AUGMENTATIONS = ("shift", "light", "mirror")
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
-class ImageModality(Modality):
+class ImageModality(FileModality):
     """Pictures, all brought to one size and mode.
 
     A cell is a path, the bytes of a file, a PIL picture, or an array (H, W) or (H, W, C) of 1, 3
@@ -101,26 +113,39 @@ class ImageModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
-    >>> from sklearn_mmae.modalities.image._modality import ImageModality
+    >>> from sklearn_mmae import ImageModality
+    >>> from sklearn_mmae.cells import Cells
     >>> pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
     >>> modality = ImageModality().fit(Cells(("photo",), (pictures,)))
     >>> modality.size_, modality.mode_
     ((8, 8), 'RGB')
     """
 
+    noun = "picture"
+    otherwise = ", or shape=(height, width[, channels]) if the columns are pixels"
+
+    size_: tuple[int, int]
+    mode_: str | None
+    mean_: np.ndarray
+    scale_: float
+    low_: float
+    high_: float
+    units_: dict[str, float]
+    dtypes_: list[str] | None
+    null_deviance_: float
+
     def __init__(
         self,
-        size=None,
+        size: int | tuple[int, int] | None = None,
         *,
-        mode="auto",
-        shape=None,
-        loss="squared",
-        augment="auto",
-        root=None,
-        max_pixels=50_000_000,
-        memory=None,
-    ):
+        mode: str = "auto",
+        shape: tuple[int, ...] | None = None,
+        loss: str = "squared",
+        augment: str | Sequence[str] | None = "auto",
+        root: str | os.PathLike | None = None,
+        max_pixels: int = 50_000_000,
+        memory: str | os.PathLike | Memory | None = None,
+    ) -> None:
         self.size = size
         self.mode = mode
         self.shape = shape
@@ -131,49 +156,24 @@ class ImageModality(Modality):
         self.memory = memory
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: Any, column: np.ndarray) -> bool:
         """Whether a column holds pictures, or paths of existing picture files."""
         kind = kind_of_arrays(column)
-        if kind is not None or column.ndim != 1 or column.dtype.kind not in "OU":
+        if kind is not None:
             return kind == "picture"
-        rows = np.flatnonzero(observed(column))
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
-        return len(some) > 0 and all(looks_like_picture(column[row]) for row in some)
+        answers = looked_at(column, looks_like_picture)
+        return bool(answers) and all(answers)
 
-    def fit(self, cells, statistics=PLAIN):
-        """Learn size, mode, mean picture and scale.
-
-        Parameters
-        ----------
-        cells : Cells
-            One column of pictures, or the pixel columns of `shape`.
-        statistics : Statistics, default=PLAIN
-            What is asked about the rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        CellError
-            Naming the column and row of what cannot be read.
-        """
-        self.fit_transform(cells, statistics)
-        return self
-
-    def fit_transform(self, cells, statistics=PLAIN):
-        """Fit, and return the same cells as `Values`, without decoding files again."""
-        self.check_parameters()
+    def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         if self.shape is None:
-            self._learn_pictures(cells)
+            self._learn_pictures(cells, statistics)
         else:
-            self._learn_columns(cells)
+            self._learn_columns(cells, statistics)
         values = self.transform(cells)
         self._learn_pixels(values, statistics)
         return values
 
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return the pixels.
 
         Parameters
@@ -189,16 +189,15 @@ class ImageModality(Modality):
             where only some of its pixels are.
         """
         if self.shape is None:
-            name, column = self._only_column(cells)
-            present = observed(column)
-            tensors = {"pixels": self._decoded(name, column, present)}
+            present = observed(self._only_column(cells)[1])
+            tensors = {"pixels": self._decoded(cells)}
         else:
             tensors, present = self._columns(cells)
         if not present.all():
             tensors["present"] = present
         return Values(tensors, present)
 
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return pictures.
 
         Parameters
@@ -218,23 +217,14 @@ class ImageModality(Modality):
             ]
         channels = CHANNELS[self.mode_]
         pixels = np.rint(predictions).clip(0, 255).astype(np.uint8)
+        shape = self.size_ if channels == 1 else (*self.size_, channels)
         pictures = np.empty(len(pixels), object)
         for i, picture in enumerate(pixels):
-            pictures[i] = picture.reshape(*self.size_, *([channels] if channels > 1 else []))
+            pictures[i] = picture.reshape(shape)
         return [pictures]
 
-    def network(self, n_components, width, dropout):
-        """Build the network of the pictures.
-
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
+    def network(self, n_components: int, width: int, dropout: float) -> ImageNetwork:
+        """Build the network of the pictures; see `Modality.network`."""
         return ImageNetwork(
             (*self.size_, len(self.mean_) // math.prod(self.size_)),
             torch.tensor(self.mean_),
@@ -249,14 +239,7 @@ class ImageModality(Modality):
             dropout=dropout,
         )
 
-    def learned(self):
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("size_", "mode_", "mean_", "scale_", "low_", "high_"),
-            *("units_", "dtypes_", "null_deviance_"),
-        }
-
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         if not (
             isinstance(self.size_, tuple)
@@ -264,7 +247,7 @@ class ImageModality(Modality):
             and all(map(is_whole, self.size_))
         ):
             return False
-        channels = {"L": 1, "RGB": 3, "RGBA": 4, None: math.prod((self.shape or ())[2:])}
+        channels = {**CHANNELS, None: math.prod((self.shape or ())[2:])}
         n_pixels = math.prod(self.size_) * channels.get(self.mode_, 0)
         return (
             min(self.size_) > 0
@@ -272,16 +255,13 @@ class ImageModality(Modality):
             and (self.shape is None) == (self.mode_ is not None)
             and (self.shape is None or self.size_ == tuple(self.shape[:2]))
             and n_columns == (1 if self.shape is None else n_pixels)
-            and are_floats(self.mean_, n_pixels)
-            and self.mean_.dtype == np.float32
+            and are_means(self.mean_, n_pixels)
             and is_positive(self.scale_)
             and is_positive(self.null_deviance_)
             and isinstance(self.low_, float)
             and isinstance(self.high_, float)
             and -LARGEST_PIXEL < self.low_ <= self.high_ < LARGEST_PIXEL
-            and isinstance(self.units_, dict)
-            and self.units_.keys() <= {"float", "integer"}
-            and all(map(is_positive, self.units_.values()))
+            and are_units(self.units_)
             and (
                 self.dtypes_ is None
                 if self.shape is None
@@ -289,80 +269,49 @@ class ImageModality(Modality):
             )
         )
 
-    def _augmentations(self):
+    def _augmentations(self) -> tuple[str, ...]:
         if self.augment is None:
             return ()
         if isinstance(self.augment, str):
             return AUGMENTATIONS if self.mode_ == "RGB" else AUGMENTATIONS[:2]
         return tuple(self.augment)
 
-    def check_parameters(self):
-        size, shape = self.size, self.shape
-        if not (size is None or _is_whole(size) or _are_whole(size, 2)):
-            raise ValueError(f"size={size!r}: give None, a number of pixels, or (height, width).")
-        if self.mode not in ("auto", *CHANNELS):
-            raise ValueError(f"mode={self.mode!r}: give one of {listing(['auto', *CHANNELS])}.")
-        if not (shape is None or _are_whole(shape, 2, 3)):
+    def check_parameters(self) -> None:
+        """Refuse values that make no sense, by the names of their parameters."""
+        shape = self.shape
+        check_size(self.size)
+        self._check_choice("mode", ("auto", *CHANNELS))
+        if not (shape is None or _is_shape(shape)):
             raise ValueError(f"shape={shape!r}: give None or (height, width[, channels]).")
-        if shape is not None and not (size is None and self.mode == "auto"):
+        if shape is not None and not (self.size is None and self.mode == "auto"):
             raise ValueError("With shape, pixels are taken as they are: leave out size and mode.")
-        if self.loss not in ("squared", "cross-entropy"):
-            raise ValueError(f"loss={self.loss!r}: give 'squared' or 'cross-entropy'.")
+        self._check_choice("loss", ("squared", "cross-entropy"))
         listed = isinstance(self.augment, list | tuple) and set(self.augment) <= {*AUGMENTATIONS}
         if not (listed or self.augment is None or self.augment == "auto"):
             raise ValueError(
                 f"augment={self.augment!r}: give 'auto', None or a list of some of"
                 f" {listing(map(repr, AUGMENTATIONS))}."
             )
-        if not _is_whole(self.max_pixels):
-            raise ValueError(f"max_pixels={self.max_pixels!r}: give a whole number above 0.")
-        find_memory(self.memory)  # raises for what is no memory
+        self._check_count("max_pixels")
+        self._check_reading()
 
-    def _only_column(self, cells):
-        if len(cells.names) != 1:
-            raise CellError(
-                f"{len(cells.names)} columns for one picture",
-                column=listing(cells.names),
-                remedy="Give each column of pictures a modality of its own, or shape=(height,"
-                " width[, channels]) if the columns are pixels",
-            )
-        return cells.names[0], cells.columns[0]
-
-    def _learn_pictures(self, cells):
-        name, column = self._only_column(cells)
-        facts, facts_of = [], remembered(_facts, self.memory, self.root)
-        for row in np.flatnonzero(observed(column)):
-            with locate(column=name, row=int(row)):
-                facts.append(facts_of(column[row], max_pixels=self.max_pixels))
-        if not facts:
-            raise CellError("no picture in any row", column=name, remedy="Leave this column out")
-        if self.mode != "auto":
-            self.mode_ = self.mode
-        elif any(fact.transparent for fact in facts):
-            self.mode_ = "RGBA"
-        else:
-            self.mode_ = "L" if all(fact.grey for fact in facts) else "RGB"
-        self.size_ = self._size_of(facts)
-        self.units_ = {}
-        for kind in sorted({fact.kind for fact in facts} - {None}):
-            low = min(fact.low for fact in facts if fact.kind == kind)
-            high = max(fact.high for fact in facts if fact.kind == kind)
-            with locate(column=name):
-                self.units_[kind] = smallest_unit(kind, low, high)
+    def _learn_pictures(self, cells: Cells, statistics: Statistics) -> None:
+        """Learn size, mode and units, before pictures are decoded."""
+        facts = self._facts(cells, describe, max_pixels=self.max_pixels).values()
+        kinds = statistics.frequent("kind", [fact.kind for fact in facts])
+        if not kinds:
+            raise self._nothing()
+        self.mode_ = _learn_mode(facts, statistics) if self.mode == "auto" else self.mode
+        self.size_ = learn_size(self.size, facts, LARGEST, statistics)
+        self.units_ = learn_units(kinds, facts, statistics)
         self.low_, self.high_, self.dtypes_ = 0.0, 255.0, None
 
-    def _size_of(self, facts):
-        if self.size is not None:
-            height, width = (self.size, self.size) if _is_whole(self.size) else self.size
-            return int(height), int(width)
-        sides = np.median([(fact.height, fact.width) for fact in facts], axis=0)
-        shrink = min(1, LARGEST / sides.max())
-        return tuple(max(1, round(float(side * shrink))) for side in sides)
-
-    def _learn_columns(self, cells):
+    def _learn_columns(self, cells: Cells, statistics: Statistics) -> None:
+        """Learn the range of columns of pixels."""
         matrix, _ = self._matrix(cells)
-        low, high, _ = _range(matrix)
-        if np.isnan(low):
+        low = float(statistics.quantile("smallest", np.fmin.reduce(matrix, 1), 0))
+        high = float(statistics.quantile("largest", np.fmax.reduce(matrix, 1), 1))
+        if math.isnan(low):
             raise CellError(
                 "no pixel in any row", column=listing(cells.names), remedy="Leave the columns out"
             )
@@ -370,21 +319,20 @@ class ImageModality(Modality):
         self.dtypes_ = [str(column.dtype) for column in cells.columns]
         self.low_, self.high_ = (0.0, 255.0) if matrix.dtype == np.uint8 else (low, high)
 
-    def _learn_pixels(self, values, statistics):
+    def _learn_pixels(self, values: Values, statistics: Statistics) -> None:
         """Learn the mean, the scale, and how far the mean picture is from the training rows."""
         pixels, present = values.tensors["pixels"], values.present
         there = values.tensors.get("observed")
-        n_rows, n_pixels = present.sum(), pixels.shape[1]
+        n_pixels = pixels.shape[1]
         span = (self.high_ - self.low_) or 1.0
-        mean, count, squares, nats = np.zeros(n_pixels), np.zeros(n_pixels), 0.0, 0.0
+        mean, count, squares = np.zeros(n_pixels), np.zeros(n_pixels), 0.0
+        nats = np.zeros(present.sum())
         for first in range(0, n_pixels, CHUNK):
             columns = slice(first, first + CHUNK)
             chunk = pixels[:, columns] if present.all() else pixels[present, columns]
             if there is not None:
                 chunk = np.where(there[present, columns], chunk, np.nan)
-            count[columns], mean[columns], variance = statistics.moments(
-                f"pixels {columns.start}", chunk
-            )
+            count[columns], mean[columns], variance = statistics.moments(f"pixels {first}", chunk)
             squares += (variance * count[columns]).sum()
             if self.loss == "cross-entropy":
                 share = ((chunk - np.float32(self.low_)) / np.float32(span)).clip(0, 1)
@@ -392,12 +340,14 @@ class ImageModality(Modality):
                 nats += _divergence(share, null.clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE))
         # A pixel that was never observed is the average one.
         mean[count == 0] = np.average(mean, weights=count)
+        (n_rows,), (divergence,), _ = statistics.moments("null deviance", nats[:, None])
         self.mean_ = mean.astype(np.float32)
         self.scale_ = math.sqrt(squares / n_rows) or 1.0
-        self.null_deviance_ = nats / float(n_rows) or 1.0
+        self.null_deviance_ = float(divergence) or 1.0
 
-    def _decoded(self, name, column, present):
+    def _decoded(self, cells: Cells) -> np.ndarray:
         """Return the pixels of a column of pictures; its own memory where nothing is to be done."""
+        name, column = self._only_column(cells)
         channels = CHANNELS[self.mode_]
         as_it_is = (*self.size_, channels) if column.ndim == 4 else self.size_
         if (
@@ -409,23 +359,17 @@ class ImageModality(Modality):
         ):
             return column.reshape(len(column), -1)
         pixels = np.zeros((len(column), math.prod(self.size_) * channels), np.uint8)
-        odd_rows, pixels_of = [], remembered(_pixels, self.memory, self.root)
-        for row in np.flatnonzero(present):
-            with locate(column=name, row=int(row)):
-                picture, odd = pixels_of(
-                    column[row],
-                    mode=self.mode_,
-                    size=self.size_,
-                    units=self.units_,
-                    max_pixels=self.max_pixels,
-                )
+        settings = {"mode": self.mode_, "size": self.size_, "units": self.units_}
+        odd_rows = []
+        pictures = self._read(cells, decode, max_pixels=self.max_pixels, **settings)
+        for row, (picture, odd) in pictures:
             pixels[row] = picture.reshape(-1)
             if odd:
                 odd_rows.append(row)
-        _warn_of_another_range(name, odd_rows)
+        warn_of_another_unit(name, odd_rows, "pictures")
         return pixels
 
-    def _matrix(self, cells):
+    def _matrix(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the pixel columns as one array, and where they are observed."""
         n_pixels = math.prod(self.shape)
         if len(cells.names) != n_pixels:
@@ -442,7 +386,7 @@ class ImageModality(Modality):
                     remedy="Give numbers, with NaN where they are unknown",
                 )
         matrix = np.stack(cells.columns, 1) if cells.matrix is None else cells.matrix
-        if _range(matrix)[2] > LARGEST_NUMBER:
+        if _largest_size(matrix) > LARGEST_NUMBER:
             with np.errstate(invalid="ignore"):
                 bad = np.abs(matrix) > LARGEST_NUMBER
             column = np.flatnonzero(bad.any(0))[0]
@@ -456,7 +400,7 @@ class ImageModality(Modality):
         whole = not np.isnan(matrix.sum(dtype=np.float64))
         return matrix, None if whole else ~np.isnan(matrix)
 
-    def _columns(self, cells):
+    def _columns(self, cells: Cells) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return the tensors of pixel columns, and where any pixel is observed."""
         matrix, there = self._matrix(cells)
         pixels = _compact(matrix, there)
@@ -469,10 +413,10 @@ class ImageModality(Modality):
             reach = max(-self.low_, self.high_)
             largest = np.maximum(pixels.max(1), -pixels.min(1).astype(np.float32))
             odd = (largest > 10 * reach) | ((largest > 0) & (largest <= 1) & (reach > 10))
-            _warn_of_another_range(listing(cells.names), np.flatnonzero(odd))
+            warn_of_another_unit(listing(cells.names), np.flatnonzero(odd), "pictures")
         return tensors, present
 
-    def _as_dtype(self, pixels, dtype):
+    def _as_dtype(self, pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if dtype.kind == "f":
             return pixels.astype(dtype)
         if dtype.kind == "b":
@@ -481,32 +425,41 @@ class ImageModality(Modality):
         low, high = max(self.low_, limits.min), min(self.high_, limits.max)
         return np.rint(pixels).clip(low, high).astype(dtype)
 
+    def shown(self, cells: Cells, predicted: bool = False) -> Pictures:
+        """Return pictures; columns of pixels as one, NaN where a pixel is not observed."""
+        values = self.transform(cells)
+        pixels = values.tensors["pixels"]
+        if "observed" in values.tensors:
+            pixels = np.where(values.tensors["observed"], pixels, np.nan)
+        pictures = pixels.reshape(len(cells), *self.size_, -1)
+        return Pictures(where_present(pictures, values.present), self.low_, self.high_)
 
-def _facts(cell, root, *, stamp, **settings):
-    """Return the facts of a cell; a function of its own, as the next one, for `remembered`."""
-    return describe(cell, root=root, **settings)
+    def as_numbers(self, values: Values) -> Array:
+        """Return the pixels, 0 where one is not observed."""
+        return values.tensors["pixels"].astype(np.float32)
 
 
-def _pixels(cell, root, *, stamp, **settings):
-    """Return the pixels of a cell, and whether their unit is odd."""
-    return decode(cell, root=root, **settings)
+def _learn_mode(facts: Iterable[PictureFacts], statistics: Statistics) -> str:
+    """Return the mode that holds all pictures."""
+    if True in statistics.frequent("transparent", [fact.transparent for fact in facts]):
+        return "RGBA"
+    return "RGB" if False in statistics.frequent("grey", [fact.grey for fact in facts]) else "L"
 
 
-def _range(numbers):
-    """Return the smallest and largest number and the largest size, NaN left aside."""
+def _largest_size(numbers: np.ndarray) -> float:
+    """Return the largest absolute number, NaN left aside; NaN of none."""
     if not len(numbers):
-        return np.nan, np.nan, np.nan
-    low, high = float(np.fmin.reduce(numbers, None)), float(np.fmax.reduce(numbers, None))
-    return low, high, max(-low, high)
+        return np.nan
+    return max(-float(np.fmin.reduce(numbers, None)), float(np.fmax.reduce(numbers, None)))
 
 
-def _divergence(share, null):
-    """Return the Kullback-Leibler divergences of shares from one row of them, summed, in nats."""
+def _divergence(share: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Return the Kullback-Leibler divergence of each row of shares from one of them, in nats."""
     nats = -entr(share) - entr(1 - share) - share * np.log(null) - (1 - share) * np.log1p(-null)
-    return float(np.nansum(nats, dtype=np.float64))
+    return np.nansum(nats, 1, dtype=np.float64)
 
 
-def _compact(matrix, there):
+def _compact(matrix: np.ndarray, there: np.ndarray | None) -> np.ndarray:
     """Return pixel columns as uint8 where that loses nothing, else as float32; 0 in the holes."""
     if matrix.dtype == np.uint8:
         usable = matrix.flags.writeable and all(stride > 0 for stride in matrix.strides)
@@ -520,24 +473,6 @@ def _compact(matrix, there):
     return matrix.astype(np.float32)
 
 
-def _warn_of_another_range(name, rows):
-    if len(rows):
-        warnings.warn(
-            f"column {name!r}, row{'s' if len(rows) > 1 else ''} {listing(rows, most=5)}: the"
-            " pixels suggest another unit than in training, such as 0..1 for 0..255. Scale all"
-            " pictures alike.",
-            DataWarning,
-            stacklevel=4,
-        )
-
-
-def _is_whole(number):
-    return isinstance(number, int | np.integer) and not isinstance(number, bool) and number > 0
-
-
-def _are_whole(numbers, *lengths):
-    return (
-        isinstance(numbers, tuple | list)
-        and len(numbers) in lengths
-        and all(_is_whole(number) for number in numbers)
-    )
+def _is_shape(value: Any) -> bool:
+    sides = isinstance(value, tuple | list) and len(value) in (2, 3)
+    return sides and all(map(is_count, value))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...nn._blocks import LinearResidual, decoder, encoder, layer, stretches
 from ...nn._conv import ConvolutionalDecoder, ConvolutionalEncoder
@@ -44,21 +45,23 @@ class ImageNetwork(ModalityNetwork):
     dropout : float
     """
 
+    mean: Tensor
+
     def __init__(
         self,
-        shape,
-        mean,
+        shape: tuple[int, int, int],
+        mean: Tensor,
         *,
-        scale,
-        low,
-        high,
-        loss,
-        augment,
-        null_deviance,
-        n_components,
-        width,
-        dropout,
-    ):
+        scale: float,
+        low: float,
+        high: float,
+        loss: str,
+        augment: Container[str],
+        null_deviance: float,
+        n_components: int,
+        width: int,
+        dropout: float,
+    ) -> None:
         n_pixels = math.prod(shape)
         super().__init__(n_pixels, n_pixels)
         self.scale, self.low, self.span = scale, low, (high - low) or 1.0
@@ -80,16 +83,16 @@ class ImageNetwork(ModalityNetwork):
                 ConvolutionalDecoder(shape, n_components, dropout),
             )
 
-    def view(self, tensors):
+    def view(self, tensors: dict[str, Tensor]) -> Tensor:
         """Return the centred pixels, (rows, pixels), of total variance 1; 0 in the holes."""
         view = (tensors["pixels"].float() - self.mean) / self.scale
         return _where_observed(view, tensors)
 
-    def observed(self, tensors):
+    def observed(self, tensors: dict[str, Tensor]) -> Tensor | None:
         """Return which pixels are observed, or None where all of a present row are."""
         return tensors.get("observed")
 
-    def augment(self, tensors, generator):
+    def augment(self, tensors: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the pictures of a step, most of them shifted, lit otherwise or mirrored."""
         if self.is_small or not self.augmentations:
             return tensors
@@ -106,7 +109,7 @@ class ImageNetwork(ModalityNetwork):
                 augmented[name] = torch.where(chosen[:, None], moved.flatten(1), tensors[name])
         return augmented
 
-    def _places(self, chance):
+    def _places(self, chance: Tensor) -> tuple[Tensor, Tensor]:
         """Return from which row and column each pixel of a shifted or mirrored picture comes."""
         places = []
         for side, draw in zip(self.shape[:2], chance, strict=False):
@@ -119,7 +122,7 @@ class ImageNetwork(ModalityNetwork):
             places[1] = torch.where(mirrored, self.shape[1] - 1 - places[1], places[1])
         return places[0][:, :, None], places[1][:, None, :]
 
-    def _lit(self, pictures, generator):
+    def _lit(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Return pictures of another contrast, light and tint, within the range of a pixel."""
         n, channels = len(pictures), self.shape[2]
         draw = torch.empty(n, 1, 1, channels + 2, device=pictures.device)
@@ -131,7 +134,7 @@ class ImageNetwork(ModalityNetwork):
         lit = lit + self.span * (LIGHT * light + TINT * tint)
         return lit.clamp(self.low, self.low + self.span)
 
-    def corrupt(self, view, noise, generator):
+    def corrupt(self, view: Tensor, noise: float, generator: torch.Generator) -> Tensor:
         """Return small views with noise added, large ones with a rectangle blotted out."""
         if self.is_small:
             return super().corrupt(view, noise, generator)
@@ -142,16 +145,16 @@ class ImageNetwork(ModalityNetwork):
         erased = rows[:, :, None, None] & columns[:, None, :, None]
         return torch.where(erased, 0, view.unflatten(1, self.shape)).flatten(1)
 
-    def encode(self, view):
+    def encode(self, view: Tensor) -> Tensor:
         """Return the features of a view; the layers see pixels of variance 1."""
         return self.encoder(view * self.n_view**0.5)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         """Return pixels in units of the view, or logits."""
         outputs = self.decoder(code)
         return outputs if self.has_link else outputs * self.n_view**-0.5
 
-    def deviance(self, outputs, tensors):
+    def deviance(self, outputs: Tensor, tensors: dict[str, Tensor]) -> Tensor:
         """Return squared errors or Kullback-Leibler divergences, summed over observed pixels."""
         if not self.has_link:
             return _where_observed(outputs - self.view(tensors), tensors).square().sum(-1)
@@ -161,30 +164,32 @@ class ImageNetwork(ModalityNetwork):
             self.null_deviance
         )
 
-    def _nats(self, outputs, share):
+    def _nats(self, outputs: Tensor, share: Tensor) -> Tensor:
         """Return the cross-entropies of pixels as shares of their range."""
         return nn.functional.softplus(outputs) - outputs * share
 
-    def count_numbers(self, tensors):
+    def count_numbers(self, tensors: dict[str, Tensor]) -> Tensor:
         """Return how many pixels of each row are observed."""
         ones = torch.ones_like(tensors["pixels"], dtype=torch.float32)
         return _where_observed(ones, tensors).sum(-1)
 
-    def log_likelihood(self, outputs, tensors, log_scale):
+    def log_likelihood(
+        self, outputs: Tensor, tensors: dict[str, Tensor], log_scale: Tensor
+    ) -> Tensor:
         """Return Gaussian log densities, or Bernoulli ones of pixels as shares of their range."""
         if not self.has_link:
             return super().log_likelihood(outputs, tensors, log_scale)
         share = self._share(tensors["pixels"].float()).clamp(0, 1)
         return -_where_observed(self._nats(outputs, share), tensors).sum(-1)
 
-    def log_volume(self, tensors):
+    def log_volume(self, tensors: dict[str, Tensor]) -> Tensor | float:
         """Return the log of the unit of the noise in those of a pixel, for each observed one."""
         if self.has_link:
             return 0.0
         return self.count_numbers(tensors) * math.log(self.scale / self.view_unit)
 
     @torch.no_grad()
-    def start(self, weight):
+    def start(self, weight: Tensor) -> None:
         """Set the linear path: pixels directly, logits by their slope at the mean picture."""
         linear = self.decoder.linear
         if self.has_link:
@@ -196,18 +201,18 @@ class ImageNetwork(ModalityNetwork):
             linear.weight.copy_(weight * self.n_view**0.5)
             linear.bias.zero_()
 
-    def predict(self, outputs):
+    def predict(self, outputs: Tensor) -> Tensor:
         """Return pixels in their own units, within the range seen in training."""
         if self.has_link:
             return self.low + self.span * outputs.sigmoid()
         pixels = outputs * self.scale + self.mean
         return pixels.clamp(self.low, self.low + self.span)
 
-    def _share(self, pixels):
+    def _share(self, pixels: Tensor) -> Tensor:
         return (pixels - self.low) / self.span
 
 
-def _where_observed(values, tensors):
+def _where_observed(values: Tensor, tensors: dict[str, Tensor]) -> Tensor:
     """Return values (..., rows, pixels), 0 where the batch holds nothing."""
     if "present" in tensors:
         values = torch.where(tensors["present"][:, None], values, 0)

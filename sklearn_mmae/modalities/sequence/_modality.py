@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-import warnings
+from typing import Any
 
 import numpy as np
 import torch
 
-from ..._core.errors import CellError, DataWarning, did_you_mean, listing
+from ..._core.errors import CellError, did_you_mean, listing, locate
 from ..._core.values import are_floats, check_share, is_positive, is_whole
-from ...nn._steps import StepsNetwork
-from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...nn._steps import PaddedNetwork, temporal_layers
+from ...statistics import Statistics
+from ...tables._cells import Cells, Values
 from ...tables._numbers import as_whole
 from .._arrays import kind_of_arrays
-from .._base import TimedModality
-from .._signals import LARGEST_NUMBER, LARGEST_SIGNAL, from_grid, read_signals, to_grid
+from .._files import warn_of_rows
+from .._media import TimedMediaModality, are_means, is_count
+from .._shown import Signals
+from .._signals import LARGEST_NUMBER, LARGEST_SIGNAL, Signal, from_grid, read_signals, to_grid
 
 __all__ = ["SequenceModality"]
 
@@ -25,7 +27,7 @@ NO_GAP = 1.5  # the same for regular ones, where a hole is meant as a hole
 OUTLYING = 2  # times the 95th percentile of lengths: what lasts longer is cut
 
 
-class SequenceModality(TimedModality):
+class SequenceModality(TimedMediaModality):
     """Signals: what some channels measure step by step, for as many steps as a row has.
 
     A cell is an array (T, channels), or (T,) for one channel, as are lists of numbers; a column
@@ -98,60 +100,55 @@ class SequenceModality(TimedModality):
     True
     """
 
-    def __init__(self, time=None, *, sampling_rate=None, max_steps=512, mask=0.0):
+    noun = "signal"
+
+    n_steps_: int
+    n_channels_: int
+    step_: float
+    channel_mean_: np.ndarray
+    channel_scale_: np.ndarray
+    dtype_: str
+    time_dtype_: str
+    flat_: bool
+    time_first_: bool
+
+    def __init__(
+        self,
+        time: str | int | None = None,
+        *,
+        sampling_rate: float | None = None,
+        max_steps: int = 512,
+        mask: float = 0.0,
+    ) -> None:
         self.time = time
         self.sampling_rate = sampling_rate
         self.max_steps = max_steps
         self.mask = mask
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: Any, column: np.ndarray) -> bool:
         """Whether a column holds arrays, or lists, of numbers that look like signals."""
         return kind_of_arrays(column) == "signal"
 
     @property
-    def step_seconds_(self):
+    def step_seconds_(self) -> float:
         """Seconds between two steps of the grid; the row's own steps where there is no rate."""
         return self.step_ / (self.sampling_rate if self.sampling_rate and self.time is None else 1)
 
     @property
-    def entries_per_step_(self):
+    def entries_per_step_(self) -> float:
         """The row's own steps to a step of the grid."""
         return self.step_
 
-    def fit(self, cells, statistics=PLAIN):
-        """Learn channels, units, grid and mean sequence.
-
-        Parameters
-        ----------
-        cells : Cells
-            One column of signals, and with `time` one of times.
-        statistics : Statistics, default=PLAIN
-            What is asked about the rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        CellError
-            Naming the column and row of what cannot be read.
-        """
-        self.fit_transform(cells, statistics)
-        return self
-
-    def fit_transform(self, cells, statistics=PLAIN):
-        """Fit, and return the same cells as `Values`."""
-        self.check_parameters()
+    def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         rows = self._read(cells)
         self._learn_units(cells, rows, statistics)
-        self._learn_grid(rows)
+        self._learn_grid(rows, statistics)
         values = self._on_grid(cells, rows)
         self.learn_steps(values, statistics)
         return values
 
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return the steps.
 
         Parameters
@@ -173,7 +170,7 @@ class SequenceModality(TimedModality):
                 raise self._of_other_channels(cells, row, sequence.n_channels, self.n_channels_)
         return self._on_grid(cells, rows)
 
-    def with_length_of(self, predictions, tensors):
+    def with_length_of(self, predictions: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
         """Return predictions as long as the rows they are of, at these rows' times."""
         own = tensors["own_length"]
         grid_length = np.where(own > 0, (own - 1) / self.step_ + 1, predictions[:, -1])
@@ -183,7 +180,7 @@ class SequenceModality(TimedModality):
         times = np.where(_places(own, tensors["times"]), tensors["times"].view(float), np.nan)
         return np.column_stack([predictions, times])
 
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return signals.
 
         Parameters
@@ -217,38 +214,13 @@ class SequenceModality(TimedModality):
             return [signals]
         return [times, signals] if self.time_first_ else [signals, times]
 
-    def network(self, n_components, width, dropout):
-        """Build the network of the steps.
+    def network(self, n_components: int, width: int, dropout: float) -> PaddedNetwork:
+        """Build the network of the steps; see `Modality.network`."""
+        mean = torch.tensor(self.mean_).view(self.n_steps_, self.n_channels_)
+        layers = temporal_layers(tuple(mean.shape), n_components, width, dropout)
+        return PaddedNetwork(mean, *layers, **self._steps_settings())
 
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
-        return StepsNetwork(
-            torch.tensor(self.mean_).view(self.n_steps_, self.n_channels_),
-            scale=self.scale_,
-            log_length=self.log_length_,
-            log_length_scale=self.log_length_scale_,
-            mask=float(self.mask),
-            n_components=n_components,
-            width=width,
-            dropout=dropout,
-        )
-
-    def learned(self):
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("n_steps_", "n_channels_", "step_", "channel_mean_", "channel_scale_", "mean_"),
-            *("scale_", "log_length_", "log_length_scale_", "dtype_", "time_dtype_", "flat_"),
-            "time_first_",
-        }
-
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         return (
             n_columns == 1 + (self.time is not None)
@@ -260,13 +232,9 @@ class SequenceModality(TimedModality):
             and (self.time is not None or self._most_numbers() <= LARGEST_SIGNAL)
             and are_floats(self.channel_mean_, self.n_channels_)
             and are_floats(self.channel_scale_, self.n_channels_, above=0)
-            and are_floats(self.mean_, self.n_steps_ * self.n_channels_)
-            and self.mean_.dtype == np.float32
+            and are_means(self.mean_, self.n_steps_ * self.n_channels_)
             and is_positive(self.scale_)
-            and isinstance(self.log_length_, float)
-            and 0 <= self.log_length_ <= math.log(self.n_steps_) + 1e-6
-            and isinstance(self.log_length_scale_, float)
-            and 0 <= self.log_length_scale_ <= math.log(self.n_steps_) + 1e-6
+            and self._lengths_are_sound(self.n_steps_)
             and _is_dtype(self.dtype_)
             and (self.time_dtype_ == "" if self.time is None else _is_dtype(self.time_dtype_))
             and type(self.flat_) is bool
@@ -274,29 +242,28 @@ class SequenceModality(TimedModality):
             and type(self.time_first_) is bool
         )
 
-    def _most_numbers(self):
+    def _most_numbers(self) -> float:
         """Return the numbers of the longest signal that can come back without times."""
         return ((self.n_steps_ - 1) * self.step_ + 1) * self.n_channels_
 
-    def check_parameters(self):
-        rate, most = self.sampling_rate, self.max_steps
-        if rate is not None and not is_positive(rate):
-            raise ValueError(f"sampling_rate={rate!r}: give None, or steps a second, above 0.")
-        if not isinstance(most, int | np.integer) or isinstance(most, bool) or most < 2:
-            raise ValueError(f"max_steps={most!r}: give a whole number, 2 or more.")
+    def check_parameters(self) -> None:
+        """Refuse values that make no sense, by the names of their parameters."""
+        self._check_number("sampling_rate")
+        if not (is_count(self.max_steps) and self.max_steps > 1):
+            raise ValueError(f"max_steps={self.max_steps!r}: give a whole number, 2 or more.")
         check_share("mask", self.mask)
         if self.time is not None and not isinstance(self.time, str | int | np.integer):
             raise ValueError(f"time={self.time!r}: give None, or the name of the column of times.")
 
     # Reading ---------------------------------------------------------------------------------
 
-    def _read(self, cells):
+    def _read(self, cells: Cells) -> dict[int, Signal]:
         """Return the `Signal` of each row that is known by its signal or its times."""
         at = self._column_of_signals(cells)
         timed = () if self.time is None else (self.time, cells.columns[1 - at])
         return read_signals(cells.names[at], cells.columns[at], *timed)
 
-    def _column_of_signals(self, cells):
+    def _column_of_signals(self, cells: Cells) -> int:
         """Return the place of the column of signals among the modality's columns."""
         names = list(cells.names)
         if cells.matrix is not None:
@@ -323,7 +290,7 @@ class SequenceModality(TimedModality):
             )
         return int(self.time is not None and names.index(self.time) == 0)
 
-    def _of_other_channels(self, cells, row, n, expected):
+    def _of_other_channels(self, cells: Cells, row: int, n: int, expected: int) -> CellError:
         at = self._column_of_signals(cells)
         shape = np.shape(cells.columns[at][row])
         turned = " The time comes first: is it cell.T?" if shape[0] == expected else ""
@@ -336,50 +303,58 @@ class SequenceModality(TimedModality):
 
     # Learning --------------------------------------------------------------------------------
 
-    def _learn_units(self, cells, rows, statistics):
+    def _learn_units(self, cells: Cells, rows: dict[int, Signal], statistics: Statistics) -> None:
         """Learn channels, their means and standard deviations, and the form to come back in."""
         at = self._column_of_signals(cells)
-        known = {row: s for row, s in rows.items() if not s.is_empty}
-        if not known:
-            raise CellError(
-                "no signal in any row", column=cells.names[at], remedy="Leave this column out"
-            )
-        signals = [sequence.numbers for sequence in known.values()]
-        channels = [sequence.n_channels for sequence in known.values()]
+        filled = {row: signal for row, signal in rows.items() if not signal.is_empty}
+        arrays = [signal.numbers for signal in filled.values()]
+        usual = statistics.frequent("channels", [s.n_channels for s in filled.values()], 1)
+        if not usual:
+            with locate(column=cells.names[at]):
+                raise self._nothing()
+        (self.n_channels_,) = usual
         # The odd one out is the row to be looked at, not all others.
-        usual = max(set(channels), key=channels.count)
-        for row, n in zip(known, channels, strict=True):
-            if n != usual:
-                raise self._of_other_channels(cells, row, n, usual)
-        self.n_channels_ = usual
-        self.flat_ = all(signal.ndim == 1 for signal in signals)
+        for row, signal in filled.items():
+            if signal.n_channels != self.n_channels_:
+                raise self._of_other_channels(cells, row, signal.n_channels, self.n_channels_)
+        self.flat_ = 2 not in statistics.frequent("axes", [array.ndim for array in arrays])
         self.time_first_ = bool(at)
-        self.dtype_ = str(np.result_type(*{signal.dtype for signal in signals}))
-        column = cells.columns[1 - at] if self.time is not None else None
-        kinds = {np.asarray(column[row]).dtype for row in rows} if column is not None else None
-        self.time_dtype_ = str(np.result_type(*kinds)) if kinds else ""
-        joined = np.concatenate([signal.reshape(-1, usual) for signal in signals])
-        _, self.channel_mean_, variance = statistics.moments("channels", joined)
+        self.dtype_ = _common_dtype("dtype", arrays, statistics)
+        self.time_dtype_ = ""
+        if self.time is not None:
+            times = [np.asarray(cells.columns[1 - at][row]) for row in rows]
+            self.time_dtype_ = _common_dtype("dtype of times", times, statistics)
+        nothing = np.empty((0, self.n_channels_), self.dtype_)
+        joined = np.concatenate([nothing, *(a.reshape(-1, self.n_channels_) for a in arrays)])
+        _, self.channel_mean_, variance = statistics.moments("numbers", joined)
         self.channel_scale_ = np.where(variance > 0, np.sqrt(variance), 1)
 
-    def _learn_grid(self, rows):
+    def _learn_grid(self, rows: dict[int, Signal], statistics: Statistics) -> None:
         """Learn how far the steps of the grid are apart, and how many there are."""
+        signals = rows.values()
         if self.time is None:
-            unit, lasting = 1.0, [len(s.numbers) - 1 for s in rows.values()]
+            unit, lasting = 1.0, [len(signal.numbers) - 1 for signal in signals]
         else:
-            intervals = np.concatenate([np.diff(s.times) for s in rows.values()])
-            median = float(np.median(intervals)) if len(intervals) else 1.0
-            unit = median if self.sampling_rate is None else 1 / self.sampling_rate
-            lasting = [s.times[-1] - s.times[0] for s in rows.values()]
-        longest, most = max(lasting), (self.max_steps - 1) * unit
+            unit = self._learn_unit([signal.times for signal in signals], statistics)
+            lasting = [signal.times[-1] - signal.times[0] for signal in signals]
+        most, longest = (self.max_steps - 1) * unit, statistics.quantile("lasting", lasting, 1)
         if longest > most:  # a few very long rows must not take the detail from all others
-            longest = min(longest, max(most, OUTLYING * np.quantile(lasting, 0.95)))
+            usual = statistics.quantile("usually lasting", lasting, 0.95)
+            longest = min(longest, max(most, OUTLYING * usual))
         self.step_ = float(max(unit, longest / (self.max_steps - 1)))
         self.n_steps_ = min(_n_steps(longest / self.step_), int(self.max_steps))
 
+    def _learn_unit(self, times: list[np.ndarray], statistics: Statistics) -> float:
+        """Return the least time between two steps of the grid."""
+        if self.sampling_rate is not None:
+            return 1 / self.sampling_rate
+        intervals = np.concatenate([np.empty(0), *map(np.diff, times)])
+        median = float(statistics.quantile("interval", intervals, 0.5))
+        return 1.0 if math.isnan(median) else median
+
     # To the grid -----------------------------------------------------------------------------
 
-    def _on_grid(self, cells, rows):
+    def _on_grid(self, cells: Cells, rows: dict[int, Signal]) -> Values:
         """Return the rows as `Values`."""
         n_rows = len(cells)
         steps = np.full((n_rows, self.n_steps_, self.n_channels_), np.nan, np.float32)
@@ -402,12 +377,12 @@ class SequenceModality(TimedModality):
             length[row] = min(n, self.n_steps_)
         if cut:
             at = self._column_of_signals(cells)
-            warnings.warn(
-                f"column {cells.names[at]!r}, row {listing(cut, most=5)}: longer than the"
-                f" {self.n_steps_} steps of {self.step_seconds_:g} that are looked at. What comes"
-                " after them is left out; cut such signals into windows, or raise max_steps.",
-                DataWarning,
-                stacklevel=3,
+            warn_of_rows(
+                cells.names[at],
+                cut,
+                f"longer than the {self.n_steps_} steps of {self.step_seconds_:g} that are looked"
+                " at. What comes after them is left out; cut such signals into windows, or raise"
+                " max_steps.",
             )
         there = ~np.isnan(steps)
         length[~there.any((1, 2))] = 0
@@ -421,7 +396,7 @@ class SequenceModality(TimedModality):
             tensors["times"] = times.view(np.int64)
         return Values(tensors, length > 0)
 
-    def _resampled(self, signal, times):
+    def _resampled(self, signal: np.ndarray, times: np.ndarray | None) -> tuple[np.ndarray, int]:
         """Return a standardised signal on the grid, and the steps that it would have taken."""
         if times is None:
             places, longest_gap = np.arange(len(signal)) / self.step_, NO_GAP
@@ -433,18 +408,34 @@ class SequenceModality(TimedModality):
         steps = to_grid(signal[within], places, n_steps, longest_gap)
         return steps, n_steps if within.all() else self.n_steps_ + 1
 
+    def shown(self, cells: Cells, predicted: bool = False) -> Signals:
+        """Return the numbers as they are, at their times."""
+        signals = [None] * len(cells)
+        for row, signal in self._read(cells).items():
+            numbers = signal.numbers.reshape(len(signal.numbers), -1).astype(np.float64)
+            steps = np.arange(len(numbers)) / (self.sampling_rate or 1)
+            times = steps if signal.times is None else signal.times
+            if not signal.is_empty:
+                signals[row] = times, numbers
+        return Signals(signals, self.time is not None or self.sampling_rate is not None)
 
-def _n_steps(longest):
+
+def _common_dtype(name: str, arrays: list[np.ndarray], statistics: Statistics) -> str:
+    """Return the dtype that holds the numbers of all arrays."""
+    return str(np.result_type(*statistics.frequent(name, [str(array.dtype) for array in arrays])))
+
+
+def _n_steps(longest: float) -> int:
     """Return how many whole steps hold places from 0 to the longest, up to rounding."""
     return math.ceil(longest - 1e-6) + 1
 
 
-def _places(length, array):
+def _places(length: np.ndarray, array: np.ndarray) -> np.ndarray:
     """Return which places on the second axis of an array are within the length of each row."""
     return np.arange(array.shape[1]) < length[:, None]
 
 
-def _as_dtype(numbers, dtype):
+def _as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
     kind = np.dtype(dtype).kind
     if kind == "b":
         return numbers >= 0.5
@@ -453,5 +444,5 @@ def _as_dtype(numbers, dtype):
     return numbers.clip(-LARGEST_NUMBER, LARGEST_NUMBER).astype(dtype)
 
 
-def _is_dtype(name):
+def _is_dtype(name: Any) -> bool:
     return type(name) is str and len(name) < 20 and np.dtype(name).kind in "biuf"

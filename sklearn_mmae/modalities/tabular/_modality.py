@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
 
-from ..._core.errors import CellTypeError, DataWarning, did_you_mean, listing
-from ..._core.holes import observed
+from ..._core.errors import did_you_mean, listing, locate, warn
+from ..._core.typing import Array
 from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
-from ...statistics import PLAIN
+from ...statistics import PLAIN, Statistics
 from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
-from ...tables._cells import Values
+from ...tables._cells import Cells, Column, Values, is_zone
 from .._base import Modality
-from ._cells import as_dtype, as_floats, check_finite, codes_of, come_back_as, kind_of
+from .._shown import Tables, where_present
+from ._cells import (
+    as_dtype,
+    as_floats,
+    check_bools,
+    check_finite,
+    codes_of,
+    come_back_as,
+    is_tabular,
+    kind_of,
+)
+from ._dates import parse
 from ._network import TabularNetwork
 
 __all__ = ["TabularModality"]
 
-FEW_VALUES = 40  # "auto" takes a column of strings with at most this many as a category
 MANY_ALIKE = 16  # so many columns of one range are taken for pixels or other counts of one unit
 SCALES = ("auto", "column", "common")
 
@@ -83,7 +93,7 @@ class TabularModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.cells import Cells
     >>> from sklearn_mmae.modalities import TabularModality
     >>> colour = np.array(["red", "blue", None, "red"], dtype=object)
     >>> size = np.array([1.0, 2.0, 3.0, np.nan])
@@ -93,32 +103,31 @@ class TabularModality(Modality):
     (['category', 'number'], [['blue', 'red']])
     """
 
-    def __init__(self, max_categories=100, *, scale="auto", mask=0.0):
+    kinds_: list[str]
+    dtypes_: list[str]
+    scaling_: str
+    mean_: np.ndarray
+    scale_: np.ndarray
+    n_observed_: np.ndarray
+    categories_: list[list]
+    shares_: list[np.ndarray]
+    weight_: float
+    loadings_: np.ndarray
+    noise_: np.ndarray
+
+    def __init__(
+        self, max_categories: int = 100, *, scale: str = "auto", mask: float = 0.0
+    ) -> None:
         self.max_categories = max_categories
         self.scale = scale
         self.mask = mask
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: str, column: np.ndarray | Column) -> bool:
         """Whether a column holds numbers, bools, dates, or strings of few values."""
-        if column.ndim != 1:
-            return False
-        if column.dtype.kind in "biufM":
-            return True
-        if column.dtype.kind != "O":
-            return False
-        values = column[observed(column)]
-        if not len(values):
-            return True
-        try:
-            kind = kind_of(column, None)
-        except CellTypeError:
-            return False
-        if kind == "category":
-            return len(set(values)) <= min(FEW_VALUES, max(2, len(values) // 2))
-        return True
+        return is_tabular(Column.of(column))
 
-    def fit(self, cells, statistics=PLAIN):
+    def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn kinds, scales and categories.
 
         Parameters
@@ -136,16 +145,16 @@ class TabularModality(Modality):
             self.kinds_ = ["number"] * len(cells.names)
             self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
         else:
-            self.kinds_ = [
-                kind_of(column, name, cells.categories.get(name)) for name, column in cells
-            ]
-            self.dtypes_ = [
-                come_back_as(name, column, kind)
-                for (name, column), kind in zip(cells, self.kinds_, strict=True)
-            ]
+            self.kinds_, self.dtypes_ = [], []
+            for name, column in zip(cells.names, cells.looked_at, strict=True):
+                with locate(column=name):
+                    self.kinds_.append(column.once(kind_of))
+                    self.dtypes_.append(come_back_as(column, self.kinds_[-1]))
+        columns = [(tuple(self.kinds_), tuple(self.dtypes_))]
+        self.kinds_, self.dtypes_ = map(list, next(iter(statistics.frequent("kinds", columns))))
         numbers = self._numbers(cells)
         self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
-        self.scaling_, self.scale_ = self._learn_scale(numbers, variance)
+        self.scaling_, self.scale_ = self._learn_scale(numbers, variance, statistics)
         weight = (self.n_observed_ * variance / self.scale_**2).sum()
         present = (
             ~np.isnan(numbers).all(1)
@@ -157,7 +166,8 @@ class TabularModality(Modality):
 
         self.categories_, self.shares_, coded = [], [], []
         for name, column in self._coded(cells):
-            values, n_observed = self._learn_categories(name, column, cells.categories.get(name))
+            declared = cells.categories.get(name)
+            values = self._learn_categories(name, column, declared, statistics)
             self.categories_.append(values)
             codes = codes_of(column, values)[0]
             coded.append(codes)
@@ -165,22 +175,22 @@ class TabularModality(Modality):
             counts = statistics.counts(f"{name}: categories", codes, len(values))
             self.shares_.append(counts / max(counts.sum(), 1))
             weight += counts.sum() if (counts > 0).sum() > 1 else 0
-            if not n_observed:
+            if not counts.any():
                 empty.append(name)
-        self.weight_ = float(weight) / max(present.sum(), 1) or 1.0
+        n_absent, n_present = statistics.counts("rows", present.astype(np.int8), 2)
+        self.weight_ = float(weight) / max(n_present, 1) or 1.0
         coded = np.stack(coded, 1) if coded else np.empty((len(cells), 0), np.int32)
-        learned = Expectation.learn(numbers, self.mean_, self.scale_, coded, self.shares_)
+        known = self.mean_, self.scale_, self.shares_, int(n_absent + n_present)
+        learned = Expectation.learn(numbers, coded, *known, statistics)
         self.loadings_, self.noise_ = learned.loadings, learned.noise
         if empty:
-            warnings.warn(
+            warn(
                 f"column {listing(map(repr, empty))}: no cell is observed. Nothing can be learned"
-                " of it, and it will come back empty.",
-                DataWarning,
-                stacklevel=2,
+                " of it, and it will come back empty."
             )
         return self
 
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return standardised numbers and the codes of categories.
 
         Parameters
@@ -216,10 +226,13 @@ class TabularModality(Modality):
             tensors["codes"] = np.stack(codes, 1)
             there = (tensors["codes"] >= 0).any(1)
             present = there if present is None else present | there
-        expectation = Expectation(self.shares_, self.loadings_, self.noise_)
-        return Values(expectation.fill(tensors), present)
+        return Values(self.fill(tensors), present)
 
-    def inverse_transform(self, predictions):
+    def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the tensors of rows, 0 and -1 in the holes, with what is likely there."""
+        return Expectation(self.shares_, self.loadings_, self.noise_).fill(tensors)
+
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return numbers in their units, and the most likely category.
 
         Parameters
@@ -249,10 +262,10 @@ class TabularModality(Modality):
             column = np.full(len(predictions), None, object)
             if code is not None:
                 column[:] = np.array([*values, None], object)[:-1][code]
-            columns.append(column.astype(bool) if dtype == "bool" else column)
+            columns.append(column.astype(bool) if dtype == "bool" and code is not None else column)
         return columns
 
-    def network(self, n_components, width, dropout):
+    def network(self, n_components: int, width: int, dropout: float) -> TabularNetwork:
         """Build the network of the table.
 
         Parameters
@@ -267,7 +280,7 @@ class TabularModality(Modality):
         return TabularNetwork(
             torch.tensor(self.mean_, dtype=torch.float32),
             torch.tensor(self.scale_, dtype=torch.float32),
-            Expectation(self.shares_, self.loadings_, self.noise_),
+            [torch.tensor(share, dtype=torch.float32) for share in self.shares_],
             self.weight_,
             float(self.mask),
             n_components,
@@ -275,14 +288,14 @@ class TabularModality(Modality):
             dropout,
         )
 
-    def learned(self):
+    def learned(self) -> set[str]:
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
             *("categories_", "shares_", "weight_", "loadings_", "noise_"),
         }
 
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         numbers = sum(kind in ("number", "date") for kind in self.kinds_)
         coded = len(self.kinds_) - numbers
@@ -292,6 +305,7 @@ class TabularModality(Modality):
             and len(self.kinds_) == n_columns
             and are_text(self.dtypes_)
             and len(self.dtypes_) == len(self.kinds_)
+            and all(zone is None or is_zone(zone) for _, zone, _ in map(parse, self.dtypes_))
             and self.scaling_ in ("column", "common")
             and are_floats(self.n_observed_, numbers)
             and are_floats(self.mean_, numbers)
@@ -313,7 +327,7 @@ class TabularModality(Modality):
             and are_floats(self.loadings_.ravel(), self.loadings_.size)
         )
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         most = self.max_categories
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 2:
             raise ValueError(
@@ -326,28 +340,33 @@ class TabularModality(Modality):
                 + did_you_mean(self.scale, SCALES)
             )
 
-    def _learn_scale(self, numbers, variance):
+    def _learn_scale(
+        self, numbers: np.ndarray, variance: np.ndarray, statistics: Statistics
+    ) -> tuple[str, np.ndarray]:
         """Return the kind of scaling, and what each number or date is divided by."""
         is_number = np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
         varies = is_number & (variance > 0)
         scaling = self.scale
         if scaling == "auto":
-            scaling = "common" if _of_one_unit(numbers, varies) else "column"
+            scaling = "common" if _of_one_unit(numbers, varies, statistics) else "column"
         scale = np.sqrt(np.where(variance > 0, variance, 1))
         if scaling == "common" and varies.any():
             scale[is_number] = np.sqrt(variance[varies].mean())
         return scaling, scale
 
-    def _names(self, cells, *kinds):
+    def _names(self, cells: Cells, *kinds: str) -> list:
         return [n for n, kind in zip(cells.names, self.kinds_, strict=True) if kind in kinds]
 
-    def _coded(self, cells):
+    def _coded(self, cells: Cells) -> Iterator[tuple[Any, Column]]:
         """Yield the name and cells of each bool or categorical column."""
-        for (name, column), kind in zip(cells, self.kinds_, strict=True):
+        for name, column, kind in zip(cells.names, cells.looked_at, self.kinds_, strict=True):
+            if kind == "bool":
+                with locate(column=name):
+                    check_bools(column)
             if kind in ("bool", "category"):
                 yield name, column
 
-    def _numbers(self, cells):
+    def _numbers(self, cells: Cells) -> np.ndarray:
         """Return the numbers and dates as one float array; the input's own memory if it can be."""
         if cells.matrix is not None:
             if any(kind != "number" for kind in self.kinds_):
@@ -358,15 +377,17 @@ class TabularModality(Modality):
             check_finite(numbers, cells.names)
             return numbers
         names, parts = [], []
-        for (name, column), kind, dtype in zip(cells, self.kinds_, self.dtypes_, strict=True):
+        columns = zip(cells.names, cells.looked_at, self.kinds_, self.dtypes_, strict=True)
+        for name, column, kind, dtype in columns:
             if kind in ("number", "date"):
                 names.append(name)
-                parts.append(as_floats(name, column, kind, dtype))
+                with locate(column=name):
+                    parts.append(column.once(as_floats, kind, dtype))
         numbers = np.stack(parts, 1) if parts else np.empty((len(cells), 0))
         check_finite(numbers, names)
         return numbers
 
-    def _standardise(self, numbers):
+    def _standardise(self, numbers: np.ndarray) -> np.ndarray:
         standardised = np.empty(numbers.shape, np.float32)
         for start in range(0, len(numbers), BLOCK):
             block = numbers[start : start + BLOCK]
@@ -380,48 +401,73 @@ class TabularModality(Modality):
             standardised[start : start + BLOCK] = np.where(np.isnan(block), 0, block)
         return standardised
 
-    def _learn_categories(self, name, column, declared):
-        """Return a column's values in order of their codes, and how many cells are observed."""
-        values = column[observed(column)].tolist()
-        if declared is not None:
-            known = list(declared)
-        else:
-            try:
-                known = sorted(set(values))
-            except TypeError:
-                known = sorted(set(values), key=lambda value: (str(type(value)), str(value)))
+    def _learn_categories(
+        self, name: Any, column: Column, declared: list | None, statistics: Statistics
+    ) -> list:
+        """Return a column's values in order of their codes."""
+        if declared is not None and len(declared) <= self.max_categories:
+            return list(declared)
+        values = column.values[column.observed].tolist()
+        frequent = list(statistics.frequent(f"{name}: values", values))
+        known = frequent if declared is None else list(declared)
         if len(known) > self.max_categories:
-            frequent = pd.Series(values, dtype=object).value_counts(sort=True)
-            kept = set(frequent.index[: self.max_categories])
-            warnings.warn(
+            kept = set(frequent[: self.max_categories])
+            warn(
                 f"column {name!r}: {len(known)} categories, of which the {self.max_categories} most"
                 " frequent are kept; the others are read as holes. Raise max_categories, or make"
-                " it a TextModality.",
-                DataWarning,
-                stacklevel=3,
+                " it a TextModality."
             )
             known = [value for value in known if value in kept]
-        return known, len(values)
+        if declared is not None:
+            return known
+        try:
+            return sorted(known)
+        except TypeError:
+            return sorted(known, key=lambda value: (str(type(value)), str(value)))
 
-    def _encode_categories(self, name, column, values):
+    def _encode_categories(self, name: Any, column: Column, values: list) -> np.ndarray:
         codes, unknown = codes_of(column, values)
         if len(unknown) and len(values) < self.max_categories:
-            unseen = dict.fromkeys(column[unknown[:1000]].tolist())
-            warnings.warn(
+            unseen = dict.fromkeys(column.values[unknown[:1000]].tolist())
+            warn(
                 f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
-                " seen in training; read as a hole.",
-                DataWarning,
-                stacklevel=3,
+                " seen in training; read as a hole."
             )
         return codes
 
+    def shown(self, cells: Cells, predicted: bool = False) -> Tables:
+        """Return standardised numbers, NaN in the holes, and names of categories."""
+        values, n_rows = self.transform(cells), len(cells)
+        tensors = values.tensors
+        numbers = tensors.get("numbers", np.zeros((n_rows, 0)))
+        if "raw" in tensors:
+            numbers = (tensors["raw"] - self.mean_) / self.scale_
+        if "observed" in tensors:
+            numbers = np.where(tensors["observed"], numbers, np.nan)
+        known = self.categories_
+        categories = [
+            [str(known[i][code]) if code >= 0 else None for i, code in enumerate(codes)]
+            for codes in tensors.get("codes", np.zeros((n_rows, 0), int))
+        ]
+        rows = zip(numbers.astype(np.float64), categories, strict=True)
+        return Tables(
+            where_present(rows, values.present),
+            [str(name) for name in self._names(cells, "number", "date")],
+            [str(name) for name in self._names(cells, "bool", "category")],
+        )
 
-def _of_one_unit(numbers, varies):
+    def as_numbers(self, values: Values) -> Array:
+        """Return numbers and indicators of categories as the network sees them, holes as means."""
+        tensors = {name: array for name, array in values.tensors.items() if name != "expected"}
+        return super().as_numbers(Values(tensors, values.present))
+
+
+def _of_one_unit(numbers, varies, statistics):
     """Whether many columns vary, and most of these have the same minimum and maximum."""
     if varies.sum() < MANY_ALIKE:
         return False
-    ends = np.stack([np.fmin.reduce(numbers), np.fmax.reduce(numbers)])[:, varies]
-    return np.unique(ends, axis=1, return_counts=True)[1].max() > varies.sum() / 2
+    ends = statistics.quantile("ranges", numbers, np.array([0, 1]))[varies]
+    return np.unique(ends, axis=0, return_counts=True)[1].max() > varies.sum() / 2
 
 
 def _any_nan(numbers):

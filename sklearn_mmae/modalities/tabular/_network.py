@@ -26,8 +26,8 @@ class TabularNetwork(ModalityNetwork):
     ----------
     mean, scale : Tensor of shape (numbers,)
         Of the raw numbers.
-    expectation : Expectation
-        What is likely in holes; it has the relative frequencies of the categories.
+    shares : list of Tensor
+        Relative frequencies of each column's categories.
     weight : float
         Columns that a row has observed on average and that vary at all.
     mask : float
@@ -38,10 +38,8 @@ class TabularNetwork(ModalityNetwork):
 
     is_table = True
 
-    def __init__(self, mean, scale, expectation, weight, mask, n_components, width, dropout):
-        shares = [torch.tensor(share, dtype=torch.float32) for share in expectation.shares]
+    def __init__(self, mean, scale, shares, weight, mask, n_components, width, dropout):
         sizes = [len(share) for share in shares]
-        self.expectation = expectation
         n_outputs = len(mean) + sum(sizes)
         super().__init__(n_outputs, n_outputs)
         self.n_numbers, self.sizes, self.weight, self.mask = len(mean), sizes, weight, mask
@@ -99,12 +97,6 @@ class TabularNetwork(ModalityNetwork):
         return torch.cat(
             [per_column[:, i : i + 1].expand(-1, n) for i, n in enumerate(self.sizes)], 1
         )
-
-    def fill(self, tensors):
-        """Return a batch, 0 and -1 in the holes, with what is likely there for the encoder."""
-        arrays = {name: values.cpu().numpy() for name, values in tensors.items()}
-        filled = self.expectation.fill(arrays)
-        return {name: torch.as_tensor(a, device=self.gain.device) for name, a in filled.items()}
 
     def observed(self, tensors):
         """Return which numbers and indicators are observed, or None where all are."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
 
-from ..._core.errors import CellTypeError, DataWarning, listing
+from ..._core.errors import CellTypeError, listing, warn
 from ..._core.holes import observed
+from ...statistics import PLAIN, Statistics
 
 __all__ = ["END", "WORD", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts"]
 
@@ -63,11 +64,9 @@ def read_texts(name, column):
         )
     long = [int(row) for row in rows if len(column[row]) > LONGEST]
     if long:
-        warnings.warn(
+        warn(
             f"column {name!r}, row {listing(long)}: longer than {LONGEST:,} characters, of which"
-            " the rest is not read.",
-            DataWarning,
-            stacklevel=2,
+            " the rest is not read."
         )
     texts = np.empty(len(rows), object)
     texts[:] = [_normalise(column[row][:LONGEST]) for row in rows]
@@ -79,16 +78,22 @@ def _normalise(text):
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def learn_tokens(texts, max_pieces, max_length):
+def learn_tokens(
+    texts: Iterable[str],
+    max_pieces: int | None,
+    max_length: int,
+    statistics: Statistics = PLAIN,
+) -> list[str]:
     """Choose the tokens in which texts are written.
 
     Parameters
     ----------
     texts : iterable of str
-    max_pieces : int
+    max_pieces : int or None
         The most words and marks to keep (a word together with the space before it), by frequency.
     max_length : int
         Pieces of a text that are looked at.
+    statistics : Statistics, default=PLAIN
 
     Returns
     -------
@@ -101,13 +106,11 @@ def learn_tokens(texts, max_pieces, max_length):
         for piece in islice(_PIECE.finditer(text), max_length):
             pieces[piece[0]] += 1
             characters.update(piece[0])
-    most_used = _most_used(pieces, max_pieces) | _most_used(characters, _MOST_CHARACTERS)
+    most_used = {
+        *statistics.frequent("pieces", pieces, max_pieces),
+        *statistics.frequent("characters", characters, _MOST_CHARACTERS),
+    }
     return ["", *sorted(most_used)]
-
-
-def _most_used(counts, most):
-    ranked = sorted(counts, key=lambda token: (-counts[token], token))
-    return set(ranked[:most])
 
 
 def encode_tokens(texts, tokens, length):

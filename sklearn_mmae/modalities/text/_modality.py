@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import TYPE_CHECKING, Any, Self
 
 import joblib
 import numpy as np
@@ -11,14 +12,17 @@ from scipy import sparse
 from sklearn.base import clone
 
 from ..._core.errors import CellError, did_you_mean, listing
-from ..._core.holes import observed
 from ..._core.values import are_floats, are_text, is_positive, is_whole
-from ...statistics import PLAIN
-from ...tables._cells import Values
+from ...statistics import PLAIN, Statistics
+from ...tables._cells import Cells, Column, Values
 from .._base import Modality
 from .._files import find_memory
+from .._shown import Shown, Words, where_present
 from ._cells import WORD, decode_tokens, encode_tokens, learn_tokens, read_texts
 from ._network import KeyWordsNetwork, SentenceNetwork
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import CountVectorizer
 
 __all__ = ["TextModality"]
 
@@ -51,7 +55,8 @@ class TextModality(Modality):
     vectorizer : "subwords", None or transformer, default="subwords"
         What the encoder sees beside the words: parts of words, nothing, or the columns that a
         scikit-learn transformer makes of a 1-D array of str, such as `HashingVectorizer` or a
-        sentence encoder. A transformer is cloned and fitted.
+        sentence encoder. A transformer is cloned and fitted; what its own `fit` learns of the rows
+        is asked of nobody, unlike all else.
     n_words : int, default=5
         The most words that come back (only for ``decoder="words"``).
     max_length : int, default=64
@@ -101,7 +106,7 @@ class TextModality(Modality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
+    >>> from sklearn_mmae.cells import Cells
     >>> from sklearn_mmae.modalities import TextModality
     >>> names = np.array(["red heart", "blue heart", None], dtype=object)
     >>> modality = TextModality().fit(Cells(("name",), (names,)))
@@ -111,17 +116,30 @@ class TextModality(Modality):
     array([ True,  True, False])
     """
 
+    vocabulary_: list[str]
+    idf_: np.ndarray
+    subwords_: list[str]
+    subword_idf_: np.ndarray
+    vectorizer_: Any
+    offset_: np.ndarray
+    block_scales_: np.ndarray
+    mean_: np.ndarray
+    tokens_: list[str]
+    n_tokens_: int
+    shares_: np.ndarray
+    null_deviance_: float
+
     def __init__(
         self,
         *,
-        decoder="words",
-        max_features=3000,
-        stop_words=None,
-        vectorizer="subwords",
-        n_words=5,
-        max_length=64,
-        memory=None,
-    ):
+        decoder: str = "words",
+        max_features: int | None = 3000,
+        stop_words: str | list[str] | None = None,
+        vectorizer: Any = "subwords",
+        n_words: int = 5,
+        max_length: int = 64,
+        memory: Any = None,
+    ) -> None:
         self.decoder = decoder
         self.max_features = max_features
         self.stop_words = stop_words
@@ -130,15 +148,18 @@ class TextModality(Modality):
         self.max_length = max_length
         self.memory = memory
 
-    @classmethod
-    def accepts(cls, name, column):
-        """Whether every observed cell of a column is a str."""
-        if column.ndim != 1 or column.dtype.kind not in "OU":
-            return False
-        values = column[observed(column)]
-        return len(values) > 0 and all(isinstance(value, str) for value in values)
+    @property
+    def words(self) -> list[str] | None:
+        """The words that the outputs are a distribution over; None where they are tokens."""
+        return self.vocabulary_ if self.decoder == "words" else None
 
-    def fit(self, cells, statistics=PLAIN):
+    @classmethod
+    def accepts(cls, name: str, column: np.ndarray | Column) -> bool:
+        """Whether every observed cell of a column is a str."""
+        types = Column.of(column).types
+        return len(types) > 0 and all(issubclass(kind, str) for kind in types)
+
+    def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn the vocabulary, and how usual each word is.
 
         Parameters
@@ -164,15 +185,19 @@ class TextModality(Modality):
         self.fit_transform(cells, statistics)
         return self
 
-    def fit_transform(self, cells, statistics=PLAIN):
+    def fit_transform(self, cells: Cells, statistics: Statistics = PLAIN) -> Values:
         """Fit, and return the same cells as `Values`; words are counted only once."""
         self.check_parameters()
         name, texts, present = _read(cells)
-        learned, blocks = _remembered(_learn, clone(self), name, texts, present)
+        modality = clone(self)
+        if not statistics.repeatable:
+            modality.memory = None
+        options = {"statistics": statistics}
+        learned, blocks = _remembered(_learn, modality, name, texts, present, **options)
         vars(self).update(learned)
         return self._values(texts, present, blocks)
 
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return texts as lists of features and their weights.
 
         Parameters
@@ -196,7 +221,7 @@ class TextModality(Modality):
         blocks = _remembered(_blocks, copy(self), name, texts, present)
         return self._values(texts, present, blocks)
 
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return words joined by spaces, the most telling first, or texts.
 
         Parameters
@@ -218,7 +243,9 @@ class TextModality(Modality):
         ]
         return [texts]
 
-    def network(self, n_components, width, dropout):
+    def network(
+        self, n_components: int, width: int, dropout: float
+    ) -> KeyWordsNetwork | SentenceNetwork:
         """Build the network of the text.
 
         Parameters
@@ -255,14 +282,14 @@ class TextModality(Modality):
             dropout,
         )
 
-    def learned(self):
+    def learned(self) -> set[str]:
         """Return the names of what `fit` learns, for `load`."""
         state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
         if self.vectorizer is not None:
             state |= {"subwords_", "subword_idf_"}
         return state | ({"tokens_", "n_tokens_"} if self.decoder == "sequence" else set())
 
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         subwords = [] if self.vectorizer is None else self.subwords_
         written = self.tokens_ if self.decoder == "sequence" else self.vocabulary_
@@ -290,7 +317,7 @@ class TextModality(Modality):
             )
         )
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         decoders = ("words", "sequence")
         if self.decoder not in decoders:
             raise ValueError(
@@ -302,61 +329,72 @@ class TextModality(Modality):
                 f"vectorizer={self.vectorizer!r}: give 'subwords', None or a transformer."
                 + did_you_mean(self.vectorizer, ["subwords"])
             )
-        for name in ("n_words", "max_length"):
+        all_words = self.max_features is None
+        for name in ("n_words", "max_length", "max_features")[: 2 if all_words else 3]:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name}={value!r}: give a whole number of at least 1.")
         find_memory(self.memory)  # raises for what is no memory
 
-    def _fit(self, name, texts, present):
+    def _fit(
+        self, name: str, texts: np.ndarray, present: np.ndarray, statistics: Statistics
+    ) -> list[sparse.csr_array]:
         """Learn everything; return the unscaled blocks."""
-        blocks = [self._learn_words(name, texts)]
+        n_texts = int(statistics.counts("texts", np.zeros(len(texts), int), 1)[0])
+        blocks = [self._learn_words(name, texts, n_texts, statistics)]
         if self.vectorizer is not None:
-            blocks.append(self._learn_second_block(name, texts, present))
-        means = [np.asarray(block.mean(0)).ravel() for block in blocks]
-        variances = [
-            block.power(2).sum() / len(texts) - mean @ mean
-            for block, mean in zip(blocks, means, strict=True)
-        ]
-        self.block_scales_ = np.sqrt([_or_one(v) * len(blocks) for v in variances])
+            blocks.append(self._learn_second_block(name, texts, present, n_texts, statistics))
+        _, means, variances = zip(
+            *(statistics.moments(f"block {i}", block) for i, block in enumerate(blocks)),
+            strict=True,
+        )
+        self.block_scales_ = np.sqrt([_or_one(v.sum()) * len(blocks) for v in variances])
         self.mean_ = np.concatenate(
             [mean / scale for mean, scale in zip(means, self.block_scales_, strict=True)]
         )
         if self.decoder == "words":
-            self._learn_shares(blocks[0])
+            self._learn_shares(blocks[0], statistics)
         else:
-            self._learn_tokens(texts)
+            self._learn_tokens(texts, statistics)
         return blocks
 
-    def _learn_words(self, name, texts):
-        counter = _word_counter(max_features=self.max_features, stop_words=self.stop_words)
-        try:
-            counts = counter.fit_transform(texts)
-        except ValueError as error:
-            if "empty vocabulary" not in str(error):
-                raise
+    def _learn_words(
+        self, name: str, texts: np.ndarray, n_texts: int, statistics: Statistics
+    ) -> sparse.csr_array:
+        counter = _word_counter(stop_words=self.stop_words)
+        most = self.max_features
+        self.vocabulary_, counts = _learn_vocabulary(counter, texts, most, statistics.of("words"))
+        if not self.vocabulary_:
             raise CellError(
                 "no word is in any training row",
                 remedy="Leave the column out, or give fewer stop words",
                 column=name,
-            ) from None
-        self.vocabulary_ = counter.get_feature_names_out().tolist()
-        self.idf_ = _learn_idf(counts)
+            )
+        self.idf_ = _learn_idf(counts, n_texts, statistics.of("words"))
         return _heaviest(_tf_idf(counts, self.idf_))
 
-    def _learn_second_block(self, name, texts, present):
+    def _learn_second_block(
+        self,
+        name: str,
+        texts: np.ndarray,
+        present: np.ndarray,
+        n_texts: int,
+        statistics: Statistics,
+    ) -> sparse.csr_array:
         if self.vectorizer == "subwords":
-            counter = _subword_counter(max_features=MOST_SUBWORDS)
-            counts = counter.fit_transform(texts)
-            self.subwords_ = counter.get_feature_names_out().tolist()
-            self.subword_idf_ = _learn_idf(counts)
+            parts = statistics.of("parts of words")
+            learned = _learn_vocabulary(_subword_counter(), texts, MOST_SUBWORDS, parts)
+            self.subwords_, counts = learned
+            self.subword_idf_ = _learn_idf(counts, n_texts, parts)
             return _tf_idf(counts, self.subword_idf_)
         self.vectorizer_ = clone(self.vectorizer).fit(texts)
         columns = self._vectorize(name, texts, present)
         # A sparse block stays sparse; of a dense one, dropping a column shall mean its mean.
-        dense = not sparse.issparse(columns)
-        self.offset_ = columns.mean(0) if dense else np.zeros(columns.shape[1])
-        return sparse.csr_array(columns - self.offset_ if dense else columns)
+        if sparse.issparse(columns):
+            self.offset_ = np.zeros(columns.shape[1])
+            return columns
+        _, self.offset_, _ = statistics.moments("vectorizer", columns)
+        return sparse.csr_array(columns - self.offset_)
 
     def _blocks(self, name, texts, present):
         """Return the unscaled blocks of the present rows, each (rows, columns) sparse."""
@@ -427,44 +465,58 @@ class TextModality(Modality):
             )
         return columns
 
-    def _learn_shares(self, words):
+    def _learn_shares(self, words: sparse.csr_array, statistics: Statistics) -> None:
         """Learn the mean distribution over words, and the mean divergence of rows from it."""
         total = words.sum(1)
         shares = sparse.csr_array(words / np.where(total > 0, total, 1)[:, None])
-        self.shares_ = np.asarray(shares.mean(0)).ravel()
-        self.shares_ /= self.shares_.sum()
-        nats = shares.data * (np.log(shares.data) - _log_shares(self.shares_)[shares.indices])
-        self.null_deviance_ = _or_one(nats.sum() / shares.shape[0])
+        _, self.shares_, _ = statistics.moments("shares", shares)
+        self.shares_ = self.shares_ / self.shares_.sum()
+        nats = shares.copy()
+        nats.data *= np.log(shares.data) - _log_shares(self.shares_)[shares.indices]
+        _, (mean,), _ = statistics.moments("nats", nats.sum(1)[:, None])
+        self.null_deviance_ = _or_one(mean)
 
-    def _learn_tokens(self, texts):
+    def _learn_tokens(self, texts: np.ndarray, statistics: Statistics) -> None:
         """Learn tokens, the length of a text in them, and their mean distribution."""
-        # None means no bound on words; there are never more pieces than characters read.
-        most = len(texts) * self.max_length if self.max_features is None else self.max_features
-        self.tokens_ = learn_tokens(texts, most, self.max_length)
+        self.tokens_ = learn_tokens(texts, self.max_features, self.max_length, statistics)
         codes = encode_tokens(texts, self.tokens_, self.max_length)
         written = (codes >= 0).sum(1)
-        self.n_tokens_ = int(written.max())
+        self.n_tokens_ = int(statistics.quantile("tokens of a text", written, 1))
         row, place = np.nonzero(codes >= 0)
-        self.shares_ = np.bincount(
-            codes[row, place], weights=1 / written[row], minlength=len(self.tokens_)
-        ) / len(texts)
+        each = 1 / written[row], (row, codes[row, place])
+        shares = sparse.csr_array(sparse.coo_array(each, shape=(len(texts), len(self.tokens_))))
+        _, self.shares_, _ = statistics.moments("shares of tokens", shares)
         self.null_deviance_ = _or_one(-self.shares_ @ _log_shares(self.shares_))
 
+    def shown(self, cells: Cells, predicted: bool = False) -> Shown:
+        """Return each row's words with their shares, or sentences as they are written."""
+        if self.decoder != "words":
+            return super().shown(cells, predicted)
+        values, rows = self.transform(cells), []
+        tensors = values.tensors
+        for features, weights in zip(tensors["features"], tensors["weights"], strict=True):
+            is_word = (weights > 0) & (features < len(self.vocabulary_))
+            words = [self.vocabulary_[feature] for feature in features[is_word]]
+            shares = weights[is_word] / weights[is_word].sum()
+            rows.append(dict(zip(words, shares, strict=True)))
+        usual = dict(zip(self.vocabulary_, self.shares_, strict=True))
+        return Words(where_present(rows, values.present), usual)
 
-def _remembered(work, modality, name, texts, present):
+
+def _remembered(work, modality, name, texts, present, **options):
     """Return what work makes of a copy of a modality, and of texts, from its memory if it can."""
     memory, modality.memory = modality.memory, None
     modality.n_words = 1  # which changes nothing
     # What raises is not kept, so that the name and the rows missing, which errors tell of, are
     # left aside.
-    work = find_memory(memory).cache(work, ignore=["name", "texts", "present"])
+    work = find_memory(memory).cache(work, ignore=["name", "texts", "present", *options])
     seen = None if memory is None else joblib.hash(texts.tolist())
-    return work(modality, name, texts, present, seen=seen)
+    return work(modality, name, texts, present, seen=seen, **options)
 
 
-def _learn(modality, name, texts, present, *, seen):
+def _learn(modality, name, texts, present, *, seen, statistics):
     """Return what a modality learns, and the unscaled blocks; for `_remembered`."""
-    blocks = modality._fit(name, texts, present)
+    blocks = modality._fit(name, texts, present, statistics)
     return {key: value for key, value in vars(modality).items() if key.endswith("_")}, blocks
 
 
@@ -501,10 +553,31 @@ def _subword_counter(**options):
     return CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), **options)
 
 
-def _learn_idf(counts):
-    from sklearn.feature_extraction.text import TfidfTransformer
+def _learn_vocabulary(
+    counter: CountVectorizer, texts: np.ndarray, most: int | None, statistics: Statistics
+) -> tuple[list[str], sparse.csr_array]:
+    """Return the most frequent words or parts of words, sorted, and how often texts have them."""
+    try:
+        counts = counter.fit_transform(texts)
+        found = counter.get_feature_names_out().tolist()
+    except ValueError as error:
+        if "empty vocabulary" not in str(error):
+            raise
+        found, counts = [], sparse.csr_array((len(texts), 0), dtype=np.int64)
+    often = dict(zip(found, np.asarray(counts.sum(0)).ravel().tolist(), strict=True))
+    vocabulary = sorted(statistics.frequent("vocabulary", often, most))
+    place = {word: i for i, word in enumerate(found)}
+    # A word of other rows only is in none of these: it takes the empty column at the end.
+    columns = sparse.csr_array(
+        sparse.hstack([counts, sparse.csr_array((len(texts), 1), dtype=counts.dtype)])
+    )
+    return vocabulary, columns[:, [place.get(word, len(found)) for word in vocabulary]]
 
-    return TfidfTransformer().fit(counts).idf_
+
+def _learn_idf(counts: sparse.csr_array, n_texts: int, statistics: Statistics) -> np.ndarray:
+    """Return the inverse document frequencies, as scikit-learn smooths them."""
+    n_with = statistics.counts("texts with each", counts.indices, counts.shape[1])
+    return np.log((n_texts + 1) / (n_with + 1)) + 1.0
 
 
 def _tf_idf(counts, idf):

@@ -160,6 +160,10 @@ class KeyWordsNetwork(TextNetwork):
         words = torch.where(telling.isfinite(), words, -1)
         return words[:, : self.n_key_words]
 
+    def probabilities(self, outputs):
+        """Return the distribution over the words of each row, (rows, words)."""
+        return outputs.softmax(-1)
+
 
 class SentenceNetwork(TextNetwork):
     """A text token by token: a recurrent network conditioned on the code.

@@ -9,35 +9,28 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..._core.errors import CellError, CellTypeError
 from ..._core.optional import optional
-from .._files import regular_file
+from .._files import label_of, looks_like_file, regular_file
 from .._pictures import decode as decode_picture
 from .._pictures import describe as describe_picture
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video import VideoFrame, VideoStream
 
 __all__ = ["ClipFacts", "decode", "describe", "is_moving", "looks_like_clip"]
 
 SUFFIXES = (
-    *(
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".webm",
-        ".mkv",
-        ".mpg",
-        ".mpeg",
-        ".mts",
-        ".m2ts",
-        ".avi",
-        ".ogv",
-        ".3gp",
-    ),
+    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".mpg", ".mpeg", ".mts", ".m2ts"),
+    *(".avi", ".ogv", ".3gp"),
 )
 SIGNATURE = re.compile(
     rb"....ftyp(?!M4[AB] |hei|avif|mif1|crx)|\x1aE\xdf\xa3|\0\0\x01[\xba\xb3]|RIFF....AVI ",
@@ -67,7 +60,7 @@ class ClipFacts(NamedTuple):
     seconds, rate : float or None
         Length, and frames a second, of a file; None for an array.
     kind, low, high
-        As of a picture, see `cells._image.PictureFacts`.
+        As of a picture, see `_pictures.PictureFacts`.
     """
 
     height: int
@@ -81,7 +74,7 @@ class ClipFacts(NamedTuple):
     high: float = 255.0
 
 
-def describe(cell, *, root=None, max_pixels):
+def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: int) -> ClipFacts:
     """Return the `ClipFacts` of a cell, decoding no more of a file than its first frame.
 
     Parameters
@@ -122,7 +115,17 @@ def describe(cell, *, root=None, max_pixels):
         )
 
 
-def decode(cell, frames, *, mode, fps, rate, units, root=None, max_pixels):
+def decode(
+    cell: Any,
+    frames: np.ndarray,
+    *,
+    mode: str,
+    fps: float,
+    rate: float | None,
+    units: dict[str, float],
+    root: str | os.PathLike | None = None,
+    max_pixels: int,
+) -> tuple[int, bool]:
     """Write a cell's frames, of one mode and size, into an array.
 
     Parameters
@@ -171,25 +174,20 @@ def decode(cell, frames, *, mode, fps, rate, units, root=None, max_pixels):
         claimed = _claimed_seconds(container, stream)
         if length < len(frames) and claimed and end < 0.9 * claimed - 0.1:
             raise CellError(
-                f"{_label(cell)} is cut short: {end:.2f} of {claimed:.2f} seconds are there",
+                f"{label_of(cell)} is cut short: {end:.2f} of {claimed:.2f} seconds are there",
                 remedy=ANOTHER,
             )
     return length, False
 
 
-def looks_like_clip(cell):
+def looks_like_clip(cell: Any) -> bool:
     """Whether a cell is meant as a clip, going by its type, first bytes or name; no GIF is."""
-    if isinstance(cell, bytes | bytearray):
-        return SIGNATURE.match(cell) is not None
     if isinstance(cell, np.ndarray):
         return cell.ndim == 4 and cell.dtype.kind in "buif" and cell.shape[3] in (1, 3, 4)
-    if isinstance(cell, str | os.PathLike):
-        path = os.fsdecode(cell)
-        return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
-    return False
+    return looks_like_file(cell, SIGNATURE, SUFFIXES)
 
 
-def is_moving(cell):
+def is_moving(cell: Any) -> bool | None:
     """Whether a cell is a GIF of several frames; None if it is no GIF at all."""
     from PIL import Image
 
@@ -211,7 +209,9 @@ def is_moving(cell):
 
 
 @contextmanager
-def _opened(cell, root, max_pixels):
+def _opened(
+    cell: Any, root: str | os.PathLike | None, max_pixels: int
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Yield a container of PyAV and its stream of pictures, nothing of it decoded."""
     av = optional("av", extra="video", why="VideoModality")
     if isinstance(cell, bytes | bytearray):
@@ -224,7 +224,7 @@ def _opened(cell, root, max_pixels):
             f"a {type(cell).__name__} is not a clip",
             remedy=f"Give a path, bytes or an array (T, H, W[, C]), or {MISSING}",
         )
-    label = _label(cell)
+    label = label_of(cell)
     with source:
         if not source.read(1):
             raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER)
@@ -232,9 +232,8 @@ def _opened(cell, root, max_pixels):
         options = {
             "format_whitelist": FORMATS,
             "protocol_whitelist": "",
-            "max_pixels": _with_padding(
-                max_pixels
-            ),  # of what is decoded to find out about the file
+            # Of what is decoded to find out about the file.
+            "max_pixels": _with_padding(max_pixels),
         }
         try:
             with av.open(source, options=options) as container:
@@ -249,12 +248,12 @@ def _opened(cell, root, max_pixels):
             ) from error
 
 
-def _with_padding(max_pixels):
+def _with_padding(max_pixels: int) -> str:
     """Return FFmpeg's own limit: it counts rows and columns of padding, which codecs add."""
     return str(4 * max_pixels + 2**16)
 
 
-def _pictures(container, label, max_pixels):
+def _pictures(container: InputContainer, label: str, max_pixels: int) -> VideoStream:
     """Return the stream of pictures; covers of albums are none."""
     streams = [s for s in container.streams.video if not s.disposition & COVER]
     if not streams:
@@ -278,7 +277,9 @@ def _pictures(container, label, max_pixels):
     return stream
 
 
-def _in_turn(decoded, stream, fps):
+def _in_turn(
+    decoded: Iterable[VideoFrame], stream: VideoStream, fps: float
+) -> Iterator[tuple[VideoFrame, float]]:
     """Yield each frame, and when it leaves the screen: seconds after the first one came."""
     last, start, end, time = None, 0.0, 0.0, 0.0
     usual = 1 / float(stream.average_rate or stream.guessed_rate or fps)
@@ -295,12 +296,12 @@ def _in_turn(decoded, stream, fps):
         yield last, max(time - start, end) + lasts
 
 
-def _steps_before(end, fps, n_steps):
+def _steps_before(end: float, fps: float, n_steps: int) -> int:
     """Return how many of the times 0, 1 / fps, ... are before an end."""
     return min(max(math.ceil((end - SLACK) * fps), 0), n_steps)
 
 
-def _pixels(frame, size, mode):
+def _pixels(frame: VideoFrame, size: tuple[int, int], mode: str) -> np.ndarray:
     """Return a frame of PyAV as an upright array (height, width, channels)."""
     turns = _quarters(frame)
     height, width = size[::-1] if turns % 2 else size
@@ -314,18 +315,18 @@ def _pixels(frame, size, mode):
     return np.rot90(pixels, turns).reshape(*size, -1)
 
 
-def _quarters(frame):
+def _quarters(frame: VideoFrame) -> int:
     """Return by how many quarters a frame is to be turned to the left."""
     return round(frame.rotation / 90) % 4
 
 
-def _is_grey(frame):
+def _is_grey(frame: VideoFrame) -> bool:
     form = frame.format
     colours = [component for component in form.components if not component.is_alpha]
     return len(colours) == 1 and not form.has_palette and not form.name.startswith("bayer")
 
 
-def _claimed_seconds(container, stream):
+def _claimed_seconds(container: InputContainer, stream: VideoStream) -> float | None:
     """Return the length of a stream as the file's header says, or None."""
     if container.format.name.startswith("mpeg"):
         return None  # there it is an estimate
@@ -341,7 +342,7 @@ def _claimed_seconds(container, stream):
     return None
 
 
-def _scanned_seconds(container, stream, first):
+def _scanned_seconds(container: InputContainer, stream: VideoStream, first: VideoFrame) -> float:
     """Return the length of a stream, going by the time stamps of all that was not yet read."""
     start = end = first.time or 0.0
     usual = 1 / float(stream.average_rate or stream.guessed_rate or 1)
@@ -352,7 +353,15 @@ def _scanned_seconds(container, stream, first):
     return max(end - start, usual)
 
 
-def _decode_array(array, frames, mode, fps, rate, units, max_pixels):
+def _decode_array(
+    array: np.ndarray,
+    frames: np.ndarray,
+    mode: str,
+    fps: float,
+    rate: float | None,
+    units: dict[str, float],
+    max_pixels: int,
+) -> tuple[int, bool]:
     if rate is None:
         raise CellError(
             "an array does not say how many frames a second it has",
@@ -370,7 +379,7 @@ def _decode_array(array, frames, mode, fps, rate, units, max_pixels):
     return length, odd
 
 
-def _checked(array):
+def _checked(array: np.ndarray) -> np.ndarray:
     """Return an array as (T, H, W) or (T, H, W, C), if it is a clip."""
     shape = "x".join(map(str, array.shape))
     if array.dtype.kind not in "buif":
@@ -397,9 +406,5 @@ def _checked(array):
     return array
 
 
-def _no_frames(cell):
-    return CellError(f"{_label(cell)} has no frames", remedy=ANOTHER)
-
-
-def _label(cell):
-    return f"{len(cell)} bytes" if isinstance(cell, bytes | bytearray) else repr(os.fsdecode(cell))
+def _no_frames(cell: Any) -> CellError:
+    return CellError(f"{label_of(cell)} has no frames", remedy=ANOTHER)

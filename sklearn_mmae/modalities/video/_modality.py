@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import math
-import warnings
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from joblib import Memory
 
-from ..._core.errors import CellError, DataWarning, listing, locate
+from ..._core.errors import CellError
 from ..._core.holes import observed
 from ..._core.progress import progress_bar
-from ..._core.values import are_floats, check_share, is_positive, is_whole
-from ...statistics import PLAIN
-from ...tables._cells import Values
-from .._base import TimedModality
-from .._files import find_memory, read_each, remembered
-from .._pictures import smallest_unit
-from ._cells import decode, describe, is_moving, looks_like_clip
-from ._network import VideoNetwork
+from ..._core.values import check_share, is_positive, is_whole
+from ...nn._steps import PaddedNetwork
+from ...statistics import Statistics
+from ...tables._cells import Cells, Values
+from .._media import (
+    FileModality,
+    TimedMediaModality,
+    are_means,
+    are_units,
+    looked_at,
+    with_lengths,
+)
+from .._pictures import check_size, learn_size, learn_units, warn_of_another_unit
+from .._shown import Clips
+from ._cells import ClipFacts, decode, describe, is_moving, looks_like_clip
+from ._network import clip_layers
 
 __all__ = ["VideoModality"]
 
 LARGEST = 32  # longer side of the frames where size=None
 MOST_FRAMES = 16  # of the longest training clip where fps=None
-LOOKED_AT = 50  # cells that "auto" looks at
-CHUNK = 4096  # numbers of a frame converted to floats at a time
 CHANNELS = {"L": 1, "RGB": 3}
 
 
-class VideoModality(TimedModality):
+class VideoModality(TimedMediaModality, FileModality):
     """Clips, all brought to one size and rate, each as long as it is.
 
     A cell is a path or the bytes of a file, or an array (T, H, W) or (T, H, W, C) of 1, 3 or 4
@@ -102,8 +110,8 @@ class VideoModality(TimedModality):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mmae.tables._cells import Cells
-    >>> from sklearn_mmae.modalities.video._modality import VideoModality
+    >>> from sklearn_mmae import VideoModality
+    >>> from sklearn_mmae.cells import Cells
     >>> clips = np.empty(3, object)
     >>> for row, n_frames in enumerate([5, 9, 7]):
     ...     clips[row] = np.full((n_frames, 8, 8, 3), 80 * row, np.uint8)
@@ -112,21 +120,32 @@ class VideoModality(TimedModality):
     ((8, 8), 10.0, 9)
     """
 
+    noun = "clip"
+    entries_per_step_ = 1  # frame
+
+    size_: tuple[int, int]
+    mode_: str
+    fps_: float
+    step_seconds_: float
+    rate_: float | None
+    n_frames_: int
+    units_: dict[str, float]
+
     def __init__(
         self,
-        size=None,
+        size: int | tuple[int, int] | None = None,
         *,
-        mode="auto",
-        fps=None,
-        max_seconds=None,
-        rate=None,
-        root=None,
-        max_pixels=50_000_000,
-        on_error="raise",
-        memory=None,
-        mask=0.0,
-        verbose=0,
-    ):
+        mode: str = "auto",
+        fps: float | None = None,
+        max_seconds: float | None = None,
+        rate: float | None = None,
+        root: str | os.PathLike | None = None,
+        max_pixels: int = 50_000_000,
+        on_error: str = "raise",
+        memory: str | os.PathLike | Memory | None = None,
+        mask: float = 0.0,
+        verbose: int = 0,
+    ) -> None:
         self.size = size
         self.mode = mode
         self.fps = fps
@@ -139,68 +158,35 @@ class VideoModality(TimedModality):
         self.mask = mask
         self.verbose = verbose
 
-    entries_per_step_ = 1  # frame
-
     @property
-    def n_steps_(self):
+    def n_steps_(self) -> int:
         """The most frames of a clip."""
         return self.n_frames_
 
     @classmethod
-    def accepts(cls, name, column):
+    def accepts(cls, name: Any, column: np.ndarray) -> bool:
         """Whether a column holds clips, or paths of existing files; one moving GIF is enough."""
         if column.ndim == 5:
             return bool(
                 column.dtype.kind in "buif" and column.size and column.shape[4] in (1, 3, 4)
             )
-        if column.ndim != 1 or column.dtype.kind not in "OU":
-            return False
-        rows = np.flatnonzero(observed(column))
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
-        moving = []
-        for row in some:
-            moving.append(looks_like_clip(column[row]) or is_moving(column[row]))
-            if moving[-1] is None:
-                return False
-        return any(moving)
+        answers = looked_at(column, lambda cell: looks_like_clip(cell) or is_moving(cell))
+        return None not in answers and any(answers)
 
-    def fit(self, cells, statistics=PLAIN):
-        """Learn size, rate, lengths, mean clip and scale.
-
-        Parameters
-        ----------
-        cells : Cells
-            One column of clips.
-        statistics : Statistics, default=PLAIN
-            What is asked about the rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        CellError
-            Naming the column and row of what cannot be read.
-        """
-        self.fit_transform(cells, statistics)
-        return self
-
-    def fit_transform(self, cells, statistics=PLAIN):
-        """Fit, and return the same cells as `Values`, each decoded once."""
-        self.check_parameters()
-        name, column = self._only_column(cells)
-        self._learn_settings(name, column)
+    def _learn(self, cells: Cells, statistics: Statistics) -> Values:
+        self._learn_settings(cells, statistics)
         values = self.transform(cells)
-        if not values.present.any():
-            raise _nothing(name)
-        length = values.tensors["length"]
-        self.n_frames_ = int(length.max())
-        values.tensors["steps"] = values.tensors["steps"][:, : self.n_frames_]
+        steps, length = values.tensors["steps"], values.tensors["length"]
+        longest = statistics.quantile("length", length[values.present], 1)
+        if math.isnan(longest):
+            raise self._nothing()
+        self.n_frames_ = min(int(longest), self.n_frames_)
+        length = np.minimum(length, self.n_frames_)
+        values = Values({"steps": steps[:, : self.n_frames_], "length": length}, values.present)
         self.learn_steps(values, statistics)
         return values
 
-    def transform(self, cells):
+    def transform(self, cells: Cells) -> Values:
         """Return the frames.
 
         Parameters
@@ -217,31 +203,20 @@ class VideoModality(TimedModality):
         shape = (self.n_frames_, *self.size_, CHANNELS[self.mode_])
         frames = np.zeros((len(column), *shape), np.uint8)
         length, odd_rows = np.zeros(len(column), np.int64), []
-        with self._reading(column, name) as rows:
-            found = read_each(
-                name,
-                column,
-                lambda cell: self._decoded(cell, frames[next(rows)]),
-                self.on_error,
-            )
-            for row, (n_frames, odd) in found:
-                length[row] = n_frames
-                if odd:
-                    odd_rows.append(row)
-        present = length > 0
-        frames[observed(column) & ~present] = 0  # what was read of a damaged file
-        if odd_rows:
-            warnings.warn(
-                f"column {name!r}, row{'s' if len(odd_rows) > 1 else ''}"
-                f" {listing(odd_rows, most=5)}: the pixels suggest another unit than in training,"
-                " such as 0..1 for 0..255. Scale all clips alike.",
-                DataWarning,
-                stacklevel=3,
-            )
+        settings = {
+            **{"mode": self.mode_, "fps": self.fps_, "rate": self.rate_, "units": self.units_},
+            **{"shape": shape, "max_pixels": self.max_pixels},
+        }
+        clips = self._read(cells, _frames, **settings)
+        for row, (clip, odd) in self._shown(name, observed(column), clips):
+            frames[row, : len(clip)], length[row] = clip, len(clip)
+            if odd:
+                odd_rows.append(row)
+        warn_of_another_unit(name, odd_rows, "clips")
         steps = frames.reshape(len(column), self.n_frames_, -1)
-        return Values({"steps": steps, "length": length}, present)
+        return Values({"steps": steps, "length": length}, length > 0)
 
-    def inverse_transform(self, predictions):
+    def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
         """Return clips.
 
         Parameters
@@ -262,54 +237,18 @@ class VideoModality(TimedModality):
             clips[row] = np.rint(frames).clip(0, 255).astype(np.uint8)
         return [clips]
 
-    def with_length_of(self, predictions, tensors):
-        """Return predictions as long as the clips that they are the reconstructions of.
+    def with_length_of(self, predictions: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
+        """Return predictions as long as the clips that they are the reconstructions of."""
+        return with_lengths(predictions, tensors)
 
-        Parameters
-        ----------
-        predictions : ndarray, rows first
-        tensors : dict of str to ndarray
+    def network(self, n_components: int, width: int, dropout: float) -> PaddedNetwork:
+        """Build the network of the clips; see `Modality.network`."""
+        shape = (self.n_frames_, *self.size_, CHANNELS[self.mode_])
+        mean = torch.tensor(self.mean_).reshape(self.n_frames_, -1)
+        layers = clip_layers(shape, n_components, width, dropout)
+        return PaddedNetwork(mean, *layers, **self._steps_settings())
 
-        Returns
-        -------
-        ndarray
-        """
-        length = np.asarray(tensors["length"])
-        last = np.where(length > 0, length, predictions[:, -1])
-        return np.concatenate([predictions[:, :-1], last[:, None]], 1).astype(predictions.dtype)
-
-    def network(self, n_components, width, dropout):
-        """Build the network of the clips.
-
-        Parameters
-        ----------
-        n_components, width : int
-        dropout : float
-
-        Returns
-        -------
-        ModalityNetwork
-        """
-        return VideoNetwork(
-            torch.tensor(self.mean_).reshape(self.n_frames_, -1),
-            size=self.size_,
-            scale=self.scale_,
-            log_length=self.log_length_,
-            log_length_scale=self.log_length_scale_,
-            mask=float(self.mask),
-            n_components=n_components,
-            width=width,
-            dropout=dropout,
-        )
-
-    def learned(self):
-        """Return the names of what `fit` learns, for `load`."""
-        return {
-            *("size_", "mode_", "fps_", "step_seconds_", "rate_", "n_frames_", "mean_", "scale_"),
-            *("log_length_", "log_length_scale_", "units_"),
-        }
-
-    def is_sound(self, n_columns):
+    def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         counts = (*self.size_, self.n_frames_) if isinstance(self.size_, tuple) else ()
         return (
@@ -317,147 +256,98 @@ class VideoModality(TimedModality):
             and all(is_whole(count) and count > 0 for count in counts)
             and self.mode_ in CHANNELS
             and n_columns == 1
-            and are_floats(self.mean_, math.prod(counts) * CHANNELS[self.mode_])
-            and self.mean_.dtype == np.float32
+            and are_means(self.mean_, math.prod(counts) * CHANNELS[self.mode_])
             and all(map(is_positive, (self.fps_, self.scale_)))
             and self.step_seconds_ == 1 / self.fps_
             and (self.rate_ is None or is_positive(self.rate_))
-            and isinstance(self.log_length_, float)
-            and 0 <= self.log_length_ <= math.log(self.n_frames_) + 1e-9
-            and isinstance(self.log_length_scale_, float)
-            and 0 <= self.log_length_scale_ < math.inf
-            and isinstance(self.units_, dict)
-            and self.units_.keys() <= {"float", "integer"}
-            and all(map(is_positive, self.units_.values()))
+            and self._lengths_are_sound(self.n_frames_)
+            and are_units(self.units_)
         )
 
-    def check_parameters(self):
-        size = self.size
-        pair = isinstance(size, tuple | list) and len(size) == 2 and all(map(_is_count, size))
-        if not (size is None or _is_count(size) or pair):
-            raise ValueError(f"size={size!r}: give None, a number of pixels, or (height, width).")
-        if self.mode not in ("auto", *CHANNELS):
-            raise ValueError(f"mode={self.mode!r}: give one of {listing(['auto', *CHANNELS])}.")
+    def check_parameters(self) -> None:
+        """Refuse values that make no sense, by the names of their parameters."""
+        check_size(self.size)
+        self._check_choice("mode", ("auto", *CHANNELS))
         for name in ("fps", "max_seconds", "rate"):
-            number = getattr(self, name)
-            if number is not None and not is_positive(number):
-                raise ValueError(f"{name}={number!r}: give None, or a number above 0.")
-        if not _is_count(self.max_pixels):
-            raise ValueError(f"max_pixels={self.max_pixels!r}: give a whole number above 0.")
+            self._check_number(name)
+        self._check_count("max_pixels")
         check_share("mask", self.mask)
-        if self.on_error not in ("raise", "missing"):
-            raise ValueError(f"on_error={self.on_error!r}: give 'raise' or 'missing'.")
-        find_memory(self.memory)  # raises for what is no memory
+        self._check_reading()
 
-    def _only_column(self, cells):
-        if len(cells.names) != 1:
-            raise CellError(
-                f"{len(cells.names)} columns for one clip",
-                column=listing(cells.names),
-                remedy="Give each column of clips a modality of its own",
-            )
-        return cells.names[0], cells.columns[0]
-
-    def _learn_settings(self, name, column):
+    def _learn_settings(self, cells: Cells, statistics: Statistics) -> None:
         """Learn all that must be known before frames are kept."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # reading the frames warns of the same
-            found = list(read_each(name, column, self._described, self.on_error))
-        facts = [fact for _, fact in found]
-        if not facts:
-            raise _nothing(name)
+        facts = self._facts(cells, describe, max_pixels=self.max_pixels)
+        kinds = statistics.frequent("kind", [fact.kind for fact in facts.values()])
+        if not kinds:
+            raise self._nothing()
         self.mode_ = self.mode
         if self.mode == "auto":
-            self.mode_ = "L" if all(fact.grey for fact in facts) else "RGB"
-        self.size_ = self._size_of(facts)
+            grey = statistics.frequent("grey", [fact.grey for fact in facts.values()])
+            self.mode_ = "RGB" if False in grey else "L"
+        self.size_ = learn_size(self.size, facts.values(), LARGEST, statistics)
+        self._learn_times(facts, statistics)
+        self.units_ = learn_units(kinds, facts.values(), statistics)
+
+    def _learn_times(self, facts: dict[int, ClipFacts], statistics: Statistics) -> None:
+        """Learn rates and the most frames."""
         self.rate_ = None if self.rate is None else float(self.rate)
-        if self.rate is None and all(fact.rate is None for fact in facts):
-            self.rate_ = 1.0
+        if self.rate is None:
+            timed = statistics.frequent("timed", [f.rate is not None for f in facts.values()])
+            self.rate_ = None if True in timed else 1.0
         seconds, rates = [], []
-        for row, fact in found:
+        for row, fact in facts.items():
             if fact.rate is None and self.rate_ is None:
                 raise CellError(
                     "an array does not say how many frames a second it has",
-                    column=name,
                     row=row,
                     remedy="Say so: VideoModality(rate=...)",
                 )
             rates.append(fact.rate or self.rate_)
             seconds.append(fact.n_frames / rates[-1] if fact.seconds is None else fact.seconds)
-        longest = max(seconds)
+        longest = float(statistics.quantile("seconds", seconds, 1))
         if self.max_seconds is not None:
             longest = min(longest, float(self.max_seconds))
-        fps = min(float(np.median(rates)), MOST_FRAMES / longest) if self.fps is None else self.fps
-        self.fps_, self.step_seconds_ = float(fps), 1 / float(fps)
+        self.fps_ = float(
+            self.fps or min(statistics.quantile("rate", rates, 0.5), MOST_FRAMES / longest)
+        )
+        self.step_seconds_ = 1 / self.fps_
         # Headers round: a frame more than they say may come.
         more = 0 if self.max_seconds is not None and self.max_seconds <= longest else 1
         self.n_frames_ = max(1, math.ceil(longest * self.fps_ - 1e-6) + more)
-        self.units_ = {}
-        for kind in sorted({fact.kind for fact in facts} - {None}):
-            low = min(fact.low for fact in facts if fact.kind == kind)
-            high = max(fact.high for fact in facts if fact.kind == kind)
-            with locate(column=name):
-                self.units_[kind] = smallest_unit(kind, low, high)
 
-    def _size_of(self, facts):
-        if self.size is not None:
-            height, width = (self.size, self.size) if _is_count(self.size) else self.size
-            return int(height), int(width)
-        sides = np.median([(fact.height, fact.width) for fact in facts], axis=0)
-        shrink = min(1, LARGEST / sides.max())
-        return tuple(max(1, round(float(side * shrink))) for side in sides)
-
-    def _described(self, cell):
-        read = remembered(_facts, self.memory, self.root)
-        return read(cell, max_pixels=self.max_pixels)
-
-    def _decoded(self, cell, frames):
-        """Write the frames of a cell; return how many, and whether their unit is odd."""
-        settings = {
-            **{"mode": self.mode_, "fps": self.fps_, "rate": self.rate_, "units": self.units_},
-            "max_pixels": self.max_pixels,
-        }
-        if self.memory is None:
-            return decode(cell, frames, root=self.root, **settings)
-        read = remembered(_frames, self.memory, self.root)
-        kept, odd = read(cell, shape=frames.shape, **settings)
-        frames[: len(kept)] = kept
-        return len(kept), odd
-
-    @contextmanager
-    def _reading(self, column, name):
-        """Yield the rows to be read, one after the other, and show how far it is."""
-        rows = np.flatnonzero(observed(column))
-        bar = progress_bar(len(rows), f"reading {name}", "clip", self.verbose)
+    def _shown(
+        self, name: Any, present: np.ndarray, clips: Iterator[tuple[int, Any]]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield clips as they are read, and show how far it is."""
+        bar = progress_bar(int(present.sum()), f"reading {name}", "clip", self.verbose)
         if bar is None:
-            yield iter(rows)
+            yield from clips
             return
+        place = present.cumsum()
+        with bar:
+            for row, clip in clips:
+                bar.update(place[row] - bar.n)
+                yield row, clip
+            bar.update(place[-1] - bar.n)
 
-        def count(row):
-            bar.update()
-            return row
+    def shown(self, cells: Cells, predicted: bool = False) -> Clips:
+        """Return frames at the times that are looked at; those that came back are."""
+        if predicted:
+            clips = list(cells.columns[0])
+        else:
+            tensors = self.transform(cells).tensors
+            clips = [
+                frames[:n].reshape(n, *self.size_, -1) if n else None
+                for frames, n in zip(tensors["steps"], tensors["length"], strict=True)
+            ]
+        in_frames = self.rate is None and self.rate_ is not None
+        return Clips(clips, None if in_frames else self.step_seconds_)
 
-        try:
-            yield map(count, rows)
-        finally:
-            bar.close()
 
-
-def _facts(cell, root, *, stamp, max_pixels):
-    """Return the facts of a cell; a function of its own, as the next one, for `remembered`."""
-    return describe(cell, root=root, max_pixels=max_pixels)
-
-
-def _frames(cell, root, *, stamp, shape, **settings):
+def _frames(
+    cell: Any, *, root: str | os.PathLike | None, shape: tuple[int, ...], **settings: Any
+) -> tuple[np.ndarray, bool]:
     """Return the frames of a cell, and whether their unit is odd."""
     frames = np.zeros(shape, np.uint8)
     length, odd = decode(cell, frames, root=root, **settings)
     return frames[:length], odd
-
-
-def _nothing(name):
-    return CellError("no clip in any row", column=name, remedy="Leave this column out")
-
-
-def _is_count(number):
-    return isinstance(number, int | np.integer) and not isinstance(number, bool) and number > 0

@@ -1,55 +1,42 @@
-"""The network of clips: the frames of a clip are the channels of one picture."""
+"""The layers of clips: the frames of a clip are the channels of one picture."""
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...nn._blocks import LinearResidual, layer
 from ...nn._conv import ConvolutionalDecoder, ConvolutionalEncoder
-from ...nn._steps import StepsNetwork
 
-__all__ = ["VideoNetwork"]
+__all__ = ["clip_layers"]
+
+ClipShape = tuple[int, int, int, int]  # frames, height, width, colours
 
 
-class VideoNetwork(StepsNetwork):
-    """Encoder, decoder and deviance of clips of one size and rate.
-
-    Parameters
-    ----------
-    mean : Tensor of shape (n_frames, height * width * channels)
-    size : tuple of int
-        Height and width.
-    **learned
-        As of `StepsNetwork`.
-    """
-
-    def __init__(self, mean, *, size, **learned):
-        self.size = size  # before the layers are built
-        super().__init__(mean, **learned)
-
-    def _build_layers(self, n_components, width, dropout):
-        n_frames, n_numbers = self.n_steps, self.n_channels
-        height, width_ = self.size
-        shape = (n_frames, height, width_, n_numbers // (height * width_))
-        self.encoder = ClipEncoder(shape, width, dropout)
-        self.decoder = LinearResidual(
-            layer(nn.Linear, n_components, self.n_outputs),
-            ClipDecoder(shape, n_components, dropout),
-        )
+def clip_layers(
+    shape: ClipShape, n_components: int, width: int, dropout: float
+) -> tuple[nn.Module, nn.Module]:
+    """Return encoder and decoder of clips (frames, height, width, colours), and their length."""
+    linear = layer(nn.Linear, n_components, math.prod(shape) + 1)
+    return (
+        ClipEncoder(shape, width, dropout),
+        LinearResidual(linear, ClipDecoder(shape, n_components, dropout)),
+    )
 
 
 class ClipEncoder(nn.Module):
     """Convolutions over the picture, all frames at once: (..., numbers + 1) to (..., width)."""
 
-    def __init__(self, shape, width, dropout):
+    def __init__(self, shape: ClipShape, width: int, dropout: float) -> None:
         super().__init__()
         self.shape = shape
         n_frames, height, width_, colours = shape
         self.frames = ConvolutionalEncoder((height, width_, n_frames * colours), width, dropout)
         self.length = layer(nn.Linear, 1, width)
 
-    def forward(self, view):
+    def forward(self, view: Tensor) -> Tensor:
         """Map frames, and last the length, to features."""
         frames = view[..., :-1].unflatten(-1, self.shape).movedim(-4, -2).flatten(-4)
         # Beside so many numbers of variance 1, the length would be by far the largest.
@@ -59,7 +46,7 @@ class ClipEncoder(nn.Module):
 class ClipDecoder(nn.Module):
     """The encoder's mirror image: (..., components) to (..., numbers + 1)."""
 
-    def __init__(self, shape, n_components, dropout):
+    def __init__(self, shape: ClipShape, n_components: int, dropout: float) -> None:
         super().__init__()
         self.shape = shape
         n_frames, height, width, colours = shape
@@ -69,7 +56,7 @@ class ClipDecoder(nn.Module):
             (height, width, n_frames * colours), n_components, dropout
         )
 
-    def forward(self, code):
+    def forward(self, code: Tensor) -> Tensor:
         """Map codes to frames, and last the length."""
         n_frames, height, width, colours = self.shape
         frames = self.frames(code).unflatten(-1, (height, width, n_frames, colours))

@@ -3,8 +3,8 @@
 ``view = W z + noise`` with ``z ~ N(0, I)`` is the linear variational autoencoder. With one noise
 variance for all columns it is probabilistic PCA [1]_, which has a closed form; with one for each
 group of columns it is factor analysis, found by expectation maximisation with expanded parameters
-[2]_, which takes second moments only. Components of single modalities make it inter-battery factor
-analysis [3]_.
+[2]_, which takes second moments only: that of `statistics`, with noise of its own. Components of
+single modalities make it inter-battery factor analysis [3]_.
 
 References
 ----------
@@ -19,10 +19,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from ...statistics import PLAIN, Statistics
+from ...statistics._factors import PatternMoments, maximise
 from ._linear import fixed_signs, varimax
-from ._moments import reduced_bases, second_moments
+from ._moments import Views, reduced_bases, second_moments
 
 __all__ = ["FactorAnalysis", "fit_factor_analysis"]
 
@@ -45,11 +49,20 @@ class FactorAnalysis:
         Variances.
     """
 
-    loadings: list
-    noise: list
+    loadings: list[Tensor]
+    noise: list[Tensor]
 
 
-def fit_factor_analysis(blocks, groups, n_components, generator, *, rotate, private):
+def fit_factor_analysis(
+    blocks: Views,
+    groups: list[Tensor],
+    n_components: int,
+    generator: torch.Generator,
+    *,
+    rotate: bool,
+    private: Tensor | None,
+    statistics: Statistics = PLAIN,
+) -> FactorAnalysis:
     """Fit loadings and noise variances.
 
     Parameters
@@ -65,139 +78,109 @@ def fit_factor_analysis(blocks, groups, n_components, generator, *, rotate, priv
         Turn the components by varimax; else the posterior given everything is uncorrelated.
     private : Tensor of shape (modality, components), bool, or None
         Components that only this modality's columns may depend on.
+    statistics : Statistics, default=PLAIN
+        What is asked for sums over the rows.
 
     Returns
     -------
     FactorAnalysis
     """
-    bases, sizes = reduced_bases(blocks, n_components, generator)
-    covariance, n_rows = second_moments(blocks, bases, n_components)
+    bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
+    moments, n_rows = second_moments(blocks, bases, n_components, statistics)
     views, *_ = next(iter(blocks()))
+    widths = [view.shape[1] for view in views]
     groups = [
-        group if basis is None else group.new_zeros(size)
+        group.cpu().numpy() if basis is None else np.zeros(size, int)
         for group, basis, size in zip(groups, bases, sizes, strict=True)
     ]
-    problem = _Problem(covariance, n_rows, groups, sizes, [v.shape[1] for v in views])
-    allowed = None if private is None else _allowed(private, sizes)
-    loadings, noise = _iterate(problem, *_begin(problem, n_components, allowed), allowed)
+    covariance = moments.cpu().numpy()
+    shared = _SharedNoise(covariance.diagonal(), n_rows, groups, sizes, widths)
+    allowed = None if private is None else _allowed(private.cpu().numpy(), sizes)
+    found, noise = maximise(
+        PatternMoments.of_product(covariance * n_rows, n_rows),
+        *_begin(covariance, shared, n_components, allowed),
+        shared.noise,
+        rounds=int(min(MOST_STEPS, max(50, WORK / (len(covariance) ** 2 * n_components)))),
+        settled=SETTLED,
+        allowed=allowed,
+    )
+    loadings, noise = torch.from_numpy(found).to(moments), torch.from_numpy(noise).to(moments)
     if private is None:
         loadings = _turned(loadings, noise, rotate)
-    places = torch.tensor([0, *sizes]).cumsum(0).tolist()
-    found = FactorAnalysis([], [])
-    for basis, view, (a, b) in zip(bases, views, pairwise(places), strict=True):
-        wide = loadings[a:b] if basis is None else basis.double() @ loadings[a:b]
-        found.loadings.append(wide)
-        found.noise.append(noise[a:b] if basis is None else noise[a].expand(view.shape[1]))
-    return found
+    places = [slice(a, b) for a, b in pairwise(np.cumsum([0, *sizes]))]
+    return FactorAnalysis(
+        [
+            loadings[own] if basis is None else basis @ loadings[own]
+            for basis, own in zip(bases, places, strict=True)
+        ],
+        [
+            noise[own] if basis is None else noise[own][0].expand(width)
+            for basis, own, width in zip(bases, places, widths, strict=True)
+        ],
+    )
 
 
-class _Problem:
-    """Second moments, and how noise variances follow from what is left of them.
+class _SharedNoise:
+    """How noise variances of groups of columns follow from what is left of the columns' own.
 
     A wide view is reduced to its leading directions; what it has beyond them is noise.
     """
 
-    def __init__(self, covariance, n_rows, groups, sizes, widths):
-        self.covariance, self.n_rows = covariance, n_rows
-        offset, index, self.beyond = 0, [], []
-        for group, size, width in zip(groups, sizes, widths, strict=True):
-            index.append(group + offset)
-            offset += int(group.max()) + 1
-            self.beyond.append((size, width))
-        self.index = torch.cat(index)
-        self.variance = covariance.diagonal().clamp_min(0)
-        self.counts = torch.zeros(offset, dtype=covariance.dtype, device=covariance.device)
-        self.counts.index_add_(0, self.index, torch.ones_like(self.variance))
-        self.rest = torch.zeros_like(self.counts)
-        place = 0
-        for size, width in self.beyond:
+    def __init__(
+        self,
+        variance: np.ndarray,
+        n_rows: int,
+        groups: list[np.ndarray],
+        sizes: list[int],
+        widths: list[int],
+    ):
+        self.n_rows = n_rows
+        offsets = np.cumsum([0, *(group.max() + 1 for group in groups)])
+        self.group = np.concatenate([g + o for g, o in zip(groups, offsets, strict=False)])
+        self.counts = np.bincount(self.group).astype(float)
+        self.rest = np.zeros(len(self.counts))
+        variance = np.maximum(variance, 0)
+        for place, size, width in zip(np.cumsum([0, *sizes]), sizes, widths, strict=False):
             if width > size:  # reduced: one group, of all columns, whose variances sum to 1
-                group = self.index[place]
-                self.rest[group] = (1 - self.variance[place : place + size].sum()).clamp_min(0)
+                group = self.group[place]
+                self.rest[group] = max(1 - variance[place : place + size].sum(), 0)
                 self.counts[group] = width
-            place += size
         # A column that never varies would have no noise, and an infinite density.
-        self.usual = self._by_group(self.variance).clamp_min(1e-12)
+        self.usual = np.maximum(self._by_group(variance), 1e-12)
 
-    def _by_group(self, per_column):
-        total = self.rest.clone().index_add_(0, self.index, per_column)
-        return total / self.counts
+    def _by_group(self, per_column: np.ndarray) -> np.ndarray:
+        return (self.rest + np.bincount(self.group, per_column)) / self.counts
 
-    def noise(self, left):
+    def noise(self, left: np.ndarray) -> np.ndarray:
         """Return the noise variance of each column, given what is left of its variance."""
-        n = self.n_rows
-        by_group = self._by_group(left.clamp_min(0))
-        return ((n * by_group + PRIOR_ROWS * self.usual) / (n + PRIOR_ROWS))[self.index]
+        n, by_group = self.n_rows, self._by_group(np.maximum(left, 0))
+        return ((n * by_group + PRIOR_ROWS * self.usual) / (n + PRIOR_ROWS))[self.group]
 
 
-def _begin(problem, n_components, allowed):
+def _begin(
+    covariance: np.ndarray, shared: _SharedNoise, n_components: int, allowed: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return loadings and noise of probabilistic PCA, in units of each group's variance."""
-    scale = problem.usual[problem.index].sqrt()
-    values, vectors = torch.linalg.eigh(problem.covariance / (scale[:, None] * scale))
-    values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
-    p = len(values)
-    k = min(n_components, p)
-    left = float(values[k:].sum() / (p - k)) if k < p else float(values[-1])
-    left = max(left, LEAST_LEFT)
-    loadings = torch.zeros(p, n_components, dtype=values.dtype, device=values.device)
-    loadings[:, :k] = vectors[:, :k] * (values[:k] - left).clamp_min(0).sqrt() * scale[:, None]
+    scale = np.sqrt(shared.usual[shared.group])
+    values, vectors = np.linalg.eigh(covariance / (scale[:, None] * scale))
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    p, k = len(values), min(n_components, len(values))
+    left = max(values[k:].mean() if k < p else values[-1], LEAST_LEFT)
+    loadings = np.zeros((p, n_components))
+    axes = fixed_signs(torch.from_numpy(vectors[:, :k].copy())).numpy()
+    loadings[:, :k] = axes * np.sqrt(np.maximum(values[:k] - left, 0)) * scale[:, None]
     if allowed is not None:
         # Where it may be is no question of order: each private part begins at its own residuals.
-        loadings = torch.where(allowed, loadings + 1e-3 * scale[:, None], 0)
-    return loadings, left * scale.square()
+        loadings = np.where(allowed, loadings + 1e-3 * scale[:, None], 0)
+    return loadings, left * scale**2
 
 
-def _iterate(problem, loadings, noise, allowed):
-    """Maximise the likelihood."""
-    p, k = loadings.shape
-    steps = int(min(MOST_STEPS, max(50, WORK / (p * p * k))))
-    for _ in range(steps):
-        weighted = loadings / noise[:, None]
-        inner = torch.eye(k, dtype=loadings.dtype, device=loadings.device) + loadings.T @ weighted
-        posterior = torch.linalg.inv(inner)
-        towards = problem.covariance @ (weighted @ posterior)  # E[x z']
-        second = posterior + (weighted @ posterior).T @ towards  # E[z z']
-        if allowed is None:
-            found = torch.linalg.solve(second, towards.T).T
-            left = problem.variance - (found * towards).sum(1)
-            found = found @ _root(second)
-        else:
-            found = _allowed_regression(towards, second, allowed)
-            left = problem.variance - 2 * (found * towards).sum(1)
-            left = left + ((found @ second) * found).sum(1)
-        new = problem.noise(left)
-        change = float((new / noise - 1).abs().max())
-        loadings, noise = found, new
-        if change < SETTLED:
-            break
-    return loadings, noise
-
-
-def _root(matrix):
-    """Return the lower triangular root of a positive definite matrix."""
-    return torch.linalg.cholesky((matrix + matrix.T) / 2)
-
-
-def _allowed(private, sizes):
+def _allowed(private: np.ndarray, sizes: list[int]) -> np.ndarray:
     """Return which components each column may depend on, (columns, components) bool."""
-    shared = ~private.any(0)
-    rows = [(own | shared).expand(size, -1) for own, size in zip(private, sizes, strict=True)]
-    return torch.cat(rows)
+    return np.repeat(private | ~private.any(0), sizes, 0)
 
 
-def _allowed_regression(towards, second, allowed):
-    """Return the regression of each column on the components that it may depend on."""
-    found = torch.zeros_like(towards)
-    for pattern in allowed.unique(dim=0):
-        rows = (allowed == pattern).all(1)
-        inside = second[pattern][:, pattern]
-        found[rows.nonzero(), pattern.nonzero().T] = torch.linalg.solve(
-            inside, towards[rows][:, pattern].T
-        ).T
-    return found
-
-
-def _turned(loadings, noise, rotate):
+def _turned(loadings: Tensor, noise: Tensor, rotate: bool) -> Tensor:
     """Return the same loadings along other axes, those that explain most first."""
     size = loadings.square().sum(0)
     if rotate:

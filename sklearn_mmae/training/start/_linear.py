@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+from torch import Tensor
 
-from ._moments import reduced_bases, second_moments
+from ...statistics import PLAIN, Statistics
+from ...statistics._factors import TIED
+from ._moments import Views, reduced_bases, second_moments
 
 __all__ = [
     "LinearStart",
@@ -53,15 +56,22 @@ class LinearStart:
     n_rows : int
     """
 
-    decoders: list
-    projections: list
-    moments: torch.Tensor
-    targets: torch.Tensor
-    spread: torch.Tensor
+    decoders: list[Tensor]
+    projections: list[Tensor]
+    moments: Tensor
+    targets: Tensor
+    spread: Tensor
     n_rows: int
 
 
-def fit_linear_start(blocks, n_components, generator, *, rotate):
+def fit_linear_start(
+    blocks: Views,
+    n_components: int,
+    generator: torch.Generator,
+    *,
+    rotate: bool,
+    statistics: Statistics = PLAIN,
+) -> LinearStart:
     """Fit joint principal components and the regressions onto them.
 
     Parameters
@@ -76,6 +86,8 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     rotate : bool
         Turn the axes within their subspace by varimax [3]_: each code then speaks of few columns,
         which trees and people read better; nothing else changes.
+    statistics : Statistics, default=PLAIN
+        What is asked for sums over the rows.
 
     Returns
     -------
@@ -86,8 +98,8 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     Holes reach the start by `second_moments`: a column with many of them is not shrunk towards
     its mean.
     """
-    bases, sizes = reduced_bases(blocks, n_components, generator)
-    covariance, n_rows = second_moments(blocks, bases, n_components)
+    bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
+    covariance, n_rows = second_moments(blocks, bases, n_components, statistics)
     axes, spread = _principal_axes(covariance, n_components, rotate)
     decoder, projection = axes * spread, axes / spread
     weight = spread**2
@@ -106,8 +118,8 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
         projected[s, first : first + n_components] = projection[s]
         projected[s, first + n_components : first + 2 * n_components] = own[m]
 
-    def widen(basis, matrix):
-        return matrix if basis is None else basis.double() @ matrix
+    def widen(basis: Tensor | None, matrix: Tensor) -> Tensor:
+        return matrix if basis is None else basis @ matrix
 
     return LinearStart(
         decoders=[widen(b, decoder[s]).float() for b, s in zip(bases, slices, strict=True)],
@@ -122,7 +134,7 @@ def fit_linear_start(blocks, n_components, generator, *, rotate):
     )
 
 
-def ridge(moments, targets, weight, n_rows):
+def ridge(moments: Tensor, targets: Tensor, weight: Tensor, n_rows: int) -> Tensor:
     """Return ridge coefficients from second moments, the penalty by cross-validation.
 
     Parameters
@@ -158,7 +170,7 @@ def ridge(moments, targets, weight, n_rows):
     return vectors @ (shrunk[best][:, None] * along)
 
 
-def _principal_axes(covariance, n_components, rotate):
+def _principal_axes(covariance: Tensor, n_components: int, rotate: bool) -> tuple[Tensor, Tensor]:
     """Return orthonormal axes, (columns, components), and the spread along each, largest first."""
     values, vectors = torch.linalg.eigh(covariance)
     k = min(n_components, len(covariance))
@@ -177,7 +189,7 @@ def _principal_axes(covariance, n_components, rotate):
     return axes, spread
 
 
-def varimax(loadings):
+def varimax(loadings: Tensor) -> Tensor:
     """Return the rotation that makes the squared loadings of each axis vary most."""
     k = loadings.shape[1]
     rotation = torch.eye(k, dtype=loadings.dtype, device=loadings.device)
@@ -193,7 +205,12 @@ def varimax(loadings):
     return rotation
 
 
-def fixed_signs(vectors):
-    """Make the largest entry of each axis positive, as scikit-learn's PCA does."""
-    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+def fixed_signs(vectors: Tensor) -> Tensor:
+    """Make the largest entry of each axis positive, as scikit-learn's PCA does.
+
+    Of entries that tie, as those of the two values of a bool, it is the first one.
+    """
+    size = vectors.abs()
+    first = (size >= (1 - TIED) * size.amax(0)).int().argmax(0, keepdim=True)
+    largest = vectors.gather(0, first)
     return vectors * torch.where(largest < 0, -1.0, 1.0)

@@ -8,34 +8,47 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
 import numpy as np
 import torch
+from torch import Tensor
 
+from ...statistics import PLAIN, SecondMoments, Statistics
 from ...statistics._factors import (
     MOST_FACTORS,
+    PatternMoments,
     conditional_covariance,
     expected,
     fit_factors,
-    rows_for_factors,
+    most_rows,
 )
+from ...statistics._samples import SampledRows
 
-__all__ = ["reduced_bases", "second_moments"]
+__all__ = ["Views", "reduced_bases", "second_moments"]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
+SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
+Views = Callable[[], Iterable[tuple[list[Tensor], list[Tensor | None], Tensor]]]
+Rows = Iterator[tuple[Tensor, Tensor]]  # blocks of rows, and which of their cells are observed
 
-def reduced_bases(blocks, n_components, generator):
+
+def reduced_bases(
+    blocks: Views, n_components: int, generator: torch.Generator, statistics: Statistics
+) -> tuple[list[Tensor | None], list[int]]:
     """Return a basis for each wide view, None for the others, and how many columns they leave.
 
     Parameters
     ----------
-    blocks, n_components, generator
+    blocks, n_components, generator, statistics
         As of `fit_linear_start`.
     """
     views, *_ = next(iter(blocks()))
     bases = [
-        leading_basis(blocks, m, view.shape[1], n_components, generator)
+        leading_basis(blocks, m, view.shape[1], n_components, generator, statistics)
         if view.shape[1] > MOST_COLUMNS
         else None
         for m, view in enumerate(views)
@@ -47,20 +60,38 @@ def reduced_bases(blocks, n_components, generator):
     return bases, sizes
 
 
-def leading_basis(blocks, m, n_columns, n_components, generator):
-    """Return the leading axes of one wide view, by subspace iteration [1]_."""
+def leading_basis(
+    blocks: Views,
+    m: int,
+    n_columns: int,
+    n_components: int,
+    generator: torch.Generator,
+    statistics: Statistics,
+) -> Tensor:
+    """Return the leading axes of one wide view, by subspace iteration [1]_, float64.
+
+    So are its sums: those of float32 would depend on how the rows are cut into blocks.
+    """
     size = min(n_columns, 2 * n_components + 96)
-    basis = torch.randn(n_columns, size, generator=generator)
-    for _ in range(SWEEPS):
-        image = 0
-        for views, *_ in blocks():
-            view = views[m]
-            image = image + view.T @ (view @ basis.to(view.device))
-        basis = torch.linalg.qr(image.double()).Q.float()
+    basis = torch.randn(n_columns, size, generator=generator).double()
+
+    def rows() -> Rows:
+        for views, _, present in blocks():
+            yield views[m].double(), present[:, m : m + 1]
+
+    basis = basis.to(next(rows())[0].device)
+    for sweep in range(SWEEPS):
+        answer = statistics.second_moments(f"axes of view {m}, sweep {sweep}", rows, along=basis)
+        basis = torch.linalg.qr(answer.product).Q
     return basis
 
 
-def second_moments(blocks, bases, n_components):
+def second_moments(
+    blocks: Views,
+    bases: list[Tensor | None],
+    n_components: int,
+    statistics: Statistics = PLAIN,
+) -> tuple[Tensor, int]:
     """Return the mean of ``x x'`` over the reduced views side by side, and the number of rows.
 
     Where cells are missing it is what a round of EM makes of it: products of what is expected of
@@ -75,56 +106,55 @@ def second_moments(blocks, bases, n_components):
     bases : list of Tensor or None
         See `reduced_bases`.
     n_components : int
+    statistics : Statistics
 
     Returns
     -------
     moments : Tensor of shape (columns, columns), float64
     n_rows : int
     """
-    product, squares, counts, n_rows = 0, 0, 0, 0
-    for reduced, observed in _side_by_side(blocks, bases):
-        n_rows += len(reduced)
-        product = product + reduced.T @ reduced
-        squares, counts = squares + reduced.square().sum(0), counts + observed.sum(0)
-    if (counts == n_rows).all():
-        return product / n_rows, n_rows
-    scale = (squares / counts.clamp_min(1)).sqrt().clamp_min(1e-12)
-    return _completed(blocks, bases, scale, n_rows, n_components), n_rows
+    rows = partial(_side_by_side, blocks, bases)
+    n_columns = next(rows())[0].shape[1]
+    n_factors = min(n_components, MOST_FACTORS, n_columns)
+    answer = statistics.second_moments("views", rows, most_rows=most_rows(n_columns, n_factors))
+    if answer.sample is None:
+        return answer.product / answer.n_rows, answer.n_rows
+    return _completed(rows, answer, n_factors, statistics), answer.n_rows
 
 
-def _completed(blocks, bases, scale, n_rows, n_components):
-    """Return the second moments of rows with holes; `scale` are the columns' own deviations."""
-    n_factors = min(n_components, MOST_FACTORS, len(scale), n_rows)
-    some = torch.from_numpy(rows_for_factors(n_rows, len(scale), n_factors))
-    sample, first = [], 0
-    for reduced, observed in _side_by_side(blocks, bases):
-        inside = some[(some >= first) & (some < first + len(reduced))] - first
-        inside = inside.to(scale.device)
-        sample.append(_with_nan(reduced[inside] / scale, observed[inside]))
-        first += len(reduced)
-    sample = np.concatenate(sample)
-    loadings, noise = fit_factors(sample, n_factors)
-    product = 0
-    for reduced, observed in _side_by_side(blocks, bases):
-        means = expected(_with_nan(reduced / scale, observed), loadings, noise)
-        means = torch.from_numpy(means).to(scale.device) * scale
-        filled = torch.where(observed, reduced, means)
-        product = product + filled.T @ filled
+def _completed(
+    rows: Callable[[], Rows], answer: SecondMoments, n_factors: int, statistics: Statistics
+) -> Tensor:
+    """Return the second moments of rows with holes."""
+    # The columns' own deviations; what rounding leaves of a direction is not to be blown up.
+    scale = (answer.product.diagonal() / answer.counts.clamp_min(1)).sqrt()
+    scale = scale.clamp_min(max(float(scale.max()) * SMALLEST, 1e-12))
+    in_units = answer.sample.rows / scale.cpu().numpy()
+    sample = PatternMoments.of_rows(SampledRows(in_units, answer.sample.weights))
+    loadings, noise = fit_factors(sample, min(n_factors, answer.n_rows))
+
+    def filled() -> Rows:
+        for reduced, observed in rows():
+            means = expected(_with_nan(reduced / scale, observed), loadings, noise)
+            means = torch.from_numpy(means).to(scale.device) * scale
+            yield torch.where(observed, reduced, means), torch.ones_like(observed)
+
+    product = statistics.second_moments("completed views", filled).product
     unseen = torch.from_numpy(conditional_covariance(sample, loadings, noise)).to(scale.device)
-    return product / n_rows + unseen * scale * scale[:, None]
+    return product / answer.n_rows + unseen * scale * scale[:, None]
 
 
-def _side_by_side(blocks, bases):
+def _side_by_side(blocks: Views, bases: list[Tensor | None]) -> Rows:
     """Yield the reduced views of each block, float64, and which numbers are observed."""
     for views, observed, present in blocks():
         reduced, there = [], []
         for view, basis, seen, row in zip(views, bases, observed, present.T, strict=True):
-            reduced.append((view if basis is None else view @ basis).double())
+            reduced.append(view.double() if basis is None else view.double() @ basis)
             # A wide view is reduced with its holes at their columns' means.
             seen = row[:, None] if seen is None or basis is not None else seen & row[:, None]
             there.append(seen.expand_as(reduced[-1]))
         yield torch.cat(reduced, 1), torch.cat(there, 1)
 
 
-def _with_nan(numbers, observed):
+def _with_nan(numbers: Tensor, observed: Tensor) -> np.ndarray:
     return torch.where(observed, numbers, torch.nan).cpu().numpy()

@@ -1,36 +1,31 @@
-"""What parameters may be beyond their types, and what their short names stand for."""
+"""The parameters that both estimators have: what they may be, and what is refused."""
 
 from __future__ import annotations
 
-import copy
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._core.errors import listing
-from ..fusion import FUSIONS, CallableFusion, Fusion
-from ..objectives import OBJECTIVES
-from ..training._terms import EXTRA_TERMS, USUAL_WEIGHT
+from ..fusion import FUSIONS, Fusion
+from ..model._build import weights_of_terms
+from ..training._settings import OPTIMIZERS
 
-__all__ = [
-    "CONSTRAINTS",
-    "OPTIMIZERS",
-    "build_fusion",
-    "build_objective",
-    "check_parameters",
-    "find_device",
-    "weights_of_terms",
-]
+__all__ = ["CONSTRAINTS", "check_parameters", "set_parameters"]
 
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
-# Of the parameters that both estimators have.
+LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
+
+
+def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
+    """Store what a constructor was given, as it is; `given` are its local variables."""
+    for name in estimator._get_param_names():
+        setattr(estimator, name, given[name])
+
+
 CONSTRAINTS = {
     "modalities": [StrOptions({"auto"}), list, tuple],
     "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -59,7 +54,6 @@ CONSTRAINTS = {
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
 }
-LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
 
 
 def check_parameters(estimator):
@@ -108,69 +102,3 @@ def _check_callbacks(callbacks):
                 f"callbacks holds {callback!r}, which is no skorch callback. Give instances of"
                 " skorch.callbacks.Callback."
             )
-
-
-def find_device(name):
-    """Return the torch device of a name, having tried it."""
-    given = name
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.ones(1, device=device).item()  # device "meta" has no numbers
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        there = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"device={given!r} cannot be used: {reason}. Give one of {listing(there)}."
-        ) from error
-    return device
-
-
-def build_objective(objective):
-    """Return what the parameter `objective` asks for."""
-    return OBJECTIVES[objective]() if isinstance(objective, str) else objective
-
-
-def build_fusion(fusion, n_modalities, width, n_components):
-    """Return what the parameter `fusion` asks for, built; weights not yet drawn."""
-    if isinstance(fusion, str):
-        # One modality has nothing to be fused with: its own head is all it takes.
-        built = FUSIONS[fusion if n_modalities > 1 else "mean"]()
-    elif isinstance(fusion, Fusion):
-        built = copy.deepcopy(fusion)
-    else:
-        built = CallableFusion(fusion)
-    # A user's own class may draw from torch's global generator, which is the caller's.
-    with torch.random.fork_rng(devices=[], enabled=isinstance(fusion, Fusion)):
-        built.build(n_modalities, width, n_components)
-    return built
-
-
-def weights_of_terms(extra_terms):
-    """Return the parameter `extra_terms` as a dict of weights above 0.
-
-    Raises
-    ------
-    ValueError
-        For unknown names and for what is no weight, with what to write.
-    """
-    if extra_terms is None:
-        return {}
-    if isinstance(extra_terms, str):
-        extra_terms = {extra_terms: USUAL_WEIGHT}
-    known = listing(map(repr, EXTRA_TERMS))
-    for name, weight in extra_terms.items():
-        if name not in EXTRA_TERMS:
-            raise ValueError(
-                f"extra_terms: there is no term {name!r}. Give one of {known}, such as"
-                f" extra_terms={{'contrastive': {USUAL_WEIGHT}}}."
-            )
-        # A bool is a number to Python, and True would be a strong weight.
-        number = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
-        if not number or not 0 <= weight < np.inf:
-            raise ValueError(
-                f"extra_terms={{{name!r}: {weight!r}}}: give a weight from 0 (off), such as"
-                f" {USUAL_WEIGHT}; modalities are pulled together, never apart."
-            )
-    return {name: float(weight) for name, weight in extra_terms.items() if weight}

@@ -1,0 +1,208 @@
+"""Intervals of numbers, probabilities of categories and of words, given what rows show."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import softmax
+
+from .._core.errors import listing, warn
+from .._core.threads import one_thread
+from ..training._calibration import LEVELS, Groups, bins_of, observed_cells
+from ..training._predict import decode, read_outputs
+from ._model import Model
+from ._parts import Part
+
+__all__ = ["Interval", "category_probabilities", "check_level", "predict_interval", "word_shares"]
+
+ROUNDING = 8 * np.finfo(np.float32).eps  # of what is computed in single precision
+
+
+class Interval(NamedTuple):
+    """The two ends of the intervals of numbers, each a container as given to `fit`.
+
+    Attributes
+    ----------
+    low, high : DataFrame, array or SliceDict
+        The columns of numbers alone, in the order of `fit`, as floats.
+    """
+
+    low: Any
+    high: Any
+
+
+class _Table(NamedTuple):
+    """A table among the modalities: its position, its part, and its calibration."""
+
+    m: int
+    part: Part
+    groups: Groups
+
+    def places(self, kinds: set[str]) -> list[int]:
+        """Return the positions in `fit` of the columns of some kinds."""
+        of_kinds = zip(self.part.places, self.part.modality.kinds_, strict=True)
+        return [place for place, kind in of_kinds if kind in kinds]
+
+
+def check_level(level: float) -> None:
+    """Refuse what is no share of the truth."""
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < level < 1:
+        raise ValueError(
+            f"level={level!r}: give the share of the truth that the intervals should hold, above 0"
+            " and below 1, such as 0.9."
+        )
+
+
+def predict_interval(model: Model, X: Any, level: float, estimator: Any) -> Interval:
+    """Return an `Interval`; see `BaseMultimodalAutoencoder.predict_interval`."""
+    check_level(level)
+    tables = _tables(model, {"number"}, "predict_interval: no column of numbers")
+    read = model.read(X, estimator)
+    codes = model.encode(read)
+    low, high, unbounded = {}, {}, []
+    for table in tables:
+        modality = table.part.modality
+        centre, half = _numbers(model, read, codes, table, level)
+        kinds = [kind for kind in modality.kinds_ if kind in ("number", "date")]
+        numbers = [i for i, kind in enumerate(kinds) if kind == "number"]
+        centre, half = centre[:, numbers], half[:, numbers]
+        learned = modality.n_observed_[numbers] > 0
+        half[:, ~learned] = np.inf
+        for place, at in _columns_of_numbers(model, table):
+            low[place], high[place] = centre[:, at] - half[:, at], centre[:, at] + half[:, at]
+            if np.isinf(half[:, at])[..., learned[at]].any():
+                unbounded.append(repr(model.columns.names[place]))
+    if unbounded:
+        warn(
+            f"column {listing(unbounded)}: too few rows were held out in fit to say how wide an"
+            f" interval of level={level!r} is, so it is infinite. Ask for a lower level, or fit on"
+            " more rows or with a larger validation_fraction."
+        )
+    return Interval(*(model.columns.write_numbers(ends, read.index) for ends in (low, high)))
+
+
+def _columns_of_numbers(model, table):
+    """Return where each column of numbers stands in `fit`, and which numbers it holds."""
+    first = table.part.places[0]
+    if model.columns.width(first):
+        return [(first, slice(None))]
+    return [(place, i) for i, place in enumerate(table.places({"number"}))]
+
+
+def category_probabilities(model: Model, X: Any, estimator: Any) -> dict:
+    """Return a dict; see `BaseMultimodalAutoencoder.category_probabilities`."""
+    kinds = {"bool", "category"}
+    tables = _tables(model, kinds, "category_probabilities: no categorical column")
+    read = model.read(X, estimator)
+    codes = model.encode(read)
+    found = {}
+    for table in tables:
+        modality, groups = table.part.modality, table.groups
+        logits = decode(model.network, codes, table.m)[:, len(modality.mean_) :]
+        sizes = np.cumsum([0, *map(len, modality.categories_)])
+        seen = read.rows.values[table.m]["codes"].numpy() >= 0
+        of_rows = _groups_of_rows(model, read, table)
+        heat = _per_cell(groups.temperatures, seen, *of_rows)
+        seen = np.repeat(seen, np.diff(sizes), axis=1)
+        offsets = _per_cell(groups.offsets, seen, *of_rows)
+        for i, place in enumerate(table.places(kinds)):
+            own = slice(sizes[i], sizes[i + 1])
+            scaled = logits[:, own].astype(np.float64) / heat[:, i : i + 1] + offsets[:, own]
+            probabilities = softmax(scaled, 1) if scaled.shape[1] else scaled
+            found[place] = model.columns.frame_of(
+                probabilities, modality.categories_[i], read.index
+            )
+    return {model.columns.names[place]: found[place] for place in sorted(found)}
+
+
+@one_thread()
+def word_shares(model: Model, X: Any, estimator: Any) -> dict:
+    """Return a dict; see `BaseMultimodalAutoencoder.word_shares`."""
+    read = model.read(X, estimator)
+    codes = model.encode(read)
+    texts = [(m, part) for m, part in enumerate(model.parts) if part.modality.words is not None]
+    if not texts:
+        raise ValueError(
+            "word_shares: no modality is a TextModality(decoder='words'); the modalities are"
+            f" {listing(map(repr, model.names))}."
+        )
+    return {
+        part.columns[0]: model.columns.frame_of(
+            read_outputs(model.network, codes, m, model.network.networks[m].probabilities),
+            part.modality.words,
+            read.index,
+        )
+        for m, part in texts
+    }
+
+
+def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
+    """Return the tables that have columns of some kinds."""
+    tables = [
+        (m, part)
+        for m, part in enumerate(model.parts)
+        if model.network.networks[m].is_table and kinds & set(part.modality.kinds_)
+    ]
+    if not tables:
+        raise ValueError(
+            f"{problem} is in a TabularModality; the modalities are"
+            f" {listing(map(repr, model.names))}."
+        )
+    if model.calibration is None:
+        raise ValueError(
+            f"{problem.partition(':')[0]} needs rows that training has never seen, and there are"
+            " none: they are held out by fit with early_stopping=True, and neither by partial_fit"
+            " nor by a warm start. Call fit on all rows with early_stopping=True and"
+            " warm_start=False."
+        )
+    return [_Table(m, part, model.calibration[part.name]) for m, part in tables]
+
+
+def _numbers(model, read, codes, table, level):
+    """Return the middles and half the widths of a table's numbers and dates, in their units."""
+    modality, network = table.part.modality, model.network.networks[table.m]
+    outputs = decode(model.network, codes, table.m)[:, : network.n_numbers]
+    centre = outputs * modality.scale_ + modality.mean_
+    seen = observed_cells(read.rows.values[table.m], network).numpy()[:, : network.n_numbers]
+    widths = _at_level(table.groups.half_widths, level)
+    half = _per_cell(widths, seen, *_groups_of_rows(model, read, table))
+    return centre, half * modality.scale_ + ROUNDING * (np.abs(centre) + modality.scale_)
+
+
+def _per_cell(values, seen, of_seen, of_others):
+    """Return for each cell what its group has for its column."""
+    return np.where(seen, values[of_seen], values[of_others])
+
+
+def _groups_of_rows(model, read, table):
+    """Return the groups of the cells of a table that are seen in each row, and of the others."""
+    present = torch.from_numpy(read.present)
+    observed = {
+        o: observed_cells(read.rows.values[o], network)
+        for o, network in enumerate(model.network.networks)
+        if network.is_table
+    }
+    bins = bins_of(observed, present, table.m).numpy()
+    keys, inverse = np.unique(np.column_stack([read.present, bins]), axis=0, return_inverse=True)
+    chosen = [
+        [table.groups.chain(key[:-1].astype(bool), key[-1], seen)[0] for key in keys]
+        for seen in (True, False)
+    ]
+    return np.array(chosen)[:, inverse.ravel()]
+
+
+def _at_level(half_widths, level):
+    """Return half the widths at a level, (groups, numbers), straight between those stored."""
+    upper = np.searchsorted(LEVELS, level - 1e-9)
+    if upper == len(LEVELS):
+        return np.full(half_widths.shape[:2], np.inf)
+    above = half_widths[..., upper].astype(np.float64)
+    if upper == 0 or LEVELS[upper] - level < 1e-9:
+        return above
+    below = half_widths[..., upper - 1].astype(np.float64)
+    weight = (level - LEVELS[upper - 1]) / (LEVELS[upper] - LEVELS[upper - 1])
+    between = np.isfinite(above)  # infinity minus infinity is NaN
+    return np.where(between, below + weight * (np.where(between, above, 0) - below), np.inf)

@@ -1,0 +1,447 @@
+"""`Model`: what a fit has learned, and its four answers: read, encode, decode, write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils.validation import _check_feature_names, _check_n_features
+
+from .._core.errors import ConvergenceError, check_names, listing, warn
+from .._core.plain import LARGEST, check, fields
+from .._core.threads import one_thread
+from .._core.values import are_floats, is_array, is_whole
+from ..tables import Columns, Table, read
+from ..training._batches import Rows
+from ..training._calibration import Groups
+from ..training._patterns import index_patterns
+from ..training._predict import decode, deviances, encode
+from ._build import NAMED, named_from_plain, named_to_plain
+from ._lags import Lags
+from ._parts import Part
+
+__all__ = ["Model", "Read", "as_rows", "presence"]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows as a model has read them.
+
+    Attributes
+    ----------
+    table : Table
+    at : dict of int to int
+        Where the columns of `fit` stand in it; those that are missing altogether are left out.
+    rows : Rows
+    present : ndarray of shape (rows, modalities), bool
+        What may be looked at.
+    unknown : ndarray of shape (patterns, modalities), bool
+        Patterns of presence that the network does not know; see `index_patterns`.
+    """
+
+    table: Table
+    at: dict[int, int]
+    rows: Rows
+    present: np.ndarray
+    unknown: np.ndarray
+
+    @property
+    def index(self) -> pd.Index | None:
+        """Labels of the rows, where they have any."""
+        return self.table.index
+
+
+@dataclass
+class Model:
+    """What a fit has learned.
+
+    Attributes
+    ----------
+    columns : Columns
+        Of the training rows: names, container, dtypes.
+    parts : list of Part
+        The fitted modalities.
+    built : dict
+        Parameters that the network was built of, which may have been set anew since.
+    lags : Lags or None
+    net : skorch.NeuralNet or None
+        None while it is being restored.
+    history : list of dict
+        Losses per epoch.
+    n_iter : int
+    explained : dict of str to float
+        Deviance explained of each modality, on the training rows.
+    calibration : dict of str to Groups, or None
+        Of the tables; None where no rows were held out.
+    facts : dict of str to ndarray
+        Fitted attributes of one kind of estimator alone.
+    """
+
+    columns: Columns
+    parts: list[Part]
+    built: dict[str, Any]
+    lags: Lags | None = None
+    net: Any = None
+    history: list[dict] = field(default_factory=list)
+    n_iter: int = 0
+    explained: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, Groups] | None = None
+    facts: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The torch network."""
+        return self.net.module_
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the modalities."""
+        return [part.name for part in self.parts]
+
+    @property
+    def feature_names(self) -> list[str] | None:
+        """The names of all columns, where they are strings."""
+        names = self.columns.names
+        named = self.columns.kind != "array" and all(isinstance(name, str) for name in names)
+        return names if named else None
+
+    def chosen(self, given: str | list[str], parameter: str) -> np.ndarray:
+        """Return which modalities are named, (modalities,) bool: some of them, and not all."""
+        wanted = check_names(given, self.names, parameter, "modality of this estimator")
+        chosen = np.array([name in wanted for name in self.names])
+        if not chosen.any() or chosen.all():
+            raise ValueError(
+                f"{parameter}={given!r}: name at least one modality, and leave at least one, of"
+                f" {listing(map(repr, self.names))}."
+            )
+        return chosen
+
+    # Rows to codes, and back -----------------------------------------------------------------
+
+    def read(
+        self, X: Any, estimator: Any, hidden: np.ndarray | None = None, *, quiet: bool = False
+    ) -> Read:
+        """Read new rows; absent columns are missing values.
+
+        Parameters
+        ----------
+        X : container of rows
+        estimator : estimator
+            Named in scikit-learn's own messages.
+        hidden : ndarray of shape (modalities,), bool, optional
+            Modalities not to be looked at.
+        quiet : bool, default=False
+            Whether rows in which nothing is observed go without a warning.
+
+        Returns
+        -------
+        Read
+        """
+        table, at, values = self.values(X, estimator)
+        present = presence(values)
+        if hidden is not None:
+            present = present & ~hidden
+        empty = np.flatnonzero(~present.any(1))
+        if len(empty) and not quiet:
+            warn(
+                f"row {listing(empty)}: nothing is observed. The vector of the average row stands"
+                " in."
+            )
+        index, unknown = index_patterns(present, self.network.patterns.cpu().numpy())
+        return Read(table, at, as_rows(values, index), present, unknown)
+
+    def values(self, X: Any, estimator: Any) -> tuple:
+        """Return the table, where columns stand in it, and what each modality makes of it."""
+        table = read(X, estimator)
+        at = self._match(X, table, estimator)
+        values = [part.read(self._cells(part.places, table, at)) for part in self.parts]
+        return table, at, values
+
+    def _cells(self, places, table, at):
+        """Return the cells of a modality, all of them missing where a column is absent."""
+        if any(place not in at for place in places):
+            return self.columns.holes(places, table.n_rows)
+        return table.cells([at[place] for place in places])
+
+    def _match(self, X, table, estimator):
+        """Return where each column of `fit` stands now, having checked names and number."""
+        named = hasattr(estimator, "feature_names_in_")
+        if named and table.kind != "array":
+            now = {name: i for i, name in enumerate(table.names)}
+            fitted = self.columns.names
+            whole = all(
+                len({fitted[place] in now for place in part.places}) == 1 for part in self.parts
+            )
+            expected = [name for name in fitted if name in now]
+            used = {fitted[place] for part in self.parts for place in part.places}
+            if whole and list(table.names) == expected and used & now.keys():
+                return {i: now[name] for i, name in enumerate(fitted) if name in now}
+            if whole and now.keys() == set(expected) < set(fitted):
+                # Of all columns scikit-learn says so itself; of a part, that others are missing.
+                raise ValueError(
+                    "Feature names must be in the same order as they were in fit:"
+                    f" {listing(map(repr, expected))}. Give X[{expected!r}]."
+                )
+            only_names = pd.DataFrame(columns=pd.Index(table.names, dtype=object))
+            _check_feature_names(estimator, only_names, reset=False)
+        elif named:
+            _check_feature_names(estimator, X, reset=False)
+        _check_n_features(estimator, np.empty((0, len(table.names))), reset=False)
+        return {i: i for i in range(len(table.names))}
+
+    @one_thread()
+    def encode(self, read: Read) -> torch.Tensor:
+        """Return the codes of rows, (rows, components)."""
+        codes = encode(self.network, read.rows, read.unknown)
+        broken = np.flatnonzero(~codes.isfinite().all(1).numpy())
+        if len(broken):
+            raise ConvergenceError(
+                f"row {listing(broken)}: the vector is not finite. Are its numbers far outside of"
+                " those seen in fit?"
+            )
+        return codes
+
+    @one_thread()
+    def decode(
+        self,
+        codes: torch.Tensor,
+        wanted: np.ndarray | None = None,
+        rows: Rows | None = None,
+        seed: int | None = None,
+    ) -> dict[int, np.ndarray]:
+        """Return predicted columns by their positions in `fit`.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (rows, components)
+        wanted : ndarray of shape (modalities,), bool, optional
+            All of them by default.
+        rows : Rows, optional
+            Those that the codes are of, for reconstructions as long as their rows.
+        seed : int, optional
+            Draw cells instead of predicting them; of a variational network.
+        """
+        columns = {}
+        for m, part in enumerate(self.parts):
+            if wanted is not None and not wanted[m]:
+                continue
+            outputs = decode(self.network, codes, m, _seed_of(seed, m))
+            finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
+            if not finite.all():
+                raise ConvergenceError(
+                    f"modality {part.name!r}, row {listing(np.flatnonzero(~finite))}: what comes"
+                    " back is not finite. Is the vector far outside of those that transform gives?"
+                )
+            if rows is not None:
+                tensors = {key: values.numpy() for key, values in rows.values[m].items()}
+                outputs = part.modality.with_length_of(outputs, tensors)
+            columns |= self.columns.place(part.places, part.write(outputs))
+        return columns
+
+    def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:
+        """Return columns, by their positions in `fit`, in the container of `fit`."""
+        return self.columns.write(columns, index)
+
+    def fill(self, read: Read, predicted: dict[int, np.ndarray]) -> Any:
+        """Return rows whose missing cells are predicted ones; observed cells are as they were."""
+        return self.columns.fill(read.table, read.at, predicted)
+
+    # How well rows come back -----------------------------------------------------------------
+
+    @one_thread()
+    def deviances(self, read: Read, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Return the deviances of codes and of the best constant, (rows, modalities)."""
+        return deviances(self.network, read.rows, codes, read.present)
+
+    def explained_deviance(self, read: Read, codes: torch.Tensor) -> dict[str, float]:
+        """Return one minus the ratio of summed deviances; NaN where nothing is observed."""
+        model, null = (np.nansum(d, 0) for d in self.deviances(read, codes))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            explained = np.where(null > 0, 1 - model / null, np.where(model > 0, 0.0, np.nan))
+        return dict(zip(self.names, explained.tolist(), strict=True))
+
+    # Keeping it ------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict:
+        """Return plain values and arrays; a pickled net would be code."""
+        return {**vars(self), "net": None}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return a copy of the network's weights."""
+        state = self.network.state_dict()
+        return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
+
+    def to_plain(self) -> dict:
+        """Return everything but the weights as plain values."""
+        return {
+            "modalities": [part.to_plain() for part in self.parts],
+            "places": [part.places for part in self.parts],
+            "container": self.columns.to_plain(),
+            "lags": [] if self.lags is None else self.lags.to_plain(),
+            "history": _by_column(self.history),
+            "n_iter": self.n_iter,
+            "n_components": self.built["n_components"],
+            "built": {
+                name: named_to_plain(name, value)
+                for name, value in self.built.items()
+                if name != "n_components"
+            },
+            "explained_deviance": self.explained,
+            "n_features_in": len(self.columns.names),
+            "feature_names_in": self.feature_names,
+            **self.facts,
+        }
+
+    @classmethod
+    def from_plain(
+        cls,
+        node: Any,
+        classes: dict[str, type],
+        of_network: tuple[str, ...],
+        facts: tuple[str, ...],
+    ) -> Model:
+        """Return the model that `to_plain` gave, without its network; everything is checked.
+
+        Parameters
+        ----------
+        node : dict
+            Of a file, which may come from anyone.
+        classes : dict of str to class
+            Those that the file may name.
+        of_network, facts : tuple of str
+            Names of the parameters that the network is built of, and of `facts`.
+        """
+        values = dict(zip(_KEPT + facts, fields(node, *_KEPT, *facts), strict=True))
+        for name, least in (("n_iter", 0), ("n_components", 1), ("n_features_in", 1)):
+            number = values[name]
+            check(is_whole(number) and number >= least, f"{number!r} is no proper count")
+        columns = Columns.from_plain(values["container"])
+        check(len(columns.names) == values["n_features_in"], "the names of its columns")
+        built = _built(values["built"], values["n_components"], of_network, classes)
+        model = cls(
+            columns, _parts(values["modalities"], values["places"], columns, classes), built
+        )
+        check(values["feature_names_in"] == model.feature_names, "the names of its columns")
+        if values["lags"]:
+            model.keep_lags(Lags.from_plain(values["lags"], model.parts))
+        model.history, model.n_iter = _history(values["history"]), values["n_iter"]
+        model.explained = values["explained_deviance"]
+        floats = isinstance(model.explained, dict) and list(model.explained) == model.names
+        floats = floats and all(type(share) is float for share in model.explained.values())
+        check(floats, "its explained deviance")
+        for name in facts:
+            check(are_floats(values[name], values["n_components"]), name)
+            model.facts[name] = values[name]
+        return model
+
+    def keep_lags(self, lags: Lags) -> None:
+        """Let every row begin with the latest of the modalities that go on in time."""
+        self.lags = lags
+        for part in self.parts:
+            part.n_skipped = lags.n_skipped(part.name, part.modality)
+
+    def calibrated(self, node: Any) -> dict[str, Groups] | None:
+        """Return what a file says of the residuals of the tables, checked."""
+        if node is None:
+            return None
+        tables_ = [
+            (part.name, network)
+            for part, network in zip(self.parts, self.network.networks, strict=True)
+            if network.is_table
+        ]
+        whole = isinstance(node, dict) and node.keys() == {name for name, _ in tables_}
+        check(whole, "its calibration")
+        return {
+            name: Groups.from_plain(node[name], len(self.parts), part) for name, part in tables_
+        }
+
+
+def _seed_of(seed, m):
+    return None if seed is None else int(np.random.RandomState([seed, m]).randint(2**31))
+
+
+def presence(values: list) -> np.ndarray:
+    """Return which modalities each row has, (rows, modalities) bool."""
+    return np.stack([part.present for part in values], 1)
+
+
+def as_rows(values: list, index: np.ndarray) -> Rows:
+    """Return values as `Rows` on the CPU, given the number of each row's pattern."""
+    tensors = [
+        {
+            key: torch.from_numpy(np.ascontiguousarray(array) if not array.size else array)
+            for key, array in part.tensors.items()
+        }
+        for part in values
+    ]
+    return Rows(tensors, torch.from_numpy(index))
+
+
+_KEPT = (
+    *("modalities", "places", "container", "lags", "history", "n_iter"),
+    *("n_components", "built", "explained_deviance", "n_features_in", "feature_names_in"),
+)
+
+
+def _built(node, n_components, of_network, classes):
+    """Return what the network was built of, which the parameters may no longer say."""
+    built = dict(zip(of_network, fields(node, *of_network), strict=True))
+    check(is_whole(built["width"]) and 1 <= built["width"] <= LARGEST, "its width")
+    check(n_components <= LARGEST, "its network is too large")
+    parts = {
+        name: named_from_plain(name, node, classes) for name, node in built.items() if name in NAMED
+    }
+    return {**built, **parts, "n_components": n_components}
+
+
+def _parts(listed, places, columns, classes):
+    """Return the parts that a file describes, each with columns of its own."""
+    check(isinstance(listed, list) and len(listed) > 0, "its modalities")
+    check(isinstance(places, list) and len(places) == len(listed), "the places of its columns")
+    n = len(columns.names)
+    for some in places:
+        whole = isinstance(some, list) and some and all(is_whole(p) and 0 <= p < n for p in some)
+        check(whole, "the places of a modality's columns")
+    used = [place for some in places for place in some]
+    check(len(used) == len(set(used)), "a column is in two modalities")
+    parts = [
+        Part.from_plain(entry, some, sum(columns.width(place) or 1 for place in some), classes)
+        for entry, some in zip(listed, places, strict=True)
+    ]
+    check(len({part.name for part in parts}) == len(parts), "two modalities have one name")
+    return parts
+
+
+def _by_column(history):
+    """Return the history with one array per key: long trainings have many epochs."""
+    columns = {}
+    for i, epoch in enumerate(history):
+        for key, value in epoch.items():
+            column = columns.setdefault(key, {"epochs": [], "values": []})
+            column["epochs"].append(i)
+            column["values"].append(value)
+    for column in columns.values():
+        column["epochs"] = np.array(column["epochs"], np.int64)
+        if all(type(value) is type(column["values"][0]) for value in column["values"]):
+            values = np.array(column["values"])
+            column["values"] = values if values.dtype.kind in "bif" else column["values"]
+    return {"n_epochs": len(history), "columns": columns}
+
+
+def _history(node):
+    n_epochs, columns = fields(node, "n_epochs", "columns")
+    check(is_whole(n_epochs) and n_epochs >= 0 and isinstance(columns, dict), "its history")
+    longest = max((len(c.get("epochs", ())) for c in columns.values()), default=0)
+    check(n_epochs == longest, "its history")  # every epoch has its number and its time
+    history = [{} for _ in range(n_epochs)]
+    for key, column in columns.items():
+        epochs, values = fields(column, "epochs", "values")
+        values = values.tolist() if isinstance(values, np.ndarray) else values
+        check(is_array(epochs, "i") and isinstance(values, list), "its history")
+        for epoch, value in zip(epochs.tolist(), values, strict=True):
+            check(0 <= epoch < n_epochs, "its history")
+            history[epoch][key] = value
+    return history

@@ -1,0 +1,333 @@
+"""`JointNetwork`: encoders, a linear path, a fusion, decoders; what both kinds share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..fusion import Fusion
+from ..nn._blocks import layer, matmul
+from ..nn._modality import ModalityNetwork
+from ..statistics import Statistics
+from ._batches import Batch
+from ._patterns import chances_of, meetings_of
+from ._terms import EXTRA_TERMS
+
+__all__ = ["JointNetwork", "NewGenerator", "Paths", "RowBlocks", "Views"]
+
+Views = Sequence[Tensor]  # (rows, columns) of each modality
+Paths = tuple[Tensor, ...]  # patterns of presence and what belongs to each, patterns first
+RowBlocks = Callable[[], Iterable[tuple[list[Tensor], list[Tensor | None], Tensor]]]
+NewGenerator = Callable[[], torch.Generator]
+
+
+class JointNetwork(nn.Module, ABC):
+    """One code for a row of several modalities, from any part of them, and back.
+
+    The code of a row is linear in the views of the modalities that may be seen, and what the
+    fusion makes of their encodings is added to it. A subclass has the linear path and its closed
+    form, so that training begins at the linear optimum for every subset; and what a loss is.
+
+    Parameters
+    ----------
+    networks : list of ModalityNetwork
+    fusion : Fusion
+        Already built.
+    patterns : Tensor of shape (patterns, modalities), bool
+        See `list_patterns`.
+    modality_dropout : float
+        Chance of each modality to be hidden in a random part of a row.
+    extra_terms : dict of str to float
+        Weights of those of `EXTRA_TERMS` that are to be part of the loss.
+    n_projected : int
+        Columns that the linear path makes of each view.
+    private : Tensor of shape (modalities, components), bool, optional
+        Components that only this modality's decoder hears of.
+
+    Attributes
+    ----------
+    scale : Tensor of shape (components,)
+        A buffer of the subclass: what `transform` multiplies codes by.
+    table : Tensor of shape (patterns, components, modalities * projected)
+        A buffer of the subclass: the `regressions` of its patterns.
+    """
+
+    scale: Tensor
+    table: Tensor
+    own_losses: tuple[str, ...] = ()  # names of those beside the modalities' own
+
+    def __init__(
+        self,
+        networks: Sequence[ModalityNetwork],
+        fusion: Fusion,
+        patterns: Tensor,
+        modality_dropout: float,
+        extra_terms: dict[str, float],
+        *,
+        n_projected: int,
+        private: Tensor | None = None,
+    ):
+        super().__init__()
+        self.modality_dropout, self.extra_terms = modality_dropout, extra_terms
+        self.networks, self.fusion = nn.ModuleList(networks), fusion
+        self.projections = nn.ModuleList(
+            layer(nn.Linear, network.n_view, n_projected, bias=False) for network in networks
+        )
+        self.register_buffer("patterns", patterns)
+        self.register_buffer("meet", meetings_of(patterns))
+        self.register_buffer("share", torch.ones(len(networks)))
+        self.register_buffer("private", private, persistent=False)
+        alone = patterns & (patterns.sum(1, keepdim=True) == 1)
+        self.register_buffer("singles", alone.int().argmax(0), persistent=False)
+        # Drawn by inverting the distribution: multinomial would wait for the device.
+        chances = chances_of(patterns, modality_dropout)
+        self.register_buffer("chances", chances, persistent=False)
+
+    # What the two kinds of networks differ in --------------------------------------------------
+
+    @abstractmethod
+    def learn_start(
+        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
+    ) -> list[Tensor]:
+        """Set the linear path from the closed form.
+
+        Parameters
+        ----------
+        blocks, generator, rotate, statistics
+            See `fit_linear_start`.
+
+        Returns
+        -------
+        list of Tensor, each of shape (n_view, components)
+            The decoders: ``view ~ decoder @ code``.
+        """
+
+    @abstractmethod
+    def regressions(self, patterns: Tensor) -> Tensor:
+        """Return how each pattern of presence makes a code of the projected views.
+
+        Parameters
+        ----------
+        patterns : Tensor of shape (patterns, modalities), bool
+
+        Returns
+        -------
+        Tensor of shape (patterns, components, modalities * projected)
+        """
+
+    @abstractmethod
+    def paths_of(self, patterns: Tensor) -> Paths:
+        """Return patterns of presence, their `regressions`, and what else a code is made with."""
+
+    @property
+    @abstractmethod
+    def own_paths(self) -> Paths:
+        """Those of the network's own patterns, as they are kept."""
+
+    def paths(self, others: Tensor) -> Paths:
+        """Return the own paths, then those of other patterns of presence."""
+        pairs = zip(self.own_paths, self.paths_of(others), strict=True)
+        return tuple(torch.cat(pair) for pair in pairs)
+
+    @abstractmethod
+    def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
+        """Return codes for views, given which modalities may be seen.
+
+        Parameters
+        ----------
+        views : list of Tensor (rows, columns)
+        pattern : Tensor of shape (..., rows), int64
+            Rows of the patterns; leading dimensions are several subsets of the same rows.
+        paths : tuple of Tensor, optional
+            Default: the own ones.
+
+        Returns
+        -------
+        Tensor of shape (..., rows, components)
+            Of about unit variance.
+        """
+
+    @abstractmethod
+    def draw(self, pattern: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw what the encoder may see: several subsets of what is present in each row.
+
+        Parameters
+        ----------
+        pattern : Tensor of shape (rows,), int64
+            What is present.
+        generator : torch.Generator
+
+        Returns
+        -------
+        Tensor of shape (subsets, rows), int64
+            Rows of `patterns`.
+        """
+
+    @abstractmethod
+    def row_losses(
+        self, views: Views, batch: Batch, shown: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return the loss of each row: of the modalities, `own_losses`, last the extra terms.
+
+        Parameters
+        ----------
+        views : list of Tensor (rows, columns)
+            What the encoder sees.
+        batch : Batch
+            What is to be decoded: all that is observed.
+        shown : Tensor of shape (subsets, rows), int64
+            See `draw`.
+        generator : torch.Generator
+            For losses that take draws.
+
+        Returns
+        -------
+        Tensor of shape (losses, rows)
+        """
+
+    @abstractmethod
+    def judged(self, batch: Batch, draw: NewGenerator) -> Tensor:
+        """Return the loss of each row that decides whether the networks are kept, (rows,).
+
+        Parameters
+        ----------
+        batch : Batch
+            Of held-out rows.
+        draw : callable
+            Returns a new generator, always the same.
+        """
+
+    # What rows, codes and losses are made of --------------------------------------------------
+
+    def views(self, values: Sequence[dict[str, Tensor]]) -> list[Tensor]:
+        """Return the view of each modality of a batch."""
+        return [network.view(v) for network, v in zip(self.networks, values, strict=True)]
+
+    def observed(self, values: Sequence[dict[str, Tensor]]) -> list[Tensor | None]:
+        """Return which numbers of each view of a batch are observed, None where all are."""
+        return [part.observed(v) for part, v in zip(self.networks, values, strict=True)]
+
+    def _linear(self, views: Views, pattern: Tensor, table: Tensor) -> Tensor:
+        """Return the linear code of each row from what its pattern shows.
+
+        views      modality x (row, column)                      -> (row, modality * projected)
+        x table    (pattern, component, modality * projected)    -> (row, pattern, component)
+        [pattern]  (..., row)                                    -> (..., row, component)
+        """
+        projected = torch.cat(
+            [project(view) for project, view in zip(self.projections, views, strict=True)], 1
+        )
+        # One product for all patterns, then each row picks its own: no row-wise matrices.
+        linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
+        return linear[torch.arange(len(projected), device=linear.device), pattern]
+
+    def _fused(self, views: Views, start: Tensor, present: Tensor) -> Tensor:
+        """Return the linear code and what the fusion adds to it.
+
+        views      modality x (row, column)                      -> (modality, row, width)
+        present    (..., row, modality)                          -> (..., modality, row)
+        + start    (..., row, component)                         -> (..., row, component)
+        """
+        present = present.movedim(-1, -2)
+        encodings = torch.stack(
+            [network.encode(view) for network, view in zip(self.networks, views, strict=True)]
+        )
+        code = start + self.fusion(encodings, present, start)
+        # Nothing observed: the average row's code, whatever the fusion makes of nothing.
+        return torch.where(present.any(-2)[..., None], code, 0)
+
+    def outputs(self, code: Tensor, m: int) -> Tensor:
+        """Return the outputs of a modality for codes, (..., components) to (..., n_outputs).
+
+        It hears nothing of others' private components.
+        """
+        if self.private is not None:
+            others = self.private.any(0) & ~self.private[m]
+            code = torch.where(others, 0, code)
+        return self.networks[m].decode(code)
+
+    def deviances(self, code: Tensor, batch: Batch) -> Tensor:
+        """Return each modality's deviance, (modality, ..., rows), 0 where it is absent.
+
+        Parameters
+        ----------
+        code : Tensor of shape (..., rows, components)
+        batch : Batch
+        """
+        there = self.patterns[batch.pattern].T
+        return torch.stack(
+            [
+                torch.where(present, part.deviance(self.outputs(code, m), values), 0)
+                for m, (part, values, present) in enumerate(
+                    zip(self.networks, batch.values, there, strict=True)
+                )
+            ]
+        )
+
+    def loss_names(self, names: Sequence[str]) -> list[str]:
+        """Return what each entry of the loss is called, given the names of the modalities."""
+        # No modality can be called as a term is.
+        return [*names, *self.own_losses, *(f"extra_terms__{term}" for term in self.extra_terms)]
+
+    def _random_part(self, pattern: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw a part of what is present in each row; all of it where nothing is to be hidden."""
+        if self.chances is None:
+            return pattern
+        draw = torch.rand(len(pattern), generator=generator, device=pattern.device)
+        part = torch.searchsorted(self.chances, draw).clamp_max(len(self.chances) - 2)
+        return self.meet[pattern, part]
+
+    def _with_singles(self, shown: Tensor, pattern: Tensor) -> Tensor:
+        """Return the subsets and, for the extra terms, each modality alone."""
+        if not self.extra_terms:
+            return shown
+        return torch.cat([shown, self.meet[pattern, self.singles[:, None]]])
+
+    def _with_terms(self, losses: Tensor, alone: Tensor, batch: Batch) -> Tensor:
+        """Return losses and last the extra terms, given the codes from each modality alone."""
+        if not self.extra_terms:
+            return losses
+        # As `transform` returns codes, where components count by what they explain.
+        alone, there = self.scale * alone, self.patterns[batch.pattern].T
+        terms = [
+            weight * EXTRA_TERMS[name](alone, there) for name, weight in self.extra_terms.items()
+        ]
+        return torch.cat([losses, torch.stack(terms)])
+
+    def _judged_by_losses(self, batch: Batch, draw: NewGenerator) -> Tensor:
+        """Return the sum of each row's losses, without extra terms; see `judged`."""
+        shown = self.draw(batch.pattern, draw())
+        losses = self.row_losses(self.views(batch.values), batch, shown, draw())
+        # Extra terms help to learn; whether networks are better is for the other losses to say.
+        return losses[: len(losses) - len(self.extra_terms)].sum(0)
+
+    def forward(
+        self, batch: Batch, shown: Tensor, noise: float, generator: torch.Generator
+    ) -> Tensor:
+        """Return the losses of `row_losses`, averaged over rows.
+
+        Parameters
+        ----------
+        batch : Batch
+        shown : Tensor of shape (subsets, rows), int64
+            See `draw`.
+        noise : float
+            Strength of the corruption of what the encoder sees.
+        generator : torch.Generator
+        """
+        if self.training:
+            augmented = [
+                network.augment(values, generator)
+                for network, values in zip(self.networks, batch.values, strict=True)
+            ]
+            batch = Batch(augmented, batch.pattern)
+        views = self.views(batch.values)
+        if noise:
+            views = [
+                network.corrupt(view, noise, generator)
+                for network, view in zip(self.networks, views, strict=True)
+            ]
+        return self.row_losses(views, batch, shown, generator).mean(1)

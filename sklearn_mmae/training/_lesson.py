@@ -1,0 +1,303 @@
+"""How a network is taught: hold rows out, start linear, train, keep what helps, finish on all rows.
+
+The held-out rows decide two things: after how many epochs to stop, and whether the networks help
+at all. They are kept only if they lower the held-out loss by more than one standard error of the
+paired difference; otherwise the model is the linear start on all rows. So a small or linear table
+gets its principal components, exactly.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from torch import Tensor
+
+from .._core.errors import ConvergenceError
+from .._core.random import Generators
+from ..nn._blocks import initialise, seed_dropout
+from ..statistics import Statistics
+from ._batches import BatchIterator, Rows
+from ._calibration import Groups
+from ._gradients import MakeGradients, PlainGradients
+from ._joint import JointNetwork
+from ._net import AutoencoderNet, StopTraining, held_out_generator
+from ._patterns import shares_of
+from ._progress import Progress
+from ._settings import Settings
+from .start._begin import start_linear
+
+__all__ = ["Learned", "Lesson", "make_net", "one_more_epoch"]
+
+LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
+LARGEST_HELD_OUT = 0.3
+STANDARD_ERRORS = 1.0  # at least, by which the networks must beat the linear start
+USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
+FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a share of those before
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a lesson leaves."""
+
+    net: AutoencoderNet
+    interrupted: KeyboardInterrupt | None  # what ended training early; the best epoch is kept
+    calibration: dict[int, Groups] | None  # by rows that no network had seen, if there were any
+
+
+class _BestEpoch(Callback):
+    """Keep the best weights by held-out loss, and stop when they get no better by much."""
+
+    def __init__(self, patience: int, tol: float, statistics: Statistics):
+        self.patience, self.tol, self.statistics = patience, tol, statistics
+
+    def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Any = None, **kwargs: Any):
+        """Begin with the weights as they are, of which nothing is known."""
+        self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
+        self.much_better_, self.waited_ = float("inf"), 0
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any):
+        """Look at what has been learned so far."""
+        loss = net.history[-1, "valid_loss"]
+        losses = np.array([self.loss_, loss])
+        if not self.epoch_ or self.statistics.choose("epoch", losses):
+            self.best_ = [mean.clone() for mean in net.weights_.averages]
+            self.loss_, self.epoch_ = loss, len(net.history)
+        if self.much_better_ - loss > self.tol * abs(loss):
+            self.much_better_, self.waited_ = loss, 0
+            return
+        self.waited_ += 1
+        if self.waited_ >= self.patience:
+            raise StopTraining
+
+
+class Lesson:
+    """Teach a network all it can learn from some rows: `begin`, `run`, `judge`, `finish`.
+
+    Parameters
+    ----------
+    network : JointNetwork
+        On the CPU, weights not yet drawn.
+    rows : Rows
+        On the device.
+    settings : Settings
+    generators : Generators
+    statistics : Statistics
+        Asked for whatever is counted in the rows, and to choose by their losses.
+    progress : Progress
+        Hears of every epoch.
+    names : list of str
+        Of the modalities.
+    calibrate : callable
+        ``calibrate(network, rows)`` measures a network on rows that it was not trained on.
+    previous : JointNetwork, optional
+        Go on from the weights of this one, of the same shape, instead of drawing them.
+    make_gradients : callable
+        Makes the `Gradients` of a stretch of epochs.
+    """
+
+    def __init__(
+        self,
+        network: JointNetwork,
+        rows: Rows,
+        settings: Settings,
+        generators: Generators,
+        statistics: Statistics,
+        progress: Progress,
+        *,
+        names: Sequence[str],
+        calibrate: Callable[[JointNetwork, Rows], dict[int, Groups]],
+        previous: JointNetwork | None = None,
+        make_gradients: MakeGradients = PlainGradients,
+    ):
+        self.network, self.rows, self.settings = network, rows, settings
+        self.generators, self.statistics, self.progress = generators, statistics, progress
+        self.names, self.previous = names, previous
+        self.make_gradients, self.calibrate = make_gradients, calibrate
+        self.starts_linear = previous is None and settings.init == "linear"
+        # Against a good beginning the networks have to prove themselves.
+        self.guarded = self.starts_linear or previous is not None
+
+    def learn(self) -> Learned:
+        """Go through the whole lesson."""
+        self.begin()
+        self.run()
+        self.judge()
+        return self.finish()
+
+    def begin(self) -> None:
+        """Hold rows out, and set the weights to those that training starts from."""
+        self.train, self.held_out = self._split()
+        if self.previous is None:
+            of_weights = self.generators.of_weights
+            initialise(self.network, of_weights, residuals_at_zero=self.starts_linear)
+        else:
+            self.network.load_state_dict(self.previous.state_dict())
+        self.network.to(self.rows.pattern.device)
+        patterns, index = self.network.patterns, self.rows.pattern
+        self.network.share.copy_(shares_of(patterns, index, self.statistics))
+        if self.starts_linear:
+            self._start_linear(self.train, "start")
+        self.net = make_net(
+            self.network,
+            self.settings,
+            self.generators,
+            self.network.loss_names(self.names),
+            n_rows=len(self.rows),
+            make_gradients=self.make_gradients,
+        )
+
+    def run(self) -> None:
+        """Run the epochs, until they are over, do not help, or are interrupted."""
+        settings, net = self.settings, self.net
+        self.interrupted, listeners = None, [self.progress]
+        if self.held_out is not None:
+            self.first = net.weights_.copy()
+            self.before = self._held_out_losses() if self.guarded else None
+            self.best = _BestEpoch(settings.n_iter_no_change, settings.tol, self.statistics)
+            listeners = [self.best, self.progress]
+        with net.heard_by(*listeners):
+            net.notify("on_train_begin", X=self.train, y=None)
+            try:
+                net.learn(self.train, self.held_out, epochs=settings.max_epochs)
+            except StopTraining:
+                pass
+            except KeyboardInterrupt as interrupted:
+                self.interrupted = interrupted
+            finally:
+                net.notify("on_train_end", X=self.train, y=None)
+
+    def judge(self) -> None:
+        """Keep the best epoch, or what there was before; measure how far off it is."""
+        self.calibration = None
+        if self.held_out is None:
+            return
+        self.net.weights_.set(self.best.best_)
+        self.helped = not self.guarded or self._beats(self.before, self._held_out_losses())
+        if not self.helped:
+            self.net.weights_.set(self.first)
+        if self.previous is None:  # which may have been trained on these very rows
+            self.calibration = self.calibrate(self.network, self.held_out)
+
+    def finish(self) -> Learned:
+        """Let all rows have their part: epochs from the best weights on, or the linear start."""
+        weights = self.net.weights_
+        if self.held_out is None:
+            weights.swap()
+            return Learned(self.net, self.interrupted, self.calibration)
+        if self.helped and self.interrupted is None and self.best.epoch_:
+            self._learn_on(max(1, round(FINISH * self.best.epoch_)))
+        elif not self.helped and self.starts_linear:
+            self._start_linear(self.rows, "start of all rows")
+        weights.averages = weights.copy()
+        return Learned(self.net, self.interrupted, self.calibration)
+
+    def _split(self) -> tuple[Rows, Rows | None]:
+        """Return the rows to train on and those held out, if any are."""
+        rows, n = self.rows, len(self.rows)
+        if not self.settings.early_stopping:
+            return rows, None
+        share = self.settings.validation_fraction
+        n_held = round(max(share * n, min(LEAST_HELD_OUT, LARGEST_HELD_OUT * n)))
+        n_held = min(n_held, n - 1)
+        if n_held < 1:
+            return rows, None
+        order = torch.randperm(n, generator=self.generators.of_order).to(rows.pattern.device)
+        return rows.subset(order[n_held:].sort().values), rows.subset(order[:n_held].sort().values)
+
+    def _start_linear(self, rows: Rows, scope: str) -> None:
+        statistics = self.statistics.of(scope)
+        start_linear(self.network, rows, self.settings, self.generators, statistics)
+
+    def _learn_on(self, epochs: int) -> None:
+        """Go on from the weights there are with all rows, steps shrinking to nothing."""
+        net, groups = self.net, self.net.optimizer_.param_groups
+        rates = [group["lr"] for group in groups]
+        net.weights_.averages = net.weights_.copy()
+        for epoch in self.progress.finish(epochs):
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate * (1 - epoch / epochs)
+            net.learn_unheard(self.rows)
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+        net.weights_.swap()
+
+    @torch.no_grad()
+    def _held_out_losses(self) -> Tensor:
+        """Return the validation loss of each held-out row, as the epochs measure it."""
+        network = self.network.eval()
+        losses = torch.cat(
+            [
+                network.judged(batch, partial(held_out_generator, batch))
+                for batch in BatchIterator(self.held_out, self.net.batch_size)
+            ]
+        )
+        if not losses.isfinite().all():
+            raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")
+        return losses.double()
+
+    def _beats(self, before: Tensor, after: Tensor) -> bool:
+        """Whether the networks are clearly better, row by row, than what there was before."""
+        losses = torch.stack([before, after])
+        return self.statistics.choose("networks", losses, margin=STANDARD_ERRORS) == 1
+
+
+def make_net(
+    network: JointNetwork,
+    settings: Settings,
+    generators: Generators,
+    names: Sequence[str],
+    *,
+    n_rows: int = USUAL_ROWS,
+    make_gradients: MakeGradients = PlainGradients,
+) -> AutoencoderNet:
+    """Return an initialised net around a network, on its device; `names` are those of losses."""
+    seed_dropout(network, generators.on_device)
+    optimizer = settings.find_optimizer()
+    accepted = inspect.signature(optimizer).parameters
+    options = {"weight_decay": settings.weight_decay, "fused": True}
+    return AutoencoderNet(
+        network,
+        noise=settings.noise,
+        generator=generators.on_device,
+        names=names,
+        make_gradients=make_gradients,
+        lr=settings.lr,
+        max_epochs=settings.max_epochs,
+        batch_size=settings.find_batch_size(n_rows),
+        device=network.patterns.device,
+        callbacks=list(settings.callbacks or ()),
+        optimizer=optimizer,
+        iterator_train__generator=generators.of_order,
+        **{f"optimizer__{name}": value for name, value in options.items() if name in accepted},
+    ).initialize()
+
+
+def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
+    """Train a net for one more epoch of these rows; whatever raises leaves it as it was."""
+    weights, n_steps = net.weights_, net.weights_.n_steps
+    shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
+    moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
+    weights.swap()  # what is shown are the means; steps are taken from the weights themselves
+    try:
+        net.notify("on_train_begin", X=rows, y=None)
+        with suppress(StopTraining):  # it is one epoch anyway
+            net.learn(rows)
+        net.notify("on_train_end", X=rows, y=None)
+        weights.swap()
+    except BaseException:
+        weights.set(shown)
+        weights.averages, weights.n_steps = running, n_steps
+        net.optimizer_.load_state_dict(moments)
+        del net.history_[n_epochs:]
+        raise
+    finally:
+        net.module_.eval()

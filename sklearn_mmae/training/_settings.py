@@ -1,0 +1,70 @@
+"""`Settings`: what an estimator's parameters say about training, and what their names stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._core.errors import listing
+
+__all__ = ["OPTIMIZERS", "Settings", "find_device"]
+
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+}
+STEPS = 16  # of an epoch, where the size of a batch is found by the number of rows
+SMALLEST_BATCH, LARGEST_BATCH = 16, 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of an estimator by their own names; see there."""
+
+    init: str
+    rotation: str | None
+    noise: float
+    max_epochs: int
+    batch_size: int | str
+    lr: float
+    optimizer: str | type[torch.optim.Optimizer]
+    weight_decay: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    device: str | torch.device
+    callbacks: Sequence[Any] | None
+
+    def find_batch_size(self, n_rows: int) -> int:
+        """Return the rows of a batch, given how many there are to learn from."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        size = 2 ** int(np.log2(max(n_rows / STEPS, 1)))
+        return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
+
+    def find_optimizer(self) -> type[torch.optim.Optimizer]:
+        """Return the class of the optimizer."""
+        return OPTIMIZERS.get(self.optimizer, self.optimizer)
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """Return the torch device of a name, having tried it."""
+    given = name
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.ones(1, device=device).item()  # device "meta" has no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"device={given!r} cannot be used: {reason}. Give one of {listing(there)}."
+        ) from error
+    return device
