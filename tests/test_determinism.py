@@ -154,25 +154,18 @@ def test_using_an_estimator_does_not_depend_on_the_threads(two_threads):
 
 
 @pytest.mark.slow
-def test_one_and_two_threads_in_a_fresh_process_give_the_same_bits():
+def test_two_threads_in_a_fresh_process_give_the_same_bits():
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import torch; torch.set_num_threads(int(sys.argv[2]))\n"
+        "import torch; torch.set_num_threads(2)\n"
         "from test_determinism import fit_fingerprint, make_estimator, make_wide\n"
         "print(fit_fingerprint(make_estimator(), make_wide()))\n"
     )
     folder = str(Path(__file__).parent)
-    one, two = (
-        subprocess.run(
-            [sys.executable, "-c", program, folder, threads],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for threads in ("1", "2")
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder], capture_output=True, text=True, check=True
     )
-    assert one == two
-    assert len(one.strip()) == 64
+    assert done.stdout.strip() == fit_fingerprint(make_estimator(), make_wide())
 
 
 def test_processes_beside_give_the_same_bits():
