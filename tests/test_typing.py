@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,3 +123,13 @@ def test_an_editor_shows_every_parameter_of_a_method(method):
 
 def test_dir_names_what_is_imported_late():
     assert {*sklearn_mmae.__all__, "datasets", "displays", "metrics"} <= set(dir(sklearn_mmae))
+
+
+@pytest.mark.slow
+def test_pyright_accepts_the_readme(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "readme.py").write_text("\n".join(blocks))
+    settings = {"extraPaths": [str(ROOT)], "pythonVersion": "3.11"}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = run("-m", "pyright", "--pythonpath", sys.executable, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
