@@ -22,7 +22,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from . import MultimodalAutoencoder
-from ._core.typing import Array
 from .datasets import load_digits_frame
 
 NUMBERS = ["ink", "width", "balance", "slant"]
@@ -64,7 +63,7 @@ class JointPCA:
         raw = self._raw(frame)
         return [(b - m) / s for b, m, s in zip(raw, self.means, self.scales, strict=True)]
 
-    def predict(self, frame: pd.DataFrame, seen: Sequence[int] = (0, 1, 2)) -> list[Array]:
+    def predict(self, frame: pd.DataFrame, seen: Sequence[int] = (0, 1, 2)) -> list[np.ndarray]:
         """Return pixels, words and numbers, predicted from the blocks that may be seen."""
         blocks = [b if i in seen else 0 * b for i, b in enumerate(self._blocks(frame))]
         back = self.pca.inverse_transform(self.pca.transform(np.hstack(blocks)))
@@ -72,23 +71,23 @@ class JointPCA:
         parts = np.split(back, ends, 1)
         return [p * s + m for p, m, s in zip(parts, self.means, self.scales, strict=True)]
 
-    def digit_words(self, words: Array) -> Array:
+    def digit_words(self, words: np.ndarray) -> np.ndarray:
         """Return the digit of largest weight among the predicted words of each row."""
         at = [self.words.vocabulary_[word] for word in DIGITS]
         return np.array(DIGITS)[words[:, at].argmax(1)]
 
 
-def r2(true: Array, predicted: Array, mean: Array) -> float:
+def r2(true: np.ndarray, predicted: np.ndarray, mean: np.ndarray) -> float:
     """Return the share of the variance explained, 0 for the mean of the training rows."""
     return 1 - ((true - predicted) ** 2).sum() / ((true - mean) ** 2).sum()
 
 
-def pixels(column: pd.Series) -> Array:
+def pixels(column: pd.Series) -> np.ndarray:
     """Return pictures as rows of pixels."""
     return np.stack([np.asarray(cell) for cell in column]).reshape(len(column), -1).astype(float)
 
 
-def first_digit(captions: pd.Series) -> Array:
+def first_digit(captions: pd.Series) -> np.ndarray:
     """Return the first word of each caption that names a digit."""
     return np.array(
         [next((w for w in str(c).replace(",", "").split() if w in DIGITS), "") for c in captions]

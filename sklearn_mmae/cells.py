@@ -1,8 +1,7 @@
 """What a modality of your own is made of: cells it gets, values it hands over, what it shows."""
 
-from ._core.holes import observed
 from .modalities._shown import Clips, Pictures, Shown, Signals, Sounds, Tables, Texts, Words
-from .tables._cells import Cells, Values
+from .tables import Cells, Values, observed
 
 __all__ = [
     "Cells",

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from ._core.typing import ArrayLike
 from .fusion import CallableFusion, Fusion
 from .modalities import Modality
 from .nn._blocks import initialise

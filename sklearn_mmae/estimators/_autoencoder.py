@@ -10,7 +10,7 @@ import torch
 
 from ..fusion import Fusion
 from ..modalities import Modality
-from ..model._build import build_fusion, weights_of_terms
+from ..training._build import build_fusion, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder
 from ._parameters import CONSTRAINTS, set_parameters

@@ -22,10 +22,10 @@ from .._core.plain import (
 )
 from ..fusion import FUSIONS, Fusion
 from ..modalities import BUILTIN, Modality
-from ..model._build import NAMED, named_from_plain, named_to_plain
 from ..model._model import Model
 from ..model._parts import modality_from_plain
 from ..objectives import OBJECTIVES, Objective
+from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._settings import OPTIMIZERS
 from ._parameters import check_parameters
 

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._core.errors import listing
 from ..fusion import FUSIONS, Fusion
-from ..model._build import weights_of_terms
+from ..training._build import weights_of_terms
 from ..training._settings import OPTIMIZERS
 
 __all__ = ["CONSTRAINTS", "check_parameters", "set_parameters"]
@@ -22,8 +22,9 @@ LARGEST_NETWORK = 8 * 2**30  # bytes of weights that a fit may ask for
 
 def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
     """Store what a constructor was given, as it is; `given` are its local variables."""
-    for name in estimator._get_param_names():
-        setattr(estimator, name, given[name])
+    for name, value in given.items():
+        if name != "self":
+            setattr(estimator, name, value)
 
 
 CONSTRAINTS = {

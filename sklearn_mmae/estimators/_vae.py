@@ -17,7 +17,6 @@ from .._core.errors import warn
 from .._core.typing import Names, Rows, SameContainer
 from ..fusion import Fusion
 from ..modalities import Modality
-from ..model._build import build_fusion, build_objective, weights_of_terms
 from ..model._draws import (
     OFTEN,
     Drawn,
@@ -32,6 +31,7 @@ from ..model._draws import (
 from ..model._model import Read
 from ..objectives import OBJECTIVES, Objective, Penalty
 from ..training._batches import Rows as BatchRows
+from ..training._build import build_fusion, build_objective, weights_of_terms
 from ..training._inference import information
 from ..training._joint import JointNetwork
 from ..training._variational import VariationalNetwork

@@ -16,10 +16,10 @@ from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_whole
 from ..tables import Columns, Table, read
 from ..training._batches import Rows
+from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
 from ..training._patterns import index_patterns
 from ..training._predict import decode, deviances, encode
-from ._build import NAMED, named_from_plain, named_to_plain
 from ._lags import Lags
 from ._parts import Part
 

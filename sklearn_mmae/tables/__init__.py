@@ -1,7 +1,8 @@
 """Containers of rows, read and written: pandas, polars, arrays, sparse matrices, SliceDict."""
 
+from .._core.holes import observed
 from ._cells import Cells, Values
 from ._columns import Columns
 from ._table import Table, read
 
-__all__ = ["Cells", "Columns", "Table", "Values", "read"]
+__all__ = ["Cells", "Columns", "Table", "Values", "observed", "read"]

@@ -12,7 +12,7 @@ from .._core.errors import listing
 from .._core.plain import REMEDY, check, object_from_plain, object_to_plain
 from ..fusion import FUSIONS, CallableFusion, Fusion
 from ..objectives import OBJECTIVES, Objective
-from ..training._terms import EXTRA_TERMS, USUAL_WEIGHT
+from ._terms import EXTRA_TERMS, USUAL_WEIGHT
 
 __all__ = [
     "NAMED",
