@@ -492,6 +492,7 @@ class Dask:
         return NUMBERS
 
 
+ROW = sp.coo_array(NUMBERS[:, 0])  # of two axes before SciPy 1.13
 CONTAINERS = {
     "zero rows (22)": (NUMBERS[:0], ValueError, r"0 sample\(s\)", "minimum of 1"),
     "a frame of zero rows (22)": (rows()[:0], ValueError, r"0 sample\(s\)"),
@@ -551,7 +552,7 @@ CONTAINERS = {
         TypeError,
         *("structured", r"pandas.DataFrame\(X\)"),
     ),
-    "a sparse row (18)": (sp.coo_array(NUMBERS[:, 0]), ValueError, "Expected 2D", "reshape"),
+    **({"a sparse row (18)": (ROW, ValueError, "Expected 2D", "reshape")} if ROW.ndim == 1 else {}),
     "sparse inf (18)": (
         sp.csr_array(np.where(np.eye(N, 4) > 0, np.inf, NUMBERS)),
         CellError,

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from sklearn.exceptions import NotFittedError
 from skorch.helper import SliceDict
+from test_ecosystem import to_polars
 
 from sklearn_mmae import (
     DataWarning,
@@ -212,7 +213,7 @@ def test_blocks_of_a_slicedict_come_back_as_blocks():
 
 def test_polars_gives_what_pandas_gives():
     frame = hide(simulated(300), 0.1)
-    as_polars = pl.from_pandas(frame)
+    as_polars = to_polars(frame)
     ours, theirs = small().fit(frame), small().fit(as_polars)
     for end, other in zip(
         ours.predict_interval(frame), theirs.predict_interval(as_polars), strict=True

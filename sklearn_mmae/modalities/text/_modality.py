@@ -454,7 +454,7 @@ class TextModality(Modality):
                 column=name,
             )
         largest = abs(columns).max(axis=1)
-        largest = largest.toarray() if sparse.issparse(largest) else largest
+        largest = np.ravel(largest.toarray() if sparse.issparse(largest) else largest)
         bad = ~(largest < LARGEST)  # also where it is NaN
         if bad.any():
             raise CellError(
