@@ -502,10 +502,10 @@ def test_seven_modalities_in_patterns_never_seen():
         (lambda v, X: v.impute(X, n_draws=True), "n_draws=True: give a whole number"),
         (lambda v, X: v.score_samples(X, n_draws=0), "n_draws=0"),
         (lambda v, X: v.score_samples(X, given="lft"), "no modality.*Did you mean 'left'"),
-        (lambda v, X: v.score_samples(X, given=[]), "name at least one modality"),
+        (lambda v, X: v.score_samples(X, given=[]), "Name at least one"),
         (lambda v, X: v.score_samples(X, given=["left", "right"]), "leave at least one"),
         (lambda v, X: v.score_samples(X, True, given="left"), "not both"),
-        (lambda v, X: v.translate(X, [], n_draws=2), "name at least one modality"),
+        (lambda v, X: v.translate(X, [], n_draws=2), "Name at least one"),
         (lambda v, X: v.translate(X, "middle", n_draws=2), "'left', 'right'"),
     ],
 )

@@ -29,16 +29,20 @@ def instants(kind: pa.DataType) -> tuple[str | None, str | None]:
 
 def make(values: np.ndarray, kind: pa.DataType) -> pd.arrays.ArrowExtensionArray:
     """Return predicted cells in a type; raises where it cannot hold them."""
+    return pd.arrays.ArrowExtensionArray(_make(values, kind))
+
+
+def _make(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return _make(values, kind.value_type).dictionary_encode().cast(kind)
     if values.dtype.kind == "O":
         cells = [None if is_hole(cell) else cell for cell in values.tolist()]
         cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in cells]
-        array = pa.array(cells, type=kind)
-    elif pa.types.is_timestamp(kind):
+        return pa.array(cells, type=kind)
+    if pa.types.is_timestamp(kind):
         # By their numbers: no time zone of them is looked at.
-        array = pa.array(as_dates(values, kind.unit)).cast(pa.int64()).cast(kind)
-    else:
-        array = pa.array(_numbers(values, kind), from_pandas=True).cast(kind, safe=False)
-    return pd.arrays.ArrowExtensionArray(array)
+        return pa.array(as_dates(values, kind.unit)).cast(pa.int64()).cast(kind)
+    return pa.array(_numbers(values, kind), from_pandas=True).cast(kind, safe=False)
 
 
 def _numbers(values: np.ndarray, kind: pa.DataType) -> np.ndarray:

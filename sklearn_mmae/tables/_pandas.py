@@ -140,6 +140,11 @@ def _numbers(values: np.ndarray, dtype: Any) -> pd.Series:
         return pd.Series(as_whole(values, getattr(dtype, "numpy_dtype", dtype)))
     if values.dtype.kind == "f" and dtype.kind == "f":
         return pd.Series(as_real(values, getattr(dtype, "numpy_dtype", dtype)))
+    if values.dtype.kind == "O" and dtype.kind in "iu":
+        limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+        ints = [cell for cell in values if isinstance(cell, int)]
+        if ints and not limits.min <= min(ints) <= max(ints) <= limits.max:
+            raise OverflowError  # numpy 1 would wrap round
     return pd.Series(values, dtype=object if values.dtype.kind == "O" else None)
 
 

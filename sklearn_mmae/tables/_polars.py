@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
 from .._core.holes import is_hole
@@ -76,6 +77,9 @@ def from_cells(column: Column, cells: np.ndarray) -> pl.Series:
         unit = np.datetime_data(column.values.dtype)[0]
         dtype = pl.Datetime(unit if unit in ("ms", "us", "ns") else "us", column.zone)
         return _dates(column.values, dtype)
+    if column.zone is not None:  # objects; older versions forget their zones
+        instants = pd.to_datetime(pd.Series(cells, dtype=object), utc=True).dt.tz_localize(None)
+        return _dates(instants.to_numpy("datetime64[us]"), pl.Datetime("us", column.zone))
     return pl.Series([None if is_hole(cell) else cell for cell in cells.tolist()], strict=False)
 
 
