@@ -114,7 +114,9 @@ def to_polars(frame):
         if name == "photo":
             columns[name] = pl.Series(name, list(frame[name]), dtype=pl.Object)
         else:
-            columns[name] = pl.from_pandas(frame[name])
+            whole = frame[name].dtype != object  # where polars 1.0 takes NaN for no text
+            column = frame[name] if whole else frame[name].where(frame[name].notna(), None)
+            columns[name] = pl.from_pandas(column)
     return pl.DataFrame(columns)
 
 

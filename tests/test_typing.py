@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from pathlib import Path
 
 import jedi
 import pytest
@@ -94,6 +95,38 @@ def test_mypy_finds_a_misspelt_parameter(tmp_path):
     for misspelt in ("sise", "n_component", "nam"):
         assert f'Unexpected keyword argument "{misspelt}"' in said
     assert "Found 3 errors" in said, said
+
+
+# Pylance comes with such stubs, pyright alone does not, and infers from scikit-learn's source that
+# the parts of a frame may be anything that can be cut.
+STUB = """
+from typing import Any
+
+def train_test_split(*arrays: Any, **options: Any) -> list[Any]: ...
+def __getattr__(name: str) -> Any: ...
+"""
+
+
+@pytest.mark.slow
+def test_pyright_accepts_the_code_of_the_readme(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "readme.py").write_text("\n".join(blocks), encoding="utf-8")
+    misspelt = "import sklearn_mmae\nsklearn_mmae.MultimodalAutoencoder(n_component=4)"
+    (tmp_path / "misspelt.py").write_text(misspelt)
+    stubs = tmp_path / "typings" / "sklearn-stubs"
+    (stubs / "model_selection").mkdir(parents=True)
+    (stubs / "py.typed").write_text("partial\n")
+    (stubs / "model_selection" / "_split.pyi").write_text(STUB)
+    settings = {"typeCheckingMode": "basic", "extraPaths": [str(ROOT)], "stubPath": "typings"}
+    settings["include"] = ["readme.py", "misspelt.py"]
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    offline = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # it would ask whether it is the newest
+    command = "-m", "pyright", "--outputjson", "--pythonpath", sys.executable
+    done = run(*command, cwd=tmp_path, **offline)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    said = [f"{Path(one['file']).name}: {one['message']}" for one in found]
+    assert said == ['misspelt.py: No parameter named "n_component"'], "\n".join(said)
 
 
 def completed(code):
