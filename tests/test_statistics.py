@@ -376,6 +376,32 @@ def test_so_it_is_with_wide_views_and_many_rows_of_which_some_lack_a_modality(ma
     assert_same_start(start, merged_start, exactly=False)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_start_of_parts_is_that_of_all_rows_to_nine_digits(seed):
+    """Of a wide view, of one with missing cells, and of one that is missing in some rows."""
+    rng = np.random.default_rng(0)
+    codes, n = rng.normal(size=(600, 5)), 600
+    views = [codes @ rng.normal(size=(5, k)) + rng.normal(size=(n, k)) for k in (30, 12, 760)]
+    views = [torch.tensor(v / np.sqrt((v**2).sum(1).mean()), dtype=torch.float32) for v in views]
+    seen, present = torch.tensor(rng.random((n, 12)) > 0.2), torch.ones(n, 3, dtype=torch.bool)
+    present[:100, 0], views[0][:100], views[1] = False, 0, torch.where(seen, views[1], 0)
+
+    def blocks():
+        for rows in torch.arange(n).split(128):
+            yield [view[rows] for view in views], [None, seen[rows], None], present[rows]
+
+    whole, parts = (
+        fit_linear_start(
+            blocks, 4, torch.Generator().manual_seed(0), rotate=True, statistics=statistics
+        )
+        for statistics in (PLAIN, InParts(seed))
+    )
+    for name in ("moments", "targets", "spread"):
+        expected = getattr(whole, name)
+        apart = (getattr(parts, name) - expected).abs().max()
+        assert apart <= 1e-9 * expected.abs().max()
+
+
 def test_a_large_table_with_holes_is_learned_from_the_same_rows_whatever_their_order():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(6000, 2)) @ rng.normal(size=(2, 5)) + rng.normal(size=(6000, 5))
