@@ -34,6 +34,7 @@ from sklearn_mmae.statistics._questions import (
     Sums,
 )
 from sklearn_mmae.statistics._samples import Sample
+from sklearn_mmae.training.start._linear import fit_linear_start
 
 # Rows are read by what others have taught, which some do not fit.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_mmae.DataWarning")
