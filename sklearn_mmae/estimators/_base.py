@@ -73,7 +73,9 @@ class BaseMultimodalAutoencoder(
         JointNetwork
         """
 
-    def _look_at(self, network: JointNetwork, rows: BatchRows) -> dict[str, np.ndarray]:
+    def _look_at(
+        self, network: JointNetwork, rows: BatchRows, statistics: Any
+    ) -> dict[str, np.ndarray]:
         """Return what `FACTS` names, from a network that has learned these rows."""
         return {}
 

@@ -230,9 +230,11 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             each_column=self.noise_scale == "column",
         )
 
-    def _look_at(self, network: JointNetwork, rows: BatchRows) -> dict[str, np.ndarray]:
+    def _look_at(
+        self, network: JointNetwork, rows: BatchRows, statistics: Any
+    ) -> dict[str, np.ndarray]:
         """Return what the components say, having warned if they say nothing."""
-        found = information(network, rows)
+        found = information(network, rows, statistics)
         if len(rows) >= ENOUGH and (found < COLLAPSED).all():
             warn(
                 "posterior collapse: no component says anything of a row, so that all vectors are"

@@ -55,7 +55,7 @@ def learn_model(
     build : callable
         ``build(modalities, patterns)`` returns the network, weights not yet drawn.
     look_at : callable
-        ``look_at(network, rows)`` returns what one kind of estimator learns besides.
+        ``look_at(network, rows, statistics)`` returns what one kind of estimator learns besides.
     previous : Model, optional
         One to go on from.
     context : sklearn.callback.CallbackContext, optional
@@ -99,12 +99,12 @@ def learn_model(
         ).learn()
     model.net = learned.net
     network.eval()
-    model.explained = _explain(model, values, present)
+    model.explained = _explain(model, values, present, statistics)
     model.history = _plain_history(model.net)
     model.n_iter = len(model.history)
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
-    model.facts = look_at(network, rows)
+    model.facts = look_at(network, rows, statistics)
     return model, learned.interrupted
 
 
@@ -183,7 +183,7 @@ def _settings(estimator):
 
 
 @one_thread(helpers=False)
-def _explain(model, values, present):
+def _explain(model, values, present, statistics):
     """Return the deviance explained on the training rows, each as `transform` would see it."""
     index, unknown = index_patterns(present, model.network.patterns.cpu().numpy())
     read = Read(None, {}, as_rows(values, index), present, unknown)
@@ -193,7 +193,7 @@ def _explain(model, values, present):
         raise ConvergenceError(
             "the vectors of the training rows are not finite: lower lr, or look for outliers."
         ) from None
-    return model.explained_deviance(read, codes)
+    return model.explained_deviance(read, codes, statistics)
 
 
 def _plain_history(net):

@@ -14,6 +14,8 @@ from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_whole
+from ..statistics import PLAIN, Statistics
+from ..statistics._questions import Sums
 from ..tables import Columns, Table, read
 from ..training._batches import Rows
 from ..training._build import NAMED, named_from_plain, named_to_plain
@@ -256,9 +258,16 @@ class Model:
         """Return the deviances of codes and of the best constant, (rows, modalities)."""
         return deviances(self.network, read.rows, codes, read.present)
 
-    def explained_deviance(self, read: Read, codes: torch.Tensor) -> dict[str, float]:
+    def explained_deviance(
+        self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN
+    ) -> dict[str, float]:
         """Return one minus the ratio of summed deviances; NaN where nothing is observed."""
-        model, null = (np.nansum(d, 0) for d in self.deviances(read, codes))
+        model, null = (
+            statistics.ask(name, Sums(), np.where(np.isnan(deviance), 0, deviance))
+            for name, deviance in zip(
+                ("deviance", "deviance of the means"), self.deviances(read, codes), strict=True
+            )
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
             explained = np.where(null > 0, 1 - model / null, np.where(model > 0, 0.0, np.nan))
         return dict(zip(self.names, explained.tolist(), strict=True))

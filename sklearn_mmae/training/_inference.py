@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ..objectives import Posterior, log_prior
+from ..statistics import PLAIN, Statistics
+from ..statistics._questions import Sums
 from ._batches import Batch, Rows
 from ._predict import block_size, for_blocks
 from ._variational import VariationalNetwork
@@ -140,14 +142,17 @@ def log_densities(
 
 
 @torch.no_grad()
-def information(network: VariationalNetwork, rows: Rows) -> np.ndarray:
+def information(
+    network: VariationalNetwork, rows: Rows, statistics: Statistics = PLAIN
+) -> np.ndarray:
     """Return how many nats each component says of a row, on average, (components,)."""
     n = min(len(rows), MOST_ROWS)
     total, size = 0, block_size(network)
-    for index in torch.arange(n, device=rows.pattern.device).split(size):
+    for block, index in enumerate(torch.arange(n, device=rows.pattern.device).split(size)):
         batch = rows.take(index)
         posterior = network.posterior(network.views(batch.values), batch.pattern)
-        total = total + posterior.divergence_by_component().sum(0)
+        nats = posterior.divergence_by_component()
+        total = total + statistics.ask(f"information, block {block}", Sums(), nats)
     return (total / n).cpu().numpy()
 
 
