@@ -377,6 +377,7 @@ class _Alike:
 
     @classmethod
     def of(cls, moments: PatternMoments, allowed: np.ndarray | None) -> _Alike:
+        """Group the columns that are observed in the same patterns, and may load alike."""
         observed = moments.observed.T
         both = observed if allowed is None else np.hstack([observed, allowed])
         kinds, kind = np.unique(both, axis=0, return_inverse=True)

@@ -328,6 +328,7 @@ class TabularModality(Modality):
         )
 
     def check_parameters(self) -> None:
+        """Refuse parameters that make no sense; raises ValueError."""
         most = self.max_categories
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 2:
             raise ValueError(

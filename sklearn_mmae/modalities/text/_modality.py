@@ -318,6 +318,7 @@ class TextModality(Modality):
         )
 
     def check_parameters(self) -> None:
+        """Refuse parameters that make no sense; raises ValueError."""
         decoders = ("words", "sequence")
         if self.decoder not in decoders:
             raise ValueError(
