@@ -278,7 +278,14 @@ def test_a_newer_version_says_so_whatever_else_it_holds(tmp_path, whole):
         entries["__metadata__"].update(version="7", extra="unknown")
         entries["0"]["dtype"] = "F8_E4M3"
 
-    refused(tmp_path, rebuild(whole, newer), "version 7, newer than the 1 .* Update sklearn-mmae")
+    refused(tmp_path, rebuild(whole, newer), "version 7, newer than the 2 .* Update sklearn-mmae")
+
+
+def test_an_older_version_says_what_to_do(tmp_path, whole):
+    def older(entries, tree):
+        entries["__metadata__"]["version"] = "1"
+
+    refused(tmp_path, rebuild(whole, older), "version 1, older than the 2 .* Fit the model again")
 
 
 @pytest.mark.parametrize("version", ["0", "-1", "1.0", " 1", "1" * 5000, "one", "\u0661", None, 1])

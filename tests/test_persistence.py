@@ -539,7 +539,7 @@ def _lie_about(tree, name, lie):
 
 def test_a_newer_version_says_so(tmp_path):
     path = saved("array", tmp_path)
-    data = path.read_bytes().replace(b'"version":"1"', b'"version":"9"', 1)
+    data = path.read_bytes().replace(b'"version":"2"', b'"version":"9"', 1)
     path.write_bytes(data)
     with pytest.raises(ModelFileError, match="version 9, newer"):
         load(path)

@@ -27,7 +27,7 @@ from .errors import ModelFileError
 
 __all__ = ["read", "write"]
 
-_FORMAT, _VERSION = "sklearn-mmae", 1
+_FORMAT, _VERSION = "sklearn-mmae", 2
 _METADATA = {"format", "version", "sha256", "kind", "tree"}
 # What a file may ask of the reader. Every value costs one of the marks ``, : [ {`` and at most
 # some 80 bytes once it is parsed, so counting marks first bounds what a small header can grow to.
@@ -289,6 +289,11 @@ def _check_metadata(metadata, kind):
         raise ModelFileError(
             f"its format is version {version}, newer than the {_VERSION} that this "
             f"{_FORMAT} reads. Update {_FORMAT}"
+        )
+    if int(version) < _VERSION:
+        raise ModelFileError(
+            f"its format is version {version}, older than the {_VERSION} that this "
+            f"{_FORMAT} reads. Fit the model again and save it anew"
         )
     if set(metadata) != _METADATA or any(type(value) is not str for value in metadata.values()):
         raise ModelFileError("its header has other entries than it should")

@@ -11,8 +11,8 @@ from itertools import islice
 import numpy as np
 
 from ..._core.errors import CellTypeError, listing, warn
-from ..._core.holes import observed
 from ...statistics import PLAIN, Statistics
+from ...tables._cells import Column
 
 __all__ = ["END", "WORD", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts"]
 
@@ -25,14 +25,14 @@ _MOST_CHARACTERS = 500
 END = 0  # the token that ends a text; it also stands before the first
 
 
-def read_texts(name, column):
+def read_texts(name: str | int, column: Column) -> tuple[np.ndarray, np.ndarray]:
     """Check and normalise a column of text.
 
     Parameters
     ----------
     name : str or int
         Of the column, for messages.
-    column : ndarray of shape (rows,)
+    column : Column
 
     Returns
     -------
@@ -51,26 +51,25 @@ def read_texts(name, column):
     DataWarning
         If a cell is longer than a million characters, of which the rest is not read.
     """
-    present = observed(column)
-    rows = np.flatnonzero(present)
-    wrong = [int(row) for row in rows if not isinstance(column[row], str)]
-    if wrong:
-        kinds = sorted({type(column[row]).__name__ for row in wrong})
+    rows, cells = np.flatnonzero(column.observed), list(column.values[column.observed])
+    odd = [not isinstance(cell, str) for cell in cells]
+    if any(odd):
+        kinds = sorted({type(cell).__name__ for cell in cells if not isinstance(cell, str)})
         raise CellTypeError(
             f"holds {listing(kinds)} where text (str) is expected",
             remedy="Turn the cells into str, or give None where the text is missing",
             column=name,
-            row=wrong,
+            row=rows[odd].tolist(),
         )
-    long = [int(row) for row in rows if len(column[row]) > LONGEST]
-    if long:
+    texts = np.empty(len(cells), object)
+    texts[:] = [_normalise(cell[:LONGEST]) for cell in cells]
+    long = [len(cell) > LONGEST for cell in cells]
+    if any(long):
         warn(
-            f"column {name!r}, row {listing(long)}: longer than {LONGEST:,} characters, of which"
-            " the rest is not read."
+            f"column {name!r}, row {listing(rows[long].tolist())}: longer than {LONGEST:,}"
+            " characters, of which the rest is not read."
         )
-    texts = np.empty(len(rows), object)
-    texts[:] = [_normalise(column[row][:LONGEST]) for row in rows]
-    return texts, present
+    return texts, column.observed
 
 
 def _normalise(text):

@@ -533,9 +533,8 @@ def _read(cells):
             f"text is one column, not {len(cells.names)} ({listing(map(repr, cells.names))})",
             remedy="Give each its own TextModality",
         )
-    ((name, column),) = cells
-    texts, present = read_texts(name, column)
-    return name, texts, present
+    name, column = cells.names[0], cells.looked_at[0]
+    return name, *read_texts(name, column)
 
 
 # scikit-learn's text tools take as long to import as half of this package: they are imported in
