@@ -1,7 +1,9 @@
 """The closed-form start: joint PCA for the decoders, regressions for every set of modalities.
 
-A batch view is (rows, columns) per modality, of total variance 1, so that each modality weighs the
-same in the joint principal components [1]_. From a part of the modalities the components are
+A batch view is (rows, columns) per modality. So that each has its part in the joint principal
+components, a view is divided as in multiple factor analysis [1]_: not by its total variance, of
+which a text has most in thousands of words that say nothing of one another, but by that of its own
+leading components, as many as the code has. From a part of the modalities the components are
 predicted by ridge regression, its strength chosen by generalised cross-validation [2]_. Only
 second moments are needed, so the data are read block by block, and never held twice.
 
@@ -100,12 +102,14 @@ def fit_linear_start(
     """
     bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
     covariance, n_rows = second_moments(blocks, bases, n_components, statistics)
-    axes, spread = _principal_axes(covariance, n_components, rotate)
-    decoder, projection = axes * spread, axes / spread
-    weight = spread**2
-    towards_code = covariance @ projection
     places = torch.tensor([0, *sizes]).cumsum(0).tolist()
     slices = [slice(a, b) for a, b in pairwise(places)]
+    units = _units(covariance, slices, n_components)
+    in_units = covariance / (units * units[:, None])
+    axes, spread = _principal_axes(in_units, n_components, rotate)
+    decoder, projection = axes * spread * units[:, None], axes / spread / units[:, None]
+    weight = spread**2
+    towards_code = covariance @ projection
     own = [
         projection[s]
         if len(sizes) == 1
@@ -168,6 +172,16 @@ def ridge(moments: Tensor, targets: Tensor, weight: Tensor, n_rows: int) -> Tens
     criterion = torch.where(usable > LEAST_FREE, left / usable**2, torch.inf)
     best = criterion.argmin() if n_rows > 1 else -1
     return vectors @ (shrunk[best][:, None] * along)
+
+
+def _units(covariance: Tensor, slices: list[slice], n_components: int) -> Tensor:
+    """Return what each column is divided by, (columns,): the same for all of a view."""
+    units = torch.ones_like(covariance.diagonal())
+    if len(slices) > 1:
+        for own in slices:
+            leading = torch.linalg.eigvalsh(covariance[own, own])[-n_components:]
+            units[own] = leading.clamp_min(0).sum().clamp_min(1e-12).sqrt()
+    return units
 
 
 def _principal_axes(covariance: Tensor, n_components: int, rotate: bool) -> tuple[Tensor, Tensor]:
