@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._sparse import SparseView, sparse_linear
+
 __all__ = [
     "LinearResidual",
     "Seeded",
@@ -42,12 +44,14 @@ def layer(kind: type[Layer], *args: Any, **options: Any) -> Layer:
     return kind(*args, device="meta", **options).to_empty(device="cpu")
 
 
-def matmul(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def matmul(values: Tensor | SparseView, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``values @ weight.T + bias``, each row's bits the same wherever it stands.
 
     For a few columns only, some processors' libraries sum a row's products in an order that
     depends on the row's place in the batch: columns of zeros keep them from it.
     """
+    if isinstance(values, SparseView):
+        return sparse_linear(values, weight, bias)
     n = len(weight)
     if n >= NARROW:
         return F.linear(values, weight, bias)
@@ -59,7 +63,7 @@ def matmul(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 class _Linear(nn.Linear):
     """A linear layer by `matmul`."""
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor | SparseView) -> Tensor:
         """Map (..., before) to (..., after)."""
         return matmul(values, self.weight, self.bias)
 

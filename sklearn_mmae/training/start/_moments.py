@@ -82,7 +82,7 @@ def leading_basis(
     basis = basis.to(next(rows())[0].device)
     for sweep in range(SWEEPS):
         answer = statistics.second_moments(f"axes of view {m}, sweep {sweep}", rows, along=basis)
-        basis = torch.linalg.qr(answer.product).Q
+        basis = torch.linalg.qr(answer.product).Q.contiguous()
     return basis
 
 
@@ -149,7 +149,8 @@ def _side_by_side(blocks: Views, bases: list[Tensor | None]) -> Rows:
     for views, observed, present in blocks():
         reduced, there = [], []
         for view, basis, seen, row in zip(views, bases, observed, present.T, strict=True):
-            reduced.append(view.double() if basis is None else view.double() @ basis)
+            numbers = view.double()
+            reduced.append(numbers.to_dense() if basis is None else numbers @ basis)
             # A wide view is reduced with its holes at their columns' means.
             seen = row[:, None] if seen is None or basis is not None else seen & row[:, None]
             there.append(seen.expand_as(reduced[-1]))
