@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._sparse import SparseView, sparse_linear
+from ._sparse import SparseView
 
 __all__ = [
     "LinearResidual",
@@ -50,9 +50,7 @@ def matmul(values: Tensor | SparseView, weight: Tensor, bias: Tensor | None = No
     For a few columns only, some processors' libraries sum a row's products in an order that
     depends on the row's place in the batch: columns of zeros keep them from it.
     """
-    if isinstance(values, SparseView):
-        return sparse_linear(values, weight, bias)
-    n = len(weight)
+    values, n = values.to_dense(), len(weight)
     if n >= NARROW:
         return F.linear(values, weight, bias)
     weight = F.pad(weight, (0, 0, 0, NARROW - n))

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
-__all__ = ["SparseView", "sparse_linear"]
+__all__ = ["SparseView"]
 
 
 @dataclass(frozen=True, eq=False)
 class SparseView:
     """A view (rows, columns) as lists of weights: ``weights in their columns - mean``.
 
-    It goes where a tensor would: it has a shape and a device, can be multiplied from both sides,
-    and says everything else by `to_dense`. Each row is summed by itself, in the order of its list,
-    so that its bits do not depend on the rows beside it. A GPU multiplies it as a dense one.
+    It goes where a tensor would: it has a shape and a device, and is multiplied from both sides, as
+    the linear start does, without the zeros. All else asks for `to_dense`, as it may of any tensor:
+    layers, for a product of a batch's few rows in float32 is as fast when dense. A GPU always is.
 
     Parameters
     ----------
@@ -61,7 +60,11 @@ class SparseView:
         return replace(self, weights=self.weights.double(), mean=self.mean.double())
 
     def to_dense(self) -> Tensor:
-        """Return the view as a tensor."""
+        """Return the view as a tensor, always the same one."""
+        return self._dense
+
+    @cached_property
+    def _dense(self) -> Tensor:
         dense = (-self.mean).repeat(len(self), 1)
         return self.of_present(dense.scatter_add_(1, self.features.long(), self.weights))
 
@@ -73,21 +76,16 @@ class SparseView:
         """Return the product (rows, n) with a matrix (columns, n)."""
         if self.device.type != "cpu":
             return self.to_dense() @ matrix
-        return self.of_present(_product(self.rows, matrix).sub_(self.mean @ matrix))
+        product = torch.from_numpy(self.listed() @ matrix.numpy())
+        return self.of_present(product - self.mean @ matrix)
 
-    @cached_property
-    def rows(self) -> sparse.csr_array:
-        """The weights, row by row."""
+    def listed(self) -> sparse.csr_array:
+        """Return the weights alone."""
         weights = self.weights.numpy()
         listed = weights != 0
         columns = self.features.numpy()[listed].astype(np.int32)
         ends = np.pad(listed.sum(1), (1, 0)).cumsum()
         return sparse.csr_array((weights[listed], columns, ends), self.shape)
-
-    @cached_property
-    def columns(self) -> sparse.csr_array:
-        """The weights, column by column."""
-        return self.rows.T.tocsr()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,27 +99,5 @@ class _Transposed:
         view = self.view
         if view.device.type != "cpu":
             return view.to_dense().T @ rows
-        return _product(view.columns, rows).addr_(view.mean, view.of_present(rows).sum(0), alpha=-1)
-
-
-def _product(weights: sparse.csr_array, matrix: Tensor) -> Tensor:
-    return torch.from_numpy(weights @ matrix.detach().contiguous().numpy())
-
-
-class _Linear(torch.autograd.Function):
-    """A product with weights (n, columns), which alone have a gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, view: SparseView, weight: Tensor) -> Tensor:
-        ctx.view = view
-        return view @ weight.T
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[None, Tensor]:
-        return None, (ctx.view.T @ slope).T
-
-
-def sparse_linear(view: SparseView, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return ``view @ weight.T + bias``, which can be differentiated by weight and bias."""
-    product = _Linear.apply(view, weight)
-    return product if bias is None else product + bias
+        product = torch.from_numpy(view.listed().T.tocsr() @ rows.numpy())
+        return product.addr_(view.mean, view.of_present(rows).sum(0), alpha=-1)
