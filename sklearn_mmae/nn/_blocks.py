@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._sparse import SparseView
+from ._sparse import View
 
 __all__ = [
     "LinearResidual",
@@ -44,7 +44,7 @@ def layer(kind: type[Layer], *args: Any, **options: Any) -> Layer:
     return kind(*args, device="meta", **options).to_empty(device="cpu")
 
 
-def matmul(values: Tensor | SparseView, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def matmul(values: View, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``values @ weight.T + bias``, each row's bits the same wherever it stands.
 
     For a few columns only, some processors' libraries sum a row's products in an order that
@@ -61,7 +61,7 @@ def matmul(values: Tensor | SparseView, weight: Tensor, bias: Tensor | None = No
 class _Linear(nn.Linear):
     """A linear layer by `matmul`."""
 
-    def forward(self, values: Tensor | SparseView) -> Tensor:
+    def forward(self, values: View) -> Tensor:
         """Map (..., before) to (..., after)."""
         return matmul(values, self.weight, self.bias)
 

@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-__all__ = ["SparseView"]
+__all__ = ["SparseView", "View"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,3 +101,6 @@ class _Transposed:
             return view.to_dense().T @ rows
         product = torch.from_numpy(view.listed().T.tocsr() @ rows.numpy())
         return product.addr_(view.mean, view.of_present(rows).sum(0), alpha=-1)
+
+
+View = Tensor | SparseView

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...nn._sparse import View
 from ...statistics import PLAIN, SecondMoments, Statistics
 from ...statistics._factors import (
     MOST_FACTORS,
@@ -32,8 +33,8 @@ MOST_COLUMNS = 700  # a wider view is first reduced to its own leading component
 SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
-Views = Callable[[], Iterable[tuple[list[Tensor], list[Tensor | None], Tensor]]]
-Rows = Iterator[tuple[Tensor, Tensor]]  # blocks of rows, and which of their cells are observed
+Views = Callable[[], Iterable[tuple[list[View], list[Tensor | None], Tensor]]]
+Rows = Iterator[tuple[View, Tensor]]  # blocks of rows, and which of their cells are observed
 
 
 def reduced_bases(
