@@ -49,11 +49,12 @@ def timed(work, *args):
 class Table:
     """One table: each row goes to stderr as it comes, the whole to stdout and to results/.
 
-    A quick run writes no file: its numbers mean nothing.
+    A quick run writes no file: its numbers mean nothing. Nor does one that is told not to keep it.
     """
 
-    def __init__(self, name, title, columns, *, quick, notes=()):
+    def __init__(self, name, title, columns, *, quick, keep=True, notes=()):
         self.name, self.title, self.quick, self.notes = name, title, quick, notes
+        self.keep = keep and not quick
         self.rows = [list(columns)]
 
     def add(self, *cells):
@@ -78,7 +79,7 @@ class Table:
         parts = [f"# {self.title}", _header(self.quick), "\n".join(lines), *self.notes]
         text = "\n\n".join(parts) + "\n"
         print(text)
-        if not self.quick:
+        if self.keep:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{self.name}.md").write_text(text, encoding="utf-8")
 

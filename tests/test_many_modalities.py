@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
+from sklearn_mmae.training._joint import MANY_PATTERNS
 from sklearn_mmae.training._patterns import index_contained
 
 NAMES = list("abcdefgh")
@@ -45,6 +47,22 @@ def test_holes_of_patterns_that_fit_has_not_seen_are_filled_well():
     filled = make_estimator().fit(rows.head(300)).impute(rows.tail(100))
     errors = (filled - truth.tail(100)).to_numpy()[holes[-100:]]
     assert np.mean(errors**2) < 0.2 * np.mean(truth.to_numpy()[holes] ** 2)
+
+
+def test_codes_and_gradients_while_training_are_those_of_later():
+    rows = make_rows(100, share_of_holes=0.5)
+    network = make_estimator(max_epochs=0, modality_dropout=0.5).fit(rows).net_.module_
+    generator = torch.Generator().manual_seed(0)
+    views = [torch.randn(100, 1, generator=generator) for _ in NAMES]
+    pattern = torch.randint(len(network.patterns), (3, 100), generator=generator)
+    slope = torch.randn(3, 100, 2, generator=generator)
+    assert len(network.patterns) >= MANY_PATTERNS
+    weights = [projection.weight for projection in network.projections]
+    found = []
+    for training in (True, False):
+        code = network.train(training)._linear(views, pattern, network.table)
+        found.append([code, *torch.autograd.grad(code, weights, slope)])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["partial_fit", "warm_start"])

@@ -13,10 +13,13 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.pipeline import make_pipeline
 from torch.nn import functional as F
 
+from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE
 from sklearn_mmae._core.errors import CellError, CellTypeError, DataWarning
+from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.modalities.text._cells import decode_tokens, encode_tokens, learn_tokens
 from sklearn_mmae.modalities.text._modality import TextModality
-from sklearn_mmae.nn._blocks import initialise
+from sklearn_mmae.modalities.text._network import TextNetwork
+from sklearn_mmae.nn._blocks import initialise, matmul
 from sklearn_mmae.tables._cells import Cells
 
 NAMES = [
@@ -69,7 +72,7 @@ def sentences(n):
 @pytest.mark.parametrize("vectorizer", ["subwords", None, HashingVectorizer(n_features=64)])
 def test_view_is_centred_with_variance_one_and_zero_in_the_holes(vectorizer):
     _, values, tensors, network = fitted(vectorizer=vectorizer)
-    view = network.view(tensors)
+    view = network.view(tensors).to_dense()
     assert view.shape == (len(NAMES), network.n_view)
     np.testing.assert_allclose(view[values.present].mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(view[values.present].square().sum(1).mean(), 1, rtol=1e-5)
@@ -133,7 +136,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(decoder):
     modality, _, tensors, network = fitted(decoder=decoder)
     long = cells_of([NAMES[3], " ".join(NAMES[:7]) * 20])
     beside_long = tensors_of(modality.transform(long))
-    assert torch.equal(network.view(beside_long)[0], network.view(tensors)[3])
+    assert torch.equal(network.view(beside_long).to_dense()[0], network.view(tensors).to_dense()[3])
     outputs = network.null_outputs.expand(2, -1)
     deviance = network.deviance(outputs, beside_long)[0]
     alone = network.deviance(network.null_outputs.expand(9, -1), tensors)[3]
@@ -142,7 +145,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(decoder):
 
 def test_linear_start_explains_the_words():
     _, _, tensors, network = fitted(NAMES[:7] * 3)
-    view = network.view(tensors)
+    view = network.view(tensors).to_dense()
     _, spread, axes = torch.linalg.svd(view, full_matrices=False)
     spread = spread[:4] / len(view) ** 0.5
     code = view @ axes[:4].T / spread
@@ -167,16 +170,61 @@ def test_start_alone_predicts_the_average_row(decoder):
 
 def test_noise_drops_words_and_leaves_holes_and_other_cells_alone():
     _, values, tensors, network = fitted()
-    view = network.view(tensors)
-    generator = torch.Generator().manual_seed(0)
-    noisy = network.corrupt(view, 0.5, generator)
+    sparse, generator = network.view(tensors), torch.Generator().manual_seed(0)
+    view, noisy = sparse.to_dense(), network.corrupt(sparse, 0.5, generator).to_dense()
     changed = noisy != view
     has_it = (view + network.mean).abs() > 1e-6
     assert (changed & has_it).sum() > 10
     assert not (changed & ~has_it).any()
     assert (noisy[~torch.from_numpy(values.present)] == 0).all()
     torch.testing.assert_close(noisy[changed], (-network.mean).expand_as(view)[changed])
-    assert torch.equal(network.corrupt(view, 0.0, generator), view)
+    assert torch.equal(network.corrupt(sparse, 0.0, generator).to_dense(), view)
+
+
+def test_products_and_gradients_of_a_sparse_view_are_those_of_the_dense_one():
+    texts = [*sentences(60), None, ""]
+    _, _, tensors, network = fitted(texts)
+    view, generator = network.view(tensors), torch.Generator().manual_seed(0)
+    view = network.corrupt(view, 0.3, generator)
+    dense = view.to_dense()
+    weight = torch.randn(24, network.n_view, generator=generator, requires_grad=True)
+    bias = torch.randn(24, generator=generator)
+    slope = torch.randn(len(texts), 24, generator=generator)
+    product, expected = matmul(view, weight, bias), matmul(dense, weight, bias)
+    torch.testing.assert_close(product, expected, atol=1e-5, rtol=1e-5)
+    (found,), (known,) = (
+        torch.autograd.grad(values, weight, slope) for values in (product, expected)
+    )
+    assert (found - known).abs().max() < 1e-6 * known.abs().max()
+    # As the linear start multiplies.
+    view, dense, basis = view.double(), dense.double(), weight.detach().T.double()
+    torch.testing.assert_close(view @ basis, dense @ basis, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        view.T @ slope.double(), dense.T @ slope.double(), rtol=1e-6, atol=1e-6
+    )
+    some = torch.tensor([60, 3, 17])
+    alone = network.view({name: rows[some] for name, rows in tensors.items()}).double() @ basis
+    assert torch.equal(alone, (network.view(tensors).double() @ basis)[some])
+
+
+@pytest.mark.parametrize("estimator", [MultimodalAutoencoder, MultimodalVAE])
+@pytest.mark.parametrize("decoder", ["words", "sequence"])
+def test_a_start_from_sparse_views_is_that_from_dense_ones(monkeypatch, estimator, decoder):
+    rng = np.random.default_rng(0)
+    words = ["".join(letters) for letters in rng.choice([*"abcdefghijkl"], (200, 6))]
+    wide = [" ".join(some) for some in rng.choice(words, (120, 9))]
+    X = pd.DataFrame({"text": sentences(120), "other": wide, "n": range(120)})
+    X.loc[5, "text"] = None
+    modalities = [(name, TextModality(decoder=decoder), [name]) for name in ("text", "other")]
+    modalities.append(("n", TabularModality(), ["n"]))
+    model = estimator(modalities, n_components=8, max_epochs=0, random_state=0)
+    sparse = clone(model).fit(X)
+    assert sparse.net_.module_.networks[1].n_view > 700, "as wide as what is reduced first"
+    view = TextNetwork.view
+    monkeypatch.setattr(TextNetwork, "view", lambda *args: view(*args).to_dense())
+    dense = clone(model).fit(X)
+    np.testing.assert_allclose(sparse.transform(X), dense.transform(X), atol=1e-4)
+    np.testing.assert_allclose(sparse.score(X), dense.score(X), rtol=1e-5)
 
 
 def test_a_transformer_can_be_the_vectorizer():
@@ -184,11 +232,11 @@ def test_a_transformer_can_be_the_vectorizer():
     vectorizer = make_pipeline(HashingVectorizer(n_features=512), TruncatedSVD(5, random_state=0))
     modality, _, tensors, network = fitted(texts, vectorizer=vectorizer)
     assert network.n_view == len(modality.vocabulary_) + 5
-    own = network.view(tensors)[:, -5:]
+    own = network.view(tensors).to_dense()[:, -5:]
     np.testing.assert_allclose(own.square().sum(1).mean(), 0.5, rtol=1e-5)  # half of the view
     assert not hasattr(vectorizer[1], "components_")  # the user's own was not fitted
     nothing = modality.transform(cells_of([None, None]))
-    assert (network.view(tensors_of(nothing)) == 0).all()
+    assert (network.view(tensors_of(nothing)).to_dense() == 0).all()
 
 
 # ------------------------------------------------------------------ the way back
@@ -197,7 +245,7 @@ def test_a_transformer_can_be_the_vectorizer():
 def test_exact_predictions_come_back_as_the_words_of_each_row():
     modality, values, tensors, network = fitted()
     present = torch.from_numpy(values.present)
-    words = network.view(tensors)[:, : network.n_words] + network.mean[: network.n_words]
+    words = network.view(tensors).to_dense()[:, : network.n_words] + network.mean[: network.n_words]
     outputs = (words[present] + 1e-12).log()
     (texts,) = modality.inverse_transform(network.predict(outputs).numpy())
     assert texts.dtype == object
@@ -215,7 +263,7 @@ def test_at_most_n_words_come_back_and_the_average_row_is_the_most_usual_ones():
 
 def test_a_constant_column_comes_back():
     modality, _, tensors, network = fitted(["red car"] * 4)
-    assert network.view(tensors).abs().max() < 1e-6
+    assert network.view(tensors).to_dense().abs().max() < 1e-6
     assert network.deviance(network.null_outputs.expand(4, -1), tensors).abs().max() < 1e-5
     (texts,) = modality.inverse_transform(network.predict(network.null_outputs[None]).numpy())
     assert sorted(texts[0].split()) == ["car", "red"]
@@ -242,7 +290,7 @@ def test_sequence_decoder_writes_sentences_back():
     modality = TextModality(decoder="sequence").fit(cells_of(texts))
     tensors = tensors_of(modality.transform(cells_of(texts)))
     network = built(modality, n_components=16, width=64)
-    view = network.view(tensors)
+    view = network.view(tensors).to_dense()
     _, spread, axes = torch.linalg.svd(view, full_matrices=False)
     code = view @ axes[:16].T / (spread[:16] / len(view) ** 0.5)
     network.gain.fill_(0.25)
@@ -287,7 +335,7 @@ def test_odd_characters_survive():
     odd = ["caf\u00e9", "cafe\u0301", "\ud800 lone", "nul\x00byte", "שלום עולם", "😀 😀🚗"]
     for decoder in ("words", "sequence"):
         modality, _, tensors, network = fitted(odd, decoder=decoder)
-        view = network.view(tensors)
+        view = network.view(tensors).to_dense()
         assert torch.equal(view[0], view[1])  # composed or not, it is the same word
         assert {"café", "שלום", "😀", "🚗"} <= set(modality.vocabulary_)
     # Whatever is learned can be written to a file.

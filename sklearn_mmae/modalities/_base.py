@@ -210,7 +210,7 @@ class Modality(BaseEstimator, ABC):
         """
         arrays = {name: np.ascontiguousarray(array) for name, array in values.tensors.items()}
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        return self.network(4, 16, 0.0).view(tensors).numpy()
+        return self.network(4, 16, 0.0).view(tensors).to_dense().numpy()
 
 
 class TimedModality(Modality):

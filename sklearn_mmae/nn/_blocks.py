@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._sparse import View
+
 __all__ = [
     "LinearResidual",
     "Seeded",
@@ -42,13 +44,13 @@ def layer(kind: type[Layer], *args: Any, **options: Any) -> Layer:
     return kind(*args, device="meta", **options).to_empty(device="cpu")
 
 
-def matmul(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def matmul(values: View, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``values @ weight.T + bias``, each row's bits the same wherever it stands.
 
     For a few columns only, some processors' libraries sum a row's products in an order that
     depends on the row's place in the batch: columns of zeros keep them from it.
     """
-    n = len(weight)
+    values, n = values.to_dense(), len(weight)
     if n >= NARROW:
         return F.linear(values, weight, bias)
     weight = F.pad(weight, (0, 0, 0, NARROW - n))
@@ -59,7 +61,7 @@ def matmul(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 class _Linear(nn.Linear):
     """A linear layer by `matmul`."""
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: View) -> Tensor:
         """Map (..., before) to (..., after)."""
         return matmul(values, self.weight, self.bias)
 

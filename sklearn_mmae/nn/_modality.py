@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from ._sparse import View
+
 __all__ = ["ModalityNetwork"]
 
 WORTH_OF_WORDS = 16  # numbers, for the linear start of what has no noise scale
@@ -61,7 +63,7 @@ class ModalityNetwork(nn.Module, ABC):
         self.register_buffer("gain", torch.ones(()))
 
     @abstractmethod
-    def view(self, tensors: dict[str, Tensor]) -> Tensor:
+    def view(self, tensors: dict[str, Tensor]) -> View:
         """Return the centred numbers of a batch, (rows, n_view), zero for a row of holes."""
 
     def observed(self, tensors: dict[str, Tensor]) -> Tensor | None:

@@ -164,7 +164,8 @@ class Statistics:
             cells are observed, of the same shape. Numpy arrays, or tensors on any device: sums
             are of the same kind.
         along : array of shape (columns, directions), optional
-            Sum ``x x' along``, for rows so wide that ``x x'`` would be large.
+            Sum ``x x' along``, for rows so wide that ``x x'`` would be large. They may be sparse:
+            what has ``rows @ along``, ``rows.T @ product`` and a length.
         products : bool, default=True
             False for no sums, but the sample alone, whether or not cells are missing.
         most_rows : int, default=0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..fusion import Fusion
 from ..nn._blocks import layer, matmul
 from ..nn._modality import ModalityNetwork
+from ..nn._sparse import View
 from ..statistics import Statistics
 from ._batches import Batch
 from ._patterns import chances_of, meetings_of
@@ -18,10 +19,12 @@ from ._terms import EXTRA_TERMS
 
 __all__ = ["JointNetwork", "NewGenerator", "Paths", "RowBlocks", "Views"]
 
-Views = Sequence[Tensor]  # (rows, columns) of each modality
+Views = Sequence[View]  # (rows, columns) of each modality
 Paths = tuple[Tensor, ...]  # patterns of presence and what belongs to each, patterns first
-RowBlocks = Callable[[], Iterable[tuple[list[Tensor], list[Tensor | None], Tensor]]]
+RowBlocks = Callable[[], Iterable[tuple[list[View], list[Tensor | None], Tensor]]]
 NewGenerator = Callable[[], torch.Generator]
+
+MANY_PATTERNS = 32  # from which on rows are grouped by theirs
 
 
 class JointNetwork(nn.Module, ABC):
@@ -202,7 +205,7 @@ class JointNetwork(nn.Module, ABC):
 
     # What rows, codes and losses are made of --------------------------------------------------
 
-    def views(self, values: Sequence[dict[str, Tensor]]) -> list[Tensor]:
+    def views(self, values: Sequence[dict[str, Tensor]]) -> list[View]:
         """Return the view of each modality of a batch."""
         return [network.view(v) for network, v in zip(self.networks, values, strict=True)]
 
@@ -220,6 +223,8 @@ class JointNetwork(nn.Module, ABC):
         projected = torch.cat(
             [project(view) for project, view in zip(self.projections, views, strict=True)], 1
         )
+        if self.training and len(table) >= MANY_PATTERNS and projected.device.type == "cpu":
+            return _by_pattern(projected, pattern, table)
         # One product for all patterns, then each row picks its own: no row-wise matrices.
         linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
         return linear[torch.arange(len(projected), device=linear.device), pattern]
@@ -331,3 +336,16 @@ class JointNetwork(nn.Module, ABC):
                 for network, view in zip(self.networks, views, strict=True)
             ]
         return self.row_losses(views, batch, shown, generator).mean(1)
+
+
+def _by_pattern(projected: Tensor, pattern: Tensor, table: Tensor) -> Tensor:
+    """Return what `JointNetwork._linear` does, with one product for each pattern that occurs.
+
+    A row's last bits then depend on the rows beside it, which a gradient's do anyway.
+    """
+    which = pattern.flatten()
+    order = which.argsort(stable=True)
+    sizes = which.bincount(minlength=len(table)).tolist()
+    groups = projected.index_select(0, order % len(projected)).split(sizes)
+    linear = [rows @ weight.T for rows, weight in zip(groups, table, strict=True) if len(rows)]
+    return torch.cat(linear).index_select(0, order.argsort()).unflatten(0, pattern.shape)

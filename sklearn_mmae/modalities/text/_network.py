@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...nn._blocks import decoder, drawn, encoder, layer
 from ...nn._modality import ModalityNetwork
+from ...nn._sparse import SparseView
 
 __all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
 
@@ -20,8 +23,7 @@ class TextNetwork(ModalityNetwork):
     """What both networks of text share: the view, its noise, encoder and linear path.
 
     A row arrives as a list of ``features`` (column numbers of the view) and their ``weights``,
-    padded with weight 0. The view is made of it batch by batch: it would be far too large for
-    all rows at once.
+    padded with weight 0. So does the view, a `SparseView`: as a tensor it would be far too large.
 
     Parameters
     ----------
@@ -65,20 +67,15 @@ class TextNetwork(ModalityNetwork):
         self.encoder = encoder(self.n_view, width, dropout)
         self.decoder = decoder(n_components, width, self.n_outputs)
 
-    def view(self, tensors):
+    def view(self, tensors: dict[str, Tensor]) -> SparseView:
         """Return the centred weights of all features."""
-        weights = tensors["weights"]
-        view = (-self.mean).repeat(len(weights), 1)
-        view.scatter_add_(1, tensors["features"].long(), weights)
-        if "present" in tensors:
-            view = torch.where(tensors["present"][:, None], view, 0)
-        return view
+        present = tensors.get("present")
+        return SparseView(tensors["features"], tensors["weights"], self.mean, present)
 
-    def corrupt(self, view, noise, generator):
+    def corrupt(self, view: SparseView, noise: float, generator: torch.Generator) -> SparseView:
         """Return the view with a share `noise` of the words and other features dropped."""
-        present = (view != 0).any(1, keepdim=True)
-        dropped = drawn(view.shape, min(noise, 1.0), generator, view.device)
-        return torch.where(present & dropped, -self.mean, view)
+        dropped = drawn(view.weights.shape, min(noise, 1.0), generator, view.device)
+        return replace(view, weights=torch.where(dropped, 0, view.weights))
 
     def scale_of_view(self):
         """Return no noise scale: words have probabilities."""

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...nn._sparse import View
 from ...statistics import PLAIN, SecondMoments, Statistics
 from ...statistics._factors import (
     MOST_FACTORS,
@@ -32,8 +33,8 @@ MOST_COLUMNS = 700  # a wider view is first reduced to its own leading component
 SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
-Views = Callable[[], Iterable[tuple[list[Tensor], list[Tensor | None], Tensor]]]
-Rows = Iterator[tuple[Tensor, Tensor]]  # blocks of rows, and which of their cells are observed
+Views = Callable[[], Iterable[tuple[list[View], list[Tensor | None], Tensor]]]
+Rows = Iterator[tuple[View, Tensor]]  # blocks of rows, and which of their cells are observed
 
 
 def reduced_bases(
@@ -82,7 +83,7 @@ def leading_basis(
     basis = basis.to(next(rows())[0].device)
     for sweep in range(SWEEPS):
         answer = statistics.second_moments(f"axes of view {m}, sweep {sweep}", rows, along=basis)
-        basis = torch.linalg.qr(answer.product).Q
+        basis = torch.linalg.qr(answer.product).Q.contiguous()
     return basis
 
 
@@ -149,7 +150,8 @@ def _side_by_side(blocks: Views, bases: list[Tensor | None]) -> Rows:
     for views, observed, present in blocks():
         reduced, there = [], []
         for view, basis, seen, row in zip(views, bases, observed, present.T, strict=True):
-            reduced.append(view.double() if basis is None else view.double() @ basis)
+            numbers = view.double()
+            reduced.append(numbers.to_dense() if basis is None else numbers @ basis)
             # A wide view is reduced with its holes at their columns' means.
             seen = row[:, None] if seen is None or basis is not None else seen & row[:, None]
             there.append(seen.expand_as(reduced[-1]))
