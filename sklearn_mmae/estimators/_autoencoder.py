@@ -68,11 +68,11 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Share of hidden units of the encoders dropped in training.
     width : int, default=256
         Hidden units of the networks.
-    max_epochs : int, default=100
+    max_epochs : int, default=40
         The most epochs; 0 keeps the linear start.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
-    lr : float, default=2e-3
+    lr : float, default=0.01
         Learning rate.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         Fused where torch has it.
@@ -175,9 +175,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         noise: float = 0.4,
         dropout: float = 0.1,
         width: int = 256,
-        max_epochs: int = 100,
+        max_epochs: int = 40,
         batch_size: int | str = "auto",
-        lr: float = 2e-3,
+        lr: float = 0.01,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         weight_decay: float = 0.1,
         early_stopping: bool = True,

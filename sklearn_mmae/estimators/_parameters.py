@@ -72,7 +72,7 @@ def check_parameters(estimator):
                 f"{name}={getattr(estimator, name)}: a bool is no number. Give a whole number."
             )
     if not np.isfinite(estimator.lr):
-        raise ValueError(f"lr={estimator.lr}: give a finite learning rate, such as 0.002.")
+        raise ValueError(f"lr={estimator.lr}: give a finite learning rate, such as 0.01.")
     optimizer = estimator.optimizer
     if isinstance(optimizer, type) and (
         not issubclass(optimizer, torch.optim.Optimizer) or optimizer is torch.optim.LBFGS

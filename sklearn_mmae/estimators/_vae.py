@@ -93,11 +93,11 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         Share of hidden units of the encoders dropped in training.
     width : int, default=256
         Hidden units of the networks.
-    max_epochs : int, default=100
+    max_epochs : int, default=40
         The most epochs; 0 keeps factor analysis.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
-    lr : float, default=2e-3
+    lr : float, default=0.01
         Learning rate.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         Fused where torch has it.
@@ -194,9 +194,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         noise: float = 0.1,
         dropout: float = 0.1,
         width: int = 256,
-        max_epochs: int = 100,
+        max_epochs: int = 40,
         batch_size: int | str = "auto",
-        lr: float = 2e-3,
+        lr: float = 0.01,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         weight_decay: float = 0.1,
         early_stopping: bool = True,

@@ -89,13 +89,22 @@ class BatchIterator:
     batch_size : int
     generator : torch.Generator or None
         On the CPU, so that the order is the same on every device.
+    most : int or None
+        Rows to draw, of more; others each time.
     """
 
-    def __init__(self, dataset: Rows, batch_size: int, generator: torch.Generator | None = None):
+    def __init__(
+        self,
+        dataset: Rows,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        most: int | None = None,
+    ):
         self.dataset, self.batch_size, self.generator = dataset, batch_size, generator
+        self.n_rows = len(dataset) if most is None else min(len(dataset), most)
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.batch_size)
+        return -(-self.n_rows // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         n, device = len(self.dataset), self.dataset.pattern.device
@@ -103,5 +112,5 @@ class BatchIterator:
             order = torch.arange(n, device=device)
         else:
             order = torch.randperm(n, generator=self.generator).to(device)
-        for index in order.split(self.batch_size):
+        for index in order[: self.n_rows].split(self.batch_size):
             yield self.dataset.take(index)

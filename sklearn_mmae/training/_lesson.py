@@ -32,7 +32,8 @@ from ._joint import JointNetwork
 from ._net import AutoencoderNet, StopTraining, held_out_generator
 from ._patterns import shares_of
 from ._progress import Progress
-from ._settings import Settings
+from ._rates import finishing
+from ._settings import MOST_OF_AN_EPOCH, Settings
 from .start._begin import start_linear
 
 __all__ = ["Learned", "Lesson", "make_net", "one_more_epoch"]
@@ -41,7 +42,8 @@ LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
 LARGEST_HELD_OUT = 0.3
 STANDARD_ERRORS = 1.0  # at least, by which the networks must beat the linear start
 USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
-FINISH = 0.5  # epochs on all rows after the held-out ones have spoken, as a share of those before
+MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
+FINISH = 0.2  # epochs on all rows after the held-out ones have spoken, as a share of those before
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class Lesson:
             return rows, None
         share = self.settings.validation_fraction
         n_held = round(max(share * n, min(LEAST_HELD_OUT, LARGEST_HELD_OUT * n)))
-        n_held = min(n_held, n - 1)
+        n_held = min(n_held, MOST_HELD_OUT, n - 1)
         if n_held < 1:
             return rows, None
         order = torch.randperm(n, generator=self.generators.of_order).to(rows.pattern.device)
@@ -219,16 +221,10 @@ class Lesson:
 
     def _learn_on(self, epochs: int) -> None:
         """Go on from the weights there are with all rows, steps shrinking to nothing."""
-        net, groups = self.net, self.net.optimizer_.param_groups
-        rates = [group["lr"] for group in groups]
-        net.weights_.averages = net.weights_.copy()
-        for epoch in self.progress.finish(epochs):
-            for group, rate in zip(groups, rates, strict=True):
-                group["lr"] = rate * (1 - epoch / epochs)
-            net.learn_unheard(self.rows)
-        for group, rate in zip(groups, rates, strict=True):
-            group["lr"] = rate
-        net.weights_.swap()
+        weights = self.net.weights_
+        weights.averages = weights.copy()
+        self.progress.finish(self.net.learn_unheard(self.rows, epochs, finishing), epochs)
+        weights.swap()
 
     @torch.no_grad()
     def _held_out_losses(self) -> Tensor:
@@ -277,6 +273,7 @@ def make_net(
         callbacks=list(settings.callbacks or ()),
         optimizer=optimizer,
         iterator_train__generator=generators.of_order,
+        iterator_train__most=MOST_OF_AN_EPOCH,
         **{f"optimizer__{name}": value for name, value in options.items() if name in accepted},
     ).initialize()
 
@@ -290,7 +287,7 @@ def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
     try:
         net.notify("on_train_begin", X=rows, y=None)
         with suppress(StopTraining):  # it is one epoch anyway
-            net.learn(rows)
+            net.learn_more(rows)
         net.notify("on_train_end", X=rows, y=None)
         weights.swap()
     except BaseException:

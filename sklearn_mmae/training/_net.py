@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from .._core.errors import ConvergenceError
 from ._batches import Batch, BatchIterator, Rows
 from ._gradients import FlatWeights, MakeGradients, PlainGradients
 from ._joint import JointNetwork
+from ._rates import Rate, later, one_cycle
 
 __all__ = ["AutoencoderNet", "StopTraining", "held_out_generator"]
 
 Step = dict[str, Any]  # loss, losses and y_pred, as skorch has it
 
-AVERAGING = 0.99  # of the weights, per step: constant steps then end as quietly as annealed ones
+AVERAGING = 0.95  # of the weights, per step: early epochs are then judged without their noise
 
 
 def held_out_generator(batch: Batch) -> torch.Generator:
@@ -39,8 +40,8 @@ class StopTraining(Exception):  # noqa: N818  (a signal, not an error)
 class AutoencoderNet(NeuralNet):
     """skorch's net, its hooks and history, over batches that are slices of tensors.
 
-    What is evaluated and kept is a running mean of the weights (Polyak & Juditsky, 1992), so that
-    no schedule of learning rates is needed.
+    What is evaluated and kept is a running mean of the weights (Polyak & Juditsky, 1992): what an
+    epoch has learned shows before the learning rate has come down.
 
     Skips skorch's bookkeeping per batch unless a callback asks for it: `on_batch_begin` and
     `on_batch_end` are sent to callbacks that define them; `on_grad_computed`, or an optimiser
@@ -158,6 +159,7 @@ class AutoencoderNet(NeuralNet):
 
     def train_step(self, batch: Batch, **fit_params: Any) -> Step:
         """Take one step, without a closure unless one is needed."""
+        self._set_rate()
         if self.needs_closure_:
             step = super().train_step(batch, **fit_params)
         else:
@@ -178,36 +180,68 @@ class AutoencoderNet(NeuralNet):
 
     # Epochs -----------------------------------------------------------------------------------
 
-    def learn(self, rows: Rows, held_out: Rows | None = None, *, epochs: int = 1) -> None:
-        """Run epochs that the callbacks hear of and the history records."""
+    def learn(self, rows: Rows, held_out: Rows | None = None, *, epochs: int) -> None:
+        """Run a cycle of epochs that the callbacks hear of and the history records."""
+        # Users' own schedules of learning rates stay in charge.
+        scheduled = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
+        with self._stretch(rows, epochs, None if scheduled else one_cycle):
+            for _ in range(epochs):
+                self._run_epoch(rows, held_out)
+
+    def learn_more(self, rows: Rows) -> None:
+        """Run one more epoch, of all rows however many, with small steps."""
+        most, self.iterator_train__most = self.iterator_train__most, None
+        try:
+            with self._stretch(rows, 1, later):
+                self._run_epoch(rows, None)
+        finally:
+            self.iterator_train__most = most
+
+    def learn_unheard(self, rows: Rows, epochs: int, rate: Rate) -> Iterator[int]:
+        """Run epochs that no callback hears of, and no history records; yields their numbers."""
+        with self._stretch(rows, epochs, rate):
+            self.watched_ = self.needs_closure_ = False
+            for epoch in range(epochs):
+                self._check_finite(self._teach(rows), "train")
+                yield epoch
+
+    def _run_epoch(self, rows: Rows, held_out: Rows | None) -> None:
         told = {"dataset_train": rows, "dataset_valid": held_out}
+        self.notify("on_epoch_begin", **told)
+        self._record("train", self._teach(rows))
+        if held_out is not None:
+            self._record("valid", self._look(held_out))
+        self.notify("on_epoch_end", **told)
+
+    @contextmanager
+    def _stretch(self, rows: Rows, epochs: int, rate: Rate | None) -> Iterator[None]:
+        """Prepare for some epochs, each step of which takes its learning rate from `rate`."""
         self.watched_ = self._overridden("on_batch_begin", "on_batch_end")
         self.needs_closure_ = self._overridden("on_grad_computed") or isinstance(
             self.optimizer_, torch.optim.LBFGS
         )
-        with self._own_gradients():
-            for _ in range(epochs):
-                self.notify("on_epoch_begin", **told)
-                self._record("train", self._teach(rows))
-                if held_out is not None:
-                    self._record("valid", self._look(held_out))
-                self.notify("on_epoch_end", **told)
-
-    def learn_unheard(self, rows: Rows) -> None:
-        """Run an epoch that no callback hears of, and no history records."""
-        self.watched_ = self.needs_closure_ = False
-        with self._own_gradients():
-            self._check_finite(self._teach(rows), "train")
-
-    @contextmanager
-    def _own_gradients(self) -> Iterator[None]:
+        n_steps = epochs * len(self.get_iterator(rows, training=True))
+        groups = self.optimizer_.param_groups
+        peaks = [group["lr"] for group in groups]
+        self.rates_ = iter(()) if rate is None else (rate(i / n_steps) for i in range(n_steps))
         self.gradients_ = self.make_gradients(
             self.module_, self.generator, self.weights_, self.batch_size
         )
+        self.peaks_ = peaks
         try:
             yield
         finally:
             del self.gradients_
+            if rate is not None:
+                for group, peak in zip(groups, peaks, strict=True):
+                    group["lr"] = peak
+
+    def _set_rate(self) -> None:
+        """Set the learning rate of the next step, unless a callback does."""
+        share = next(self.rates_, None)
+        if share is not None:
+            for group, peak in zip(self.optimizer_.param_groups, self.peaks_, strict=True):
+                group["lr"] = peak * share
 
     def _teach(self, rows: Rows) -> list[float]:
         self.gradients_.train(True)

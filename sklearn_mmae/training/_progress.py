@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -49,14 +49,13 @@ class Progress(Callback):
                 self.bar_.total = self.bar_.n  # training may stop early
             self.bar_.close()
 
-    def finish(self, n_epochs: int) -> Iterator[int]:
-        """Count these epochs on all rows, after those of `fit`; yields their numbers."""
+    def finish(self, epochs: Iterable[int], n_epochs: int) -> None:
+        """Run these epochs on all rows, after those of `fit`, and count them."""
         bar = self.bar_
         if bar is not None:
             bar.total = bar.n + n_epochs
             bar.set_description(f"{type(self.estimator).__name__}, on all rows")
-        for epoch in range(n_epochs):
-            yield epoch
+        for _ in epochs:
             if bar is not None:
                 bar.update()
 

@@ -20,6 +20,7 @@ OPTIMIZERS = {
 }
 STEPS = 16  # of an epoch, where the size of a batch is found by the number of rows
 SMALLEST_BATCH, LARGEST_BATCH = 16, 256
+MOST_OF_AN_EPOCH = STEPS * LARGEST_BATCH  # rows: many rows teach in few epochs what they can
 
 
 @dataclass(frozen=True)

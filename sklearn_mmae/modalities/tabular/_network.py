@@ -110,6 +110,10 @@ class TabularNetwork(ModalityNetwork):
         observed = torch.cat(parts, 1)
         return None if "observed" not in tensors and observed.all() else observed
 
+    def encode(self, view):
+        """Return the features of a view; the layers see numbers of variance 1."""
+        return self.encoder(view * self.view_unit)
+
     def _squares(self, outputs, tensors):
         """Return the squared errors of the numbers, 0 in the holes, (..., rows, numbers)."""
         error = outputs[..., : self.n_numbers] - self.numbers(tensors)
