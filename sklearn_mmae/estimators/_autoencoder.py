@@ -84,7 +84,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         `max_epochs`.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows held out; small tables hold out up to 50 rows, at most 30 %.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int, default=5
         Epochs without a held-out loss better by `tol` after which to stop.
     tol : float in [0, 1), default=1e-3
         By what share an epoch must lower the held-out loss to count for `n_iter_no_change`.
@@ -182,7 +182,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         weight_decay: float = 0.1,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int = 5,
         tol: float = 1e-3,
         device: str | torch.device = "auto",
         memory: Any = None,

@@ -137,7 +137,14 @@ class LinearResidual(nn.Module):
     """``linear(x) + residual(x)``: begins as a linear map, and can only improve on it.
 
     The last layer of the residual is marked ``starts_at_zero`` for `initialise`.
+
+    Attributes
+    ----------
+    is_linear : bool
+        Leave the residual out: it has not helped.
     """
+
+    is_linear = False
 
     def __init__(self, linear: nn.Module, residual: nn.Module):
         super().__init__()
@@ -146,7 +153,8 @@ class LinearResidual(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Map (..., before) to (..., after)."""
-        return self.linear(values) + self.residual(values)
+        linear = self.linear(values)
+        return linear if self.is_linear else linear + self.residual(values)
 
 
 def decoder(n_components: int, width: int, n_outputs: int) -> LinearResidual:

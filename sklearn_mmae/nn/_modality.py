@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from ._blocks import LinearResidual
 from ._sparse import View
 
 __all__ = ["ModalityNetwork"]
@@ -103,6 +104,16 @@ class ModalityNetwork(nn.Module, ABC):
     def encode(self, view: Tensor) -> Tensor:
         """Return the features of a view, (rows, n_view) to (rows, width)."""
         return self.encoder(view)
+
+    @torch.no_grad()
+    def keep_linear(self, is_linear: bool) -> None:
+        """Leave the decoder its linear path alone, or let it learn more again."""
+        for part in self.modules():
+            if isinstance(part, LinearResidual):
+                part.is_linear = is_linear
+            if is_linear and getattr(part, "starts_at_zero", False):
+                for parameter in part.parameters():
+                    parameter.zero_()
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the outputs for codes, (..., n_components) to (..., n_outputs)."""

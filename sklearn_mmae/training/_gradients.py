@@ -83,6 +83,11 @@ class FlatWeights:
         for flat, values in zip(self.parameters, weights, strict=True):
             flat.copy_(values)
 
+    def restart(self, weights: Sequence[Tensor]) -> None:
+        """Set the weights, and let their means begin anew."""
+        self.set(weights)
+        self.averages, self.n_steps = self.copy(), 0
+
     def differentiate(self, loss: Tensor, gradients: Sequence[Tensor]) -> None:
         """Write the gradient of a loss into tensors like the long ones; touch no other.
 

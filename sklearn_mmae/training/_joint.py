@@ -61,6 +61,7 @@ class JointNetwork(nn.Module, ABC):
     scale: Tensor
     table: Tensor
     own_losses: tuple[str, ...] = ()  # names of those beside the modalities' own
+    guards_parts: bool = True  # whether decoders are judged one by one, and codes by who reads them
 
     def __init__(
         self,
@@ -83,11 +84,39 @@ class JointNetwork(nn.Module, ABC):
         self.register_buffer("meet", meetings_of(patterns))
         self.register_buffer("share", torch.ones(len(networks)))
         self.register_buffer("private", private, persistent=False)
+        # Of each decoder, whether it is linear; whether the encoder is; whether codes are held.
+        self.register_buffer("guards", torch.zeros(len(networks) + 2, dtype=torch.bool))
+        self.is_linear = self.is_held = False
+        self.register_load_state_dict_post_hook(lambda network, _: network.obey_guards())
         alone = patterns & (patterns.sum(1, keepdim=True) == 1)
         self.register_buffer("singles", alone.int().argmax(0), persistent=False)
         # Drawn by inverting the distribution: multinomial would wait for the device.
         chances = chances_of(patterns, modality_dropout)
         self.register_buffer("chances", chances, persistent=False)
+
+    def guard(
+        self, linear_decoders: Sequence[bool], *, is_linear: bool = False, is_held: bool = False
+    ) -> None:
+        """Say where networks are left out.
+
+        Parameters
+        ----------
+        linear_decoders : sequence of bool
+            Of each modality: whether its decoder is its linear path alone.
+        is_linear : bool, default=False
+            Whether a code is that of the linear path alone.
+        is_held : bool, default=False
+            Whether what is added to it has to stay small, and the linear path as it is.
+        """
+        self.guards.copy_(torch.tensor([*linear_decoders, is_linear, is_held]))
+        self.obey_guards()
+
+    def obey_guards(self) -> None:
+        """Do what the buffer `guards` says."""
+        # Plain bools: a tensor would make every step wait for the device.
+        *decoders, self.is_linear, self.is_held = self.guards.tolist()
+        for part, is_linear in zip(self.networks, decoders, strict=True):
+            part.keep_linear(is_linear)
 
     # What the two kinds of networks differ in --------------------------------------------------
 
@@ -223,6 +252,7 @@ class JointNetwork(nn.Module, ABC):
         projected = torch.cat(
             [project(view) for project, view in zip(self.projections, views, strict=True)], 1
         )
+        projected = projected.detach() if self.is_held else projected
         if self.training and len(table) >= MANY_PATTERNS and projected.device.type == "cpu":
             return _by_pattern(projected, pattern, table)
         # One product for all patterns, then each row picks its own: no row-wise matrices.
@@ -236,6 +266,8 @@ class JointNetwork(nn.Module, ABC):
         present    (..., row, modality)                          -> (..., modality, row)
         + start    (..., row, component)                         -> (..., row, component)
         """
+        if self.is_linear:
+            return torch.where(present.any(-1)[..., None], start, 0)
         present = present.movedim(-1, -2)
         encodings = torch.stack(
             [network.encode(view) for network, view in zip(self.networks, views, strict=True)]
@@ -301,6 +333,11 @@ class JointNetwork(nn.Module, ABC):
             weight * EXTRA_TERMS[name](alone, there) for name, weight in self.extra_terms.items()
         ]
         return torch.cat([losses, torch.stack(terms)])
+
+    def decoder_losses(self, batch: Batch, draw: NewGenerator) -> Tensor:
+        """Return the losses of each modality, (modality, rows); see `judged`."""
+        shown = self.draw(batch.pattern, draw())
+        return self.row_losses(self.views(batch.values), batch, shown, draw())[: len(self.networks)]
 
     def _judged_by_losses(self, batch: Batch, draw: NewGenerator) -> Tensor:
         """Return the sum of each row's losses, without extra terms; see `judged`."""

@@ -13,7 +13,6 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,15 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._core.errors import ConvergenceError
 from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
-from ._batches import BatchIterator, Rows
+from ._batches import Rows
 from ._calibration import Groups
 from ._gradients import MakeGradients, PlainGradients
+from ._guard import LinearReaders, held_out_losses, judge_decoders
 from ._joint import JointNetwork
-from ._net import AutoencoderNet, StopTraining, held_out_generator
+from ._net import AutoencoderNet, StopTraining
 from ._patterns import shares_of
 from ._progress import Progress
 from ._rates import finishing
@@ -64,6 +63,7 @@ class _BestEpoch(Callback):
     def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Any = None, **kwargs: Any):
         """Begin with the weights as they are, of which nothing is known."""
         self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
+        self.before_ = len(net.history)
         self.much_better_, self.waited_ = float("inf"), 0
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any):
@@ -72,7 +72,7 @@ class _BestEpoch(Callback):
         losses = np.array([self.loss_, loss])
         if not self.epoch_ or self.statistics.choose("epoch", losses):
             self.best_ = [mean.clone() for mean in net.weights_.averages]
-            self.loss_, self.epoch_ = loss, len(net.history)
+            self.loss_, self.epoch_ = loss, len(net.history) - self.before_
         if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
             return
@@ -143,6 +143,7 @@ class Lesson:
             initialise(self.network, of_weights, residuals_at_zero=self.starts_linear)
         else:
             self.network.load_state_dict(self.previous.state_dict())
+            self.network.guard([False] * len(self.names), is_held=self.network.is_held)
         self.network.to(self.rows.pattern.device)
         patterns, index = self.network.patterns, self.rows.pattern
         self.network.share.copy_(shares_of(patterns, index, self.statistics))
@@ -159,17 +160,41 @@ class Lesson:
 
     def run(self) -> None:
         """Run the epochs, until they are over, do not help, or are interrupted."""
-        settings, net = self.settings, self.net
-        self.interrupted, listeners = None, [self.progress]
+        self.interrupted = None
         if self.held_out is not None:
-            self.first = net.weights_.copy()
+            self.first = self.net.weights_.copy()
             self.before = self._held_out_losses() if self.guarded else None
-            self.best = _BestEpoch(settings.n_iter_no_change, settings.tol, self.statistics)
-            listeners = [self.best, self.progress]
-        with net.heard_by(*listeners):
+            self.best = _BestEpoch(
+                self.settings.n_iter_no_change, self.settings.tol, self.statistics
+            )
+        if self._codes_are_guarded:
+            readers = LinearReaders(self.network, self.train, self.statistics)
+            self._run_cycle(readers)
+            if readers.lost_:
+                self._begin_held()
+                self._run_cycle()
+        else:
+            self._run_cycle()
+
+    @property
+    def _codes_are_guarded(self) -> bool:
+        return self.starts_linear and self.held_out is not None and self.network.guards_parts
+
+    def _begin_held(self) -> None:
+        """Go back to the linear start, from which codes may then not go far."""
+        self.net.weights_.restart(self.first)
+        self.net.optimizer_.state.clear()
+        self.network.guard([False] * len(self.names), is_held=True)
+
+    def _run_cycle(self, *listeners: Callback) -> None:
+        """Run the epochs that are left."""
+        net, epochs = self.net, self.settings.max_epochs - len(self.net.history)
+        if self.held_out is not None:
+            listeners = (self.best, *listeners)
+        with net.heard_by(*listeners, self.progress):
             net.notify("on_train_begin", X=self.train, y=None)
             try:
-                net.learn(self.train, self.held_out, epochs=settings.max_epochs)
+                net.learn(self.train, self.held_out, epochs=epochs)
             except StopTraining:
                 pass
             except KeyboardInterrupt as interrupted:
@@ -183,17 +208,30 @@ class Lesson:
         if self.held_out is None:
             return
         self.net.weights_.set(self.best.best_)
+        if self._codes_are_guarded and self.best.epoch_:
+            judge_decoders(self.network, self.train, self.held_out, self.statistics)
         self.helped = not self.guarded or self._beats(self.before, self._held_out_losses())
         if not self.helped:
-            self.net.weights_.set(self.first)
+            self._undo()
         if self.previous is None:  # which may have been trained on these very rows
             self.calibration = self.calibrate(self.network, self.held_out)
+
+    def _undo(self) -> None:
+        """Go back to what there was before, without the networks of the linear start."""
+        self.net.weights_.set(self.first)
+        if self.previous is not None:
+            self.network.guards.copy_(self.previous.guards)
+            self.network.obey_guards()
+        else:
+            self.network.guard([True] * len(self.names), is_linear=True)
 
     def finish(self) -> Learned:
         """Let all rows have their part: epochs from the best weights on, or the linear start."""
         weights = self.net.weights_
         if self.held_out is None:
             weights.swap()
+            if self.starts_linear and not self.settings.max_epochs:
+                self.network.guard([True] * len(self.names), is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
         if self.helped and self.interrupted is None and self.best.epoch_:
             self._learn_on(max(1, round(FINISH * self.best.epoch_)))
@@ -226,19 +264,10 @@ class Lesson:
         self.progress.finish(self.net.learn_unheard(self.rows, epochs, finishing), epochs)
         weights.swap()
 
-    @torch.no_grad()
     def _held_out_losses(self) -> Tensor:
         """Return the validation loss of each held-out row, as the epochs measure it."""
-        network = self.network.eval()
-        losses = torch.cat(
-            [
-                network.judged(batch, partial(held_out_generator, batch))
-                for batch in BatchIterator(self.held_out, self.net.batch_size)
-            ]
-        )
-        if not losses.isfinite().all():
-            raise ConvergenceError("the loss of held-out rows is not finite: look for outliers.")
-        return losses.double()
+        self.network.eval()
+        return held_out_losses(self.held_out, self.network.judged)
 
     def _beats(self, before: Tensor, after: Tensor) -> bool:
         """Whether the networks are clearly better, row by row, than what there was before."""
@@ -283,6 +312,8 @@ def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
     weights, n_steps = net.weights_, net.weights_.n_steps
     shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
     moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
+    network, guards = net.module_, net.module_.guards.clone()
+    network.guard([False] * len(network.networks), is_held=network.is_held)
     weights.swap()  # what is shown are the means; steps are taken from the weights themselves
     try:
         net.notify("on_train_begin", X=rows, y=None)
@@ -292,6 +323,8 @@ def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
         weights.swap()
     except BaseException:
         weights.set(shown)
+        network.guards.copy_(guards)
+        network.obey_guards()
         weights.averages, weights.n_steps = running, n_steps
         net.optimizer_.load_state_dict(moments)
         del net.history_[n_epochs:]

@@ -16,6 +16,8 @@ from .start._linear import fit_linear_start, ridge
 
 __all__ = ["MultimodalNetwork"]
 
+HELD = 1.0  # weight of what is added to a held code, in units of its own variance
+
 
 class MultimodalNetwork(JointNetwork):
     """One code per row: joint principal components where all modalities are present.
@@ -125,7 +127,9 @@ class MultimodalNetwork(JointNetwork):
         self, views: Views, batch: Batch, shown: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return the deviance of each modality, over the subsets, and last the extra terms."""
-        codes = self.encode(views, self._with_singles(shown, batch.pattern))
+        subsets = self._with_singles(shown, batch.pattern)
+        start = self._linear(views, subsets, self.table)
+        codes = self._fused(views, start, self.patterns[subsets])
         deviances = self.deviances(codes[: len(shown)], batch)
         if len(shown) == 1:
             losses = deviances[:, 0]
@@ -133,6 +137,9 @@ class MultimodalNetwork(JointNetwork):
             losses = torch.lerp(deviances[:, 0], deviances[:, 1], self.modality_dropout)
         # A modality that is rarely there counts as much as one that always is.
         losses = losses / (self.share * len(self.networks))[:, None]
+        if self.is_held and self.training:
+            added = (codes - start)[: len(shown)].square().mean((0, -1))
+            losses = losses + HELD * added / len(losses)
         return self._with_terms(losses, codes[len(shown) :], batch)
 
     def judged(self, batch: Batch, draw: NewGenerator) -> Tensor:

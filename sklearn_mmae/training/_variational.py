@@ -44,6 +44,7 @@ class VariationalNetwork(JointNetwork):
     """
 
     own_losses = ("divergence",)
+    guards_parts = False  # its objective holds its codes, and its decoders have their noise
 
     def __init__(
         self,
