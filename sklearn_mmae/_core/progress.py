@@ -1,11 +1,14 @@
-"""Bars for those who wait: where somebody looks, and nowhere else."""
+"""Bars and log lines for those who wait: where somebody looks, and nowhere else."""
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import sys
 
-__all__ = ["progress_bar"]
+__all__ = ["LOG", "progress_bar"]
+
+LOG = logging.getLogger("sklearn_mmae")
 
 SECONDS_IN_A_FILE = 10  # between two states of a bar that is written to a file
 

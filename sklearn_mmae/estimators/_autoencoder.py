@@ -69,11 +69,15 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     width : int, default=256
         Hidden units of the networks.
     max_epochs : int, default=40
-        The most epochs; 0 keeps the linear start.
+        The most epochs, over which the learning rate rises and falls once; 0 keeps the linear
+        start. An epoch takes every row once or, of more than 4,096, as many of them, drawn anew.
+    max_time : float or None, default=None
+        The most seconds that `fit` may learn for: the learning rate then falls by the clock, and
+        what was best so far is kept. Results depend on the machine. None sets no limit.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
     lr : float, default=0.01
-        Learning rate.
+        Highest learning rate of the cycle.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         Fused where torch has it.
     weight_decay : float, default=0.1
@@ -176,6 +180,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         dropout: float = 0.1,
         width: int = 256,
         max_epochs: int = 40,
+        max_time: float | None = None,
         batch_size: int | str = "auto",
         lr: float = 0.01,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",

@@ -40,6 +40,7 @@ CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "width": [Interval(Integral, 1, None, closed="left")],
     "max_epochs": [Interval(Integral, 0, None, closed="left")],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "lr": [Interval(Real, 0, None, closed="neither")],
     "optimizer": [StrOptions(set(OPTIMIZERS)), type],
@@ -65,6 +66,12 @@ def check_parameters(estimator):
     ValueError
         With what to give instead.
     """
+    time = estimator.max_time
+    if time is not None and (isinstance(time, bool) or not isinstance(time, Real) or not time > 0):
+        raise ValueError(
+            f"max_time={time!r}: give the seconds that a fit may take, such as 60, or None for no"
+            " limit. max_epochs=0 keeps the linear start."
+        )
     estimator._validate_params()
     for name in ("n_components", "width", "max_epochs", "batch_size", "n_iter_no_change"):
         if isinstance(getattr(estimator, name), bool):

@@ -7,9 +7,11 @@ package: estimators import it where a network is trained or restored, and not be
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,7 @@ def learn_model(
     interrupted : KeyboardInterrupt or None
         What ended training early.
     """
+    deadline = math.inf if estimator.max_time is None else monotonic() + estimator.max_time
     if previous is None:
         model, values = _learn_parts(estimator, X, statistics)
     else:
@@ -96,6 +99,7 @@ def learn_model(
                 statistics=statistics.of("calibration"),
             ),
             previous=previous and previous.network,
+            deadline=deadline,
         ).learn()
     model.net = learned.net
     network.eval()

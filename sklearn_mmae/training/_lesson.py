@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from .._core.errors import warn
+from .._core.progress import LOG
 from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
@@ -42,6 +46,7 @@ LARGEST_HELD_OUT = 0.3
 STANDARD_ERRORS = 1.0  # at least, by which the networks must beat the linear start
 USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
+TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.2  # epochs on all rows after the held-out ones have spoken, as a share of those before
 
 
@@ -104,6 +109,8 @@ class Lesson:
         Go on from the weights of this one, of the same shape, instead of drawing them.
     make_gradients : callable
         Makes the `Gradients` of a stretch of epochs.
+    deadline : float, default=math.inf
+        By `time.monotonic`: when the last step may be taken.
     """
 
     def __init__(
@@ -119,7 +126,9 @@ class Lesson:
         calibrate: Callable[[JointNetwork, Rows], dict[int, Groups]],
         previous: JointNetwork | None = None,
         make_gradients: MakeGradients = PlainGradients,
+        deadline: float = math.inf,
     ):
+        self.deadline = deadline
         self.network, self.rows, self.settings = network, rows, settings
         self.generators, self.statistics, self.progress = generators, statistics, progress
         self.names, self.previous = names, previous
@@ -161,8 +170,8 @@ class Lesson:
     def run(self) -> None:
         """Run the epochs, until they are over, do not help, or are interrupted."""
         self.interrupted = None
+        self.first = self.net.weights_.copy()
         if self.held_out is not None:
-            self.first = self.net.weights_.copy()
             self.before = self._held_out_losses() if self.guarded else None
             self.best = _BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
@@ -175,6 +184,13 @@ class Lesson:
                 self._run_cycle()
         else:
             self._run_cycle()
+        if self.settings.max_epochs and not len(self.net.history):
+            self.net.weights_.restart(self.first)
+            if self.interrupted is None:
+                warn(
+                    "max_time was over before an epoch had ended: nothing was learned but the"
+                    " start. Give more seconds, or max_epochs=0 if it is all you want."
+                )
 
     @property
     def _codes_are_guarded(self) -> bool:
@@ -194,13 +210,20 @@ class Lesson:
         with net.heard_by(*listeners, self.progress):
             net.notify("on_train_begin", X=self.train, y=None)
             try:
-                net.learn(self.train, self.held_out, epochs=epochs)
+                deadline = self._deadline_of(TIME_TO_TRAIN)
+                net.learn(self.train, self.held_out, epochs=epochs, deadline=deadline)
             except StopTraining:
-                pass
+                net.drop_open_epoch()
             except KeyboardInterrupt as interrupted:
+                net.drop_open_epoch()
                 self.interrupted = interrupted
             finally:
                 net.notify("on_train_end", X=self.train, y=None)
+
+    def _deadline_of(self, share: float) -> float:
+        """Return when a share of the time that is left will be over."""
+        now = monotonic()
+        return now + share * (self.deadline - now)
 
     def judge(self) -> None:
         """Keep the best epoch, or what there was before; measure how far off it is."""
@@ -212,6 +235,7 @@ class Lesson:
             judge_decoders(self.network, self.train, self.held_out, self.statistics)
         self.helped = not self.guarded or self._beats(self.before, self._held_out_losses())
         if not self.helped:
+            LOG.info("the networks do not lower the loss of held-out rows: they are left out")
             self._undo()
         if self.previous is None:  # which may have been trained on these very rows
             self.calibration = self.calibrate(self.network, self.held_out)
@@ -230,7 +254,7 @@ class Lesson:
         weights = self.net.weights_
         if self.held_out is None:
             weights.swap()
-            if self.starts_linear and not self.settings.max_epochs:
+            if self.starts_linear and not len(self.net.history):
                 self.network.guard([True] * len(self.names), is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
         if self.helped and self.interrupted is None and self.best.epoch_:
@@ -261,7 +285,10 @@ class Lesson:
         """Go on from the weights there are with all rows, steps shrinking to nothing."""
         weights = self.net.weights_
         weights.averages = weights.copy()
-        self.progress.finish(self.net.learn_unheard(self.rows, epochs, finishing), epochs)
+        deadline = self._deadline_of(TIME_TO_FINISH)
+        learning = self.net.learn_unheard(self.rows, epochs, finishing, deadline)
+        with suppress(StopTraining):
+            self.progress.finish(learning, epochs)
         weights.swap()
 
     def _held_out_losses(self) -> Tensor:

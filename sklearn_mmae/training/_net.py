@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from .._core.errors import ConvergenceError
 from ._batches import Batch, BatchIterator, Rows
 from ._gradients import FlatWeights, MakeGradients, PlainGradients
 from ._joint import JointNetwork
-from ._rates import Rate, later, one_cycle
+from ._rates import Rate, later, one_cycle, shares_done
 
 __all__ = ["AutoencoderNet", "StopTraining", "held_out_generator"]
 
@@ -180,11 +181,28 @@ class AutoencoderNet(NeuralNet):
 
     # Epochs -----------------------------------------------------------------------------------
 
-    def learn(self, rows: Rows, held_out: Rows | None = None, *, epochs: int) -> None:
-        """Run a cycle of epochs that the callbacks hear of and the history records."""
+    def learn(
+        self,
+        rows: Rows,
+        held_out: Rows | None = None,
+        *,
+        epochs: int,
+        deadline: float = math.inf,
+    ) -> None:
+        """Run a cycle of epochs that the callbacks hear of and the history records.
+
+        Parameters
+        ----------
+        rows : Rows
+        held_out : Rows or None
+        epochs : int
+        deadline : float, default=math.inf
+            By `time.monotonic`: the cycle then ends earlier. Raises `StopTraining` if an epoch
+            could not end.
+        """
         # Users' own schedules of learning rates stay in charge.
         scheduled = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
-        with self._stretch(rows, epochs, None if scheduled else one_cycle):
+        with self._stretch(rows, epochs, None if scheduled else one_cycle, deadline):
             for _ in range(epochs):
                 self._run_epoch(rows, held_out)
 
@@ -197,9 +215,9 @@ class AutoencoderNet(NeuralNet):
         finally:
             self.iterator_train__most = most
 
-    def learn_unheard(self, rows: Rows, epochs: int, rate: Rate) -> Iterator[int]:
+    def learn_unheard(self, rows: Rows, epochs: int, rate: Rate, deadline: float) -> Iterator[int]:
         """Run epochs that no callback hears of, and no history records; yields their numbers."""
-        with self._stretch(rows, epochs, rate):
+        with self._stretch(rows, epochs, rate, deadline):
             self.watched_ = self.needs_closure_ = False
             for epoch in range(epochs):
                 self._check_finite(self._teach(rows), "train")
@@ -214,7 +232,9 @@ class AutoencoderNet(NeuralNet):
         self.notify("on_epoch_end", **told)
 
     @contextmanager
-    def _stretch(self, rows: Rows, epochs: int, rate: Rate | None) -> Iterator[None]:
+    def _stretch(
+        self, rows: Rows, epochs: int, rate: Rate | None, deadline: float = math.inf
+    ) -> Iterator[None]:
         """Prepare for some epochs, each step of which takes its learning rate from `rate`."""
         self.watched_ = self._overridden("on_batch_begin", "on_batch_end")
         self.needs_closure_ = self._overridden("on_grad_computed") or isinstance(
@@ -222,26 +242,27 @@ class AutoencoderNet(NeuralNet):
         )
         n_steps = epochs * len(self.get_iterator(rows, training=True))
         groups = self.optimizer_.param_groups
-        peaks = [group["lr"] for group in groups]
-        self.rates_ = iter(()) if rate is None else (rate(i / n_steps) for i in range(n_steps))
+        self.peaks_ = [group["lr"] for group in groups]
+        self.rate_, self.done_ = rate, shares_done(n_steps, deadline)
         self.gradients_ = self.make_gradients(
             self.module_, self.generator, self.weights_, self.batch_size
         )
-        self.peaks_ = peaks
         try:
             yield
         finally:
             del self.gradients_
             if rate is not None:
-                for group, peak in zip(groups, peaks, strict=True):
+                for group, peak in zip(groups, self.peaks_, strict=True):
                     group["lr"] = peak
 
     def _set_rate(self) -> None:
         """Set the learning rate of the next step, unless a callback does."""
-        share = next(self.rates_, None)
-        if share is not None:
+        done = next(self.done_, None)
+        if done is None:
+            raise StopTraining
+        if self.rate_ is not None:
             for group, peak in zip(self.optimizer_.param_groups, self.peaks_, strict=True):
-                group["lr"] = peak * share
+                group["lr"] = peak * self.rate_(done)
 
     def _teach(self, rows: Rows) -> list[float]:
         self.gradients_.train(True)
@@ -280,6 +301,11 @@ class AutoencoderNet(NeuralNet):
             self.history.record(f"{prefix}_loss_{name}", loss)
         before = [e[f"{prefix}_loss"] for e in self.history[:-1]]
         self.history.record(f"{prefix}_loss_best", sum(losses) < min(before, default=np.inf))
+
+    def drop_open_epoch(self) -> None:
+        """Forget an epoch that has not ended."""
+        if len(self.history) and "train_loss" not in self.history[-1]:
+            del self.history_[-1:]
 
     def _check_finite(self, losses: list[float], prefix: str) -> None:
         broken = [

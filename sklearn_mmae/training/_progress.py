@@ -8,10 +8,12 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
-from .._core.progress import progress_bar
+from .._core.progress import LOG, progress_bar
 from ._net import AutoencoderNet, StopTraining
 
 __all__ = ["Progress"]
+
+LONG = 60  # seconds of a fit that are worth a word
 
 
 class Progress(Callback):
@@ -79,6 +81,8 @@ class Progress(Callback):
         **kwargs: Any,
     ) -> None:
         """Advance the bar, close the task, and stop if a callback says so."""
+        if len(net.history) == 1:
+            self._say_how_long(net.history[-1]["dur"])
         if self.bar_ is not None:
             losses = {k: net.history[-1].get(f"{k}_loss") for k in ("train", "valid")}
             shown = {k: f"{v:.4f}" for k, v in losses.items() if v is not None}
@@ -86,3 +90,16 @@ class Progress(Callback):
             self.bar_.update()
         if self.context is not None and self.task_.call_on_fit_task_end(estimator=self.estimator):
             raise StopTraining
+
+    def _say_how_long(self, seconds: float) -> None:
+        """Warn of a long fit in the log, given the seconds of an epoch."""
+        expected = seconds * self.n_epochs
+        if expected > LONG and self.bar_ is None:
+            LOG.warning(
+                "%s: up to %.0f minutes, %.1f s for each of %d epochs. max_time=60 sets a limit of"
+                " 60 seconds, verbose=1 shows a bar.",
+                type(self.estimator).__name__,
+                max(expected / 60, 1),
+                seconds,
+                self.n_epochs,
+            )

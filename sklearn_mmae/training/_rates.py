@@ -10,9 +10,10 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from time import monotonic
 
-__all__ = ["Rate", "finishing", "later", "one_cycle"]
+__all__ = ["Rate", "finishing", "later", "one_cycle", "shares_done"]
 
 WARM_UP = 0.1  # share of the steps in which the rate rises
 LOWEST = 0.1  # where it begins
@@ -20,6 +21,23 @@ FINISH = 0.5  # where it begins to fall once more, with all rows
 LATER = 0.1  # what has been learned is not to be undone
 
 Rate = Callable[[float], float]  # of the share of the steps that are done
+
+
+def shares_done(n_steps: int, deadline: float) -> Iterator[float]:
+    """Yield for each step which share is done, by steps or by time; ends at the deadline.
+
+    Parameters
+    ----------
+    n_steps : int
+    deadline : float
+        By `time.monotonic`, or infinite.
+    """
+    begin = monotonic()
+    for step in range(n_steps):
+        passed = (monotonic() - begin) / max(deadline - begin, 1e-9)
+        if passed >= 1:
+            return
+        yield max(step / n_steps, passed)
 
 
 def one_cycle(done: float) -> float:
