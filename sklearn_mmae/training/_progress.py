@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -69,6 +70,7 @@ class Progress(Callback):
         **kwargs: Any,
     ) -> None:
         """Open the epoch's task."""
+        self.began_ = monotonic()
         if self.context is not None:
             self.task_ = self.context.subcontext(task_name="epoch")
             self.task_.call_on_fit_task_begin(estimator=self.estimator)
@@ -82,7 +84,7 @@ class Progress(Callback):
     ) -> None:
         """Advance the bar, close the task, and stop if a callback says so."""
         if len(net.history) == 1:
-            self._say_how_long(net.history[-1]["dur"])
+            self._say_how_long(monotonic() - self.began_)
         if self.bar_ is not None:
             losses = {k: net.history[-1].get(f"{k}_loss") for k in ("train", "valid")}
             shown = {k: f"{v:.4f}" for k, v in losses.items() if v is not None}
