@@ -830,7 +830,7 @@ def test_neither_translate_nor_save_before_fit(tmp_path):
         (np.zeros(2), "Expected 2D"),
         (np.zeros((0, 2)), r"0 sample\(s\)"),
         ([["a", "b"]], "string"),
-        (np.full((3, 2), 3e38), "row 0, 1, 2.*not finite"),
+        (np.full((3, 2), 3.4e38), "row 0, 1, 2.*not finite"),
     ],
 )
 def test_vectors_that_do_not_come_back(Z, message, of_numbers):

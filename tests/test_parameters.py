@@ -94,6 +94,7 @@ OTHER_EFFECTS = {
     "device": "test_device_decides_where_the_network_is",
     "memory": "test_memory_is_that_of_modalities_without_one",
     "callbacks": "test_callbacks_are_called",
+    "max_time": "test_max_time_ends_a_fit",
     "verbose": "test_verbose_shows_a_bar_of_epochs_loss_and_time_left",
     "warm_start": "test_warm_start_goes_on_from_the_last_fit",
     "max_lag": "test_max_lag_moves_what_comes_late",
@@ -130,6 +131,34 @@ def test_every_parameter_changes_the_result(kind, name):
     assert repr(getattr(usual, name)) != repr(value), "the table's value is the usual one"
     codes, changed = usual_codes(kind, tuple(others.items())), other.fit_transform(make_frame())
     assert codes.shape != changed.shape or not np.array_equal(codes, changed)
+
+
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_max_time_ends_a_fit(kind, early_stopping):
+    frame, parameters = make_frame(), {"init": "linear", "early_stopping": early_stopping}
+    with pytest.warns(DataWarning, match="max_time was over before an epoch"):
+        ended = make_estimator(kind, max_time=1e-9, **parameters).fit(frame)
+    linear = make_estimator(kind, **parameters | {"max_epochs": 0}).fit(frame)
+    assert ended.n_iter_ == 0
+    assert ended.history_ == []
+    np.testing.assert_array_equal(ended.transform(frame), linear.transform(frame))
+    for name, values in ended.reconstruct(frame).items():
+        pd.testing.assert_series_equal(values, linear.reconstruct(frame)[name])
+
+
+def test_max_time_that_is_not_over_changes_nothing():
+    frame = make_frame()
+    usual = make_estimator(max_epochs=3).fit(frame)
+    limited = make_estimator(max_epochs=3, max_time=3600).fit(frame)
+    assert limited.n_iter_ == usual.n_iter_
+    np.testing.assert_array_equal(limited.transform(frame), usual.transform(frame))
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), True])
+def test_max_time_is_some_seconds(seconds):
+    with pytest.raises(ValueError, match=r"max_time.*(in the range \(0|give seconds)"):
+        make_estimator(max_time=seconds).fit(make_frame())
 
 
 def test_max_lag_moves_what_comes_late():

@@ -66,18 +66,14 @@ def check_parameters(estimator):
     ValueError
         With what to give instead.
     """
-    time = estimator.max_time
-    if time is not None and (isinstance(time, bool) or not isinstance(time, Real) or not time > 0):
-        raise ValueError(
-            f"max_time={time!r}: give the seconds that a fit may take, such as 60, or None for no"
-            " limit. max_epochs=0 keeps the linear start."
-        )
     estimator._validate_params()
     for name in ("n_components", "width", "max_epochs", "batch_size", "n_iter_no_change"):
         if isinstance(getattr(estimator, name), bool):
             raise ValueError(
                 f"{name}={getattr(estimator, name)}: a bool is no number. Give a whole number."
             )
+    if isinstance(estimator.max_time, bool):
+        raise ValueError(f"max_time={estimator.max_time}: give seconds, such as 60, or None.")
     if not np.isfinite(estimator.lr):
         raise ValueError(f"lr={estimator.lr}: give a finite learning rate, such as 0.01.")
     optimizer = estimator.optimizer

@@ -37,7 +37,7 @@ def shares_done(n_steps: int, deadline: float) -> Iterator[float]:
         passed = (monotonic() - begin) / max(deadline - begin, 1e-9)
         if passed >= 1:
             return
-        yield max(step / n_steps, passed)
+        yield passed if passed > (step + 1) / n_steps else step / n_steps
 
 
 def one_cycle(done: float) -> float:

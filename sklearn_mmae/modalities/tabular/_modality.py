@@ -74,8 +74,8 @@ class TabularModality(Modality):
         Cells observed. A column without any comes back as NaN.
     categories_ : list of list
         The values of each bool or categorical column, in the order of their codes.
-    shares_ : list of ndarray
-        Their relative frequencies.
+    counts_ : list of ndarray
+        How often each of them was observed.
     weight_ : float
         Deviance of the column means per row: how many columns a row has observed on average, of
         those that vary at all.
@@ -110,7 +110,7 @@ class TabularModality(Modality):
     scale_: np.ndarray
     n_observed_: np.ndarray
     categories_: list[list]
-    shares_: list[np.ndarray]
+    counts_: list[np.ndarray]
     weight_: float
     loadings_: np.ndarray
     noise_: np.ndarray
@@ -121,6 +121,11 @@ class TabularModality(Modality):
         self.max_categories = max_categories
         self.scale = scale
         self.mask = mask
+
+    @property
+    def shares_(self) -> list[np.ndarray]:
+        """Relative frequency of each category, per categorical column."""
+        return [counts / max(counts.sum(), 1) for counts in self.counts_]
 
     @classmethod
     def accepts(cls, name: str, column: np.ndarray | Column) -> bool:
@@ -164,7 +169,7 @@ class TabularModality(Modality):
         names = self._names(cells, "number", "date")
         empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
 
-        self.categories_, self.shares_, coded = [], [], []
+        self.categories_, self.counts_, coded = [], [], []
         for name, column in self._coded(cells):
             declared = cells.categories.get(name)
             values = self._learn_categories(name, column, declared, statistics)
@@ -173,7 +178,7 @@ class TabularModality(Modality):
             coded.append(codes)
             present |= codes >= 0
             counts = statistics.counts(f"{name}: categories", codes, len(values))
-            self.shares_.append(counts / max(counts.sum(), 1))
+            self.counts_.append(counts)
             weight += counts.sum() if (counts > 0).sum() > 1 else 0
             if not counts.any():
                 empty.append(name)
@@ -280,7 +285,7 @@ class TabularModality(Modality):
         return TabularNetwork(
             torch.tensor(self.mean_, dtype=torch.float32),
             torch.tensor(self.scale_, dtype=torch.float32),
-            [torch.tensor(share, dtype=torch.float32) for share in self.shares_],
+            [torch.tensor(counts, dtype=torch.float32) for counts in self.counts_],
             self.weight_,
             float(self.mask),
             n_components,
@@ -292,7 +297,7 @@ class TabularModality(Modality):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
-            *("categories_", "shares_", "weight_", "loadings_", "noise_"),
+            *("categories_", "counts_", "weight_", "loadings_", "noise_"),
         }
 
     def is_sound(self, n_columns: int) -> bool:
@@ -311,12 +316,12 @@ class TabularModality(Modality):
             and are_floats(self.mean_, numbers)
             and are_floats(self.scale_, numbers, above=0)
             and isinstance(self.categories_, list)
-            and isinstance(self.shares_, list)
-            and len(self.categories_) == len(self.shares_) == coded
+            and isinstance(self.counts_, list)
+            and len(self.categories_) == len(self.counts_) == coded
             and all(are_values(values) for values in self.categories_)
             and all(
-                are_floats(share, len(values)) and (share >= 0).all()
-                for share, values in zip(self.shares_, self.categories_, strict=True)
+                are_floats(counts, len(values)) and (counts >= 0).all()
+                for counts, values in zip(self.counts_, self.categories_, strict=True)
             )
             and is_positive(self.weight_)
             and are_floats(self.noise_, numbers + sum(map(len, self.categories_)), above=0)

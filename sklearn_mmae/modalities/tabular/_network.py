@@ -26,8 +26,8 @@ class TabularNetwork(ModalityNetwork):
     ----------
     mean, scale : Tensor of shape (numbers,)
         Of the raw numbers.
-    shares : list of Tensor
-        Relative frequencies of each column's categories.
+    counts : list of Tensor
+        How often the training rows have each column's categories.
     weight : float
         Columns that a row has observed on average and that vary at all.
     mask : float
@@ -38,7 +38,8 @@ class TabularNetwork(ModalityNetwork):
 
     is_table = True
 
-    def __init__(self, mean, scale, shares, weight, mask, n_components, width, dropout):
+    def __init__(self, mean, scale, counts, weight, mask, n_components, width, dropout):
+        shares = [count / count.sum().clamp_min(1) for count in counts]
         sizes = [len(share) for share in shares]
         n_outputs = len(mean) + sum(sizes)
         super().__init__(n_outputs, n_outputs)
@@ -50,7 +51,8 @@ class TabularNetwork(ModalityNetwork):
         self.register_buffer("share", share)
         self.register_buffer("first", torch.tensor([0, *sizes[:-1]]).cumsum(0)[: len(sizes)])
         spread = [(1 - (s**2).sum()).clamp_min(1e-12).rsqrt().expand(len(s)) for s in shares]
-        self.register_buffer("indicator_scale", torch.cat([mean.new_zeros(0), *spread]))
+        scales = [_trust(count) * s for count, s in zip(counts, spread, strict=True)]
+        self.register_buffer("indicator_scale", torch.cat([mean.new_zeros(0), *scales]))
         entropy = [-(s * s.clamp_min(1e-30).log()).sum() for s in shares]
         # A column of one category says nothing, and has no entropy to divide by.
         self.register_buffer(
@@ -190,5 +192,16 @@ class TabularNetwork(ModalityNetwork):
             linear.weight[:n] = weight[:n]
             linear.bias.copy_(self.null_outputs)
             if self.sizes:
-                slope = 1 / (self.indicator_scale * (self.share + RARE))
+                unit = torch.where(self.indicator_scale > 0, self.indicator_scale, torch.inf)
+                slope = 1 / (unit * (self.share + RARE))
                 linear.weight[n:] = weight[n:] * (self.gain * slope)[:, None]
+
+
+def _trust(counts):
+    """Return how much of each indicator is shown: nothing of what a single row has.
+
+    That row would have a component to itself.
+    """
+    others = counts.sum() - counts.amax()  # one odd row shows in the usual category, too
+    trust = 1 - 1 / counts.clamp_min(1)
+    return trust if others > 1 else torch.zeros_like(trust)
