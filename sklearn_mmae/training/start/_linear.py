@@ -3,7 +3,7 @@
 A batch view is (rows, columns) per modality. So that each has its part in the joint principal
 components, a view is divided as in multiple factor analysis [1]_: not by its total variance, of
 which a text has most in thousands of words that say nothing of one another, but by that of its own
-leading components, as many as the code has. From a part of the modalities the components are
+leading components, twice as many as the code has. From a part of the modalities the components are
 predicted by ridge regression, its strength chosen by generalised cross-validation [2]_. Only
 second moments are needed, so the data are read block by block, and never held twice.
 
@@ -36,6 +36,7 @@ __all__ = [
     "varimax",
 ]
 
+LEADING = 2  # times the components of the code: those of a view by whose variance it is divided
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
 TURNS = 100  # of the varimax iteration, at most
 LEAST_FREE = 0.1  # of the rows, beyond the degrees of freedom that a regression takes
@@ -179,7 +180,7 @@ def _units(covariance: Tensor, slices: list[slice], n_components: int) -> Tensor
     units = torch.ones_like(covariance.diagonal())
     if len(slices) > 1:
         for own in slices:
-            leading = torch.linalg.eigvalsh(covariance[own, own])[-n_components:]
+            leading = torch.linalg.eigvalsh(covariance[own, own])[-LEADING * n_components :]
             units[own] = leading.clamp_min(0).sum().clamp_min(1e-12).sqrt()
     return units
 
