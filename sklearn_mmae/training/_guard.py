@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,25 +18,27 @@ from ._net import AutoencoderNet, StopTraining, held_out_generator
 
 __all__ = ["LinearReaders", "held_out_losses", "judge_decoders"]
 
-SOME_ROWS = 1024  # to measure linear readers and decoders by
+SOME_ROWS = 1024  # from which linear readers and decoders are learned
 BLOCK = 256
 EVERY = 5  # epochs between two looks at what linear readers find
-LEAST_READABLE = 0.88  # share of the linear code that a linear reader has to find in a code
+MOST_LOST = 0.05  # share of what linear readers found at first
 RIDGE = 1e-4  # of a code's variance
 
 
 class LinearReaders(Callback):
-    """Stop training once codes tell linear readers much less than the linear start did.
+    """Stop training once codes tell linear readers less of what they have not seen.
 
     Networks that are free to may pack a row so tightly, its categories above all, that more comes
-    back, but less of it can be read by a linear model or a tree. What counts is how much of the
-    linear code a linear map finds in the codes of some training rows.
+    back, but a linear model or a tree makes less of the code. What they would find of a target is
+    judged by what nobody has to give: each modality, predicted by least squares from the codes of
+    rows that lack it.
 
     Parameters
     ----------
     network : JointNetwork
-        As training begins.
-    rows : Rows
+        As training begins; of at least two modalities.
+    train, held_out : Rows
+        To learn to read from, and to read.
     statistics : Statistics
         Asked to choose.
 
@@ -46,9 +48,15 @@ class LinearReaders(Callback):
         Whether training was stopped.
     """
 
-    def __init__(self, network: JointNetwork, rows: Rows, statistics: Statistics):
-        self.network, self.rows, self.statistics = network, _some(rows), statistics
-        self.before_, self.lost_ = _codes_of(network, self.rows), False
+    def __init__(self, network: JointNetwork, train: Rows, held_out: Rows, statistics: Statistics):
+        self.network, self.statistics = network, statistics
+        self.train, self.held_out = _some(train), held_out
+        patterns = network.patterns
+        one_less = patterns.shape[1] - 1
+        absent = ~patterns[patterns.sum(1) == one_less]
+        place = absent.int().argmax(1).argsort()
+        self.without = (patterns.sum(1) == one_less).nonzero()[place]  # (modalities, 1)
+        self.before_, self.lost_ = self._found(), False
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Look every few epochs."""
@@ -56,19 +64,37 @@ class LinearReaders(Callback):
         if epoch % EVERY:
             return
         net.weights_.swap()
-        share = _readable_share(self.before_, _codes_of(self.network, self.rows))
+        found = self._found()
         net.weights_.swap()
-        losses = torch.tensor([1 - share, 1 - LEAST_READABLE])
+        losses = torch.tensor([1 - found, 1 - (1 - MOST_LOST) * self.before_])
         if self.statistics.choose(f"linear readers, epoch {epoch}", losses):
             self.lost_ = True
             raise StopTraining
 
+    @torch.no_grad()
+    def _found(self) -> float:
+        """Return the share of a view's variance that is predicted, averaged over modalities."""
+        network = self.network.eval()
+        moments, products = 0, [0] * len(network.networks)
+        for codes, views in self._read(self.train):
+            moments = moments + codes.mT @ codes
+            products = [p + c.T @ view for p, c, view in zip(products, codes, views, strict=True)]
+        readers = [_least_squares(m, p) for m, p in zip(moments, products, strict=True)]
+        wrong, all_ = torch.zeros(2, len(readers), device=moments.device)
+        for codes, views in self._read(self.held_out):
+            for m, (code, view, reader) in enumerate(zip(codes, views, readers, strict=True)):
+                wrong[m] += (view - code @ reader).square().sum()
+                all_[m] += view.square().sum()
+        return float((1 - wrong / all_.clamp_min(1e-12)).mean())
 
-def _readable_share(before: Tensor, after: Tensor) -> float:
-    """Return how much of the variance of some codes a linear map finds in others."""
-    before, after = (codes.double() - codes.double().mean(0) for codes in (before, after))
-    found = after @ _least_squares(after.T @ after, after.T @ before)
-    return 1 - float((before - found).square().sum() / before.square().sum().clamp_min(1e-12))
+    def _read(self, rows: Rows) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """Yield the codes without each modality, (modality, rows, components), and the views."""
+        network = self.network
+        for batch in BatchIterator(rows, BLOCK):
+            views = network.views(batch.values)
+            codes = network.encode(views, network.meet[batch.pattern, self.without])
+            present = network.patterns[batch.pattern].T[..., None]
+            yield torch.where(present, codes, 0), [view.to_dense() for view in views]
 
 
 def _least_squares(moments: Tensor, products: Tensor) -> Tensor:

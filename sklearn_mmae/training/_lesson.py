@@ -176,8 +176,8 @@ class Lesson:
             self.best = _BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
-        if self._codes_are_guarded:
-            readers = LinearReaders(self.network, self.train, self.statistics)
+        if self._parts_are_guarded and len(self.names) > 1:
+            readers = LinearReaders(self.network, self.train, self.held_out, self.statistics)
             self._run_cycle(readers)
             if readers.lost_:
                 self._begin_held()
@@ -193,7 +193,7 @@ class Lesson:
                 )
 
     @property
-    def _codes_are_guarded(self) -> bool:
+    def _parts_are_guarded(self) -> bool:
         return self.starts_linear and self.held_out is not None and self.network.guards_parts
 
     def _begin_held(self) -> None:
@@ -231,7 +231,7 @@ class Lesson:
         if self.held_out is None:
             return
         self.net.weights_.set(self.best.best_)
-        if self._codes_are_guarded and self.best.epoch_:
+        if self._parts_are_guarded and self.best.epoch_:
             judge_decoders(self.network, self.train, self.held_out, self.statistics)
         self.helped = not self.guarded or self._beats(self.before, self._held_out_losses())
         if not self.helped:
