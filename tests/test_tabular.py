@@ -121,7 +121,7 @@ def test_the_best_constant_has_a_deviance_of_one(table):
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if "holes" not in name])
-def test_the_view_has_a_total_variance_of_nearly_one(table):
+def test_the_view_has_a_total_variance_of_one(table):
     cells = TABLES[table]()
     modality = TabularModality()
     tensors = tensors_of(modality.fit_transform(cells))
@@ -130,10 +130,7 @@ def test_the_view_has_a_total_variance_of_nearly_one(table):
     if observed is not None:
         view = torch.where(observed, view, 0)
     assert_allclose(view.mean(0), 0, atol=1e-5)
-    # Of categories that few rows have, less is shown.
-    numbers = network.n_numbers / network.weight
-    assert numbers - 1e-5 < float(view.square().sum(1).mean()) < 1 + 1e-5
-    assert float(view.square().sum(1).mean()) == pytest.approx(1, abs=0.25)
+    assert float(view.square().sum(1).mean()) == pytest.approx(1, abs=1e-5)
 
 
 def test_numbers_cost_squared_errors_in_units_of_the_variance():
@@ -246,7 +243,7 @@ def test_dates_and_categories_keep_their_own_weight_beside_a_common_scale():
     shares = view.square().mean(0) * 22
     assert float(shares[:20].sum()) == pytest.approx(20, rel=1e-4)  # the numbers together
     assert float(shares[20]) == pytest.approx(1, rel=1e-4)  # the day
-    assert float(shares[21:].sum()) == pytest.approx(1, rel=0.1)  # the kind
+    assert float(shares[21:].sum()) == pytest.approx(1, rel=1e-4)  # the kind
 
 
 @pytest.mark.parametrize("kind", ["category", "bool"])
@@ -256,6 +253,8 @@ def test_no_single_row_owns_a_component(kind):
     frame["flag"] = rng.random(500) < 0.3
     odd = np.full(500, False if kind == "bool" else "usual", dtype=object)
     odd[7] = True if kind == "bool" else "odd"
+    if kind == "category":
+        odd[100:200] = "other"
     frame["odd"] = odd
     mmae = MultimodalAutoencoder(n_components=5, max_epochs=0, random_state=0).fit(frame)
     codes = mmae.transform(frame)

@@ -50,8 +50,9 @@ class TabularNetwork(ModalityNetwork):
         share = torch.cat([mean.new_zeros(0), *shares])
         self.register_buffer("share", share)
         self.register_buffer("first", torch.tensor([0, *sizes[:-1]]).cumsum(0)[: len(sizes)])
-        spread = [(1 - (s**2).sum()).clamp_min(1e-12).rsqrt().expand(len(s)) for s in shares]
-        scales = [_trust(count) * s for count, s in zip(counts, spread, strict=True)]
+        scales = [
+            _indicator_scale(count, share) for count, share in zip(counts, shares, strict=True)
+        ]
         self.register_buffer("indicator_scale", torch.cat([mean.new_zeros(0), *scales]))
         entropy = [-(s * s.clamp_min(1e-30).log()).sum() for s in shares]
         # A column of one category says nothing, and has no entropy to divide by.
@@ -197,11 +198,12 @@ class TabularNetwork(ModalityNetwork):
                 linear.weight[n:] = weight[n:] * (self.gain * slope)[:, None]
 
 
-def _trust(counts):
-    """Return how much of each indicator is shown: nothing of what a single row has.
+def _indicator_scale(counts, shares):
+    """Return what centred indicators are multiplied by: together they have variance 1.
 
-    That row would have a component to itself.
+    What a single row has is not shown, and what few rows have is shown less: they would have a
+    component to themselves.
     """
     others = counts.sum() - counts.amax()  # one odd row shows in the usual category, too
-    trust = 1 - 1 / counts.clamp_min(1)
-    return trust if others > 1 else torch.zeros_like(trust)
+    trust = 1 - 1 / counts.clamp_min(1) if others > 1 else torch.zeros_like(counts)
+    return trust * (trust**2 * shares * (1 - shares)).sum().clamp_min(1e-12).rsqrt()
