@@ -93,7 +93,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         Share of hidden units of the encoders dropped in training.
     width : int, default=256
         Hidden units of the networks.
-    max_epochs : int, default=40
+    max_epochs : int, default=100
         The most epochs, over which the learning rate rises and falls once; 0 keeps factor analysis.
         An epoch takes every row once or, of more than 4,096, as many of them, drawn anew.
     max_time : float or None, default=None
@@ -101,7 +101,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         what was best so far is kept. Results depend on the machine. None sets no limit.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
-    lr : float, default=0.01
+    lr : float, default=0.005
         Highest learning rate of the cycle.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         Fused where torch has it.
@@ -112,7 +112,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         they beat factor analysis there.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows held out; small tables hold out up to 50 rows, at most 30 %.
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int, default=10
         Epochs without a held-out loss better by `tol` after which to stop.
     tol : float in [0, 1), default=1e-3
         By what share an epoch must lower the held-out loss to count for `n_iter_no_change`.
@@ -198,15 +198,15 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         noise: float = 0.1,
         dropout: float = 0.1,
         width: int = 256,
-        max_epochs: int = 40,
+        max_epochs: int = 100,
         max_time: float | None = None,
         batch_size: int | str = "auto",
-        lr: float = 0.01,
+        lr: float = 0.005,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         weight_decay: float = 0.1,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
+        n_iter_no_change: int = 10,
         tol: float = 1e-3,
         device: str | torch.device = "auto",
         memory: Any = None,
