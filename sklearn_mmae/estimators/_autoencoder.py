@@ -122,7 +122,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     n_components_ : int
         Length of the vector.
     explained_deviance_ : dict of str to float
-        Per modality, on the training rows.
+        Per modality, on the training rows, or 4,096 of them.
     lags_ : dict of str to float
         With `max_lag`: how much later than the first of them each modality comes that goes on in
         time, in seconds.

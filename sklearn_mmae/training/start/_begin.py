@@ -14,7 +14,7 @@ __all__ = ["start_linear"]
 
 BLOCK = 512  # rows at a time
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-GAIN_ROWS = 1024  # enough to choose among six
+GAIN_ROWS = 256  # enough to choose among six
 
 
 @torch.no_grad()
