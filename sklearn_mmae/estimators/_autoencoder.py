@@ -26,8 +26,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     to the whole, so that one is translated into another and what is missing is filled in.
 
     Training begins at the joint principal components of all modalities and improves on them with
-    small networks; held-out rows decide whether it does, and if not, the result is the linear
-    one.
+    small networks. Held-out rows decide whether it does, for each decoder by itself, and for all: if
+    not, the result is the linear one. If networks make vectors from which a linear model predicts
+    less of what they have not seen, vectors are held near those of the linear start.
 
     Parameters
     ----------
@@ -135,8 +136,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
 
     Notes
     -----
-    The linear start is a multiple factor analysis [1]_; a row with holes is encoded by the
-    regression from what it has. Training decodes subsets of the modalities, as in [2]_.
+    The linear start is a multiple factor analysis [1]_, each modality divided by the variance of
+    twice as many components as the vector has; a row with holes is encoded by the regression from
+    what it has. Training decodes subsets of the modalities, as in [2]_, in one cycle of learning
+    rates [4]_.
 
     References
     ----------
@@ -146,6 +149,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
        learning", NeurIPS.
     .. [3] Radford et al. (2021), "Learning transferable visual models from natural language
        supervision", ICML.
+    .. [4] Smith & Topin (2019), "Super-convergence: very fast training of neural networks using
+       large learning rates", SPIE Defense + Commercial Sensing.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """How a network is taught: hold rows out, start linear, train, keep what helps, finish on all rows.
 
-The held-out rows decide two things: after how many epochs to stop, and whether the networks help
-at all. They are kept only if they lower the held-out loss by more than one standard error of the
-paired difference; otherwise the model is the linear start on all rows. So a small or linear table
-gets its principal components, exactly.
+The held-out rows decide after how many epochs to stop, which decoders are better without their
+networks (`_guard`), and whether the networks help at all. They are kept only if they lower the
+held-out loss by more than one standard error of the paired difference; otherwise the model is the
+linear start on all rows. So a small or linear table gets its principal components, exactly.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 References
 ----------
 .. [1] Smith & Topin (2019), "Super-convergence: very fast training of neural networks using large
-   learning rates", Artificial Intelligence and Machine Learning for Multi-Domain Operations
-   Applications.
+   learning rates", SPIE Defense + Commercial Sensing.
 """
 
 from __future__ import annotations
