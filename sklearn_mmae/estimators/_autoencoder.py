@@ -26,9 +26,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     to the whole, so that one is translated into another and what is missing is filled in.
 
     Training begins at the joint principal components of all modalities and improves on them with
-    small networks. Held-out rows decide whether it does, for each decoder by itself, and for all: if
-    not, the result is the linear one. If networks make vectors from which a linear model predicts
-    less of what they have not seen, vectors are held near those of the linear start.
+    small networks. Held-out rows decide whether it does, for each decoder by itself and for all;
+    if not, the result is the linear one. If networks make vectors from which a linear model
+    predicts less of what they have not seen, vectors are held near those of the linear start.
 
     Parameters
     ----------
