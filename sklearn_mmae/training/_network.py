@@ -16,7 +16,7 @@ from .start._linear import fit_linear_start, ridge
 
 __all__ = ["MultimodalNetwork"]
 
-HELD = 1.0  # weight of what is added to a held code, in units of its own variance
+HELD = 3.0  # weight of what is added to a held code, in units of its own variance
 
 
 class MultimodalNetwork(JointNetwork):
