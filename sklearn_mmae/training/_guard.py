@@ -20,7 +20,7 @@ __all__ = ["LinearReaders", "held_out_losses", "judge_decoders"]
 
 SOME_ROWS = 1024  # from which linear readers and decoders are learned
 BLOCK = 256
-EVERY = 5  # epochs between two looks at what linear readers find
+EVERY = 5  # epochs, at least, between two looks at what linear readers find
 MOST_LOST = 0.05  # share of what linear readers found at first
 RIDGE = 1e-4  # of a code's variance
 
@@ -39,6 +39,10 @@ class LinearReaders(Callback):
         As training begins; of at least two modalities.
     train, held_out : Rows
         To learn to read from, and to read.
+    is_best : callable
+        Says whether the last epoch is the best so far; others are not kept anyway.
+    is_best : callable
+        Returns whether the last epoch is the best one so far: others are not kept anyway.
     statistics : Statistics
         Asked to choose.
 
@@ -48,21 +52,29 @@ class LinearReaders(Callback):
         Whether training was stopped.
     """
 
-    def __init__(self, network: JointNetwork, train: Rows, held_out: Rows, statistics: Statistics):
-        self.network, self.statistics = network, statistics
+    def __init__(
+        self,
+        network: JointNetwork,
+        train: Rows,
+        held_out: Rows,
+        is_best: Callable[[], bool],
+        statistics: Statistics,
+    ):
+        self.network, self.is_best, self.statistics = network, is_best, statistics
         self.train, self.held_out = _some(train), held_out
         patterns = network.patterns
         one_less = patterns.shape[1] - 1
         absent = ~patterns[patterns.sum(1) == one_less]
         place = absent.int().argmax(1).argsort()
         self.without = (patterns.sum(1) == one_less).nonzero()[place]  # (modalities, 1)
-        self.before_, self.lost_ = self._found(), False
+        self.before_, self.looked_, self.lost_ = self._found(), 0, False
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Look every few epochs."""
         epoch = len(net.history)
-        if epoch % EVERY:
+        if epoch < self.looked_ + EVERY or not self.is_best():
             return
+        self.looked_ = epoch
         net.weights_.swap()
         found = self._found()
         net.weights_.swap()
