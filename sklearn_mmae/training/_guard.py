@@ -40,8 +40,6 @@ class LinearReaders(Callback):
     train, held_out : Rows
         To learn to read from, and to read.
     is_best : callable
-        Says whether the last epoch is the best so far; others are not kept anyway.
-    is_best : callable
         Returns whether the last epoch is the best one so far: others are not kept anyway.
     statistics : Statistics
         Asked to choose.

@@ -206,6 +206,7 @@ class Lesson:
 
     def _begin_held(self) -> None:
         """Go back to the linear start, from which codes may then not go far."""
+        LOG.info("linear readers lose by the networks: vectors are held near the linear ones")
         self.net.weights_.restart(self.first)
         self.net.optimizer_.state.clear()
         self.network.guard([False] * len(self.names), is_held=True)
