@@ -85,26 +85,41 @@ class LinearReaders(Callback):
     def _found(self) -> float:
         """Return the share of a view's variance that is predicted, averaged over modalities."""
         network = self.network.eval()
-        moments, products = 0, [0] * len(network.networks)
-        for codes, views in self._read(self.train):
-            moments = moments + codes.mT @ codes
-            products = [p + c.T @ view for p, c, view in zip(products, codes, views, strict=True)]
-        readers = [_least_squares(m, p) for m, p in zip(moments, products, strict=True)]
-        wrong, all_ = torch.zeros(2, len(readers), device=moments.device)
-        for codes, views in self._read(self.held_out):
+        readers = _fit_readers(network, self.train, self.without)
+        wrong, all_ = torch.zeros(2, len(readers), device=self.without.device)
+        for codes, views in _read(network, self.held_out, self.without):
             for m, (code, view, reader) in enumerate(zip(codes, views, readers, strict=True)):
                 wrong[m] += (view - code @ reader).square().sum()
                 all_[m] += view.square().sum()
         return float((1 - wrong / all_.clamp_min(1e-12)).mean())
 
-    def _read(self, rows: Rows) -> Iterator[tuple[Tensor, list[Tensor]]]:
-        """Yield the codes without each modality, (modality, rows, components), and the views."""
-        network = self.network
-        for batch in BatchIterator(rows, BLOCK):
-            views = network.views(batch.values)
-            codes = network.encode(views, network.meet[batch.pattern, self.without])
-            present = network.patterns[batch.pattern].T[..., None]
-            yield torch.where(present, codes, 0), [view.to_dense() for view in views]
+
+def _read(
+    network: JointNetwork, rows: Rows, subsets: Tensor
+) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """Yield codes to read each modality from, (modality, rows, components), and the views.
+
+    Parameters
+    ----------
+    network : JointNetwork
+    rows : Rows
+    subsets : Tensor of shape (modalities or 1, 1), int64
+        Rows of `JointNetwork.patterns`: of what each modality is read.
+    """
+    for batch in BatchIterator(rows, BLOCK):
+        views = network.views(batch.values)
+        codes = network.encode(views, network.meet[batch.pattern, subsets])
+        present = network.patterns[batch.pattern].T[..., None]
+        yield torch.where(present, codes, 0), [view.to_dense() for view in views]
+
+
+def _fit_readers(network: JointNetwork, rows: Rows, subsets: Tensor) -> list[Tensor]:
+    """Return how each view is read from codes by least squares, (components, columns) each."""
+    moments, products = 0, [0] * len(network.networks)
+    for codes, views in _read(network, rows, subsets):
+        moments = moments + codes.mT @ codes
+        products = [p + c.T @ view for p, c, view in zip(products, codes, views, strict=True)]
+    return [_least_squares(m, p) for m, p in zip(moments, products, strict=True)]
 
 
 def _least_squares(moments: Tensor, products: Tensor) -> Tensor:
@@ -117,17 +132,6 @@ def _some(rows: Rows) -> Rows:
     n, device = len(rows), rows.pattern.device
     places = torch.linspace(0, n - 1, min(n, SOME_ROWS), device=device).long()
     return rows.subset(places if rows.rows is None else rows.rows[places])
-
-
-@torch.no_grad()
-def _codes_of(network: JointNetwork, rows: Rows) -> Tensor:
-    """Return codes as `transform` scales them, (rows, components)."""
-    network.eval()
-    codes = [
-        network.encode(network.views(batch.values), batch.pattern)
-        for batch in BatchIterator(rows, BLOCK)
-    ]
-    return torch.cat(codes) * network.scale
 
 
 @torch.no_grad()
@@ -169,18 +173,14 @@ def judge_decoders(
     statistics : Statistics
         Asked to choose.
     """
-    rows = _some(train)
-    codes = _codes_of(network, rows) / network.scale
+    network.eval()
     by_modality = partial(held_out_losses, held_out, network.decoder_losses)
     as_trained = by_modality()
     kept = [{k: v.clone() for k, v in part.state_dict().items()} for part in network.networks]
-    for m, part in enumerate(network.networks):
-        moments, products = 0, 0
-        for batch, code in zip(BatchIterator(rows, BLOCK), codes.split(BLOCK), strict=True):
-            code = torch.where(network.patterns[batch.pattern, m, None], code, 0)
-            moments = moments + code.T @ code
-            products = products + (part.view(batch.values[m]).T @ code).T
-        part.start(_least_squares(moments, products).T.contiguous())
+    everything = torch.full((1, 1), len(network.patterns) - 1, device=network.patterns.device)
+    readers = _fit_readers(network, _some(train), everything)
+    for part, reader in zip(network.networks, readers, strict=True):
+        part.start(reader.T.contiguous())
     network.guard([True] * len(kept), is_held=network.is_held)
     as_linear, is_linear = by_modality(), []
     for m, losses in enumerate(torch.stack([as_linear, as_trained], 1)):
