@@ -26,7 +26,7 @@ from . import _rows
 from ._sides import NO_SIDE, Jobs, cpu_seconds, options_of, sides, table_of
 from ._table import RESULTS
 from .shared_data import available
-from .tables_with_text import TEXTS, as_numbers, regressors
+from .tables_with_text import TEXTS, as_numbers, by_kind, regressors
 
 SETS = {
     "salaries": (_rows.salaries, 3, "employee_salaries"),
@@ -147,9 +147,7 @@ def words_reduced():
 
 def columns(frame, texts):
     """Return what turns all other columns into standardised numbers and plain indicators."""
-    numbers = frame.select_dtypes("number").columns.tolist()
-    dates = frame.select_dtypes("datetime").columns.tolist()
-    categories = [c for c in frame if c not in [*texts, *numbers, *dates]]
+    numbers, dates, categories = by_kind(frame, texts)
     return ColumnTransformer(
         [
             ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), numbers),

@@ -140,11 +140,16 @@ def ours(seed, quick):
     return MultimodalAutoencoder(n_components=COMPONENTS, random_state=seed, **settings)
 
 
-def columns_by_hand(frame, texts):
-    """Return what a user of scikit-learn alone would write."""
+def by_kind(frame, texts):
+    """Return the names of numbers, dates and categories: the columns that are no texts."""
     numbers = frame.select_dtypes("number").columns.tolist()
     dates = frame.select_dtypes("datetime").columns.tolist()
-    categories = [c for c in frame if c not in [*texts, *numbers, *dates]]
+    return numbers, dates, [c for c in frame if c not in [*texts, *numbers, *dates]]
+
+
+def columns_by_hand(frame, texts):
+    """Return what a user of scikit-learn alone would write."""
+    numbers, dates, categories = by_kind(frame, texts)
     return ColumnTransformer(
         [
             *((text, words(), [text]) for text in texts),

@@ -229,7 +229,7 @@ def test_no_bound_is_above_the_evidence(linear, kind):
 def test_the_elbo_of_every_objective_is_below_the_likelihood(name):
     X, test = (linear_gaussian(300, seed)[0] ** 2 for seed in (0, 1))
     options = {"n_components": 4, "max_epochs": 4, "init": "random", "random_state": 0}
-    vae = MultimodalVAE(HALVES, objective=name, width=16, **options).fit(X)
+    vae = MultimodalVAE(HALVES, objective=name, width=16, **RANDOM_START).fit(X)
     few, many = (vae.score_samples(test, n_draws=n).mean() for n in (1, 300))
     assert few < many
 
@@ -330,30 +330,25 @@ def test_the_noise_of_each_modality_is_learned():
 # Collapse ----------------------------------------------------------------------------------------
 
 
+RANDOM_START = {
+    "n_components": 2,
+    "max_epochs": 20,
+    "init": "random",
+    "random_state": 0,
+    "batch_size": 64,
+}
+
+
 def test_collapse_is_told():
     X = linear_gaussian(400)[0]
-    options = {
-        "n_components": 2,
-        "max_epochs": 20,
-        "init": "random",
-        "random_state": 0,
-        "batch_size": 64,
-    }
     with pytest.warns(DataWarning, match="posterior collapse.*Lower beta"):
-        vae = MultimodalVAE(HALVES, beta=500.0, width=16, **options).fit(X)
+        vae = MultimodalVAE(HALVES, beta=500.0, width=16, **RANDOM_START).fit(X)
     assert vae.information_.max() < 0.01
 
 
 def test_free_bits_keep_components_from_collapse():
     X = linear_gaussian(400)[0]
-    options = {
-        "n_components": 2,
-        "max_epochs": 20,
-        "init": "random",
-        "random_state": 0,
-        "batch_size": 64,
-    }
-    vae = MultimodalVAE(HALVES, beta=500.0, free_bits=0.5, width=16, **options).fit(X)
+    vae = MultimodalVAE(HALVES, beta=500.0, free_bits=0.5, width=16, **RANDOM_START).fit(X)
     assert vae.information_.max() > 0.1
 
 
