@@ -229,7 +229,7 @@ def test_no_bound_is_above_the_evidence(linear, kind):
 def test_the_elbo_of_every_objective_is_below_the_likelihood(name):
     X, test = (linear_gaussian(300, seed)[0] ** 2 for seed in (0, 1))
     options = {"n_components": 4, "max_epochs": 4, "init": "random", "random_state": 0}
-    vae = MultimodalVAE(HALVES, objective=name, width=16, **RANDOM_START).fit(X)
+    vae = MultimodalVAE(HALVES, objective=name, width=16, **options).fit(X)
     few, many = (vae.score_samples(test, n_draws=n).mean() for n in (1, 300))
     assert few < many
 
