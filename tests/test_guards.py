@@ -63,6 +63,23 @@ def test_decoders_of_a_table_that_is_linear_are_left_out_and_said_so(caplog):
     assert "left out" in caplog.text
 
 
+def test_what_refused_networks_leave_is_the_linear_start_to_the_bit():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 800)) + rng.normal(size=(300, 800))
+    modalities = [
+        ("narrow", TabularModality(), slice(10)),
+        ("wide", TabularModality(), slice(10, None)),  # reduced from a random start
+    ]
+    refused, linear = (
+        MultimodalAutoencoder(
+            modalities, n_components=2, max_epochs=n, lr=1e-9, width=8, random_state=0
+        ).fit(X)
+        for n in (2, 0)
+    )
+    assert guards_of(refused)[1]
+    assert_array_equal(refused.transform(X), linear.transform(X))
+
+
 def test_codes_that_linear_readers_lose_are_held_near_the_linear_ones(monkeypatch):
     monkeypatch.setattr(_guard, "MOST_LOST", -1.0)  # whatever they find is too little
     frame = curve_and_noise()

@@ -163,6 +163,8 @@ class Lesson:
         patterns, index = self.network.patterns, self.rows.pattern
         self.network.share.copy_(shares_of(patterns, index, self.statistics))
         if self.starts_linear:
+            of_order = self.generators.of_order
+            self.start_seed = int(torch.randint(2**62, (), generator=of_order))
             self._start_linear(self.train, "start")
         self.net = make_net(
             self.network,
@@ -288,7 +290,9 @@ class Lesson:
 
     def _start_linear(self, rows: Rows, scope: str) -> None:
         statistics = self.statistics.of(scope)
-        start_linear(self.network, rows, self.settings, self.generators, statistics)
+        # Each time the same draws: networks that were refused leave what max_epochs=0 gives.
+        generator = torch.Generator().manual_seed(self.start_seed)
+        start_linear(self.network, rows, self.settings, generator, statistics)
 
     def _learn_on(self, epochs: int) -> None:
         """Go on from the weights there are with all rows, steps shrinking to nothing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from ..._core.random import Generators
 from ...statistics import Statistics
 from .._batches import BatchIterator, Rows
 from .._joint import JointNetwork
@@ -22,7 +21,7 @@ def start_linear(
     network: JointNetwork,
     rows: Rows,
     settings: Settings,
-    generators: Generators,
+    generator: torch.Generator,
     statistics: Statistics,
 ) -> None:
     """Set a network's linear path from the closed form on these rows."""
@@ -39,7 +38,7 @@ def start_linear(
 
     decoders = network.learn_start(
         blocks,
-        generators.of_order,
+        generator,
         rotate=settings.rotation == "varimax",
         statistics=statistics,
     )
