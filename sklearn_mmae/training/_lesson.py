@@ -164,8 +164,8 @@ class Lesson:
         self.network.share.copy_(shares_of(patterns, index, self.statistics))
         if self.starts_linear:
             of_order = self.generators.of_order
-            self.start_seed = int(torch.randint(2**62, (), generator=of_order))
-            self._start_linear(self.train, "start")
+            self.before_start = of_order.get_state()
+            self._start_linear(self.train, "start", of_order)
         self.net = make_net(
             self.network,
             self.settings,
@@ -271,7 +271,10 @@ class Lesson:
         if self.helped and self.interrupted is None and self.best.epoch_:
             self._learn_on(max(1, round(FINISH * self.best.epoch_)))
         elif not self.helped and self.starts_linear:
-            self._start_linear(self.rows, "start of all rows")
+            # The same draws again: what refused networks leave is what max_epochs=0 gives.
+            again = torch.Generator()
+            again.set_state(self.before_start)
+            self._start_linear(self.rows, "start of all rows", again)
         weights.averages = weights.copy()
         return Learned(self.net, self.interrupted, self.calibration)
 
@@ -288,10 +291,8 @@ class Lesson:
         order = torch.randperm(n, generator=self.generators.of_order).to(rows.pattern.device)
         return rows.subset(order[n_held:].sort().values), rows.subset(order[:n_held].sort().values)
 
-    def _start_linear(self, rows: Rows, scope: str) -> None:
+    def _start_linear(self, rows: Rows, scope: str, generator: torch.Generator) -> None:
         statistics = self.statistics.of(scope)
-        # Each time the same draws: networks that were refused leave what max_epochs=0 gives.
-        generator = torch.Generator().manual_seed(self.start_seed)
         start_linear(self.network, rows, self.settings, generator, statistics)
 
     def _learn_on(self, epochs: int) -> None:
