@@ -128,9 +128,16 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def encoder(n_view: int, width: int, dropout: float) -> nn.Sequential:
-    """Return one hidden layer: what it finds in the view are the features."""
-    return nn.Sequential(layer(nn.Linear, n_view, width), nn.GELU(), SeededDropout(dropout))
+def encoder(
+    n_view: int, width: int, dropout: float, *, first: int | None = None
+) -> nn.Sequential:
+    """Return one hidden layer: what it finds in the view are the features.
+
+    With `first`, it reads so many linear combinations of the view.
+    """
+    reader = [layer(nn.Linear, n_view, first, bias=False)] if first else []
+    hidden = layer(nn.Linear, first or n_view, width)
+    return nn.Sequential(*reader, hidden, nn.GELU(), SeededDropout(dropout))
 
 
 class LinearResidual(nn.Module):
@@ -157,10 +164,16 @@ class LinearResidual(nn.Module):
         return linear if self.is_linear else linear + self.residual(values)
 
 
-def decoder(n_components: int, width: int, n_outputs: int) -> LinearResidual:
-    """Return a linear path with two hidden layers beside it: code to outputs."""
+def decoder(
+    n_components: int, width: int, n_outputs: int, *, last: int | None = None
+) -> LinearResidual:
+    """Return a linear path with two hidden layers beside it, code to outputs.
+
+    The last hidden layer has as many units as the first one, or `last`.
+    """
     return LinearResidual(
-        layer(nn.Linear, n_components, n_outputs), mlp(n_components, width, width, n_outputs)
+        layer(nn.Linear, n_components, n_outputs),
+        mlp(n_components, width, last or width, n_outputs),
     )
 
 

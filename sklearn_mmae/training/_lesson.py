@@ -48,6 +48,8 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.2  # epochs on all rows after the held-out ones have spoken, as a share of those before
+# Of Adam: a cycle is too short for longer memories, and the weights themselves are averaged.
+BETAS = (0.6, 0.95)
 
 
 @dataclass(frozen=True)
@@ -330,6 +332,8 @@ def make_net(
     optimizer = settings.find_optimizer()
     accepted = inspect.signature(optimizer).parameters
     options = {"weight_decay": settings.weight_decay, "fused": True}
+    if isinstance(settings.optimizer, str):
+        options["betas"] = BETAS
     return AutoencoderNet(
         network,
         noise=settings.noise,

@@ -15,6 +15,9 @@ from ...nn._sparse import SparseView
 __all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
 
 RARE = 0.01  # added to a word's share, so that a rare one cannot start with a huge slope
+MANY_WORDS = 512  # and other features: from there on ...
+NARROW = 64  # ... so many numbers stand between them and the hidden units, both ways
+VIEW_UNIT = 8.0  # what the view is then multiplied by: as it is, those would learn too slowly
 LEAST_SHARE = 0.1  # of the likeliest word's probability: what a key word needs
 USUAL = 0.01  # nats of lift for every word, so that usual words win where none stands out
 
@@ -64,13 +67,20 @@ class TextNetwork(ModalityNetwork):
         self.register_buffer("mean", mean)
         self.register_buffer("word_of", word_of)
         self.null_outputs[:n_logits] = null_logits
-        self.encoder = encoder(self.n_view, width, dropout)
-        self.decoder = decoder(n_components, width, self.n_outputs)
+        # Thousands of words by hundreds of hidden units would be nearly all of a fit's work.
+        narrow = min(NARROW, width) if self.n_view > MANY_WORDS else None
+        self.unit = VIEW_UNIT if narrow else 1.0
+        self.encoder = encoder(self.n_view, width, dropout, first=narrow)
+        self.decoder = decoder(n_components, width, self.n_outputs, last=narrow)
 
     def view(self, tensors: dict[str, Tensor]) -> SparseView:
         """Return the centred weights of all features."""
         present = tensors.get("present")
         return SparseView(tensors["features"], tensors["weights"], self.mean, present)
+
+    def encode(self, view):
+        """Return the features of a view, which the layers see larger than it is."""
+        return self.encoder(self.unit * view.to_dense())
 
     def corrupt(self, view: SparseView, noise: float, generator: torch.Generator) -> SparseView:
         """Return the view with a share `noise` of the words and other features dropped."""
