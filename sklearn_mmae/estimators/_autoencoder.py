@@ -62,14 +62,14 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         In every step each row is decoded from all that is present, and again from a part of it in
         which each modality is hidden with this chance; it is also the weight of the second. 0
         switches it off.
-    noise : float, default=0.4
+    noise : float, default=0.3
         Corruption of what the encoder sees in training, in standard deviations (for words: the
         share that is dropped); the target stays clean.
     dropout : float in [0, 1), default=0.1
         Share of hidden units of the encoders dropped in training.
     width : int, default=256
         Hidden units of the networks.
-    max_epochs : int, default=40
+    max_epochs : int, default=25
         The most epochs, over which the learning rate rises and falls once; 0 keeps the linear
         start. An epoch takes every row once or, of more than 4,096, as many of them, drawn anew.
     max_time : float or None, default=None
@@ -181,10 +181,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         max_lag: float | None = None,
         extra_terms: str | dict[str, float] | None = None,
         modality_dropout: float = 0.5,
-        noise: float = 0.4,
+        noise: float = 0.3,
         dropout: float = 0.1,
         width: int = 256,
-        max_epochs: int = 40,
+        max_epochs: int = 25,
         max_time: float | None = None,
         batch_size: int | str = "auto",
         lr: float = 0.01,

@@ -60,6 +60,7 @@ class JointNetwork(nn.Module, ABC):
 
     scale: Tensor
     table: Tensor
+    betas = (0.9, 0.999)  # of Adam, as a rule: a subclass may forget sooner
     own_losses: tuple[str, ...] = ()  # names of those beside the modalities' own
     guards_parts: bool = True  # whether decoders are judged one by one, and codes by who reads them
 

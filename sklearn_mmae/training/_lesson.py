@@ -47,9 +47,7 @@ STANDARD_ERRORS = 1.0  # at least, by which the networks must beat the linear st
 USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
-FINISH = 0.2  # epochs on all rows after the held-out ones have spoken, as a share of those before
-# Of Adam: a cycle is too short for longer memories, and the weights themselves are averaged.
-BETAS = (0.6, 0.95)
+FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
 
 
 @dataclass(frozen=True)
@@ -333,7 +331,7 @@ def make_net(
     accepted = inspect.signature(optimizer).parameters
     options = {"weight_decay": settings.weight_decay, "fused": True}
     if isinstance(settings.optimizer, str):
-        options["betas"] = BETAS
+        options["betas"] = network.betas
     return AutoencoderNet(
         network,
         noise=settings.noise,

@@ -36,6 +36,9 @@ class MultimodalNetwork(JointNetwork):
     extra_terms : dict of str to float
     """
 
+    # A cycle is too short for longer memories, and the weights themselves are averaged.
+    betas = (0.6, 0.95)
+
     def __init__(
         self,
         networks: Sequence[ModalityNetwork],
