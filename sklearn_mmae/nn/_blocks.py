@@ -128,9 +128,7 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def encoder(
-    n_view: int, width: int, dropout: float, *, first: int | None = None
-) -> nn.Sequential:
+def encoder(n_view: int, width: int, dropout: float, *, first: int | None = None) -> nn.Sequential:
     """Return one hidden layer: what it finds in the view are the features.
 
     With `first`, it reads so many linear combinations of the view.

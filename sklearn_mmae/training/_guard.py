@@ -21,7 +21,9 @@ __all__ = ["LinearReaders", "held_out_losses", "judge_decoders"]
 SOME_ROWS = 1024  # from which linear readers and decoders are learned
 BLOCK = 256
 EVERY = 5  # epochs, at least, between two looks at what linear readers find
-MOST_LOST = 0.05  # share of what linear readers found at first
+# What linear readers may lose, as a share of what they found at first, and of the variance: where
+# they found next to nothing, a share of that is chance.
+MOST_LOST, LEAST_LOST = 0.05, 0.01
 RIDGE = 1e-4  # of a code's variance
 
 
@@ -76,7 +78,8 @@ class LinearReaders(Callback):
         net.weights_.swap()
         found = self._found()
         net.weights_.swap()
-        losses = torch.tensor([1 - found, 1 - (1 - MOST_LOST) * self.before_])
+        least = self.before_ - max(MOST_LOST * self.before_, LEAST_LOST)
+        losses = torch.tensor([1 - found, 1 - least])
         if self.statistics.choose(f"linear readers, epoch {epoch}", losses):
             self.lost_ = True
             raise StopTraining
@@ -91,7 +94,8 @@ class LinearReaders(Callback):
             for m, (code, view, reader) in enumerate(zip(codes, views, readers, strict=True)):
                 wrong[m] += (view - code @ reader).square().sum()
                 all_[m] += view.square().sum()
-        return float((1 - wrong / all_.clamp_min(1e-12)).mean())
+        found = (1 - wrong / all_.clamp_min(1e-12)).mean()
+        return max(float(found), 0.0)  # who finds less than nothing has found nothing
 
 
 def _read(

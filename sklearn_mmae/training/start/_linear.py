@@ -38,6 +38,7 @@ __all__ = [
 
 LEADING = 2  # times the components of the code: those of a view by whose variance it is divided
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
+NOTHING = 1e-9  # of the largest weight of a decoder: rounding errors
 TURNS = 100  # of the varimax iteration, at most
 LEAST_FREE = 0.1  # of the rows, beyond the degrees of freedom that a regression takes
 
@@ -127,7 +128,7 @@ def fit_linear_start(
         return matrix if basis is None else basis @ matrix
 
     return LinearStart(
-        decoders=[widen(b, decoder[s]).float() for b, s in zip(bases, slices, strict=True)],
+        decoders=[_rounded(widen(b, decoder[s])) for b, s in zip(bases, slices, strict=True)],
         projections=[
             widen(b, torch.cat([projection[s], o], 1)).T.float().contiguous()
             for b, s, o in zip(bases, slices, own, strict=True)
@@ -173,6 +174,16 @@ def ridge(moments: Tensor, targets: Tensor, weight: Tensor, n_rows: int) -> Tens
     criterion = torch.where(usable > LEAST_FREE, left / usable**2, torch.inf)
     best = criterion.argmin() if n_rows > 1 else -1
     return vectors @ (shrunk[best][:, None] * along)
+
+
+def _rounded(decoder: Tensor) -> Tensor:
+    """Return a decoder in single precision, 0 for columns of which there is only rounding error.
+
+    They are constant, and training would not leave them so: Adam's first steps are as long for a
+    gradient of 1e-16 as for any other.
+    """
+    size = decoder.abs().amax(1, keepdim=True)
+    return torch.where(size > NOTHING * size.amax(), decoder, 0).float()
 
 
 def _units(covariance: Tensor, slices: list[slice], n_components: int) -> Tensor:
