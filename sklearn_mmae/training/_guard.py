@@ -42,7 +42,7 @@ class LinearReaders(Callback):
     train, held_out : Rows
         To learn to read from, and to read.
     is_best : callable
-        Returns whether the last epoch is the best one so far: others are not kept anyway.
+        ``is_best(net)`` returns whether the last epoch is the best so far: others are not kept.
     statistics : Statistics
         Asked to choose.
 
@@ -57,7 +57,7 @@ class LinearReaders(Callback):
         network: JointNetwork,
         train: Rows,
         held_out: Rows,
-        is_best: Callable[[], bool],
+        is_best: Callable[[AutoencoderNet], bool],
         statistics: Statistics,
     ):
         self.network, self.is_best, self.statistics = network, is_best, statistics
@@ -72,7 +72,7 @@ class LinearReaders(Callback):
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Look every few epochs."""
         epoch = len(net.history)
-        if epoch < self.looked_ + EVERY or not self.is_best():
+        if epoch < self.looked_ + EVERY or not self.is_best(net):
             return
         self.looked_ = epoch
         net.weights_.swap()

@@ -68,22 +68,20 @@ class _BestEpoch(Callback):
     def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Any = None, **kwargs: Any):
         """Begin with the weights as they are, of which nothing is known."""
         self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
-        self.before_, self.since_best_ = len(net.history), 0
+        self.before_ = len(net.history)
         self.much_better_, self.waited_ = float("inf"), 0
 
-    def is_last(self) -> bool:
+    def is_last(self, net: AutoencoderNet) -> bool:
         """Whether the last epoch is the best so far."""
-        return not self.since_best_
+        return self.epoch_ == len(net.history) - self.before_
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any):
         """Look at what has been learned so far."""
-        self.since_best_ += 1
         loss = net.history[-1, "valid_loss"]
         losses = np.array([self.loss_, loss])
         if not self.epoch_ or self.statistics.choose("epoch", losses):
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history) - self.before_
-            self.since_best_ = 0
         if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
             return
