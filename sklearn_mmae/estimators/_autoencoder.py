@@ -77,7 +77,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         what was best so far is kept. Results depend on the machine. None sets no limit.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
-    lr : float, default=0.01
+    lr : float, default=0.008
         Highest learning rate of the cycle.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         Fused where torch has it.
@@ -187,7 +187,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         max_epochs: int = 25,
         max_time: float | None = None,
         batch_size: int | str = "auto",
-        lr: float = 0.01,
+        lr: float = 0.008,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         weight_decay: float = 0.1,
         early_stopping: bool = True,

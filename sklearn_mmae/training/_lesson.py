@@ -48,6 +48,7 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
+LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ class Lesson:
                 self.network.guard([True] * len(self.names), is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
         if self.helped and self.interrupted is None and self.best.epoch_:
-            self._learn_on(max(1, round(FINISH * self.best.epoch_)))
+            self._learn_on(max(LEAST_FINISH, round(FINISH * self.best.epoch_)))
         elif not self.helped and self.starts_linear:
             # The same draws again: what refused networks leave is what max_epochs=0 gives.
             again = torch.Generator()
