@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> MultimodalAutoencoder:
     parser = argparse.ArgumentParser(prog="python -m sklearn_mmae", description=__doc__)
     parser.add_argument("--output", default="digits.png", help="the picture to write")
     parser.add_argument("--components", type=int, default=16, help="length of the vector")
-    parser.add_argument("--epochs", type=int, default=40, help="the most epochs")
+    parser.add_argument("--epochs", type=int, default=25, help="the most epochs")
     options = parser.parse_args(arguments)
 
     frame, digit = load_digits_frame(return_target=True)
