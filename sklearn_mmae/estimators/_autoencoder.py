@@ -10,7 +10,7 @@ import torch
 
 from ..fusion import Fusion
 from ..modalities import Modality
-from ..training._build import build_fusion, weights_of_terms
+from ..training._build import build_fusion, build_target, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder
 from ._parameters import CONSTRAINTS, set_parameters
@@ -178,6 +178,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         fusion: str | Fusion | Callable = "joint",
         init: str = "linear",
         rotation: str | None = "varimax",
+        target_weight: float = 0.0,
+        target_cv: Any = None,
         max_lag: float | None = None,
         extra_terms: str | dict[str, float] | None = None,
         modality_dropout: float = 0.5,
@@ -204,11 +206,21 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         set_parameters(self, locals())
 
     def _build_network(
-        self, modalities: list[Modality], patterns: torch.Tensor
+        self, modalities: list[Modality], patterns: torch.Tensor, target: Modality | None
     ) -> MultimodalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
         fusion = build_fusion(self.fusion, len(networks), width, k)
         terms = weights_of_terms(self.extra_terms) if len(networks) > 1 else {}
-        return MultimodalNetwork(networks, fusion, k, patterns, self.modality_dropout, terms)
+        decoded = build_target(target, k, width)
+        return MultimodalNetwork(
+            networks,
+            fusion,
+            k,
+            patterns,
+            self.modality_dropout,
+            terms,
+            target=decoded,
+            target_weight=float(self.target_weight),
+        )

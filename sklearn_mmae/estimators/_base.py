@@ -26,6 +26,7 @@ from ..training._joint import JointNetwork
 from ._diagram import diagram
 from ._files import save
 from ._parameters import check_parameters
+from ._supervised import cross_fitted, with_target
 
 __all__ = ["BaseMultimodalAutoencoder"]
 
@@ -44,7 +45,7 @@ class BaseMultimodalAutoencoder(
     parameters of its own, with their constraints, and builds the network.
     """
 
-    OF_NETWORK = ("width", "fusion")  # parameters that the network is built of
+    OF_NETWORK = ("width", "fusion", "target_weight")  # parameters that the network is built of
     FACTS = ()  # what the subclass learns besides: names of arrays of one number per component
 
     modalities_: list[tuple[str, Modality, list]]
@@ -55,11 +56,14 @@ class BaseMultimodalAutoencoder(
     explained_deviance_: dict[str, float]
     lags_: dict[str, float]
     lag_intervals_: dict[str, tuple[float, float]]
+    classes_: np.ndarray | list[np.ndarray]
     n_features_in_: int
     feature_names_in_: np.ndarray
 
     @abstractmethod
-    def _build_network(self, modalities: list[Modality], patterns: torch.Tensor) -> JointNetwork:
+    def _build_network(
+        self, modalities: list[Modality], patterns: torch.Tensor, target: Modality | None
+    ) -> JointNetwork:
         """Return the network of fitted modalities, weights not yet drawn.
 
         Parameters
@@ -67,6 +71,8 @@ class BaseMultimodalAutoencoder(
         modalities : list of Modality
         patterns : Tensor of shape (patterns, modalities), bool
             See `list_patterns`.
+        target : Modality or None
+            Fitted: what codes are decoded to besides.
 
         Returns
         -------
@@ -147,20 +153,23 @@ class BaseMultimodalAutoencoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
+        tags.target_tags.required = self.target_weight > 0
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     # Learning --------------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X: Rows, y: None = None) -> Self:
+    def fit(self, X: Rows, y: Any = None) -> Self:
         """Learn the modalities and the networks.
 
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-        y : None
-            Ignored.
+        y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
+            Labels, with `target_weight` above 0; else ignored. Numbers, or classes: strings,
+            bools, categories, and whole numbers of at most 20 values (give floats to have such
+            numbers predicted as numbers). NaN or None is a row without a label.
 
         Returns
         -------
@@ -182,7 +191,7 @@ class BaseMultimodalAutoencoder(
             context.call_on_fit_task_begin(estimator=self, X=X)
         was_fitted = hasattr(self, "net_")
         previous = self._model if self.warm_start and was_fitted else None
-        model, interrupted = self._learn(X, previous, context)
+        model, interrupted = self._learn(X, y, previous, context)
         if interrupted is None or not was_fitted:
             self._keep(model)
         if interrupted is not None:
@@ -191,7 +200,7 @@ class BaseMultimodalAutoencoder(
             context.call_on_fit_task_end(estimator=self, X=X)
         return self
 
-    def partial_fit(self, X: Rows, y: None = None) -> Self:
+    def partial_fit(self, X: Rows, y: Any = None) -> Self:
         """Learn from some rows: the first call begins, later ones add an epoch each.
 
         Categories, vocabularies and scales are those of the first call. No rows are held out.
@@ -199,8 +208,8 @@ class BaseMultimodalAutoencoder(
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-        y : None
-            Ignored.
+        y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
+            As in `fit`.
 
         Returns
         -------
@@ -210,23 +219,23 @@ class BaseMultimodalAutoencoder(
 
         check_parameters(self)
         if hasattr(self, "net_"):
-            add_epoch(self._model, X, self)
+            add_epoch(self._model, X, y, self)
             self._keep(self._model)
             return self
         once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
-        model, interrupted = once._learn(X)
+        model, interrupted = once._learn(X, y)
         if interrupted is not None:
             raise interrupted
         self._keep(model)
         return self
 
     def _learn(
-        self, X: Rows, previous: Model | None = None, context: Any = None
+        self, X: Rows, y: Any, previous: Model | None = None, context: Any = None
     ) -> tuple[Model, KeyboardInterrupt | None]:
         """Learn a model aside, so that whatever raises leaves the estimator as it was."""
         from ..model._learn import learn_model
 
-        return learn_model(self, X, self._build_network, self._look_at, previous, context)
+        return learn_model(self, X, y, self._build_network, self._look_at, previous, context)
 
     def _keep(self, model: Model) -> None:
         """Take over a model, and forget what an earlier fit knew."""
@@ -242,12 +251,56 @@ class BaseMultimodalAutoencoder(
             self.feature_names_in_ = np.array(model.feature_names, dtype=object)
         if model.lags is not None:
             self.lags_, self.lag_intervals_ = model.lags.seconds, model.lags.intervals
+        if model.target is not None and model.target.has_classes:
+            self.classes_ = model.target.all_classes
         vars(self).update({f"{name}_": value for name, value in model.facts.items()})
 
     def _read(self, X: Rows, hidden: np.ndarray | None = None) -> Read:
         """Return rows as the model reads them."""
         check_is_fitted(self)
         return self._model.read(X, self, hidden)
+
+    # The target ------------------------------------------------------------------------------
+
+    def _has_target(self) -> bool:
+        """Whether there is a target or, before `fit`, is to be one."""
+        if hasattr(self, "net_"):
+            return self._model.target is not None
+        return self.target_weight > 0
+
+    @with_target
+    def predict(self, X: Rows) -> np.ndarray:
+        """Predict the target; with `target_weight` above 0.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        ndarray of shape (rows,) or (rows, targets)
+            Numbers as floats, classes as they were given.
+        """
+        outputs = self._model.target_outputs(self._model.encode(self._read(X)))
+        return self._model.target.write(outputs)
+
+    @with_target
+    def predict_proba(self, X: Rows) -> Any:
+        """Predict the probabilities of the target's classes; with `target_weight` above 0.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        ndarray of shape (rows, classes), or list of them
+            In the order of `classes_`; a list for a `y` of several columns, one array for each
+            column of classes.
+        """
+        outputs = self._model.target_outputs(self._model.encode(self._read(X)))
+        found = self._model.target.probabilities(outputs)
+        return found[0] if self._model.target.is_flat else found
 
     # Using what was learned ------------------------------------------------------------------
 
@@ -265,6 +318,30 @@ class BaseMultimodalAutoencoder(
             The mean variance of the components is about 1 over the training rows. A row with
             nothing observed gets the average row's vector, with a warning.
         """
+        return self._codes(X)
+
+    def fit_transform(self, X: Rows, y: Any = None) -> Any:
+        """Fit, and return the vectors of the same rows.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (rows, n_components)
+            ``fit(X, y).transform(X)``. With `target_cv`, vectors by models that have not seen the
+            row's label, for what is trained on them.
+        """
+        self.fit(X, y)
+        if self.target_cv is None or self._model.target is None:
+            return self._codes(X)
+        return cross_fitted(self, X, y)
+
+    def _codes(self, X: Rows) -> np.ndarray:
+        """Return the vector of each row, in the precision of X."""
         read = self._read(X)
         codes = self._model.encode(read).numpy()
         matrix = read.table.matrix
@@ -556,7 +633,8 @@ class BaseMultimodalAutoencoder(
         as_fitted = copy.copy(self)
         vars(as_fitted).update(self._model.built)
         modalities = [part.modality for part in self._model.parts]
-        return as_fitted._build_network(modalities, patterns)
+        target = self._model.target and self._model.target.modality
+        return as_fitted._build_network(modalities, patterns, target)
 
     def _restore(self, weights: dict[str, np.ndarray]) -> None:
         """Rebuild the network of the last fit with its weights, and keep it."""

@@ -33,6 +33,8 @@ CONSTRAINTS = {
     "fusion": [StrOptions(set(FUSIONS)), Fusion, callable],
     "init": [StrOptions({"linear", "random"})],
     "rotation": [StrOptions({"varimax"}), None],
+    "target_weight": [Interval(Real, 0, None, closed="left")],
+    "target_cv": ["cv_object"],
     "max_lag": [Interval(Real, 0, None, closed="neither"), None],
     "extra_terms": [str, dict, None],
     "modality_dropout": [Interval(Real, 0, 1, closed="left")],
@@ -74,6 +76,11 @@ def check_parameters(estimator):
             )
     if isinstance(estimator.max_time, bool):
         raise ValueError(f"max_time={estimator.max_time}: give seconds, such as 60, or None.")
+    if not np.isfinite(estimator.target_weight) or isinstance(estimator.target_weight, bool):
+        raise ValueError(
+            f"target_weight={estimator.target_weight}: give a finite number from 0 (off); 1 counts"
+            " as much as a modality."
+        )
     if not np.isfinite(estimator.lr):
         raise ValueError(f"lr={estimator.lr}: give a finite learning rate, such as 0.01.")
     optimizer = estimator.optimizer

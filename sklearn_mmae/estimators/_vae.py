@@ -31,7 +31,7 @@ from ..model._draws import (
 from ..model._model import Read
 from ..objectives import OBJECTIVES, Objective, Penalty
 from ..training._batches import Rows as BatchRows
-from ..training._build import build_fusion, build_objective, weights_of_terms
+from ..training._build import build_fusion, build_objective, build_target, weights_of_terms
 from ..training._inference import information
 from ..training._joint import JointNetwork
 from ..training._variational import VariationalNetwork
@@ -192,6 +192,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         fusion: str | Fusion | Callable = "joint",
         init: str = "linear",
         rotation: str | None = "varimax",
+        target_weight: float = 0.0,
+        target_cv: Any = None,
         max_lag: float | None = None,
         extra_terms: str | dict[str, float] | None = None,
         modality_dropout: float = 0.5,
@@ -218,7 +220,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         set_parameters(self, locals())
 
     def _build_network(
-        self, modalities: list[Modality], patterns: torch.Tensor
+        self, modalities: list[Modality], patterns: torch.Tensor, target: Modality | None
     ) -> VariationalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
@@ -233,6 +235,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             objective=copy.deepcopy(build_objective(self.objective)),
             penalty=Penalty(float(self.beta), float(self.free_bits)),
             each_column=self.noise_scale == "column",
+            target=build_target(target, k, width),
+            target_weight=float(self.target_weight),
         )
 
     def _look_at(

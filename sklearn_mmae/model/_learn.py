@@ -33,6 +33,7 @@ from ..training._settings import Settings, find_device
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
+from ._target import Target
 
 __all__ = ["add_epoch", "learn_model", "restore_net"]
 
@@ -43,6 +44,7 @@ EXPLAINED = 4096  # training rows, at most, by which `explained_deviance_` is me
 def learn_model(
     estimator: Any,
     X: Any,
+    y: Any,
     build: Callable,
     look_at: Callable,
     previous: Model | None = None,
@@ -56,8 +58,10 @@ def learn_model(
     estimator : BaseMultimodalAutoencoder
         Gives the parameters.
     X : container of rows
+    y : array, Series or DataFrame of labels, or None
+        The target, if the estimator's `target_weight` is above 0.
     build : callable
-        ``build(modalities, patterns)`` returns the network, weights not yet drawn.
+        ``build(modalities, patterns, target)`` returns the network, weights not yet drawn.
     look_at : callable
         ``look_at(network, rows, statistics)`` returns what one kind of estimator learns besides.
     previous : Model, optional
@@ -77,13 +81,15 @@ def learn_model(
         model, values = _learn_parts(estimator, X, statistics)
     else:
         _, _, values = previous.values(X, estimator)
-        model = Model(previous.columns, copy.deepcopy(previous.parts), {}, previous.lags)
+        parts, target = copy.deepcopy((previous.parts, previous.target))
+        model = Model(previous.columns, parts, {}, previous.lags, target)
+    labels = _learn_target(estimator, model, y, len(values[0].present), previous, statistics)
     present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
     network = _build(estimator, model, build, present, previous, statistics)
     index = index_contained(present, network.patterns.numpy())
-    rows = as_rows(values, index).to(device)
+    rows = as_rows([*values, *labels], index).to(device)
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
@@ -133,6 +139,30 @@ def _learn_parts(estimator, X, statistics):
     return model, values
 
 
+def _learn_target(estimator, model, y, n_rows, previous, statistics):
+    """Let the model know its target; return the values of the labels, as a list of at most one."""
+    if previous is not None:
+        return _labels(model, y, n_rows)
+    if not estimator.target_weight:
+        return []
+    if y is None:
+        raise ValueError(
+            f"target_weight={estimator.target_weight:g} asks for a target, but y is None. Give"
+            " fit(X, y), or target_weight=0."
+        )
+    model.target, values = Target.learn(y, n_rows, statistics.of("target"))
+    return [values]
+
+
+def _labels(model, y, n_rows):
+    """Return the values of the labels of rows to go on with, as a list of at most one."""
+    if model.target is None:
+        return []
+    if y is None:
+        raise ValueError("the first fit had a target, but now y is None. Give y, too.")
+    return [model.target.read(y, n_rows)]
+
+
 def _undo_lags(model, values, max_lag, statistics):
     """Find the lags, and let what is read begin at the latest of the modalities."""
     modalities = [part.modality for part in model.parts]
@@ -171,8 +201,9 @@ def _build(estimator, model, build, present, previous, statistics):
     modalities = [part.modality for part in model.parts]
     of_network = ("n_components", *estimator.OF_NETWORK)
     model.built = {name: getattr(estimator, name) for name in of_network}
+    target = model.target and model.target.modality
     if previous is None:
-        return build(modalities, list_patterns(torch.as_tensor(present), statistics))
+        return build(modalities, list_patterns(torch.as_tensor(present), statistics), target)
     for name in ("n_components", "width"):
         before, now = previous.built[name], model.built[name]
         if now != before:
@@ -180,7 +211,7 @@ def _build(estimator, model, build, present, previous, statistics):
                 f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
                 " back, or set warm_start=False to begin anew."
             )
-    return build(modalities, previous.network.patterns.cpu())
+    return build(modalities, previous.network.patterns.cpu(), target)
 
 
 def _settings(estimator):
@@ -209,12 +240,13 @@ def _plain_history(net):
 
 
 @one_thread()
-def add_epoch(model: Model, X: Any, estimator: Any) -> None:
+def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     """Train a model for an epoch of these rows; whatever raises leaves it as it was."""
     _, _, values = model.values(X, estimator)
+    labels = _labels(model, y, len(values[0].present))
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
-    one_more_epoch(model.net, as_rows(values, index).to(patterns.device))
+    one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
     model.history = model.history + _plain_history(model.net)[-1:]
     model.n_iter += 1
     model.calibration = None  # that of other weights, and perhaps of these very rows

@@ -24,6 +24,7 @@ from ..training._patterns import index_patterns
 from ..training._predict import decode, deviances, encode
 from ._lags import Lags
 from ._parts import Part
+from ._target import Target
 
 __all__ = ["Model", "Read", "as_rows", "presence"]
 
@@ -69,6 +70,7 @@ class Model:
     built : dict
         Parameters that the network was built of, which may have been set anew since.
     lags : Lags or None
+    target : Target or None
     net : skorch.NeuralNet or None
         None while it is being restored.
     history : list of dict
@@ -86,6 +88,7 @@ class Model:
     parts: list[Part]
     built: dict[str, Any]
     lags: Lags | None = None
+    target: Target | None = None
     net: Any = None
     history: list[dict] = field(default_factory=list)
     n_iter: int = 0
@@ -251,6 +254,11 @@ class Model:
         """Return rows whose missing cells are predicted ones; observed cells are as they were."""
         return self.columns.fill(read.table, read.at, predicted)
 
+    @one_thread()
+    def target_outputs(self, codes: torch.Tensor) -> np.ndarray:
+        """Return what codes tell of the target, as `Target` writes it out."""
+        return decode(self.network, codes, len(self.parts))
+
     # How well rows come back -----------------------------------------------------------------
 
     @one_thread()
@@ -290,6 +298,7 @@ class Model:
             "places": [part.places for part in self.parts],
             "container": self.columns.to_plain(),
             "lags": [] if self.lags is None else self.lags.to_plain(),
+            "target": self.target and self.target.to_plain(),
             "history": _by_column(self.history),
             "n_iter": self.n_iter,
             "n_components": self.built["n_components"],
@@ -336,6 +345,8 @@ class Model:
         check(values["feature_names_in"] == model.feature_names, "the names of its columns")
         if values["lags"]:
             model.keep_lags(Lags.from_plain(values["lags"], model.parts))
+        if values["target"] is not None:
+            model.target = Target.from_plain(values["target"], classes)
         model.history, model.n_iter = _history(values["history"]), values["n_iter"]
         model.explained = values["explained_deviance"]
         floats = isinstance(model.explained, dict) and list(model.explained) == model.names
@@ -390,7 +401,7 @@ def as_rows(values: list, index: np.ndarray) -> Rows:
 
 
 _KEPT = (
-    *("modalities", "places", "container", "lags", "history", "n_iter"),
+    *("modalities", "places", "container", "lags", "target", "history", "n_iter"),
     *("n_components", "built", "explained_deviance", "n_features_in", "feature_names_in"),
 )
 

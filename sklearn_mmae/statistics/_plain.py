@@ -22,6 +22,7 @@ from ._questions import (
     Extremes,
     Frequent,
     Moments,
+    PairProducts,
     Products,
     Quantile,
     Question,
@@ -182,6 +183,22 @@ class Statistics:
         if most_rows and missing:
             sample, n_rows = self.ask(f"{name}: sample", Sample(most_rows), blocks)
         return SecondMoments(product, counts, n_rows, sample)
+
+    def products(self, name: str, pairs: Blocks) -> Any:
+        """Return the sum over rows of products of two things that are known of each.
+
+        Parameters
+        ----------
+        name : str
+        pairs : callable
+            Called, yields ``(a, b)`` for blocks of rows: a (..., columns, rows), which may be
+            sparse, and b (..., rows, others).
+
+        Returns
+        -------
+        array of shape (..., columns, others)
+        """
+        return self.ask(name, PairProducts(), pairs)
 
     def choose(self, name: str, losses: Any, *, margin: float | None = None) -> int:
         """Return the number of the option with the smallest mean loss.

@@ -25,6 +25,7 @@ __all__ = [
     "Frequent",
     "Means",
     "Moments",
+    "PairProducts",
     "Products",
     "Quantile",
     "Question",
@@ -198,6 +199,22 @@ class Products(Question):
 
     def finish(self, part: tuple) -> tuple:
         """Return the sums."""
+        return part
+
+
+class PairProducts(Question):
+    """The sum of ``a @ b``, over blocks of rows."""
+
+    def partial(self, pairs: Blocks) -> Any:
+        """Return the sum."""
+        return sum(a @ b for a, b in pairs())
+
+    def merge(self, one: Any, other: Any) -> Any:
+        """Add the sums."""
+        return one + other
+
+    def finish(self, part: Any) -> Any:
+        """Return the sum."""
         return part
 
 

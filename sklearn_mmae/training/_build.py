@@ -18,6 +18,7 @@ __all__ = [
     "NAMED",
     "build_fusion",
     "build_objective",
+    "build_target",
     "named_from_plain",
     "named_to_plain",
     "weights_of_terms",
@@ -63,6 +64,15 @@ def build_fusion(fusion, n_modalities, width, n_components):
     with torch.random.fork_rng(devices=[], enabled=isinstance(fusion, Fusion)):
         built.build(n_modalities, width, n_components)
     return built
+
+
+def build_target(target, n_components, width):
+    """Return the network of a target, which is never encoded, or None."""
+    if target is None:
+        return None
+    network = target.network(n_components, width, dropout=0.0)
+    network.encoder = torch.nn.Identity()
+    return network
 
 
 def weights_of_terms(extra_terms):

@@ -33,12 +33,12 @@ class LinearReaders(Callback):
     Networks that are free to may pack a row so tightly, its categories above all, that more comes
     back, but a linear model or a tree makes less of the code. What they would find of a target is
     judged by what nobody has to give: each modality, predicted by least squares from the codes of
-    rows that lack it.
+    rows that lack it. A target that is given is judged by itself.
 
     Parameters
     ----------
     network : JointNetwork
-        As training begins; of at least two modalities.
+        As training begins; of at least two modalities, or with a target.
     train, held_out : Rows
         To learn to read from, and to read.
     is_best : callable
@@ -63,10 +63,13 @@ class LinearReaders(Callback):
         self.network, self.is_best, self.statistics = network, is_best, statistics
         self.train, self.held_out = _some(train), held_out
         patterns = network.patterns
+        everything = torch.full((1, 1), len(patterns) - 1, device=patterns.device)
         one_less = patterns.shape[1] - 1
         absent = ~patterns[patterns.sum(1) == one_less]
         place = absent.int().argmax(1).argsort()
         self.without = (patterns.sum(1) == one_less).nonzero()[place]  # (modalities, 1)
+        if network.target is not None:
+            self.without = torch.cat([self.without, everything])
         self.before_, self.looked_, self.lost_ = self._found(), 0, False
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
@@ -78,7 +81,8 @@ class LinearReaders(Callback):
         net.weights_.swap()
         found = self._found()
         net.weights_.swap()
-        least = self.before_ - max(MOST_LOST * self.before_, LEAST_LOST)
+        share = MOST_LOST if self.network.target is None else 0.0
+        least = self.before_ - max(share * self.before_, LEAST_LOST)
         losses = torch.tensor([1 - found, 1 - least])
         if self.statistics.choose(f"linear readers, epoch {epoch}", losses):
             self.lost_ = True
@@ -86,7 +90,7 @@ class LinearReaders(Callback):
 
     @torch.no_grad()
     def _found(self) -> float:
-        """Return the share of a view's variance that is predicted, averaged over modalities."""
+        """Return the share of a view's variance that is predicted: of the target, or the mean."""
         network = self.network.eval()
         readers = _fit_readers(network, self.train, self.without)
         wrong, all_ = torch.zeros(2, len(readers), device=self.without.device)
@@ -94,7 +98,8 @@ class LinearReaders(Callback):
             for m, (code, view, reader) in enumerate(zip(codes, views, readers, strict=True)):
                 wrong[m] += (view - code @ reader).square().sum()
                 all_[m] += view.square().sum()
-        found = (1 - wrong / all_.clamp_min(1e-12)).mean()
+        found = 1 - wrong / all_.clamp_min(1e-12)
+        found = found.mean() if network.target is None else found[-1]
         return max(float(found), 0.0)  # who finds less than nothing has found nothing
 
 
@@ -107,19 +112,22 @@ def _read(
     ----------
     network : JointNetwork
     rows : Rows
-    subsets : Tensor of shape (modalities or 1, 1), int64
-        Rows of `JointNetwork.patterns`: of what each modality is read.
+    subsets : Tensor of shape (decoders or 1, 1), int64
+        Rows of `JointNetwork.patterns`: of what each modality is read, and last a target.
     """
     for batch in BatchIterator(rows, BLOCK):
         views = network.views(batch.values)
         codes = network.encode(views, network.meet[batch.pattern, subsets])
-        present = network.patterns[batch.pattern].T[..., None]
-        yield torch.where(present, codes, 0), [view.to_dense() for view in views]
+        present = network.patterns[batch.pattern].T
+        if network.target is not None:
+            views.append(network.target.view(batch.values[-1]))
+            present = torch.cat([present, network.labelled(batch)[None]])
+        yield torch.where(present[..., None], codes, 0), [view.to_dense() for view in views]
 
 
 def _fit_readers(network: JointNetwork, rows: Rows, subsets: Tensor) -> list[Tensor]:
     """Return how each view is read from codes by least squares, (components, columns) each."""
-    moments, products = 0, [0] * len(network.networks)
+    moments, products = 0, [0] * len(network.decoders)
     for codes, views in _read(network, rows, subsets):
         moments = moments + codes.mT @ codes
         products = [p + c.T @ view for p, c, view in zip(products, codes, views, strict=True)]
@@ -180,15 +188,15 @@ def judge_decoders(
     network.eval()
     by_modality = partial(held_out_losses, held_out, network.decoder_losses)
     as_trained = by_modality()
-    kept = [{k: v.clone() for k, v in part.state_dict().items()} for part in network.networks]
+    kept = [{k: v.clone() for k, v in part.state_dict().items()} for part in network.decoders]
     everything = torch.full((1, 1), len(network.patterns) - 1, device=network.patterns.device)
     readers = _fit_readers(network, _some(train), everything)
-    for part, reader in zip(network.networks, readers, strict=True):
+    for part, reader in zip(network.decoders, readers, strict=True):
         part.start(reader.T.contiguous())
     network.guard([True] * len(kept), is_held=network.is_held)
     as_linear, is_linear = by_modality(), []
     for m, losses in enumerate(torch.stack([as_linear, as_trained], 1)):
-        is_linear.append(statistics.choose(f"decoder of modality {m}", losses) == 0)
+        is_linear.append(statistics.choose(f"decoder {m}", losses) == 0)
         if not is_linear[m]:
-            network.networks[m].load_state_dict(kept[m])
+            network.decoders[m].load_state_dict(kept[m])
     network.guard(is_linear, is_held=network.is_held)

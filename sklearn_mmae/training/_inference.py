@@ -160,6 +160,6 @@ def _log_volume(network: VariationalNetwork, batch: Batch, present: Tensor) -> T
     """Return the log of the units that log likelihoods are in, in those of the cells."""
     volumes = [
         torch.where(there, part.log_volume(values), 0.0)
-        for part, values, there in zip(network.networks, batch.values, present, strict=True)
+        for part, values, there in zip(network.networks, batch.values, present, strict=False)
     ]
     return torch.stack(volumes).sum(0)

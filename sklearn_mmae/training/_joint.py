@@ -47,6 +47,10 @@ class JointNetwork(nn.Module, ABC):
         Weights of those of `EXTRA_TERMS` that are to be part of the loss.
     n_projected : int
         Columns that the linear path makes of each view.
+    target : ModalityNetwork, optional
+        Decodes what codes are to tell besides, and is never encoded.
+    target_weight : float, default=0.0
+        How much its loss counts, beside that of a modality with 1.
     private : Tensor of shape (modalities, components), bool, optional
         Components that only this modality's decoder hears of.
 
@@ -73,20 +77,23 @@ class JointNetwork(nn.Module, ABC):
         extra_terms: dict[str, float],
         *,
         n_projected: int,
+        target: ModalityNetwork | None = None,
+        target_weight: float = 0.0,
         private: Tensor | None = None,
     ):
         super().__init__()
         self.modality_dropout, self.extra_terms = modality_dropout, extra_terms
         self.networks, self.fusion = nn.ModuleList(networks), fusion
+        self.target, self.target_weight = target, target_weight
         self.projections = nn.ModuleList(
             layer(nn.Linear, network.n_view, n_projected, bias=False) for network in networks
         )
         self.register_buffer("patterns", patterns)
         self.register_buffer("meet", meetings_of(patterns))
-        self.register_buffer("share", torch.ones(len(networks)))
+        self.register_buffer("share", torch.ones(len(self.decoders)))
         self.register_buffer("private", private, persistent=False)
         # Of each decoder, whether it is linear; whether the encoder is; whether codes are held.
-        self.register_buffer("guards", torch.zeros(len(networks) + 2, dtype=torch.bool))
+        self.register_buffer("guards", torch.zeros(len(self.decoders) + 2, dtype=torch.bool))
         self.is_linear = self.is_held = False
         self.register_load_state_dict_post_hook(lambda network, _: network.obey_guards())
         alone = patterns & (patterns.sum(1, keepdim=True) == 1)
@@ -94,6 +101,11 @@ class JointNetwork(nn.Module, ABC):
         # Drawn by inverting the distribution: multinomial would wait for the device.
         chances = chances_of(patterns, modality_dropout)
         self.register_buffer("chances", chances, persistent=False)
+
+    @property
+    def decoders(self) -> list[ModalityNetwork]:
+        """The networks that are decoded: of each modality, and last of a target."""
+        return [*self.networks, *([] if self.target is None else [self.target])]
 
     def guard(
         self, linear_decoders: Sequence[bool], *, is_linear: bool = False, is_held: bool = False
@@ -103,7 +115,7 @@ class JointNetwork(nn.Module, ABC):
         Parameters
         ----------
         linear_decoders : sequence of bool
-            Of each modality: whether its decoder is its linear path alone.
+            Of each of `decoders`: whether it is its linear path alone.
         is_linear : bool, default=False
             Whether a code is that of the linear path alone.
         is_held : bool, default=False
@@ -116,7 +128,7 @@ class JointNetwork(nn.Module, ABC):
         """Do what the buffer `guards` says."""
         # Plain bools: a tensor would make every step wait for the device.
         *decoders, self.is_linear, self.is_held = self.guards.tolist()
-        for part, is_linear in zip(self.networks, decoders, strict=True):
+        for part, is_linear in zip(self.decoders, decoders, strict=True):
             part.keep_linear(is_linear)
 
     # What the two kinds of networks differ in --------------------------------------------------
@@ -236,12 +248,19 @@ class JointNetwork(nn.Module, ABC):
     # What rows, codes and losses are made of --------------------------------------------------
 
     def views(self, values: Sequence[dict[str, Tensor]]) -> list[View]:
-        """Return the view of each modality of a batch."""
-        return [network.view(v) for network, v in zip(self.networks, values, strict=True)]
+        """Return the view of each modality of a batch, whatever else there is of it."""
+        return [network.view(v) for network, v in zip(self.networks, values, strict=False)]
 
     def observed(self, values: Sequence[dict[str, Tensor]]) -> list[Tensor | None]:
         """Return which numbers of each view of a batch are observed, None where all are."""
-        return [part.observed(v) for part, v in zip(self.networks, values, strict=True)]
+        return [part.observed(v) for part, v in zip(self.networks, values, strict=False)]
+
+    def labelled(self, batch: Batch) -> Tensor:
+        """Return in which rows of a batch anything of the target is observed, (rows,) bool."""
+        observed = self.target.observed(batch.values[-1])
+        if observed is None:
+            return torch.ones_like(batch.pattern, dtype=torch.bool)
+        return observed.any(1)
 
     def _linear(self, views: Views, pattern: Tensor, table: Tensor) -> Tensor:
         """Return the linear code of each row from what its pattern shows.
@@ -278,17 +297,19 @@ class JointNetwork(nn.Module, ABC):
         return torch.where(present.any(-2)[..., None], code, 0)
 
     def outputs(self, code: Tensor, m: int) -> Tensor:
-        """Return the outputs of a modality for codes, (..., components) to (..., n_outputs).
+        """Return the outputs of one of `decoders`, (..., components) to (..., n_outputs).
 
-        It hears nothing of others' private components.
+        A modality hears nothing of others' private components.
         """
-        if self.private is not None:
+        if self.private is not None and m < len(self.networks):
             others = self.private.any(0) & ~self.private[m]
             code = torch.where(others, 0, code)
-        return self.networks[m].decode(code)
+        return self.decoders[m].decode(code)
 
     def deviances(self, code: Tensor, batch: Batch) -> Tensor:
-        """Return each modality's deviance, (modality, ..., rows), 0 where it is absent.
+        """Return the deviance of each of `decoders`, (decoder, ..., rows), 0 where it is absent.
+
+        That of a target is multiplied by its weight.
 
         Parameters
         ----------
@@ -296,19 +317,23 @@ class JointNetwork(nn.Module, ABC):
         batch : Batch
         """
         there = self.patterns[batch.pattern].T
-        return torch.stack(
-            [
-                torch.where(present, part.deviance(self.outputs(code, m), values), 0)
-                for m, (part, values, present) in enumerate(
-                    zip(self.networks, batch.values, there, strict=True)
-                )
-            ]
-        )
+        deviances = [
+            torch.where(present, part.deviance(self.outputs(code, m), values), 0)
+            for m, (part, values, present) in enumerate(
+                zip(self.networks, batch.values, there, strict=False)
+            )
+        ]
+        if self.target is not None:
+            outputs = self.outputs(code, len(self.networks))
+            deviance = self.target.deviance(outputs, batch.values[-1])
+            deviances.append(self.target_weight * deviance)
+        return torch.stack(deviances)
 
     def loss_names(self, names: Sequence[str]) -> list[str]:
         """Return what each entry of the loss is called, given the names of the modalities."""
         # No modality can be called as a term is.
-        return [*names, *self.own_losses, *(f"extra_terms__{term}" for term in self.extra_terms)]
+        target = [] if self.target is None else ["target__loss"]
+        return [*names, *target, *self.own_losses, *(f"extra_terms__{term}" for term in self.extra_terms)]
 
     def _random_part(self, pattern: Tensor, generator: torch.Generator) -> Tensor:
         """Draw a part of what is present in each row; all of it where nothing is to be hidden."""
@@ -336,9 +361,9 @@ class JointNetwork(nn.Module, ABC):
         return torch.cat([losses, torch.stack(terms)])
 
     def decoder_losses(self, batch: Batch, draw: NewGenerator) -> Tensor:
-        """Return the losses of each modality, (modality, rows); see `judged`."""
+        """Return the losses of each of `decoders`, (decoder, rows); see `judged`."""
         shown = self.draw(batch.pattern, draw())
-        return self.row_losses(self.views(batch.values), batch, shown, draw())[: len(self.networks)]
+        return self.row_losses(self.views(batch.values), batch, shown, draw())[: len(self.decoders)]
 
     def _judged_by_losses(self, batch: Batch, draw: NewGenerator) -> Tensor:
         """Return the sum of each row's losses, without extra terms; see `judged`."""
@@ -364,7 +389,7 @@ class JointNetwork(nn.Module, ABC):
         if self.training:
             augmented = [
                 network.augment(values, generator)
-                for network, values in zip(self.networks, batch.values, strict=True)
+                for network, values in zip(self.decoders, batch.values, strict=True)
             ]
             batch = Batch(augmented, batch.pattern)
         views = self.views(batch.values)

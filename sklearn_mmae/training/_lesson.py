@@ -27,7 +27,7 @@ from .._core.progress import LOG
 from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
-from ._batches import Rows
+from ._batches import Batch, Rows
 from ._calibration import Groups
 from ._gradients import MakeGradients, PlainGradients
 from ._guard import LinearReaders, held_out_losses, judge_decoders
@@ -157,10 +157,9 @@ class Lesson:
             initialise(self.network, of_weights, residuals_at_zero=self.starts_linear)
         else:
             self.network.load_state_dict(self.previous.state_dict())
-            self.network.guard([False] * len(self.names), is_held=self.network.is_held)
+            self.network.guard([False] * len(self.network.decoders), is_held=self.network.is_held)
         self.network.to(self.rows.pattern.device)
-        patterns, index = self.network.patterns, self.rows.pattern
-        self.network.share.copy_(shares_of(patterns, index, self.statistics))
+        self.network.share.copy_(self._shares())
         if self.starts_linear:
             of_order = self.generators.of_order
             self.before_start = of_order.get_state()
@@ -183,7 +182,7 @@ class Lesson:
             self.best = _BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
-        if self._parts_are_guarded and len(self.names) > 1:
+        if self._parts_are_guarded and len(self.network.decoders) > 1:
             readers = LinearReaders(
                 self.network, self.train, self.held_out, self.best.is_last, self.statistics
             )
@@ -210,7 +209,7 @@ class Lesson:
         LOG.info("linear readers lose by the networks: vectors are held near the linear ones")
         self.net.weights_.restart(self.first)
         self.net.optimizer_.state.clear()
-        self.network.guard([False] * len(self.names), is_held=True)
+        self.network.guard([False] * len(self.network.decoders), is_held=True)
 
     def _run_cycle(self, *listeners: Callback) -> None:
         """Run the epochs that are left."""
@@ -257,7 +256,7 @@ class Lesson:
             self.network.guards.copy_(self.previous.guards)
             self.network.obey_guards()
         else:
-            self.network.guard([True] * len(self.names), is_linear=True)
+            self.network.guard([True] * len(self.network.decoders), is_linear=True)
 
     def finish(self) -> Learned:
         """Let all rows have their part: epochs from the best weights on, or the linear start."""
@@ -265,7 +264,7 @@ class Lesson:
         if self.held_out is None:
             weights.swap()
             if self.starts_linear and not len(self.net.history):
-                self.network.guard([True] * len(self.names), is_linear=True)
+                self.network.guard([True] * len(self.network.decoders), is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
         if self.helped and self.interrupted is None and self.best.epoch_:
             self._learn_on(max(LEAST_FINISH, round(FINISH * self.best.epoch_)))
@@ -276,6 +275,16 @@ class Lesson:
             self._start_linear(self.rows, "start of all rows", again)
         weights.averages = weights.copy()
         return Learned(self.net, self.interrupted, self.calibration)
+
+    def _shares(self) -> Tensor:
+        """Return in which share of the rows each of the decoders has something to decode."""
+        network, rows = self.network, self.rows
+        shares = shares_of(network.patterns, rows.pattern, self.statistics)
+        if network.target is None:
+            return shares
+        labelled = network.labelled(Batch(rows.values, rows.pattern)).long()
+        counts = self.statistics.counts("labels", labelled.cpu().numpy(), 2)
+        return torch.cat([shares, torch.tensor([counts[1] / counts.sum()]).float()])
 
     def _split(self) -> tuple[Rows, Rows | None]:
         """Return the rows to train on and those held out, if any are."""
@@ -355,7 +364,7 @@ def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
     shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
     moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
     network, guards = net.module_, net.module_.guards.clone()
-    network.guard([False] * len(network.networks), is_held=network.is_held)
+    network.guard([False] * len(network.decoders), is_held=network.is_held)
     weights.swap()  # what is shown are the means; steps are taken from the weights themselves
     try:
         net.notify("on_train_begin", X=rows, y=None)

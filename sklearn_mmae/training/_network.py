@@ -34,6 +34,8 @@ class MultimodalNetwork(JointNetwork):
     modality_dropout : float
         Also the weight of the second code of a row.
     extra_terms : dict of str to float
+    target : ModalityNetwork, optional
+    target_weight : float, default=0.0
     """
 
     # A cycle is too short for longer memories, and the weights themselves are averaged.
@@ -47,12 +49,21 @@ class MultimodalNetwork(JointNetwork):
         patterns: Tensor,
         modality_dropout: float,
         extra_terms: dict[str, float],
+        target: ModalityNetwork | None = None,
+        target_weight: float = 0.0,
     ):
         n, k = len(networks), n_components
         # With one modality the joint projection and its own are the same.
         n_projected = k * (1 if n == 1 else 2)
         super().__init__(
-            networks, fusion, patterns, modality_dropout, extra_terms, n_projected=n_projected
+            networks,
+            fusion,
+            patterns,
+            modality_dropout,
+            extra_terms,
+            n_projected=n_projected,
+            target=target,
+            target_weight=target_weight,
         )
         self.n_projected = n_projected
         self.register_buffer("moments", torch.zeros(2 * n * k, 2 * n * k))
@@ -68,9 +79,14 @@ class MultimodalNetwork(JointNetwork):
     ) -> list[Tensor]:
         """Set the linear path to joint principal components and the regressions onto them."""
         linear = fit_linear_start(
-            blocks, len(self.spread), generator, rotate=rotate, statistics=statistics
+            blocks,
+            len(self.spread),
+            generator,
+            rotate=rotate,
+            target_weight=self.target_weight,
+            statistics=statistics,
         )
-        for network, decoder in zip(self.networks, linear.decoders, strict=True):
+        for network, decoder in zip(self.decoders, linear.decoders, strict=True):
             network.start(decoder)
         for projection, weight in zip(self.projections, linear.projections, strict=True):
             projection.weight.copy_(weight[: self.n_projected])

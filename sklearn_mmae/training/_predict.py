@@ -79,7 +79,7 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
 
 
 def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None) -> np.ndarray:
-    """Return the predictions of one modality for codes, as an array.
+    """Return the predictions of one of the decoders for codes, as an array.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None
     seed : int, optional
         Draw them, noise and all, from a `VariationalNetwork`.
     """
-    part, device = network.networks[m], network.patterns.device
+    part, device = network.decoders[m], network.patterns.device
 
     def draw(outputs: Tensor, first: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(seed + first)

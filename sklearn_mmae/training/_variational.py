@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..fusion import Fusion
 from ..nn._modality import ModalityNetwork
@@ -41,6 +42,8 @@ class VariationalNetwork(JointNetwork):
     penalty : Penalty
     each_column : bool
         Whether each number of a table has a noise scale of its own.
+    target : ModalityNetwork, optional
+    target_weight : float, default=0.0
     """
 
     own_losses = ("divergence",)
@@ -58,6 +61,8 @@ class VariationalNetwork(JointNetwork):
         objective: Objective,
         penalty: Penalty,
         each_column: bool,
+        target: ModalityNetwork | None = None,
+        target_weight: float = 0.0,
     ):
         n, k = len(networks), n_components
         super().__init__(
@@ -67,6 +72,8 @@ class VariationalNetwork(JointNetwork):
             modality_dropout,
             extra_terms,
             n_projected=k,
+            target=target,
+            target_weight=target_weight,
             private=_private(n, k, objective.private),
         )
         self.objective, self.penalty = objective, penalty
@@ -93,19 +100,25 @@ class VariationalNetwork(JointNetwork):
     ) -> list[Tensor]:
         """Set the linear path to that of factor analysis."""
         groups = [self._groups(m) for m in range(len(self.networks))]
+        private = self.private
+        if self.target is not None:
+            groups.append(groups[0].new_zeros(self.target.n_view))
+            private = None if private is None else F.pad(private, (0, 0, 0, 1))
         learned = fit_factor_analysis(
             blocks,
             groups,
             len(self.scale),
             generator,
             rotate=rotate,
-            private=self.private,
+            private=private,
             statistics=statistics,
         )
+        decoders = [loadings.float() for loadings in learned.loadings]
+        for decoder, weight in zip(self.decoders, decoders, strict=True):
+            decoder.start(weight)
         for m, (network, loadings, noise) in enumerate(
-            zip(self.networks, learned.loadings, learned.noise, strict=True)
+            zip(self.networks, learned.loadings, learned.noise, strict=False)
         ):
-            network.start(loadings.float())
             scales, unit = self.log_scales[m], network.view_unit
             noise = noise.clamp_min((LEAST_NOISE / unit) ** 2)
             for group in range(len(scales)):
@@ -115,7 +128,7 @@ class VariationalNetwork(JointNetwork):
             self.precisions[m].copy_(loadings.T @ weighted)
         self.table.copy_(self.regressions(self.patterns))
         self._set_roots()
-        return [loadings.float() for loadings in learned.loadings]
+        return decoders
 
     @torch.no_grad()
     def _set_roots(self) -> None:
@@ -192,7 +205,7 @@ class VariationalNetwork(JointNetwork):
                     0,
                 )
                 for m, (part, values, there) in enumerate(
-                    zip(self.networks, batch.values, present, strict=True)
+                    zip(self.networks, batch.values, present, strict=False)
                 )
             ]
         )
@@ -212,7 +225,7 @@ class VariationalNetwork(JointNetwork):
     def row_losses(
         self, views: Views, batch: Batch, shown: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Return minus the objective per row: of each modality, the divergence; extra terms.
+        """Return minus the objective per row: of modalities, target, divergence, extra terms.
 
         In units of what a row of standard normal numbers has, so that losses of short and of long
         rows are about as large.
@@ -230,6 +243,9 @@ class VariationalNetwork(JointNetwork):
         )
         likelihood, divergence = self.objective.terms(evidence)
         losses = torch.cat([-likelihood, divergence[None]]) / self._usual_nats()
+        if self.target is not None:
+            of_target = self._target_loss(posterior.mean[: len(shown)], batch).mean(0, keepdim=True)
+            losses = torch.cat([losses[:-1], of_target, losses[-1:]])
         return self._with_terms(losses, posterior.mean[len(shown) :], batch)
 
     def judged(self, batch: Batch, draw: NewGenerator) -> Tensor:
@@ -240,7 +256,16 @@ class VariationalNetwork(JointNetwork):
         codes = torch.stack([posterior.sample(generator) for generator in [draw()] * JUDGED_BY])
         present = self.patterns[batch.pattern].T
         likelihood = self.log_likelihood(codes, batch, present).sum(0).mean(0)
-        return posterior.divergence() - likelihood
+        judged = posterior.divergence() - likelihood
+        if self.target is not None:
+            judged = judged + self._usual_nats() * self._target_loss(posterior.mean, batch)
+        return judged
+
+    def _target_loss(self, code: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of the target, (..., rows), as large as one of a modality."""
+        n = len(self.networks)
+        deviance = self.target.deviance(self.outputs(code, n), batch.values[-1])
+        return self.target_weight * deviance / (self.share[-1] * n)
 
     def _usual_nats(self) -> float:
         return 0.5 * (1 + math.log(2 * math.pi)) * sum(part.worth for part in self.networks)

@@ -29,12 +29,17 @@ def start_linear(
     def blocks():
         for batch in BatchIterator(rows, BLOCK):
             views, observed = network.views(batch.values), network.observed(batch.values)
+            present = network.patterns[batch.pattern]
+            if network.target is not None:
+                views.append(network.target.view(batch.values[-1]))
+                observed.append(network.target.observed(batch.values[-1]))
+                present = torch.cat([present, network.labelled(batch)[:, None]], 1)
             # Moments are of what was seen, not of what was made of it.
             seen = [
                 v if o is None else torch.where(o, v, 0)
                 for v, o in zip(views, observed, strict=True)
             ]
-            yield seen, observed, network.patterns[batch.pattern]
+            yield seen, observed, present
 
     decoders = network.learn_start(
         blocks,
@@ -44,13 +49,14 @@ def start_linear(
     )
     device = rows.pattern.device
     batch = rows.take(torch.arange(min(len(rows), GAIN_ROWS), device=device))
-    linked = [m for m, part in enumerate(network.networks) if part.has_link]
+    linked = [m for m, part in enumerate(network.decoders) if part.has_link]
     if linked:
         network.eval()
         code = network.encode(network.views(batch.values), batch.pattern)
     for m in linked:
-        part, losses = network.networks[m], []
-        present = network.patterns[batch.pattern, m]
+        part, losses = network.decoders[m], []
+        in_rows = m < len(network.networks)
+        present = network.patterns[batch.pattern, m] if in_rows else network.labelled(batch)
         for gain in GAINS:
             part.gain.fill_(gain)
             part.start(decoders[m])

@@ -7,6 +7,9 @@ leading components, twice as many as the code has. From a part of the modalities
 predicted by ridge regression, its strength chosen by generalised cross-validation [2]_. Only
 second moments are needed, so the data are read block by block, and never held twice.
 
+With a target the components are those of principal covariates regression [4]_: of the views and,
+beside them, of what they predict of the target. So a code is still linear in the views alone.
+
 References
 ----------
 .. [1] Abdi, Williams & Valentin (2013), "Multiple factor analysis", WIREs Comp. Stat. 5(2).
@@ -14,6 +17,8 @@ References
    ridge parameter", Technometrics 21(2).
 .. [3] Kaiser (1958), "The varimax criterion for analytic rotation in factor analysis",
    Psychometrika 23(3).
+.. [4] de Jong & Kiers (1992), "Principal covariates regression: part I, theory", Chemometrics and
+   Intelligent Laboratory Systems 14.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from torch import Tensor
 from ...statistics import PLAIN, Statistics
 from ...statistics._factors import TIED
 from ._moments import Views, reduced_bases, second_moments
+from ._scores import Scores, learn_scores
 
 __all__ = [
     "LinearStart",
@@ -50,7 +56,7 @@ class LinearStart:
     Attributes
     ----------
     decoders : list of Tensor, each of shape (columns, components)
-        ``view ~ decoder @ code``; codes have unit variance.
+        ``view ~ decoder @ code``; codes have unit variance. That of a target is the last one.
     projections : list of Tensor, each of shape (2 * components, columns)
         Per modality its share of the joint projection, then its own prediction of the code.
     moments, targets : Tensor, (2 * components * modalities,) squared and by (components,)
@@ -74,6 +80,7 @@ def fit_linear_start(
     generator: torch.Generator,
     *,
     rotate: bool,
+    target_weight: float = 0.0,
     statistics: Statistics = PLAIN,
 ) -> LinearStart:
     """Fit joint principal components and the regressions onto them.
@@ -90,6 +97,8 @@ def fit_linear_start(
     rotate : bool
         Turn the axes within their subspace by varimax [3]_: each code then speaks of few columns,
         which trees and people read better; nothing else changes.
+    target_weight : float, default=0.0
+        Above 0 the last view is a target: how much it counts, beside a view with 1.
     statistics : Statistics, default=PLAIN
         What is asked for sums over the rows.
 
@@ -102,45 +111,100 @@ def fit_linear_start(
     Holes reach the start by `second_moments`: a column with many of them is not shrunk towards
     its mean.
     """
+    has_target = target_weight > 0
     bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
-    covariance, n_rows = second_moments(blocks, bases, n_components, statistics)
-    places = torch.tensor([0, *sizes]).cumsum(0).tolist()
+    scores = (
+        learn_scores(blocks, bases, generator, statistics) if has_target else [None] * len(bases)
+    )
+    covariance, n_rows = second_moments(
+        blocks, bases, n_components, statistics, [s and s.reduce for s in scores]
+    )
+    views = [_Reduced(*parts) for parts in zip(bases, sizes, scores, strict=True)]
+    places = torch.tensor([0, *(view.size for view in views)]).cumsum(0).tolist()
     slices = [slice(a, b) for a, b in pairwise(places)]
-    units = _units(covariance, slices, n_components)
-    in_units = covariance / (units * units[:, None])
-    axes, spread = _principal_axes(in_units, n_components, rotate)
-    decoder, projection = axes * spread * units[:, None], axes / spread / units[:, None]
+    targets = slices.pop() if has_target else slice(places[-1], places[-1])
+    own_covariance = covariance[: targets.start, : targets.start]
+    units = _units(own_covariance, slices, views, n_components)
+    shown = torch.diag(1 / units)
+    if has_target:
+        predicted = _predicted(covariance, targets, n_rows) * target_weight**0.5
+        shown = torch.cat([shown, predicted], 1)
+    axes, spread = _principal_axes(shown.T @ own_covariance @ shown, n_components, rotate)
+    projection = shown @ (axes / spread)
+    decoders = list((axes[: targets.start] * spread * units.nan_to_num(posinf=0)[:, None]).split(
+        [view.size for view in views[: len(slices)]]
+    ))
     weight = spread**2
-    towards_code = covariance @ projection
+    towards_code = own_covariance @ projection
     own = [
         projection[s]
-        if len(sizes) == 1
-        else ridge(covariance[s, s], towards_code[s], weight, n_rows)
+        if len(slices) == 1
+        else ridge(own_covariance[s, s], towards_code[s], weight, n_rows)
         for s in slices
     ]
-    projected = axes.new_zeros(len(axes), 2 * n_components * len(sizes))
+    k = n_components
+    projected = axes.new_zeros(targets.start, 2 * k * len(slices))
     for m, s in enumerate(slices):
-        first = 2 * n_components * m
-        projected[s, first : first + n_components] = projection[s]
-        projected[s, first + n_components : first + 2 * n_components] = own[m]
-
-    def widen(basis: Tensor | None, matrix: Tensor) -> Tensor:
-        return matrix if basis is None else basis @ matrix
-
+        projected[s, 2 * k * m : 2 * k * (m + 1)] = torch.cat([projection[s], own[m]], 1)
+    if has_target:
+        codes = projection.T @ own_covariance @ projection
+        of_code = projection.T @ covariance[: targets.start, targets]
+        decoders.append(ridge(codes, of_code, torch.ones_like(of_code[0]), n_rows).T)
     return LinearStart(
-        decoders=[_rounded(widen(b, decoder[s])) for b, s in zip(bases, slices, strict=True)],
+        decoders=[_rounded(v.rows(d)) for v, d in zip(views, decoders, strict=True)],
         projections=[
-            widen(b, torch.cat([projection[s], o], 1)).T.float().contiguous()
-            for b, s, o in zip(bases, slices, own, strict=True)
+            view.weights(torch.cat([projection[s], o], 1)).T.float().contiguous()
+            for view, s, o in zip(views, slices, own, strict=False)
         ],
-        moments=projected.T @ covariance @ projected,
+        moments=projected.T @ own_covariance @ projected,
         targets=projected.T @ towards_code,
         spread=spread,
         n_rows=n_rows,
     )
 
 
-def ridge(moments: Tensor, targets: Tensor, weight: Tensor, n_rows: int) -> Tensor:
+@dataclass(frozen=True)
+class _Reduced:
+    """A view as its second moments know it: reduced to a basis, scores of a target beside it."""
+
+    basis: Tensor | None
+    n_reduced: int
+    scores: Scores | None
+
+    @property
+    def n_scores(self) -> int:
+        """How many scores there are."""
+        return 0 if self.scores is None else self.scores.weights.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Columns."""
+        return self.n_reduced + self.n_scores
+
+    def rows(self, decoder: Tensor) -> Tensor:
+        """Return a decoder of the view's own columns, which scores say nothing of."""
+        decoder = decoder[: self.n_reduced]
+        return decoder if self.basis is None else self.basis @ decoder
+
+    def weights(self, projection: Tensor) -> Tensor:
+        """Return a projection of the reduced columns as one of the view's own."""
+        own, of_scores = projection.tensor_split([self.n_reduced])
+        own = own if self.basis is None else self.basis @ own
+        return own if self.scores is None else own + self.scores.weights @ of_scores
+
+
+def _predicted(covariance: Tensor, targets: slice, n_rows: int) -> Tensor:
+    """Return how the views predict the target, (columns, targets), by a cautious regression."""
+    inputs = slice(0, targets.start)
+    weight = covariance.diagonal()[targets]
+    return ridge(
+        covariance[inputs, inputs], covariance[inputs, targets], weight, n_rows, cautious=True
+    )
+
+
+def ridge(
+    moments: Tensor, targets: Tensor, weight: Tensor, n_rows: int, *, cautious: bool = False
+) -> Tensor:
     """Return ridge coefficients from second moments, the penalty by cross-validation.
 
     Parameters
@@ -148,11 +212,15 @@ def ridge(moments: Tensor, targets: Tensor, weight: Tensor, n_rows: int) -> Tens
     moments : Tensor of shape (inputs, inputs), float64
         Mean of ``x x'``.
     targets : Tensor of shape (inputs, outputs)
-        Mean of ``x y'``; outputs have unit variance.
+        Mean of ``x y'``.
     weight : Tensor of shape (outputs,)
-        How much each output counts when the penalty is chosen.
+        How much each output counts when the penalty is chosen, in units of its variance; for
+        `cautious`, and for outputs of another variance than 1, the variances.
     n_rows : int
         Rows behind the means.
+    cautious : bool, default=False
+        Take the largest penalty within a standard error of the best one: coefficients of rare
+        columns then stay small, where small ones do as well.
 
     Returns
     -------
@@ -172,7 +240,10 @@ def ridge(moments: Tensor, targets: Tensor, weight: Tensor, n_rows: int) -> Tens
     # With as many directions as rows everything fits, and the criterion is 0 / 0: not to be
     # trusted near there.
     criterion = torch.where(usable > LEAST_FREE, left / usable**2, torch.inf)
-    best = criterion.argmin() if n_rows > 1 else -1
+    best = int(criterion.argmin()) if n_rows > 1 else -1
+    if cautious and n_rows > 1:
+        as_good = criterion <= criterion[best] * (1 + (2 / n_rows) ** 0.5)
+        best = int(as_good.nonzero().max())
     return vectors @ (shrunk[best][:, None] * along)
 
 
@@ -186,11 +257,15 @@ def _rounded(decoder: Tensor) -> Tensor:
     return torch.where(size > NOTHING * size.amax(), decoder, 0).float()
 
 
-def _units(covariance: Tensor, slices: list[slice], n_components: int) -> Tensor:
+def _units(
+    covariance: Tensor, slices: list[slice], views: list[_Reduced], n_components: int
+) -> Tensor:
     """Return what each column is divided by, (columns,): the same for all of a view."""
     units = torch.ones_like(covariance.diagonal())
-    if len(slices) > 1:
-        for own in slices:
+    for own, view in zip(slices, views, strict=False):
+        units[own.stop - view.n_scores : own.stop] = torch.inf  # they are there to predict by
+        if len(slices) > 1:
+            own = slice(own.start, own.start + view.n_reduced)
             leading = torch.linalg.eigvalsh(covariance[own, own])[-LEADING * n_components :]
             units[own] = leading.clamp_min(0).sum().clamp_min(1e-12).sqrt()
     return units

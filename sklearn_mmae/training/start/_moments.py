@@ -8,7 +8,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -35,6 +35,7 @@ SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
 Views = Callable[[], Iterable[tuple[list[View], list[Tensor | None], Tensor]]]
 Rows = Iterator[tuple[View, Tensor]]  # blocks of rows, and which of their cells are observed
+More = Callable[[View, int], Tensor]  # columns beside a reduced view, of rows from a number on
 
 
 def reduced_bases(
@@ -92,6 +93,7 @@ def second_moments(
     bases: list[Tensor | None],
     n_components: int,
     statistics: Statistics = PLAIN,
+    more: Sequence[More | None] | None = None,
 ) -> tuple[Tensor, int]:
     """Return the mean of ``x x'`` over the reduced views side by side, and the number of rows.
 
@@ -108,13 +110,15 @@ def second_moments(
         See `reduced_bases`.
     n_components : int
     statistics : Statistics
+    more : list of callable or None, optional
+        ``more(view, first)`` returns further columns of each view, which follow its reduced ones.
 
     Returns
     -------
     moments : Tensor of shape (columns, columns), float64
     n_rows : int
     """
-    rows = partial(_side_by_side, blocks, bases)
+    rows = partial(_side_by_side, blocks, bases, more or [None] * len(bases))
     n_columns = next(rows())[0].shape[1]
     n_factors = min(n_components, MOST_FACTORS, n_columns)
     answer = statistics.second_moments("views", rows, most_rows=most_rows(n_columns, n_factors))
@@ -145,17 +149,27 @@ def _completed(
     return product / answer.n_rows + unseen * scale * scale[:, None]
 
 
-def _side_by_side(blocks: Views, bases: list[Tensor | None]) -> Rows:
+def _side_by_side(
+    blocks: Views, bases: list[Tensor | None], more: Sequence[More | None]
+) -> Rows:
     """Yield the reduced views of each block, float64, and which numbers are observed."""
+    first = 0
     for views, observed, present in blocks():
         reduced, there = [], []
-        for view, basis, seen, row in zip(views, bases, observed, present.T, strict=True):
+        for view, basis, further, seen, row in zip(
+            views, bases, more, observed, present.T, strict=True
+        ):
             numbers = view.double()
-            reduced.append(numbers.to_dense() if basis is None else numbers @ basis)
+            parts = [numbers.to_dense() if basis is None else numbers @ basis]
             # A wide view is reduced with its holes at their columns' means.
             seen = row[:, None] if seen is None or basis is not None else seen & row[:, None]
-            there.append(seen.expand_as(reduced[-1]))
+            there.append(seen.expand_as(parts[0]))
+            if further is not None:
+                parts.append(further(numbers, first))
+                there.append(row[:, None].expand_as(parts[1]))
+            reduced += parts
         yield torch.cat(reduced, 1), torch.cat(there, 1)
+        first += len(present)
 
 
 def _with_nan(numbers: Tensor, observed: Tensor) -> np.ndarray:
