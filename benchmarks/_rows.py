@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.preprocessing import StandardScaler
 
@@ -20,6 +20,7 @@ from .shared_data import (
     load_emoji,
     load_flights,
     load_mfeat,
+    load_nutrimouse,
     load_salaries,
     load_scene15,
 )
@@ -29,12 +30,14 @@ __all__ = [
     "breast_cancer",
     "clothing",
     "demo",
+    "diabetes",
     "digits",
     "digits_standardised",
     "emoji",
     "flights",
     "mfeat_3",
     "mfeat_6",
+    "nutrimouse",
     "salaries",
     "scene15",
     "some_rows",
@@ -95,6 +98,20 @@ def wine(split):
 def breast_cancer(split):
     """Return 30 numbers of nuclei of cells."""
     return _classes(*load_breast_cancer(return_X_y=True), 8, split)
+
+
+def diabetes(split):
+    """Return ten numbers of patients, and how the disease went on."""
+    return Rows(
+        *train_test_split(*load_diabetes(return_X_y=True), test_size=0.3, random_state=split), 4
+    )
+
+
+def nutrimouse(split):
+    """Return genes and fatty acids of 40 mice, and their diets."""
+    gene, lipid, diet, _ = load_nutrimouse()
+    views = {"gene": gene.to_numpy(), "lipid": lipid.to_numpy()}
+    return _views(views, np.asarray(diet).ravel(), 8, split)
 
 
 def mfeat_3(split):

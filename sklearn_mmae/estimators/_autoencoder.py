@@ -50,6 +50,13 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     rotation : {"varimax", None}, default="varimax"
         Turn the axes of the linear start so that each speaks of few columns, which trees and
         people read better; what is explained stays the same. None keeps the principal axes.
+    target_weight : float, default=0.0
+        How much the labels `y` given to `fit` count, beside a modality with 1: they steer the
+        vectors, and `predict` gives them back. They are never encoded: `transform`, `score` and
+        `inverse_transform` know nothing of them. 0 ignores `y`, as PCA does.
+    target_cv : int, cross-validation splitter, iterable or None, default=None
+        With a target: let `fit_transform` return the vector of each training row by a model that
+        was fitted to the other folds, as `TargetEncoder` does. It costs a fit for each fold.
     max_lag : float or None, default=None
         Find the lags between the modalities that go on in time (sounds, clips, sequences), up to
         this many seconds either way (steps, for sequences without a rate), and undo them: one lag
@@ -129,6 +136,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         time, in seconds.
     lag_intervals_ : dict of str to (float, float)
         Their 95 % confidence intervals.
+    classes_ : ndarray of shape (classes,) or list of them
+        Of the target, where it has classes, in the order of `predict_proba`.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -138,8 +147,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     -----
     The linear start is a multiple factor analysis [1]_, each modality divided by the variance of
     twice as many components as the vector has; a row with holes is encoded by the regression from
-    what it has. Training decodes subsets of the modalities, as in [2]_, in one cycle of learning
-    rates [4]_.
+    what it has. With a target it is a principal covariates regression [5]_. Training decodes
+    subsets of the modalities, as in [2]_, in one cycle of learning rates [4]_.
 
     References
     ----------
@@ -151,6 +160,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
        supervision", ICML.
     .. [4] Smith & Topin (2019), "Super-convergence: very fast training of neural networks using
        large learning rates", SPIE Defense + Commercial Sensing.
+    .. [5] de Jong & Kiers (1992), "Principal covariates regression: part I, theory", Chemometrics
+       and Intelligent Laboratory Systems 14.
 
     Examples
     --------
@@ -166,6 +177,12 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     >>> whole = mmae.impute(frame)
     >>> bool(whole.notna().all(axis=None))
     True
+
+    With a target:
+
+    >>> y = [10.0, 20.0, 30.0, 25.0] * 10
+    >>> mmae.set_params(target_weight=1).fit(frame, y).predict(frame).shape
+    (40,)
     """
 
     _parameter_constraints = CONSTRAINTS

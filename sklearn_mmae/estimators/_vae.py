@@ -80,6 +80,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     rotation : {"varimax", None}, default="varimax"
         Turn the components so that each speaks of few columns. None keeps those that are
         uncorrelated in the posterior.
+    target_weight : float, default=0.0
+    target_cv : int, cross-validation splitter, iterable or None, default=None
     max_lag : float or None, default=None
         Find and undo lags between modalities that go on in time; see `MultimodalAutoencoder`.
     extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
@@ -136,7 +138,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ----------
     information_ : ndarray of shape (`n_components_`,)
         Nats that each component says of a training row, on average: its divergence from the prior.
-    modalities_, net_, history_, n_iter_, n_components_, explained_deviance_, n_features_in_
+    modalities_, net_, history_, n_iter_, n_components_, explained_deviance_, classes_,
+    n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
     lags_, lag_intervals_, feature_names_in_
         See `MultimodalAutoencoder`.

@@ -333,7 +333,12 @@ class JointNetwork(nn.Module, ABC):
         """Return what each entry of the loss is called, given the names of the modalities."""
         # No modality can be called as a term is.
         target = [] if self.target is None else ["target__loss"]
-        return [*names, *target, *self.own_losses, *(f"extra_terms__{term}" for term in self.extra_terms)]
+        return [
+            *names,
+            *target,
+            *self.own_losses,
+            *(f"extra_terms__{term}" for term in self.extra_terms),
+        ]
 
     def _random_part(self, pattern: Tensor, generator: torch.Generator) -> Tensor:
         """Draw a part of what is present in each row; all of it where nothing is to be hidden."""

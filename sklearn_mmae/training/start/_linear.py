@@ -131,9 +131,11 @@ def fit_linear_start(
         shown = torch.cat([shown, predicted], 1)
     axes, spread = _principal_axes(shown.T @ own_covariance @ shown, n_components, rotate)
     projection = shown @ (axes / spread)
-    decoders = list((axes[: targets.start] * spread * units.nan_to_num(posinf=0)[:, None]).split(
-        [view.size for view in views[: len(slices)]]
-    ))
+    decoders = list(
+        (axes[: targets.start] * spread * units.nan_to_num(posinf=0)[:, None]).split(
+            [view.size for view in views[: len(slices)]]
+        )
+    )
     weight = spread**2
     towards_code = own_covariance @ projection
     own = [

@@ -149,9 +149,7 @@ def _completed(
     return product / answer.n_rows + unseen * scale * scale[:, None]
 
 
-def _side_by_side(
-    blocks: Views, bases: list[Tensor | None], more: Sequence[More | None]
-) -> Rows:
+def _side_by_side(blocks: Views, bases: list[Tensor | None], more: Sequence[More | None]) -> Rows:
     """Yield the reduced views of each block, float64, and which numbers are observed."""
     first = 0
     for views, observed, present in blocks():
