@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -242,6 +243,10 @@ class TextModality(Modality):
             " ".join(self.vocabulary_[word] for word in row if word >= 0) for row in predictions
         ]
         return [texts]
+
+    def explain(self, names: Sequence) -> str:
+        """Say what the column is taken for; see `Modality.explain`."""
+        return f"text: {len(self.vocabulary_)} words"
 
     def network(
         self, n_components: int, width: int, dropout: float
