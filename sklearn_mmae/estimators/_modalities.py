@@ -41,4 +41,4 @@ class Modalities(list):
 
     def __sklearn_clone__(self) -> Any:
         """Return the entries with modalities that are not fitted, as of any list."""
-        return clone(list(self))
+        return clone(list(self), safe=False)

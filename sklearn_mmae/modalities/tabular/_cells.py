@@ -26,7 +26,7 @@ FEW_VALUES = 40  # "auto" takes a column of strings with at most this many as a 
 LEAST_REPEATED = 0.1  # share of the rows, where categories have more values and are codes
 LEAST_OF_WORDS = 0.5  # where they are words
 SAMPLED = 1000  # distinct strings by which words are told from codes
-LONGEST_TOKEN = 20  # characters, where words may stand without spaces between them
+LONGEST_TOKEN = 8  # characters from Thai on, as words may stand without spaces between them
 FEWEST_IDS = 100  # rows; in fewer, whole numbers may well differ by chance, or be years
 LEAST_DIGITS = 8  # of whole numbers that are identifiers though they leave large gaps
 PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
@@ -139,7 +139,7 @@ def _some_strings(column: Column) -> list[str]:
 
 
 def _is_token(text: str) -> bool:
-    return (len(text) <= LONGEST_TOKEN or text.isascii()) and len(text.split()) == 1
+    return len(text.split()) == 1 and (len(text) <= LONGEST_TOKEN or max(text) < "\u0e00")
 
 
 def _are_codes(column: Column) -> bool:
@@ -215,7 +215,7 @@ def find_doubt(column: Column) -> str:
 def _are_days(whole: np.ndarray) -> bool:
     if not len(whole) or whole.min() < 1900_01_01 or whole.max() > 2100_12_31:
         return False
-    days = pd.to_datetime(pd.Series(np.unique(whole)), format="%Y%m%d", errors="coerce")
+    days = pd.to_datetime(np.unique(whole).astype(str), format="%Y%m%d", errors="coerce")
     return bool(days.notna().all())
 
 
@@ -349,7 +349,7 @@ def _dates_as_floats(column: Column, dtype: str) -> np.ndarray:
         _check_zone(column, parse(found)[1] if strings else column.zone, zone)
         given = _dates_in_format(column, found) if strings else column.once(as_instants)
     dates = given.astype(unit)
-    wrapped = observed & (dates.astype(given.dtype) != given)  # numpy says nothing
+    wrapped = ~np.isnat(given) & (dates.astype(given.dtype) != given)  # numpy says nothing
     if np.can_cast(given.dtype, dates.dtype) and wrapped.any():
         raise CellError(
             f"dates outside of what {dates.dtype} can hold, the dtype of fit",

@@ -34,7 +34,7 @@ _COMPACT = re.compile(r"(?:1[89]|2[01])\d{6}")  # may be a number of eight digit
 NUMBER = re.compile(
     r"\s*([+-]?)(\d{1,3}(?:,\d{3})+|\d+(?=[.eE\s]|$)|(?=\.\d))(?:\.(\d*))?([eE][+-]?\d+)?\s*"
 )
-SPECIFICATION = re.compile(r"z?\+?,?\.\d{1,2}[efg]")  # of `number_form`
+SPECIFICATION = re.compile(r"\+?z?,?\.\d{1,2}[efg]")  # of `number_form`
 
 
 def number_form(texts: Sequence[str]) -> str | None:
@@ -55,7 +55,7 @@ def number_form(texts: Sequence[str]) -> str | None:
     if any(exponents):
         digits = [len(whole) + len(rest) for whole, rest in zip(wholes, decimals, strict=True)]
         return f"{sign}{comma}.{min(max(digits), 17)}g"
-    return f"z{sign}{comma}.{min(most, 17)}f"
+    return f"{sign}z{comma}.{min(most, 17)}f"
 
 
 def date_forms(texts: Sequence[str]) -> list[str]:
