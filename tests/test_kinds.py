@@ -274,6 +274,7 @@ def test_dates_of_less_usual_formats_come_back(texts, expected):
         ["2023-24", "2022-23"],
         ["2024-02-30", "2024-01-01"],
         ["2024-01-01T10:00:00Z", "2024-01-01T10:00:00"],
+        ["2024-01-01T10:00:00+99:00", "2024-01-02T10:00:00+99:00"],
     ],
 )
 def test_what_only_looks_like_dates_is_none(texts):

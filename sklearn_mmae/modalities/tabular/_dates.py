@@ -18,7 +18,8 @@ __all__ = [
 ]
 
 LOOKED_AT = 200  # distinct strings whose parts tell the format; all must then follow it
-_TAIL = r" ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)"
+LONGEST = 50  # characters
+_TAIL = r" ?(?:Z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
 _ZONED = re.compile(rf"(.*:\d\d(?:[.,]\d{{1,9}})?(?: ?[AaPp][Mm])?)({_TAIL})")
 _AT_END = re.compile(f"{_TAIL}$")
 _FLAG = re.compile(r"%[-^_\d](?=\w)")
@@ -41,7 +42,7 @@ def date_dtype(strings: Sequence[str]) -> str | None:
         For `parse`, such as ``"datetime64[s, +02:00]|%Y-%m-%d %H:%M:%S+02:00"``.
     """
     some = strings[:LOOKED_AT]
-    if not some or not some[0][:1].isalnum():
+    if not some or max(map(len, some)) > LONGEST:
         return None
     tails = {_split(text)[1] for text in (strings if ":" in some[0] else some)}
     if "" in tails and len(tails) > 1:

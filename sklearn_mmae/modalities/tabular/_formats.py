@@ -13,7 +13,6 @@ from itertools import pairwise
 
 __all__ = ["NUMBER", "SPECIFICATION", "date_forms", "number_form"]
 
-LONGEST = 40  # characters of a date
 _PART = re.compile(
     r"(?P<time>\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)|(?P<noon>[AaPp][Mm](?![A-Za-z]))"
     r"|(?P<word>[A-Za-z]+)|(?P<digits>\d+)|(?P<between>[^A-Za-z\d]+)"
@@ -42,9 +41,9 @@ def number_form(texts: Sequence[str]) -> str | None:
 
     Codes of digits that begin with 0, such as postcodes, are none.
     """
-    parts = [NUMBER.fullmatch(text) for text in texts]
-    if not parts or not all(parts):
+    if not texts or not all(map(NUMBER.fullmatch, texts)):
         return None
+    parts = map(NUMBER.fullmatch, texts)
     signs, wholes, decimals, exponents = zip(*(part.groups("") for part in parts), strict=True)
     if any(len(whole) > 1 and whole[0] == "0" for whole in wholes):
         return None
@@ -68,8 +67,6 @@ def date_forms(texts: Sequence[str]) -> list[str]:
     """
     if all(map(_COMPACT.fullmatch, texts)):
         return ["%Y%m%d"]
-    if any(len(text) > LONGEST for text in texts):
-        return []
     rows = [[(part.lastgroup, part[0]) for part in _PART.finditer(text)] for text in texts]
     sorts = [sort for sort, _ in rows[0]]
     if any([sort for sort, _ in row] != sorts for row in rows):

@@ -44,7 +44,8 @@ class TabularModality(Modality):
 
     Strings that all follow one format of dates, such as 2016-09-22, 09/22/2016, Sep 22, 2016 or
     2016-09-22T10:30:00Z, are dates, and strings such as -6.64 or 1,234 are numbers. They come back
-    as strings of that format, times of several zones in UTC; an empty string among them is missing.
+    as strings of that format, times of several zones in UTC; an empty string among them is missing,
+    though `impute` leaves it as it was given.
     Whole numbers as strings are categories where there are few, or where one begins with 0.
     Numbers and dates are standardised and learned by squared error, bools and categories by
     cross-entropy. Every column weighs the same: a squared error counts in units of the column's
@@ -472,7 +473,9 @@ class TabularModality(Modality):
         for name, kind, dtype in zip(names, self.kinds_, self.dtypes_, strict=True):
             values, shared = next(categories) if kind in ("bool", "category") else ((), -1)
             form = dtype.partition("|")[2]
-            detail = f"like {form}" if len(form) > 1 else ""
+            detail = (
+                f"like {form}" if "%" in form else "strings" if kind == "number" and form else ""
+            )
             if kind == "category":
                 detail = f"{len(values)} values" + " with other" * (shared >= 0)
             found.setdefault(KINDS[kind], []).append(f"{name} ({detail})" if detail else str(name))
