@@ -18,6 +18,7 @@ NAMES = (
     "probes",
     "curves",
     "flights",
+    "kinds",
     "pictures_with_words",
     "clips_with_words",
     "signals",

@@ -326,7 +326,7 @@ def test_cells_that_are_odd_but_read(case, of_rows):
 WARNED = {
     "unseen category (59)": (
         with_cell("colour", "green"),
-        "'table', column 'colour', row 3: 'green' not seen in training; read as a hole",
+        "'table', column 'colour', row 3: 'green' not seen in training; read as missing",
     ),
     "a row of nothing (42)": (
         rows()

@@ -29,9 +29,9 @@ TOKYO = dt.timezone(dt.timedelta(hours=9))
 
 # What a column may hold, the first that a dtype takes is tested.
 SAMPLES = {
+    "text": ["a", "b"] * (N // 2),  # before whole numbers, which strings would be taken for
     "whole": list(range(N)),
     "decimals": [decimal.Decimal(i) / 4 for i in range(N)],
-    "text": ["a", "b"] * (N // 2),
     "bools": [True, False] * (N // 2),
     "days": [NOW.date() + dt.timedelta(i) for i in range(N)],
     "times": [NOW + dt.timedelta(hours=i) for i in range(N)],

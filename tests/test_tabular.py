@@ -480,12 +480,18 @@ def test_a_row_is_present_if_anything_of_it_is():
 def test_many_categories_keep_the_most_frequent_with_a_warning():
     names = np.array([f"name{i % 30 if i < 90 else i}" for i in range(200)], object)
     cells = Cells(("name",), (names,))
-    with pytest.warns(DataWarning, match=r"'name': 140 categories.*30 most.*max_categories"):
+    with pytest.warns(DataWarning, match=r"'name': 140 categories.*29 most.*max_categories"):
         modality = TabularModality(max_categories=30).fit(cells)
     assert set(modality.categories_[0]) == {f"name{i}" for i in range(30)}
+    (shared,) = modality.shared_
     codes = modality.transform(cells).tensors["codes"][:, 0]  # without another warning
-    assert (codes[:90] >= 0).all()
-    assert (codes[90:] == -1).all()
+    rare = ~np.isin(names, [v for i, v in enumerate(modality.categories_[0]) if i != shared])
+    assert_array_equal(codes == shared, rare)
+    assert modality.counts_[0][shared] == rare.sum() == 113
+    assert modality.labels()[0][shared] == "other"
+    (back,) = modality.inverse_transform(np.eye(30)[codes])
+    assert_array_equal(back[~rare], names[~rare])
+    assert set(back[rare]) == {modality.categories_[0][shared]}
 
 
 def test_categories_that_the_input_declares_are_known_before_they_are_seen():

@@ -1,11 +1,14 @@
 """What users of text columns rely on."""
 
 import pickle
+import unicodedata
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
@@ -472,3 +475,37 @@ def test_the_global_random_state_and_the_input_stay_as_they_were(decoder):
     network.corrupt(network.view(tensors_of(modality.transform(cells))), 0.3, torch.Generator())
     assert torch.equal(torch.get_rng_state(), state)
     assert list(cells.columns[0]) == before
+
+
+# Scripts of the world ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["हिन्दी", "किताब", "क्रिकेट", "खिलाड़ी"],
+        ["తెలుగు", "పుస్తకం"],
+        ["ภาษาไทย", "น้ำ"],
+        ["שָׁלוֹם", "עוֹלָם"],
+        ["كِتَابٌ", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"],
+        [
+            "👩\u200d❤️\u200d👨",
+            "🇫🇷",
+            "👍🏽",
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+            "⭐",
+        ],
+        ["don't", "isn\u2019t", "naïve", "c3"],
+    ],
+)
+def test_words_are_whole_in_every_script(words):
+    texts = np.array([" ".join(words)] * 3, object)
+    assert TextModality().fit(Cells(("t",), (texts,))).vocabulary_ == sorted(
+        unicodedata.normalize("NFC", word) for word in words
+    )
+
+
+@given(st.text())
+def test_pieces_join_to_the_text(text):
+    tokens = learn_tokens([text], None, 10_000)
+    assert decode_tokens(encode_tokens([text], tokens, 10_000), tokens)[0] == text

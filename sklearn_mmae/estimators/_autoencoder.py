@@ -35,8 +35,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     modalities : "auto" or list of (str, Modality or "drop", columns), default="auto"
         As in ColumnTransformer: ``columns`` is a name, a list of names or positions, a slice, a
         mask or a callable such as `make_column_selector`. "auto" looks at the cells: numbers,
-        bools, dates, categories and strings of few values become one table, every other column a
-        modality of its own: texts, pictures, sounds, clips or sequences. The decision is in
+        bools, dates, categories and strings that repeat become one table, every other column a
+        modality of its own: texts, pictures, sounds, clips or sequences. Strings of one word that
+        hardly repeat, such as hashes, are left out with a warning. The decision is in
         `modalities_`, and can be pasted back.
     n_components : int, default=32
         Length of the vector; may be more than there are columns.
@@ -120,7 +121,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     Attributes
     ----------
     modalities_ : list of (str, Modality, columns)
-        Fitted; readable as the explicit list.
+        Fitted; printed with what each column was taken for, readable as the explicit list.
     net_ : skorch.NeuralNet
         Its ``module_`` is the torch network.
     history_ : list of dict

@@ -25,6 +25,7 @@ from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
 from ._diagram import diagram
 from ._files import save
+from ._modalities import Modalities
 from ._parameters import check_parameters
 from ._supervised import cross_fitted, with_target
 
@@ -242,7 +243,7 @@ class BaseMultimodalAutoencoder(
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             del self.__dict__[name]
         self._model = model
-        self.modalities_ = [(part.name, part.modality, part.columns) for part in model.parts]
+        self.modalities_ = Modalities(model.parts, model.columns.names)
         self.net_, self.history_, self.n_iter_ = model.net, model.history, model.n_iter
         self.n_components_ = model.built["n_components"]
         self.explained_deviance_ = model.explained

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -94,6 +94,21 @@ class Modality(BaseEstimator, ABC):
         """Fit, and return the same cells as `Values`; override it where reading twice is dear."""
         told = {"statistics": statistics} if asks(self.fit) else {}
         return self.fit(cells, **told).transform(cells)
+
+    def explain(self, names: Sequence) -> str:
+        """Say what the columns of a fitted modality are taken for, for `modalities_`.
+
+        Parameters
+        ----------
+        names : sequence
+            Of the columns.
+
+        Returns
+        -------
+        str
+            Default: empty.
+        """
+        return ""
 
     def check_parameters(self) -> None:
         """Refuse parameters that make no sense: before `fit` learns, and when a file is read.

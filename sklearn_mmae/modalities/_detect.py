@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .._core.errors import CellTypeError, locate
+from .._core.errors import CellTypeError, listing, locate, warn
 from ..tables._cells import Column, sort_of
 from ..tables._table import Table
 from . import BUILTIN, TabularModality, TextModality
 from ._arrays import LONGEST_SIGNAL, LOOKED_AT, describe_arrays, kind_of_arrays
 from ._base import Modality
-from .tabular._cells import find_remedy, kind_of
+from .tabular._cells import are_identifiers, find_doubt, find_remedy, kind_of
 
 __all__ = ["detect"]
 
@@ -30,28 +30,71 @@ def detect(table: Table) -> list[tuple[str, Modality, list[int]]]:
     Returns
     -------
     list of (str, Modality, list of int)
-        All columns of a table as one modality, each other column as one of its own.
+        All columns of a table as one modality, each other column as one of its own. Strings that
+        name their rows, such as hashes, are left out.
 
     Raises
     ------
     CellTypeError
         For a column that no modality accepts, with what to write instead.
+    ValueError
+        If no column is left.
+
+    Warns
+    -----
+    DataWarning
+        For a column that is left out, or that may be another thing than it is taken for.
     """
     if table.matrix is not None:
         return [("tabular", TabularModality(), list(range(len(table.names))))]
-    places, single = [], []
+    places, single, left_out = [], [], []
     for place, name in enumerate(table.names):
         column = table.column(place)
         if column.values.ndim == 2 and column.values.dtype.kind in "biuf":  # in a SliceDict
             single.append((str(name), TabularModality(), [place]))
             continue
         accepting = _accepting(name, column)
-        if accepting is TabularModality:
+        if accepting in OF_TABLES and _names_rows(column):
+            left_out.append(name)
+        elif accepting is TabularModality:
+            _say_doubt(name, column)
             places.append(place)
         else:
             single.append((str(name), accepting(), [place]))
     found = [("tabular", TabularModality(), places)] if places else []
+    _say_left_out(left_out, bool(found or single))
     return found + single
+
+
+def _names_rows(column: Column) -> bool:
+    """Whether cells are strings that tell rows apart, and nothing else of them."""
+    strings = column.categories is None and {sort_of(t) for t in column.types} == {"category"}
+    return strings and column.once(are_identifiers)
+
+
+def _say_doubt(name: Any, column: Column) -> None:
+    doubt = column.once(find_doubt) if column.categories is None else ""
+    if doubt:
+        warn(f"column {name!r}: {doubt}.")
+
+
+def _say_left_out(names: list, any_left: bool) -> None:
+    if not names:
+        return
+    told = (
+        f"column {listing(map(repr, names))}: strings of one word that hardly repeat, as those that"
+        " name the rows,"
+    )
+    remedy = (
+        f" modalities=[..., ({str(names[0])!r}, TextModality(), [{names[0]!r}])], in which all"
+        " columns to be used are listed."
+    )
+    if not any_left:
+        raise ValueError(
+            f"{told} and no other column to learn from. To learn from them all the"
+            f" same, give{remedy}"
+        )
+    warn(f"{told} are left out. To keep them, give{remedy}")
 
 
 def _accepting(name: Any, column: Column) -> type[Modality]:

@@ -101,8 +101,9 @@ def category_probabilities(model: Model, X: Any, estimator: Any) -> dict:
     found = {}
     for table in tables:
         modality, groups = table.part.modality, table.groups
+        labels = modality.labels()
         logits = decode(model.network, codes, table.m)[:, len(modality.mean_) :]
-        sizes = np.cumsum([0, *map(len, modality.categories_)])
+        sizes = np.cumsum([0, *map(len, labels)])
         seen = read.rows.values[table.m]["codes"].numpy() >= 0
         of_rows = _groups_of_rows(model, read, table)
         heat = _per_cell(groups.temperatures, seen, *of_rows)
@@ -112,9 +113,7 @@ def category_probabilities(model: Model, X: Any, estimator: Any) -> dict:
             own = slice(sizes[i], sizes[i + 1])
             scaled = logits[:, own].astype(np.float64) / heat[:, i : i + 1] + offsets[:, own]
             probabilities = softmax(scaled, 1) if scaled.shape[1] else scaled
-            found[place] = model.columns.frame_of(
-                probabilities, modality.categories_[i], read.index
-            )
+            found[place] = model.columns.frame_of(probabilities, labels[i], read.index)
     return {model.columns.names[place]: found[place] for place in sorted(found)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ import torch
 
 from ..._core.errors import did_you_mean, listing, locate, warn
 from ..._core.typing import Array
-from ..._core.values import are_floats, are_text, are_values, check_share, is_positive
+from ..._core.values import are_floats, are_text, are_values, check_share, is_positive, is_whole
 from ...statistics import PLAIN, Statistics
 from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
@@ -29,18 +29,24 @@ from ._cells import (
     kind_of,
 )
 from ._dates import parse
+from ._formats import SPECIFICATION
 from ._network import TabularNetwork
 
 __all__ = ["TabularModality"]
 
 MANY_ALIKE = 16  # so many columns of one range are taken for pixels or other counts of one unit
 SCALES = ("auto", "column", "common")
+KINDS = {"number": "numbers", "date": "dates", "bool": "bools", "category": "categories"}
 
 
 class TabularModality(Modality):
     """Numbers, bools, categories and dates, with holes in any cell.
 
-    Strings that all follow one format of dates, such as 2016-09-22 or 09/22/2016, are dates.
+    Strings that all follow one format of dates, such as 2016-09-22, 09/22/2016, Sep 22, 2016 or
+    2016-09-22T10:30:00Z, are dates, and strings such as -6.64 or 1,234 are numbers. They come back
+    as strings of that format, times of several zones in UTC; an empty string among them is missing,
+    though `impute` leaves it as it was given.
+    Whole numbers as strings are categories where there are few, or where one begins with 0.
     Numbers and dates are standardised and learned by squared error, bools and categories by
     cross-entropy. Every column weighs the same: a squared error counts in units of the column's
     variance, a cross-entropy in units of its entropy. Only where numbers share one scale, a column
@@ -53,9 +59,10 @@ class TabularModality(Modality):
         deviation. "common": all by one, the root mean variance of the columns that vary. "auto"
         takes "common" where the columns are of one unit, as pixels are: if at least 16 of them
         vary, and more than half of these have both the same minimum and the same maximum.
-    max_categories : int, default=100
-        The most categories that a column keeps. Rarer ones are read as holes, and never come
-        back.
+    max_categories : int, default=200
+        The most categories that a column keeps. Where it has more, the last one, "other", is shared
+        by all rarer values and those never seen: such a cell comes back as the most frequent of
+        them. In a column without it, a value never seen is read as missing.
     mask : float, default=0.0
         Share of the cells, 0 to below 1, that the encoder does not see in a step of training, other
         ones in each. Without effect where the estimator's `noise` is 0.
@@ -74,6 +81,8 @@ class TabularModality(Modality):
         Cells observed. A column without any comes back as NaN.
     categories_ : list of list
         The values of each bool or categorical column, in the order of their codes.
+    shared_ : list of int
+        The position in `categories_` of the one that rarer values share, -1 where there is none.
     counts_ : list of ndarray
         How often each of them was observed.
     weight_ : float
@@ -110,13 +119,14 @@ class TabularModality(Modality):
     scale_: np.ndarray
     n_observed_: np.ndarray
     categories_: list[list]
+    shared_: list[int]
     counts_: list[np.ndarray]
     weight_: float
     loadings_: np.ndarray
     noise_: np.ndarray
 
     def __init__(
-        self, max_categories: int = 100, *, scale: str = "auto", mask: float = 0.0
+        self, max_categories: int = 200, *, scale: str = "auto", mask: float = 0.0
     ) -> None:
         self.max_categories = max_categories
         self.scale = scale
@@ -129,7 +139,7 @@ class TabularModality(Modality):
 
     @classmethod
     def accepts(cls, name: str, column: np.ndarray | Column) -> bool:
-        """Whether a column holds numbers, bools, dates, or strings of few values."""
+        """Whether a column holds numbers, bools, dates, or strings that are categories."""
         return is_tabular(Column.of(column))
 
     def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
@@ -169,12 +179,13 @@ class TabularModality(Modality):
         names = self._names(cells, "number", "date")
         empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
 
-        self.categories_, self.counts_, coded = [], [], []
+        self.categories_, self.shared_, self.counts_, coded = [], [], [], []
         for name, column in self._coded(cells):
             declared = cells.categories.get(name)
-            values = self._learn_categories(name, column, declared, statistics)
+            values, shared = self._learn_categories(name, column, declared, statistics)
             self.categories_.append(values)
-            codes = codes_of(column, values)[0]
+            self.shared_.append(shared)
+            codes = codes_of(column, values, shared)[0]
             coded.append(codes)
             present |= codes >= 0
             counts = statistics.counts(f"{name}: categories", codes, len(values))
@@ -224,8 +235,8 @@ class TabularModality(Modality):
             if present is None:
                 present = np.ones(len(numbers), bool)
         codes = [
-            self._encode_categories(name, column, values)
-            for (name, column), values in zip(self._coded(cells), self.categories_, strict=True)
+            self._encode_categories(name, column, i)
+            for i, (name, column) in enumerate(self._coded(cells))
         ]
         if codes:
             tensors["codes"] = np.stack(codes, 1)
@@ -297,7 +308,7 @@ class TabularModality(Modality):
         """Return the names of what `fit` learns, for `load`."""
         return {
             *("kinds_", "dtypes_", "n_observed_", "mean_", "scale_", "scaling_"),
-            *("categories_", "counts_", "weight_", "loadings_", "noise_"),
+            *("categories_", "shared_", "counts_", "weight_", "loadings_", "noise_"),
         }
 
     def is_sound(self, n_columns: int) -> bool:
@@ -306,11 +317,11 @@ class TabularModality(Modality):
         coded = len(self.kinds_) - numbers
         return (
             isinstance(self.kinds_, list)
-            and set(self.kinds_) <= {"number", "date", "bool", "category"}
+            and set(self.kinds_) <= KINDS.keys()
             and len(self.kinds_) == n_columns
             and are_text(self.dtypes_)
             and len(self.dtypes_) == len(self.kinds_)
-            and all(zone is None or is_zone(zone) for _, zone, _ in map(parse, self.dtypes_))
+            and all(map(_is_sound_dtype, self.dtypes_))
             and self.scaling_ in ("column", "common")
             and are_floats(self.n_observed_, numbers)
             and are_floats(self.mean_, numbers)
@@ -319,6 +330,12 @@ class TabularModality(Modality):
             and isinstance(self.counts_, list)
             and len(self.categories_) == len(self.counts_) == coded
             and all(are_values(values) for values in self.categories_)
+            and isinstance(self.shared_, list)
+            and len(self.shared_) == coded
+            and all(
+                is_whole(shared) and -1 <= shared < len(values)
+                for shared, values in zip(self.shared_, self.categories_, strict=True)
+            )
             and all(
                 are_floats(counts, len(values)) and (counts >= 0).all()
                 for counts, values in zip(self.counts_, self.categories_, strict=True)
@@ -337,7 +354,7 @@ class TabularModality(Modality):
         most = self.max_categories
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 2:
             raise ValueError(
-                f"max_categories={most!r}: give a whole number of at least 2, such as 100."
+                f"max_categories={most!r}: give a whole number of at least 2, such as 200."
             )
         check_share("mask", self.mask)
         if self.scale not in SCALES:
@@ -409,37 +426,60 @@ class TabularModality(Modality):
 
     def _learn_categories(
         self, name: Any, column: Column, declared: list | None, statistics: Statistics
-    ) -> list:
-        """Return a column's values in order of their codes."""
+    ) -> tuple[list, int]:
+        """Return a column's values in order of their codes, and which of them rarer ones share."""
         if declared is not None and len(declared) <= self.max_categories:
-            return list(declared)
+            return list(declared), -1
         values = column.values[column.observed].tolist()
         frequent = list(statistics.frequent(f"{name}: values", values))
-        known = frequent if declared is None else list(declared)
-        if len(known) > self.max_categories:
-            kept = set(frequent[: self.max_categories])
-            warn(
-                f"column {name!r}: {len(known)} categories, of which the {self.max_categories} most"
-                " frequent are kept; the others are read as holes. Raise max_categories, or make"
-                " it a TextModality."
-            )
-            known = [value for value in known if value in kept]
-        if declared is not None:
-            return known
-        try:
-            return sorted(known)
-        except TypeError:
-            return sorted(known, key=lambda value: (str(type(value)), str(value)))
+        known = _sorted(frequent) if declared is None else list(declared)
+        if len(known) <= self.max_categories:
+            return known, -1
+        kept = set(frequent[: self.max_categories])
+        known = [value for value in known if value in kept]
+        if len(frequent) <= self.max_categories:
+            return known, -1
+        warn(
+            f"column {name!r}: {len(frequent)} categories, of which the {len(kept) - 1} most"
+            " frequent are kept, and the others share one. Raise max_categories, or make it a"
+            " TextModality."
+        )
+        return known, known.index(frequent[self.max_categories - 1])
 
-    def _encode_categories(self, name: Any, column: Column, values: list) -> np.ndarray:
-        codes, unknown = codes_of(column, values)
-        if len(unknown) and len(values) < self.max_categories:
+    def _encode_categories(self, name: Any, column: Column, i: int) -> np.ndarray:
+        codes, unknown = codes_of(column, self.categories_[i], self.shared_[i])
+        if len(unknown):
             unseen = dict.fromkeys(column.values[unknown[:1000]].tolist())
             warn(
                 f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
-                " seen in training; read as a hole."
+                " seen in training; read as missing."
             )
         return codes
+
+    def labels(self) -> list[list]:
+        """Return `categories_`, with "other" for the one that rarer values share."""
+        found = [list(values) for values in self.categories_]
+        for values, shared in zip(found, self.shared_, strict=True):
+            if shared >= 0:
+                values[shared] = "other" if "other" not in values else "other values"
+        return found
+
+    def explain(self, names: Sequence) -> str:
+        """Say what each column is taken for; see `Modality.explain`."""
+        if len(names) < len(self.kinds_):  # a block of numbers in a SliceDict
+            return "numbers"
+        found: dict[str, list[str]] = {}
+        categories = zip(self.categories_, self.shared_, strict=True)
+        for name, kind, dtype in zip(names, self.kinds_, self.dtypes_, strict=True):
+            values, shared = next(categories) if kind in ("bool", "category") else ((), -1)
+            form = dtype.partition("|")[2]
+            detail = (
+                f"like {form}" if "%" in form else "strings" if kind == "number" and form else ""
+            )
+            if kind == "category":
+                detail = f"{len(values)} values" + " with other" * (shared >= 0)
+            found.setdefault(KINDS[kind], []).append(f"{name} ({detail})" if detail else str(name))
+        return "; ".join(f"{kind}: {listing(some)}" for kind, some in found.items())
 
     def shown(self, cells: Cells, predicted: bool = False) -> Tables:
         """Return standardised numbers, NaN in the holes, and names of categories."""
@@ -450,7 +490,7 @@ class TabularModality(Modality):
             numbers = (tensors["raw"] - self.mean_) / self.scale_
         if "observed" in tensors:
             numbers = np.where(tensors["observed"], numbers, np.nan)
-        known = self.categories_
+        known = self.labels()
         categories = [
             [str(known[i][code]) if code >= 0 else None for i, code in enumerate(codes)]
             for codes in tensors.get("codes", np.zeros((n_rows, 0), int))
@@ -466,6 +506,21 @@ class TabularModality(Modality):
         """Return numbers and indicators of categories as the network sees them, holes as means."""
         tensors = {name: array for name, array in values.tensors.items() if name != "expected"}
         return super().as_numbers(Values(tensors, values.present))
+
+
+def _sorted(values: list) -> list:
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=lambda value: (str(type(value)), str(value)))
+
+
+def _is_sound_dtype(dtype: str) -> bool:
+    """Whether a dtype that a file names has a time zone and a format that can be used."""
+    _, zone, form = parse(dtype)
+    if not dtype.startswith("datetime64") and form:
+        return SPECIFICATION.fullmatch(form) is not None
+    return zone is None or is_zone(zone)
 
 
 def _of_one_unit(numbers, varies, statistics):

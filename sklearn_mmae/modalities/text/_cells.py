@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from itertools import islice
+from unicodedata import category, normalize
 
 import numpy as np
 
@@ -14,15 +15,46 @@ from ..._core.errors import CellTypeError, listing, warn
 from ...statistics import PLAIN, Statistics
 from ...tables._cells import Column
 
-__all__ = ["END", "WORD", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts"]
+__all__ = ["END", "decode_tokens", "encode_tokens", "learn_tokens", "read_texts", "word_pattern"]
 
 LONGEST = 1_000_000  # characters of a cell that are read
-# A word with its apostrophes, or a pictograph by itself; other marks say too little.
-WORD = r"(?u)\w+(?:['\u2019]\w+)*|[\u2600-\u27bf\U0001f000-\U0001faff]"
-# Every character belongs to exactly one piece, so that pieces join to the same text.
-_PIECE = re.compile(r" ?\w+| ?[^\w\s]|\s")
+_LAST_MARK = 0x1EFFF  # beyond are selectors of variants only
+_BEYOND_LATIN = "(?=[\u0300-\U0010ffff])"  # looked at first: Latin text shall not pay for others
+_JOINERS = "\u200c\u200d"  # within words of India and Persia, and between pictographs
+# A pictograph with its skin tone and those joined to it, or the two letters of a flag.
+_ONE = "[\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\U0001f3fb-\U0001f3ff]?"
+_PICTOGRAPH = (
+    f"{_BEYOND_LATIN}(?:[\U0001f1e6-\U0001f1ff]{{2}}"
+    f"|{_ONE}(?:\ufe0f?\u200d{_ONE})*[\U000e0020-\U000e007f]*)"
+)
 _MOST_CHARACTERS = 500
 END = 0  # the token that ends a text; it also stands before the first
+
+
+@cache
+def word_pattern() -> str:
+    r"""Return the pattern of a word with its apostrophes, or of a pictograph by itself.
+
+    Other marks say too little. Combining marks, which ``\w`` leaves out, belong to the word: vowel
+    signs of India, tones of Thailand, points of Hebrew.
+    """
+    return rf"(?u)\w+(?:['\u2019]\w+|{_joined()})*|{_PICTOGRAPH}"
+
+
+@cache
+def _pieces() -> re.Pattern:
+    """Return the pattern of pieces: each character is in one, so they join to the same text."""
+    return re.compile(rf" ?\w+(?:{_joined()})*| ?{_PICTOGRAPH}| ?[^\w\s]|\s")
+
+
+def _joined() -> str:
+    return rf"{_BEYOND_LATIN}(?:[{_marks()}]+\w*|[{_JOINERS}]\w+)"
+
+
+@cache
+def _marks() -> str:
+    """Return Unicode's combining marks, for a character class."""
+    return "".join(c for c in map(chr, range(0x300, _LAST_MARK)) if category(c)[0] == "M")
 
 
 def read_texts(name: str | int, column: Column) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +105,7 @@ def read_texts(name: str | int, column: Column) -> tuple[np.ndarray, np.ndarray]
 
 
 def _normalise(text):
-    text = unicodedata.normalize("NFC", str(text))
+    text = normalize("NFC", str(text))
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -102,7 +134,7 @@ def learn_tokens(
     """
     pieces, characters = Counter(), Counter()
     for text in texts:
-        for piece in islice(_PIECE.finditer(text), max_length):
+        for piece in islice(_pieces().finditer(text), max_length):
             pieces[piece[0]] += 1
             characters.update(piece[0])
     most_used = {
@@ -132,7 +164,7 @@ def encode_tokens(texts, tokens, length):
     codes = np.full((len(texts), length), -1, np.int32)
     for row, text in zip(codes, texts, strict=True):
         written = []
-        for piece in islice(_PIECE.finditer(text), length):
+        for piece in islice(_pieces().finditer(text), length):
             spelling = [piece[0]] if piece[0] in number else piece[0][:length]
             written += [number[token] for token in spelling if token in number]
         written = [*written, END][:length]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +19,7 @@ from ...tables._cells import Cells, Column, Values
 from .._base import Modality
 from .._files import find_memory
 from .._shown import Shown, Words, where_present
-from ._cells import WORD, decode_tokens, encode_tokens, learn_tokens, read_texts
+from ._cells import decode_tokens, encode_tokens, learn_tokens, read_texts, word_pattern
 from ._network import KeyWordsNetwork, SentenceNetwork
 
 if TYPE_CHECKING:
@@ -242,6 +243,10 @@ class TextModality(Modality):
             " ".join(self.vocabulary_[word] for word in row if word >= 0) for row in predictions
         ]
         return [texts]
+
+    def explain(self, names: Sequence) -> str:
+        """Say what the column is taken for; see `Modality.explain`."""
+        return f"text: {len(self.vocabulary_)} words"
 
     def network(
         self, n_components: int, width: int, dropout: float
@@ -544,7 +549,7 @@ def _read(cells):
 def _word_counter(**options):
     from sklearn.feature_extraction.text import CountVectorizer
 
-    return CountVectorizer(token_pattern=WORD, **options)
+    return CountVectorizer(token_pattern=word_pattern(), **options)
 
 
 def _subword_counter(**options):

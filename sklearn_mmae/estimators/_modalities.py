@@ -1,0 +1,44 @@
+"""`Modalities`: the entries of a fit, printed with what each column was taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+
+from ..model._parts import Part
+
+__all__ = ["Modalities"]
+
+
+class Modalities(list):
+    """Entries ``(name, modality, columns)``; what is printed can be pasted back.
+
+    Parameters
+    ----------
+    parts : list of Part
+        Fitted.
+    names : list
+        All columns of `fit`.
+    """
+
+    def __init__(self, parts: list[Part], names: list) -> None:
+        super().__init__((part.name, part.modality, part.columns) for part in parts)
+        used = {column for part in parts for column in part.columns}
+        self._reasons = {part.name: part.modality.explain(part.columns) for part in parts}
+        self._left_out = [name for name in names if name not in used]
+
+    def __repr__(self) -> str:
+        """Return a line for each entry, with the kinds of its columns as a comment."""
+        lines = []
+        for i, entry in enumerate(self):
+            end = "]" if i == len(self) - 1 else ","
+            reason = " ".join(self._reasons.get(entry[0], "").split())
+            lines.append(f"{entry!r}{end}" + (f"  # {reason}" if reason else ""))
+        if self._left_out:
+            lines.append(f"# left out: {', '.join(map(repr, self._left_out))}")
+        return "[" + "\n ".join(lines) if self else "[]"
+
+    def __sklearn_clone__(self) -> Any:
+        """Return the entries with modalities that are not fitted, as of any list."""
+        return clone(list(self), safe=False)
