@@ -37,11 +37,11 @@ class with_target:  # noqa: N801, as a decorator
                 f"{owner.__name__} has no {name} without a target. Set target_weight=1 and give"
                 " labels: fit(X, y)."
             )
-        if name == "predict_proba" and hasattr(estimator, "net_"):
-            if not hasattr(estimator, "classes_"):
-                raise AttributeError(
-                    f"{owner.__name__} has no predict_proba: its target is a number. Use predict."
-                )
+        is_number = hasattr(estimator, "net_") and not hasattr(estimator, "classes_")
+        if name == "predict_proba" and is_number:
+            raise AttributeError(
+                f"{owner.__name__} has no predict_proba: its target is a number. Use predict."
+            )
         return MethodType(self.method, estimator)
 
 

@@ -19,6 +19,7 @@ from ._parts import Part
 __all__ = ["Target"]
 
 NAME = "y"
+DTYPES = ("bool", "object", "int64")  # of classes
 MOST_CLASSES = 20  # whole numbers of at most so many values are classes
 N_STEPS = 5  # a number is also told by which of so many equal shares of the rows it is in
 
@@ -192,13 +193,10 @@ def _labels(known: Any, dtype: Any) -> np.ndarray | None:
     """Return the classes that a file says a column of a target has."""
     if known is None:
         return None
-    check(dtype in _DTYPES, "the classes of its target")
+    check(dtype in DTYPES, "the classes of its target")
     labels = np.asarray(known)
     check(labels.ndim == 1 and len(labels) > 1, "the classes of its target")
     return labels.astype(object if dtype == "object" else dtype)
-
-
-_DTYPES = ("bool", "object", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)))
 
 
 def _frame(y: Any, n_rows: int) -> tuple[pd.DataFrame, bool]:
@@ -217,37 +215,40 @@ def _frame(y: Any, n_rows: int) -> tuple[pd.DataFrame, bool]:
 
 
 def _classes(name: Any, column: pd.Series) -> np.ndarray | None:
-    """Return the classes of a column, None for numbers."""
-    labels = column.dropna()
+    """Return the classes of a column, in order, or None for numbers."""
+    labels = column.dropna().infer_objects()
     if not len(labels):
         raise _error(name, "no row has a label", "Give some, or target_weight=0")
-    kind = labels.infer_objects().dtype
-    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
-        numbers = labels.to_numpy(np.float64)
-        if not np.isfinite(numbers).all():
+    if pd.api.types.is_numeric_dtype(labels) and not pd.api.types.is_bool_dtype(labels):
+        if np.isinf(labels.to_numpy(np.float64)).any():
             raise _error(name, "infinity is no label", rows=column.isin([np.inf, -np.inf]))
-        whole = (numbers == np.round(numbers)).all()
-        # Floats are whole because of holes, which whole numbers cannot have, or are just floats.
-        counted = pd.api.types.is_integer_dtype(kind) or len(labels) < len(column)
-        if not (whole and counted and len(np.unique(numbers)) <= MOST_CLASSES):
+        if not _are_counted(labels, has_holes=len(labels) < len(column)):
             return None
-        is_float = pd.api.types.is_float_dtype(kind)
-        labels = labels.astype("int64" if is_float else str(kind).lower())
-    elif not isinstance(column.dtype, pd.CategoricalDtype) and not all(
-        isinstance(label, str | bool | np.bool_ | int) for label in labels
-    ):
-        raise _error(
-            name, f"a {type(labels.iloc[0]).__name__} is no label", "Give numbers, bools or strings"
-        )
-    values = pd.unique(labels)
-    values = np.asarray(values)
-    if values.dtype.kind not in "biu":
-        values = objects(sorted(values.tolist(), key=lambda value: (str(type(value)), value)))
+        values = np.unique(labels.to_numpy(np.int64))
     else:
-        values = np.sort(values)
+        values = list(pd.unique(labels))
+        for value in values:
+            if not isinstance(value, str | bool | np.bool_ | int | np.integer):
+                raise _error(
+                    name, f"a {type(value).__name__} is no label", "Give numbers, bools or strings"
+                )
+        values = sorted(values, key=lambda value: (isinstance(value, str), value))
+        are_bools = all(isinstance(value, bool | np.bool_) for value in values)
+        values = np.array(values) if are_bools else objects(values)
     if len(values) < 2:
         raise _error(name, f"all labels are {values[0]!r}", "Give at least two classes")
     return values
+
+
+def _are_counted(numbers: pd.Series, has_holes: bool) -> bool:
+    """Whether numbers are classes: whole ones of few values.
+
+    Floats are meant as numbers, unless they are whole ones that holes have made floats.
+    """
+    if not pd.api.types.is_integer_dtype(numbers) and not has_holes:
+        return False
+    values = np.unique(numbers.to_numpy(np.float64))
+    return len(values) <= MOST_CLASSES and bool((values == np.round(values)).all())
 
 
 def _steps(name: Any, column: pd.Series, statistics: Statistics) -> np.ndarray:
@@ -260,9 +261,10 @@ def _steps(name: Any, column: pd.Series, statistics: Statistics) -> np.ndarray:
 
 
 def _objects(column: pd.Series) -> np.ndarray:
-    """Return cells as objects of Python, None in the holes."""
-    cells = column.astype(object).to_numpy()
-    return objects([None if gone else cell for gone, cell in zip(pd.isna(cells), cells.tolist())])
+    """Return cells as objects, None in the holes."""
+    cells = column.astype(object).to_numpy(copy=True)
+    cells[column.isna()] = None
+    return cells
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
