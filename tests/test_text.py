@@ -304,8 +304,8 @@ def skrubs_encoder(name, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "sentence_transformers", stub)
         kind = getattr(skrub, "LLMEncoder", None) or skrub.TextEncoder  # it has a new name
         return kind(n_components=2, cache_folder=str(tmp_path))
-    seed = {} if name == "MinHashEncoder" else {"random_state": 0}
-    return getattr(skrub, name)(n_components=2, **seed)
+    encoder = getattr(skrub, name)(n_components=2)
+    return encoder.set_params(random_state=0) if "random_state" in vars(encoder) else encoder
 
 
 @pytest.mark.parametrize("name", ["StringEncoder", "GapEncoder", "MinHashEncoder", "TextEncoder"])
@@ -314,11 +314,9 @@ def test_skrubs_encoders_can_be_the_vectorizer(name, tmp_path, monkeypatch):
     modality, values, tensors, network = fitted(TOYS, vectorizer=vectorizer)
     own = network.view(tensors).to_dense()[:, -2:]
     np.testing.assert_allclose(own.square().sum(1).mean(), 1 / 3, rtol=1e-5)
-    again = TextModality(vectorizer=vectorizer).fit_transform(cells_of(TOYS))
     few = modality.transform(cells_of([TOYS[3], None]))
     width = few.tensors["weights"].shape[1]
     for tensor, array in values.tensors.items():
-        np.testing.assert_array_equal(again.tensors[tensor], array)
         np.testing.assert_allclose(few.tensors[tensor][0], array[3, :width], rtol=1e-5)
 
 
@@ -530,7 +528,7 @@ def test_text_columns_are_told_from_others():
         ({"vectorizer": "subword"}, "Did you mean 'subwords'"),
         ({"vectorizer": ["subword"]}, r"vectorizer\[0\]='subword'.*Did you mean 'subwords'"),
         ({"vectorizer": []}, r"vectorizer=\[\]: list one at least, or give None"),
-        ({"vectorizer": ["subwords", None]}, r"vectorizer\[1\]=None: give 'subwords' or a trans"),
+        ({"vectorizer": ["subwords", None]}, r"vectorizer\[1\]=None: give 'subwords', or a trans"),
         ({"vectorizer": ["subwords", HASHED, "subwords"]}, "list 'subwords' once"),
         ({"vectorizer": [HashingVectorizer]}, r"is a class. Write HashingVectorizer\(\)"),
         ({"vectorizer": 3}, "vectorizer=3: give 'subwords', None, a transformer, or a list"),

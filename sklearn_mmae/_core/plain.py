@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import get_tags
 
+from .compat import requires_fit
 from .errors import ModelFileError
 
 __all__ = [
@@ -83,7 +83,7 @@ def from_plain(value: Any, classes: dict[str, type]) -> Any:
 def _learns_nothing(value):
     """Whether a value is a transformer of which class and parameters are all."""
     known = isinstance(value, TransformerMixin) and isinstance(value, BaseEstimator)
-    return known and not get_tags(value).requires_fit
+    return known and not requires_fit(value)
 
 
 def _transformer_to_plain(transformer, place):

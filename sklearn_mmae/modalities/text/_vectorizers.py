@@ -37,14 +37,13 @@ def check_vectorizer(vectorizer: Any) -> None:
         place = f"vectorizer[{i}]" if is_list else "vectorizer"
         if isinstance(one, type):
             raise ValueError(f"{place}: {one.__name__} is a class. Write {one.__name__}().")
-        if one != "subwords" if isinstance(one, str) else not hasattr(one, "transform"):
-            choices = (
-                "'subwords' or a transformer"
-                if is_list
-                else ("'subwords', None, a transformer, or a list of them")
-            )
-            guess = did_you_mean(one, ["subwords"]) if isinstance(one, str) else ""
-            raise ValueError(f"{place}={one!r}: give {choices}.{guess}")
+        if isinstance(one, str):
+            known, guess = one == "subwords", did_you_mean(one, ["subwords"])
+        else:
+            known, guess = hasattr(one, "transform"), ""
+        if not known:
+            others = "or a transformer" if is_list else "None, a transformer, or a list of them"
+            raise ValueError(f"{place}={one!r}: give 'subwords', {others}.{guess}")
     if len(asked) - len(transformers(vectorizer)) > 1:
         raise ValueError(f"vectorizer={vectorizer!r}: list 'subwords' once.")
 
