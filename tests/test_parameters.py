@@ -564,7 +564,10 @@ def test_memory_keeps_what_was_read(kind, tmp_path):
         results(kind(root=tmp_path), X, ["file"])
 
 
-@pytest.mark.parametrize("vectorizer", [None, "subwords", HashingVectorizer(n_features=16)])
+HASHED = HashingVectorizer(n_features=16)
+
+
+@pytest.mark.parametrize("vectorizer", [None, "subwords", HASHED, ["subwords", HASHED]])
 def test_memory_keeps_what_was_made_of_texts(vectorizer, tmp_path, monkeypatch):
     X = notes(tmp_path)
     keeping = TextModality(memory=tmp_path / "cache", vectorizer=vectorizer)

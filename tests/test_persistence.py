@@ -15,7 +15,7 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn.compose import make_column_selector
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from skorch.helper import SliceDict
 
 from sklearn_mmae import (
@@ -272,14 +272,40 @@ def test_a_missing_file_is_named(tmp_path):
         load(tmp_path / "nowhere.mmae")
 
 
-def test_a_vectorizer_cannot_be_saved(tmp_path):
-    text = TextModality(vectorizer=HashingVectorizer(n_features=16))
-    mmae = MultimodalAutoencoder(
-        [("words", text, ["caption"])], 2, width=4, max_epochs=1, random_state=0
-    ).fit(texts())
-    with pytest.raises(TypeError, match=r"'words': vectorizer .*HashingVectorizer.*joblib.*trust"):
+def with_vectorizer(vectorizer):
+    modalities = [("words", TextModality(vectorizer=vectorizer), ["caption"])]
+    mmae = MultimodalAutoencoder(modalities, 2, width=4, max_epochs=1, random_state=0)
+    return mmae.fit(whole_texts())
+
+
+@pytest.mark.parametrize("make", [lambda one: one, lambda one: ["subwords", one]])
+def test_a_vectorizer_that_learns_something_cannot_be_saved(make, tmp_path):
+    mmae = with_vectorizer(make(TfidfVectorizer()))
+    message = r"'words': vectorizer.* holds a TfidfVectorizer.*requires_fit is False.*joblib.*trust"
+    with pytest.raises(TypeError, match=message):
         mmae.save(tmp_path / "model.mmae")
     assert not any(tmp_path.iterdir())
+
+
+HASHED = HashingVectorizer(n_features=16, ngram_range=(1, 2))
+
+
+@pytest.mark.parametrize("vectorizer", [HASHED, [HASHED, "subwords", HashingVectorizer()]])
+def test_vectorizers_that_learn_nothing_are_saved(vectorizer, tmp_path):
+    if isinstance(vectorizer, list):
+        vectorizer[2].n_features = 32
+    mmae, path = with_vectorizer(vectorizer), tmp_path / "model.mmae"
+    mmae.save(path)
+    with pytest.raises(ModelFileError, match=r"HashingVectorizer.*trusted=\[HashingVectorizer\]"):
+        load(path)
+    with pytest.raises(ModelFileError, match="HashingVectorizer"):
+        load(path, trusted=[Scaled])
+    again = load(path, trusted=[HashingVectorizer])
+    assert_array_equal(again.transform(whole_texts()), mmae.transform(whole_texts()))
+    assert str(again.get_params()) == str(mmae.get_params())
+    again.save(path)
+    again = load(path, trusted=[HashingVectorizer]).fit(whole_texts())
+    assert_array_equal(again.transform(whole_texts()), mmae.transform(whole_texts()))
 
 
 def pool(encodings, present):
@@ -535,6 +561,43 @@ def _lie_about(tree, name, lie):
     modalities.sort(key=lambda entry: entry["name"] != name)
     lie(tree)
     modalities.sort(key=lambda entry: entry["name"] == name)
+
+
+def vectorizer_of(value):
+    return put(*ATTRIBUTES, "modalities", 0, "modality", "parameters", "vectorizer", value=value)
+
+
+HASHING = {"class": "HashingVectorizer", "parameters": {}}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        vectorizer_of({"class": "Popen", "parameters": {}}),
+        vectorizer_of({"class": "Scaled", "parameters": {}}),
+        vectorizer_of({"class": "HashingVectorizer", "parameters": {"extra": 1}}),
+        vectorizer_of({"class": "HashingVectorizer", "parameters": []}),
+        vectorizer_of({"class": "HashingVectorizer"}),
+        vectorizer_of([HASHING]),
+        vectorizer_of(["subwords", HASHING, HASHING]),
+        vectorizer_of([]),
+        put(*STATE, "vectorizers_", value=[]),
+        put(*STATE, "vectorizers_", value=["subwords"]),
+        put(*STATE, "vectorizers_", value=[HASHING, HASHING]),
+        put(*STATE, "vectorizers_", value=HASHING),
+        put(*STATE, "offsets_", value=[]),
+        put(*STATE, "offsets_", value=[np.zeros(15)]),
+        put(*STATE, "offsets_", value=[np.full(16, np.nan)]),
+        put(*STATE, "offsets_", value=[[0.0] * 16]),
+        put(*STATE, "offsets_", value=np.zeros((1, 16))),
+        drop(*STATE, "offsets_"),
+    ],
+)
+def test_vectorizers_that_lie_are_refused(lie, tmp_path):
+    path = tmp_path / "model.mmae"
+    with_vectorizer(["subwords", HASHED]).save(path)
+    with pytest.raises(ModelFileError, match=r"model\.mmae"):
+        load(changed(path, lie), trusted=[HashingVectorizer, Scaled])
 
 
 def test_a_newer_version_says_so(tmp_path):

@@ -1,7 +1,9 @@
 """What users of text columns rely on."""
 
 import pickle
+import sys
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from torch.nn import functional as F
 
@@ -72,7 +74,10 @@ def sentences(n):
 # ------------------------------------------------------------------ view and deviance
 
 
-@pytest.mark.parametrize("vectorizer", ["subwords", None, HashingVectorizer(n_features=64)])
+HASHED = HashingVectorizer(n_features=64)
+
+
+@pytest.mark.parametrize("vectorizer", ["subwords", None, HASHED, ["subwords", HASHED]])
 def test_view_is_centred_with_variance_one_and_zero_in_the_holes(vectorizer):
     _, values, tensors, network = fitted(vectorizer=vectorizer)
     view = network.view(tensors).to_dense()
@@ -242,6 +247,82 @@ def test_a_transformer_can_be_the_vectorizer():
     assert (network.view(tensors_of(nothing)).to_dense() == 0).all()
 
 
+TOYS = [f"{colour} {thing}" for colour in ("red", "blue", "green") for thing in "abcdefgh"]
+REDUCED = make_pipeline(HashingVectorizer(n_features=512), TruncatedSVD(5, random_state=0))
+
+
+def test_each_of_a_list_is_a_block_of_the_same_variance():
+    vectorizer = [REDUCED, "subwords", HASHED, REDUCED]
+    modality, _, tensors, network = fitted(TOYS, vectorizer=vectorizer)
+    widths = [len(modality.vocabulary_), 5, len(modality.subwords_), 64, 5]
+    blocks = network.view(tensors).to_dense().split(widths, 1)
+    for block in blocks:
+        np.testing.assert_allclose(block.square().sum(1).mean(), 0.2, rtol=1e-5)
+    np.testing.assert_array_equal(blocks[1], blocks[4])
+    assert [type(one) for one in modality.vectorizers_] == [
+        type(one) for one in (REDUCED, HASHED, REDUCED)
+    ]
+    alone = fitted(TOYS, vectorizer=REDUCED)
+    np.testing.assert_allclose(
+        blocks[1], alone[3].view(alone[2]).to_dense()[:, -5:] * np.sqrt(2 / 5), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_codes_of_a_list_are_not_those_of_each():
+    X = pd.DataFrame({"name": TOYS})
+
+    def codes(vectorizer):
+        modalities = [("name", TextModality(vectorizer=vectorizer), ["name"])]
+        mmae = MultimodalAutoencoder(modalities, n_components=3, max_epochs=0, random_state=0)
+        return mmae.fit_transform(X)
+
+    both = codes(["subwords", HASHED])
+    np.testing.assert_array_equal(both, codes(("subwords", HASHED)))
+    for alone in ("subwords", HASHED, None):
+        assert abs(both - codes(alone)).max() > 1e-3
+    np.testing.assert_array_equal(codes(["subwords"]), codes("subwords"))
+
+
+@pytest.mark.parametrize("vectorizer", [HASHED, CountVectorizer(), TfidfVectorizer()])
+def test_scikit_learns_vectorizers_see_what_they_see_elsewhere(vectorizer):
+    _, _, tensors, network = fitted(TOYS, vectorizer=vectorizer)
+    columns = clone(vectorizer).fit_transform(np.array(TOYS)).toarray()
+    view = (network.view(tensors).to_dense() + network.mean)[:, -columns.shape[1] :].numpy()
+    largest = np.unravel_index(columns.argmax(), columns.shape)
+    scale = view[largest] / columns[largest]
+    np.testing.assert_allclose(view, scale * columns, atol=1e-6)
+
+
+def skrubs_encoder(name, tmp_path, monkeypatch):
+    skrub = pytest.importorskip("skrub")
+    if name == "TextEncoder":
+        # All that it asks of sentence-transformers, which are too large for a test.
+        def encode(texts, **options):
+            return np.array([[len(text), text.count("e"), ord(text[0])] for text in texts], float)
+
+        def load(*args, **options):
+            return SimpleNamespace(encode=encode)
+
+        stub = SimpleNamespace(SentenceTransformer=load)
+        monkeypatch.setitem(sys.modules, "sentence_transformers", stub)
+        kind = getattr(skrub, "LLMEncoder", None) or skrub.TextEncoder  # it has a new name
+        return kind(n_components=2, cache_folder=str(tmp_path))
+    encoder = getattr(skrub, name)(n_components=2)
+    return encoder.set_params(random_state=0) if "random_state" in vars(encoder) else encoder
+
+
+@pytest.mark.parametrize("name", ["StringEncoder", "GapEncoder", "MinHashEncoder", "TextEncoder"])
+def test_skrubs_encoders_can_be_the_vectorizer(name, tmp_path, monkeypatch):
+    vectorizer = ["subwords", skrubs_encoder(name, tmp_path, monkeypatch)]
+    modality, values, tensors, network = fitted(TOYS, vectorizer=vectorizer)
+    own = network.view(tensors).to_dense()[:, -2:]
+    np.testing.assert_allclose(own.square().sum(1).mean(), 1 / 3, rtol=1e-5)
+    few = modality.transform(cells_of([TOYS[3], None]))
+    width = few.tensors["weights"].shape[1]
+    for tensor, array in values.tensors.items():
+        np.testing.assert_allclose(few.tensors[tensor][0], array[3, :width], rtol=1e-5)
+
+
 # ------------------------------------------------------------------ the way back
 
 
@@ -384,7 +465,7 @@ class Broken(BaseEstimator):
         self.columns = columns
 
     def fit(self, texts):
-        """Do nothing."""
+        """Learn nothing."""
         return self
 
     def transform(self, texts):
@@ -395,17 +476,37 @@ class Broken(BaseEstimator):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (np.array([[1.0], [np.nan], [0.0]]), r"row 2: .*not finite"),
-        (csr_array([[1.0], [np.nan], [0.0]]), r"row 2: .*not finite"),
-        (np.array([[1.0], [1e39], [0.0]]), r"row 2: .*too large"),
-        (np.zeros((2, 4)), r"shape \(2, 4\) for 3 texts"),
+        (np.array([[1.0], [np.nan], [0.0]]), r"row 2: Broken gave .*not finite"),
+        (csr_array([[1.0], [np.nan], [0.0]]), r"row 2: Broken gave .*not finite"),
+        (np.array([[1.0], [1e39], [0.0]]), r"row 2: Broken gave .*too large"),
+        (np.zeros((2, 4)), r"'name': Broken gave .*shape \(2, 4\) for 3 texts"),
         (np.zeros(3), r"shape \(3,\) for 3 texts"),
+        (np.zeros((3, 0)), r"shape \(3, 0\) for 3 texts.*a column at least"),
         (np.zeros((3, 20_001)), r"20,001 columns.*TruncatedSVD"),
     ],
 )
 def test_a_bad_vectorizer_is_an_error(columns, message):
-    with pytest.raises(CellError, match=message):
-        TextModality(vectorizer=Broken(columns)).fit(cells_of(["a", None, "b", "c"]))
+    for vectorizer in (Broken(columns), ["subwords", Broken(columns)]):
+        with pytest.raises(CellError, match=message):
+            TextModality(vectorizer=vectorizer).fit(cells_of(["a", None, "b", "c"]))
+
+
+def test_a_vectorizer_whose_columns_change_is_an_error():
+    modality = TextModality(vectorizer=["subwords", Broken(np.eye(3))]).fit(
+        cells_of(["a", "b", "c"])
+    )
+    modality.vectorizers_[0].columns = np.eye(3)[:, :2]
+    with pytest.raises(CellError, match=r"Broken gave 2 columns, in fit 3.*same columns"):
+        modality.transform(cells_of(["a", "b", "c"]))
+
+
+def test_parameters_of_a_transformer_are_reached_where_it_stands_alone():
+    alone = TextModality(vectorizer=HashingVectorizer()).set_params(vectorizer__n_features=8)
+    assert alone.vectorizer.n_features == 8
+    listed = TextModality(vectorizer=["subwords", HashingVectorizer()])
+    assert (
+        listed.set_params(vectorizer=["subwords", alone.vectorizer]).vectorizer[1].n_features == 8
+    )
 
 
 def test_text_columns_are_told_from_others():
@@ -428,6 +529,12 @@ def test_text_columns_are_told_from_others():
     [
         ({"decoder": "word"}, "Did you mean 'words'"),
         ({"vectorizer": "subword"}, "Did you mean 'subwords'"),
+        ({"vectorizer": ["subword"]}, r"vectorizer\[0\]='subword'.*Did you mean 'subwords'"),
+        ({"vectorizer": []}, r"vectorizer=\[\]: list one at least, or give None"),
+        ({"vectorizer": ["subwords", None]}, r"vectorizer\[1\]=None: give 'subwords', or a trans"),
+        ({"vectorizer": ["subwords", HASHED, "subwords"]}, "list 'subwords' once"),
+        ({"vectorizer": [HashingVectorizer]}, r"is a class. Write HashingVectorizer\(\)"),
+        ({"vectorizer": 3}, "vectorizer=3: give 'subwords', None, a transformer, or a list"),
         ({"n_words": 0}, "n_words=0"),
         ({"max_length": 2.5}, "max_length=2.5"),
         ({"max_length": True}, "max_length=True"),

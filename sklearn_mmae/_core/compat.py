@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CallbackSupportMixin", "VisualBlock", "has_progress_bar", "with_callbacks"]
+from sklearn.utils import get_tags
+
+__all__ = [
+    "CallbackSupportMixin",
+    "VisualBlock",
+    "has_progress_bar",
+    "requires_fit",
+    "with_callbacks",
+]
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
@@ -19,6 +27,14 @@ except ImportError:
     def with_callbacks(method):
         """Return the method as it is."""
         return method
+
+
+def requires_fit(transformer):
+    """Whether the `fit` of a transformer learns something, as its tag says."""
+    from sklearn.feature_extraction.text import HashingVectorizer  # slow to import
+
+    # Its tag is wrong in scikit-learn 1.6.
+    return get_tags(transformer).requires_fit and not isinstance(transformer, HashingVectorizer)
 
 
 def has_progress_bar(estimator):

@@ -8,10 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
 
+from .compat import requires_fit
 from .errors import ModelFileError
 
-__all__ = ["LARGEST", "check", "fields", "object_from_plain", "object_to_plain", "to_plain"]
+__all__ = [
+    "LARGEST",
+    "check",
+    "fields",
+    "from_plain",
+    "object_from_plain",
+    "object_to_plain",
+    "to_plain",
+]
 
 LARGEST = 2**40  # of the numbers in a file that count something
 OF_SESSION = {"memory"}  # a folder to unpickle from must not come from a file
@@ -23,6 +33,8 @@ REMEDY = (
 
 def to_plain(value: Any, place: str) -> Any:
     """Return a value as lists, dictionaries, numbers, text and arrays of numbers.
+
+    A transformer whose `fit` learns nothing becomes its class and parameters.
 
     Parameters
     ----------
@@ -50,9 +62,39 @@ def to_plain(value: Any, place: str) -> Any:
         value = value.item()
     if value is None or type(value) in (bool, int, float, str):
         return value
+    if _learns_nothing(value):
+        return _transformer_to_plain(value, place)
+    unless = ", unless it is a TransformerMixin whose tag requires_fit is False: it learns nothing"
     raise TypeError(
-        f"{place.lstrip('[')} holds a {type(value).__name__}, which a file cannot hold. {REMEDY}"
+        f"{place.lstrip('[')} holds a {type(value).__name__}, which a file cannot hold"
+        f"{unless if hasattr(value, 'transform') else ''}. {REMEDY}"
     )
+
+
+def from_plain(value: Any, classes: dict[str, type]) -> Any:
+    """Return a value of `to_plain`, its transformers built, whose classes must be known."""
+    if isinstance(value, list | tuple):
+        return type(value)(from_plain(item, classes) for item in value)
+    if isinstance(value, dict) and value.keys() == {"class", "parameters"}:
+        return object_from_plain(value, TransformerMixin, classes)
+    return value
+
+
+def _learns_nothing(value):
+    """Whether a value is a transformer of which class and parameters are all."""
+    known = isinstance(value, TransformerMixin) and isinstance(value, BaseEstimator)
+    return known and not requires_fit(value)
+
+
+def _transformer_to_plain(transformer, place):
+    """Return class and parameters; without defaults, which may be no plain value, as a dtype."""
+    defaults = inspect.signature(type(transformer)).parameters
+    parameters = {
+        name: to_plain(value, f"{place}: {name}")
+        for name, value in transformer.get_params(deep=False).items()
+        if name not in OF_SESSION and value is not defaults[name].default
+    }
+    return {"class": type(transformer).__name__, "parameters": parameters}
 
 
 def object_to_plain(part: object, place: str) -> dict:
@@ -72,7 +114,7 @@ def object_from_plain(node: Any, base: type, classes: dict[str, type]) -> Any:
     check(isinstance(parameters, dict), f"the parameters of {name}")
     for key in OF_SESSION & parameters.keys():
         check(parameters[key] is None, f"the parameter {key} of {name}")
-    return cls(**parameters)
+    return cls(**{key: from_plain(value, classes) for key, value in parameters.items()})
 
 
 def class_of(name: Any, base: type, classes: dict[str, type]) -> type:

@@ -619,7 +619,8 @@ class BaseMultimodalAutoencoder(
         NotFittedError
             Before `fit`.
         TypeError
-            For what no file without code can hold: a vectorizer, a callable as fusion.
+            For what no file without code can hold: a vectorizer that has learned something, a
+            callable as fusion.
 
         Notes
         -----

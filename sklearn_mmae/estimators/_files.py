@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from torch.overrides import TorchFunctionMode
 
 from .._core import archive
@@ -71,10 +72,11 @@ def _trusted(trusted):
     classes = dict(_BUILT_IN)
     for cls in trusted:
         if not isinstance(cls, type) or not issubclass(
-            cls, Modality | Fusion | Objective | torch.optim.Optimizer
+            cls, Modality | Fusion | Objective | TransformerMixin | torch.optim.Optimizer
         ):
             raise TypeError(
-                f"trusted: {cls!r} is no subclass of Modality, Fusion, Objective or Optimizer."
+                f"trusted: {cls!r} is no subclass of Modality, Fusion, Objective, TransformerMixin"
+                " or Optimizer."
             )
         if cls.__name__ in classes:
             raise ValueError(f"trusted: there is a class {cls.__name__} already. Rename yours.")

@@ -25,7 +25,7 @@ def load(
     path : str or path-like
     trusted : list of class, default=()
         Subclasses of `Modality`, `Fusion` and `Objective`, and optimizers, of your own that the
-        file may use.
+        file may use; and transformers that a `TextModality` has as vectorizers, scikit-learn's too.
         They are built with what the file says, so they must cope with any values.
 
     Returns

@@ -14,7 +14,14 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
 from .._core.errors import DataWarning, did_you_mean, listing, locate, warn
-from .._core.plain import check, fields, object_from_plain, object_to_plain, to_plain
+from .._core.plain import (
+    check,
+    fields,
+    from_plain,
+    object_from_plain,
+    object_to_plain,
+    to_plain,
+)
 from ..modalities import BUILTIN, Modality
 from ..modalities._base import asks
 from ..modalities._detect import detect
@@ -88,7 +95,7 @@ class Part:
             free = key.isidentifier() and not keyword.iskeyword(key)
             free = free and not hasattr(type(modality), key)
             check(free, f"modality {name!r} cannot have an attribute {key!r}")
-        vars(modality).update(state)
+        vars(modality).update((key, from_plain(value, classes)) for key, value in state.items())
         missing, more = modality.learned() - state.keys(), state.keys() - modality.learned()
         complete = not missing and not (more and type(modality) in BUILTIN)
         check(complete and modality.is_sound(n_columns), f"what modality {name!r} has learned")

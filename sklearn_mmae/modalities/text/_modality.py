@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from ..._core.errors import CellError, did_you_mean, listing
-from ..._core.values import are_floats, are_text, is_positive, is_whole
+from ..._core.values import are_floats, are_text, is_array, is_positive, is_whole
 from ...statistics import PLAIN, Statistics
 from ...tables._cells import Cells, Column, Values
 from .._base import Modality
@@ -21,6 +21,7 @@ from .._files import find_memory
 from .._shown import Shown, Words, where_present
 from ._cells import decode_tokens, encode_tokens, learn_tokens, read_texts, word_pattern
 from ._network import KeyWordsNetwork, SentenceNetwork
+from ._vectorizers import beside_words, check_vectorizer, column_of, transformers, vectorize
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import CountVectorizer
@@ -29,16 +30,15 @@ __all__ = ["TextModality"]
 
 MOST_SUBWORDS = 1000
 MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
-MOST_COLUMNS = 20_000  # of a vectorizer; the encoder has a weight for each
-LARGEST = np.finfo(np.float32).max / 1e6
 
 
 class TextModality(Modality):
     """One column of text, in any language that puts spaces between words.
 
-    What the encoder sees are two blocks of equal variance: tf-idf weights of the words [1]_, and
-    of their parts (sequences of three characters), which tell related and misspelt words. What the
-    decoder learns is either the row's words or the text itself.
+    What the encoder sees are blocks of equal variance: tf-idf weights of the words [1]_, and what
+    `vectorizer` asks for, such as those of their parts (sequences of three characters), which tell
+    related and misspelt words. What the decoder learns is either the row's words or the text
+    itself.
 
     None, NaN and ``pd.NA`` are holes. An empty text, or one of unknown words only, is present.
 
@@ -53,11 +53,15 @@ class TextModality(Modality):
         "sequence" decoder spells rarer ones.
     stop_words : {"english"}, list of str or None, default=None
         Words to leave out of the vocabulary.
-    vectorizer : "subwords", None or transformer, default="subwords"
+    vectorizer : "subwords", None, transformer or list, default="subwords"
         What the encoder sees beside the words: parts of words, nothing, or the columns that a
-        scikit-learn transformer makes of a 1-D array of str, such as `HashingVectorizer` or a
-        sentence encoder. A transformer is cloned and fitted; what its own `fit` learns of the rows
-        is asked of nobody, unlike all else.
+        transformer makes of a pandas Series of str, such as scikit-learn's `HashingVectorizer`,
+        skrub's `StringEncoder` or a sentence encoder. Of a list of "subwords" and transformers,
+        each is one more block. A transformer is cloned and fitted; what its own `fit` learns of
+        the rows is asked of nobody, unlike all else, and its ``random_state`` is its own. `save`
+        keeps one whose `fit` learns nothing, as its tag ``requires_fit=False`` says; name its
+        class to `load` as ``trusted``. Parameters of one that stands in a list are not reached by
+        `set_params`: give another list.
     n_words : int, default=5
         The most words that come back (only for ``decoder="words"``).
     max_length : int, default=64
@@ -75,13 +79,13 @@ class TextModality(Modality):
     idf_ : ndarray of shape (words,)
         Their inverse document frequencies.
     subwords_ : list of str
-        Parts of words, where ``vectorizer="subwords"``; with ``subword_idf_``.
-    vectorizer_ : transformer
-        The fitted clone, where one was given.
-    offset_ : ndarray of shape (columns of the vectorizer,)
-        What is subtracted from its columns: their mean, or 0 where they are sparse.
-    block_scales_ : ndarray of shape (1 or 2,)
-        What the blocks are divided by.
+        Parts of words, where "subwords" are asked for; with ``subword_idf_``.
+    vectorizers_ : list of transformer
+        The fitted clones of those that were given.
+    offsets_ : list of ndarray of shape (columns,)
+        What is subtracted from the columns of each: their mean, or 0 where they are sparse.
+    block_scales_ : ndarray of shape (blocks,)
+        What the blocks are divided by: the words, then the others in their order.
     mean_ : ndarray of shape (view columns,)
         Of the scaled blocks.
     tokens_ : list of str
@@ -121,8 +125,8 @@ class TextModality(Modality):
     idf_: np.ndarray
     subwords_: list[str]
     subword_idf_: np.ndarray
-    vectorizer_: Any
-    offset_: np.ndarray
+    vectorizers_: list[Any]
+    offsets_: list[np.ndarray]
     block_scales_: np.ndarray
     mean_: np.ndarray
     tokens_: list[str]
@@ -290,24 +294,32 @@ class TextModality(Modality):
     def learned(self) -> set[str]:
         """Return the names of what `fit` learns, for `load`."""
         state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
-        if self.vectorizer is not None:
+        state |= {"vectorizers_", "offsets_"}
+        if "subwords" in beside_words(self.vectorizer):
             state |= {"subwords_", "subword_idf_"}
         return state | ({"tokens_", "n_tokens_"} if self.decoder == "sequence" else set())
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
-        subwords = [] if self.vectorizer is None else self.subwords_
+        beside, offsets = beside_words(self.vectorizer), self.offsets_
+        subwords = self.subwords_ if "subwords" in beside else []
         written = self.tokens_ if self.decoder == "sequence" else self.vocabulary_
         return (
             n_columns == 1
-            and (self.vectorizer is None or isinstance(self.vectorizer, str))
+            and isinstance(self.vectorizers_, list)
+            and list(map(type, self.vectorizers_)) == list(map(type, transformers(self.vectorizer)))
+            and isinstance(offsets, list)
+            and len(offsets) == len(self.vectorizers_)
+            and all(is_array(offset, "f") and are_floats(offset, len(offset)) for offset in offsets)
             and all(
                 are_text(t) and len(set(t)) == len(t) for t in (self.vocabulary_, subwords, written)
             )
             and are_floats(self.idf_, len(self.vocabulary_))
-            and (self.vectorizer is None or are_floats(self.subword_idf_, len(subwords)))
-            and are_floats(self.block_scales_, 1 if self.vectorizer is None else 2, above=0)
-            and are_floats(self.mean_, len(self.vocabulary_) + len(subwords))
+            and ("subwords" not in beside or are_floats(self.subword_idf_, len(subwords)))
+            and are_floats(self.block_scales_, 1 + len(beside), above=0)
+            and are_floats(
+                self.mean_, len(self.vocabulary_) + len(subwords) + sum(map(len, offsets))
+            )
             and len(written) > 0
             and are_floats(self.shares_, len(written))
             and (self.shares_ >= 0).all()
@@ -330,11 +342,7 @@ class TextModality(Modality):
                 f"decoder={self.decoder!r}: give 'words' or 'sequence'."
                 + did_you_mean(self.decoder, decoders)
             )
-        if isinstance(self.vectorizer, str) and self.vectorizer != "subwords":
-            raise ValueError(
-                f"vectorizer={self.vectorizer!r}: give 'subwords', None or a transformer."
-                + did_you_mean(self.vectorizer, ["subwords"])
-            )
+        check_vectorizer(self.vectorizer)
         all_words = self.max_features is None
         for name in ("n_words", "max_length", "max_features")[: 2 if all_words else 3]:
             value = getattr(self, name)
@@ -348,8 +356,12 @@ class TextModality(Modality):
         """Learn everything; return the unscaled blocks."""
         n_texts = int(statistics.counts("texts", np.zeros(len(texts), int), 1)[0])
         blocks = [self._learn_words(name, texts, n_texts, statistics)]
-        if self.vectorizer is not None:
-            blocks.append(self._learn_second_block(name, texts, present, n_texts, statistics))
+        self.vectorizers_, self.offsets_ = [], []
+        for one in beside_words(self.vectorizer):
+            if one == "subwords":
+                blocks.append(self._learn_subwords(texts, n_texts, statistics))
+            else:
+                blocks.append(self._learn_columns(one, name, texts, present, statistics))
         _, means, variances = zip(
             *(statistics.moments(f"block {i}", block) for i, block in enumerate(blocks)),
             strict=True,
@@ -379,52 +391,47 @@ class TextModality(Modality):
         self.idf_ = _learn_idf(counts, n_texts, statistics.of("words"))
         return _heaviest(_tf_idf(counts, self.idf_))
 
-    def _learn_second_block(
+    def _learn_subwords(
+        self, texts: np.ndarray, n_texts: int, statistics: Statistics
+    ) -> sparse.csr_array:
+        parts = statistics.of("parts of words")
+        learned = _learn_vocabulary(_subword_counter(), texts, MOST_SUBWORDS, parts)
+        self.subwords_, counts = learned
+        self.subword_idf_ = _learn_idf(counts, n_texts, parts)
+        return _tf_idf(counts, self.subword_idf_)
+
+    def _learn_columns(
         self,
+        transformer: Any,
         name: str,
         texts: np.ndarray,
         present: np.ndarray,
-        n_texts: int,
         statistics: Statistics,
     ) -> sparse.csr_array:
-        if self.vectorizer == "subwords":
-            parts = statistics.of("parts of words")
-            learned = _learn_vocabulary(_subword_counter(), texts, MOST_SUBWORDS, parts)
-            self.subwords_, counts = learned
-            self.subword_idf_ = _learn_idf(counts, n_texts, parts)
-            return _tf_idf(counts, self.subword_idf_)
-        self.vectorizer_ = clone(self.vectorizer).fit(texts)
-        columns = self._vectorize(name, texts, present)
+        """Fit a clone of a transformer, and keep it; return its columns."""
+        fitted = clone(transformer).fit(column_of(texts))
+        columns = vectorize(fitted, name, texts, present)
         # A sparse block stays sparse; of a dense one, dropping a column shall mean its mean.
-        if sparse.issparse(columns):
-            self.offset_ = np.zeros(columns.shape[1])
-            return columns
-        _, self.offset_, _ = statistics.moments("vectorizer", columns)
-        return sparse.csr_array(columns - self.offset_)
+        offset = np.zeros(columns.shape[1])
+        if not sparse.issparse(columns):
+            _, offset, _ = statistics.moments(f"vectorizer {len(self.offsets_)}", columns)
+            columns = sparse.csr_array(columns - offset)
+        self.vectorizers_.append(fitted)
+        self.offsets_.append(offset)
+        return columns
 
     def _blocks(self, name, texts, present):
         """Return the unscaled blocks of the present rows, each (rows, columns) sparse."""
         words = _word_counter(vocabulary=self.vocabulary_)
         blocks = [_heaviest(_tf_idf(words.transform(texts), self.idf_))]
-        if self.vectorizer == "subwords":
-            subwords = _subword_counter(vocabulary=self.subwords_)
-            blocks.append(_tf_idf(subwords.transform(texts), self.subword_idf_))
-        elif self.vectorizer is not None:
-            blocks.append(self._second_block(name, texts, present))
+        fitted = zip(self.vectorizers_, self.offsets_, strict=True)
+        for one in beside_words(self.vectorizer):
+            if one == "subwords":
+                subwords = _subword_counter(vocabulary=self.subwords_)
+                blocks.append(_tf_idf(subwords.transform(texts), self.subword_idf_))
+            else:
+                blocks.append(_columns(*next(fitted), name, texts, present))
         return blocks
-
-    def _second_block(self, name, texts, present):
-        n_columns = len(self.offset_)
-        if not len(texts):
-            return sparse.csr_array((0, n_columns))
-        columns = self._vectorize(name, texts, present)
-        if columns.shape[1] != n_columns:
-            raise CellError(
-                f"the vectorizer gave {columns.shape[1]} columns, in fit {n_columns}",
-                remedy="It must give the same columns for every text",
-                column=name,
-            )
-        return sparse.csr_array(columns if sparse.issparse(columns) else columns - self.offset_)
 
     def _values(self, texts, present, blocks):
         view = sparse.hstack(
@@ -439,37 +446,6 @@ class TextModality(Modality):
         if not present.all():
             tensors["present"] = present
         return Values(tensors, present)
-
-    def _vectorize(self, name, texts, present):
-        """Return the vectorizer's columns, float64, sparse or not, after checking them."""
-        columns = self.vectorizer_.transform(texts)
-        if sparse.issparse(columns):
-            columns = sparse.csr_array(columns, dtype=np.float64)
-        else:
-            columns = np.asarray(columns, np.float64)
-        if columns.ndim != 2 or len(texts) != columns.shape[0]:
-            raise CellError(
-                f"the vectorizer gave an array of shape {columns.shape} for {len(texts)} texts",
-                remedy="It must give one row per text",
-                column=name,
-            )
-        if columns.shape[1] > MOST_COLUMNS:
-            raise CellError(
-                f"the vectorizer gave {columns.shape[1]:,} columns, more than {MOST_COLUMNS:,}",
-                remedy="Make fewer, or reduce them: make_pipeline(vectorizer, TruncatedSVD(300))",
-                column=name,
-            )
-        largest = abs(columns).max(axis=1)
-        largest = np.ravel(largest.toarray() if sparse.issparse(largest) else largest)
-        bad = ~(largest < LARGEST)  # also where it is NaN
-        if bad.any():
-            raise CellError(
-                "the vectorizer gave numbers that are not finite or too large",
-                remedy="Check what it makes of these texts",
-                column=name,
-                row=np.flatnonzero(present)[bad].tolist(),
-            )
-        return columns
 
     def _learn_shares(self, words: sparse.csr_array, statistics: Statistics) -> None:
         """Learn the mean distribution over words, and the mean divergence of rows from it."""
@@ -529,6 +505,20 @@ def _learn(modality, name, texts, present, *, seen, statistics):
 def _blocks(modality, name, texts, present, *, seen):
     """Return the unscaled blocks of texts; for `_remembered`."""
     return modality._blocks(name, texts, present)
+
+
+def _columns(transformer, offset, name, texts, present):
+    """Return the columns of a fitted transformer, less their offset."""
+    if not len(texts):
+        return sparse.csr_array((0, len(offset)))
+    columns = vectorize(transformer, name, texts, present)
+    if columns.shape[1] != len(offset):
+        raise CellError(
+            f"{type(transformer).__name__} gave {columns.shape[1]} columns, in fit {len(offset)}",
+            remedy="It must give the same columns for every text",
+            column=name,
+        )
+    return sparse.csr_array(columns if sparse.issparse(columns) else columns - offset)
 
 
 def _read(cells):
