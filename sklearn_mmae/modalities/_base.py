@@ -118,6 +118,9 @@ class Modality(BaseEstimator, ABC):
         ValueError
         """
 
+    def expect_target(self) -> None:  # noqa: B027, nothing is a good answer
+        """Hear, before `fit`, that codes are to tell a target besides. Default: do nothing."""
+
     def learned(self) -> set[str]:
         """Return the names of the attributes that `fit` learns: all that a file must hold.
 

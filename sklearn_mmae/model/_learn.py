@@ -131,6 +131,8 @@ def _learn_parts(estimator, X, statistics):
     for part in parts:
         if hasattr(part.modality, "memory") and part.modality.memory is None:
             part.modality.memory = estimator.memory
+        if estimator.target_weight:
+            part.modality.expect_target()
     values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
     _check_anything_present(parts, presence(values))
     model = Model(Columns.of(table), parts, {})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from copy import copy
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import joblib
@@ -21,14 +23,21 @@ from .._files import find_memory
 from .._shown import Shown, Words, where_present
 from ._cells import decode_tokens, encode_tokens, learn_tokens, read_texts, word_pattern
 from ._network import KeyWordsNetwork, SentenceNetwork
-from ._vectorizers import beside_words, check_vectorizer, column_of, transformers, vectorize
+from ._vectorizers import (
+    VOCABULARIES,
+    beside_words,
+    check_vectorizer,
+    column_of,
+    transformers,
+    vectorize,
+)
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import CountVectorizer
 
 __all__ = ["TextModality"]
 
-MOST_SUBWORDS = 1000
+MOST_SUBWORDS, MOST_PHRASES = 1000, 4000
 MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 
 
@@ -53,11 +62,13 @@ class TextModality(Modality):
         "sequence" decoder spells rarer ones.
     stop_words : {"english"}, list of str or None, default=None
         Words to leave out of the vocabulary.
-    vectorizer : "subwords", None, transformer or list, default="subwords"
-        What the encoder sees beside the words: parts of words, nothing, or the columns that a
+    vectorizer : "auto", "subwords", "phrases", None, transformer or list, default="auto"
+        What the encoder sees beside the words: parts of words, "subwords"; pairs of words and
+        whole texts that occur more than once, "phrases"; nothing; or the columns that a
         transformer makes of a pandas Series of str, such as scikit-learn's `HashingVectorizer`,
-        skrub's `StringEncoder` or a sentence encoder. Of a list of "subwords" and transformers,
-        each is one more block. A transformer is cloned and fitted; what its own `fit` learns of
+        skrub's `StringEncoder` or a sentence encoder. Of a list of them, each is one more block.
+        "auto" is "subwords" and, where `fit` has a target, "phrases", too: they tell little of
+        the other modalities, but much of targets. A transformer is cloned and fitted; what its own `fit` learns of
         the rows is asked of nobody, unlike all else, and its ``random_state`` is its own. `save`
         keeps one whose `fit` learns nothing, as its tag ``requires_fit=False`` says; name its
         class to `load` as ``trusted``. Parameters of one that stands in a list are not reached by
@@ -78,8 +89,8 @@ class TextModality(Modality):
         The words, in lower case and sorted.
     idf_ : ndarray of shape (words,)
         Their inverse document frequencies.
-    subwords_ : list of str
-        Parts of words, where "subwords" are asked for; with ``subword_idf_``.
+    subwords_, phrases_ : list of str
+        Where they are asked for; with ``subword_idf_`` and ``phrase_idf_``.
     vectorizers_ : list of transformer
         The fitted clones of those that were given.
     offsets_ : list of ndarray of shape (columns,)
@@ -125,6 +136,8 @@ class TextModality(Modality):
     idf_: np.ndarray
     subwords_: list[str]
     subword_idf_: np.ndarray
+    phrases_: list[str]
+    phrase_idf_: np.ndarray
     vectorizers_: list[Any]
     offsets_: list[np.ndarray]
     block_scales_: np.ndarray
@@ -140,7 +153,7 @@ class TextModality(Modality):
         decoder: str = "words",
         max_features: int | None = 3000,
         stop_words: str | list[str] | None = None,
-        vectorizer: Any = "subwords",
+        vectorizer: Any = "auto",
         n_words: int = 5,
         max_length: int = 64,
         memory: Any = None,
@@ -163,6 +176,11 @@ class TextModality(Modality):
         """Whether every observed cell of a column is a str."""
         types = Column.of(column).types
         return len(types) > 0 and all(issubclass(kind, str) for kind in types)
+
+    def expect_target(self) -> None:
+        """Look at phrases, too, unless the user has said what to look at."""
+        if isinstance(self.vectorizer, str) and self.vectorizer == "auto":
+            self.vectorizer = ["subwords", "phrases"]
 
     def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn the vocabulary, and how usual each word is.
@@ -295,14 +313,18 @@ class TextModality(Modality):
         """Return the names of what `fit` learns, for `load`."""
         state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
         state |= {"vectorizers_", "offsets_"}
-        if "subwords" in beside_words(self.vectorizer):
-            state |= {"subwords_", "subword_idf_"}
+        for block in _built_in(self.vectorizer):
+            state |= {*VOCABULARIES[block]}
         return state | ({"tokens_", "n_tokens_"} if self.decoder == "sequence" else set())
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         beside, offsets = beside_words(self.vectorizer), self.offsets_
-        subwords = self.subwords_ if "subwords" in beside else []
+        blocks = [
+            [getattr(self, name) for name in VOCABULARIES[one]]
+            for one in _built_in(self.vectorizer)
+        ]
+        vocabularies = [vocabulary for vocabulary, _ in blocks]
         written = self.tokens_ if self.decoder == "sequence" else self.vocabulary_
         return (
             n_columns == 1
@@ -312,13 +334,14 @@ class TextModality(Modality):
             and len(offsets) == len(self.vectorizers_)
             and all(is_array(offset, "f") and are_floats(offset, len(offset)) for offset in offsets)
             and all(
-                are_text(t) and len(set(t)) == len(t) for t in (self.vocabulary_, subwords, written)
+                are_text(t) and len(set(t)) == len(t)
+                for t in (self.vocabulary_, *vocabularies, written)
             )
             and are_floats(self.idf_, len(self.vocabulary_))
-            and ("subwords" not in beside or are_floats(self.subword_idf_, len(subwords)))
+            and all(are_floats(idf, len(vocabulary)) for vocabulary, idf in blocks)
             and are_floats(self.block_scales_, 1 + len(beside), above=0)
             and are_floats(
-                self.mean_, len(self.vocabulary_) + len(subwords) + sum(map(len, offsets))
+                self.mean_, sum(map(len, [self.vocabulary_, *vocabularies, *offsets]))
             )
             and len(written) > 0
             and are_floats(self.shares_, len(written))
@@ -358,15 +381,16 @@ class TextModality(Modality):
         blocks = [self._learn_words(name, texts, n_texts, statistics)]
         self.vectorizers_, self.offsets_ = [], []
         for one in beside_words(self.vectorizer):
-            if one == "subwords":
-                blocks.append(self._learn_subwords(texts, n_texts, statistics))
+            if isinstance(one, str):
+                blocks.append(self._learn_block(one, texts, n_texts, statistics))
             else:
                 blocks.append(self._learn_columns(one, name, texts, present, statistics))
         _, means, variances = zip(
             *(statistics.moments(f"block {i}", block) for i, block in enumerate(blocks)),
             strict=True,
         )
-        self.block_scales_ = np.sqrt([_or_one(v.sum()) * len(blocks) for v in variances])
+        n_varying = max(1, sum(_or_one(v.sum()) != 1 for v in variances))
+        self.block_scales_ = np.sqrt([_or_one(v.sum()) * n_varying for v in variances])
         self.mean_ = np.concatenate(
             [mean / scale for mean, scale in zip(means, self.block_scales_, strict=True)]
         )
@@ -391,14 +415,15 @@ class TextModality(Modality):
         self.idf_ = _learn_idf(counts, n_texts, statistics.of("words"))
         return _heaviest(_tf_idf(counts, self.idf_))
 
-    def _learn_subwords(
-        self, texts: np.ndarray, n_texts: int, statistics: Statistics
+    def _learn_block(
+        self, block: str, texts: np.ndarray, n_texts: int, statistics: Statistics
     ) -> sparse.csr_array:
-        parts = statistics.of("parts of words")
-        learned = _learn_vocabulary(_subword_counter(), texts, MOST_SUBWORDS, parts)
-        self.subwords_, counts = learned
-        self.subword_idf_ = _learn_idf(counts, n_texts, parts)
-        return _tf_idf(counts, self.subword_idf_)
+        """Learn the vocabulary of a built-in block; return its columns."""
+        own, (make, most, least) = statistics.of(block), _BLOCKS[block]
+        vocabulary, counts = _learn_vocabulary(make(), texts, most, own, least)
+        idf = _learn_idf(counts, n_texts, own)
+        vars(self).update(zip(VOCABULARIES[block], (vocabulary, idf), strict=True))
+        return _tf_idf(counts, idf)
 
     def _learn_columns(
         self,
@@ -426,9 +451,9 @@ class TextModality(Modality):
         blocks = [_heaviest(_tf_idf(words.transform(texts), self.idf_))]
         fitted = zip(self.vectorizers_, self.offsets_, strict=True)
         for one in beside_words(self.vectorizer):
-            if one == "subwords":
-                subwords = _subword_counter(vocabulary=self.subwords_)
-                blocks.append(_tf_idf(subwords.transform(texts), self.subword_idf_))
+            if isinstance(one, str):
+                vocabulary, idf = (getattr(self, name) for name in VOCABULARIES[one])
+                blocks.append(_counted(_BLOCKS[one][0], vocabulary, idf, texts))
             else:
                 blocks.append(_columns(*next(fitted), name, texts, present))
         return blocks
@@ -548,10 +573,49 @@ def _subword_counter(**options):
     return CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), **options)
 
 
+def _phrases(text: str) -> list[str]:
+    """Return the pairs of words of a text and, if it has more than two, the whole text."""
+    words = re.findall(word_pattern(), text.lower())
+    whole = [" ".join(words)] if len(words) > 2 else []
+    return [" ".join(pair) for pair in pairwise(words)] + whole
+
+
+def _phrase_counter(**options):
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(analyzer=_phrases, **options)
+
+
+# How built-in blocks are counted, the most of them that are kept, and how often they must occur:
+# a phrase that occurs once tells one row from all others.
+_BLOCKS = {
+    "subwords": (_subword_counter, MOST_SUBWORDS, 1),
+    "phrases": (_phrase_counter, MOST_PHRASES, 2),
+}
+
+
+def _built_in(vectorizer: Any) -> list[str]:
+    return [one for one in beside_words(vectorizer) if isinstance(one, str)]
+
+
+def _counted(make, vocabulary, idf, texts):
+    """Return the weights of a built-in block's known entries."""
+    if not vocabulary:  # which scikit-learn refuses
+        return sparse.csr_array((len(texts), 0))
+    return _tf_idf(make(vocabulary=vocabulary).transform(texts), idf)
+
+
 def _learn_vocabulary(
-    counter: CountVectorizer, texts: np.ndarray, most: int | None, statistics: Statistics
+    counter: CountVectorizer,
+    texts: np.ndarray,
+    most: int | None,
+    statistics: Statistics,
+    least: int = 1,
 ) -> tuple[list[str], sparse.csr_array]:
-    """Return the most frequent words or parts of words, sorted, and how often texts have them."""
+    """Return the most frequent words or parts of words, sorted, and how often texts have them.
+
+    They occur at least so often in all texts.
+    """
     try:
         counts = counter.fit_transform(texts)
         found = counter.get_feature_names_out().tolist()
@@ -560,7 +624,8 @@ def _learn_vocabulary(
             raise
         found, counts = [], sparse.csr_array((len(texts), 0), dtype=np.int64)
     often = dict(zip(found, np.asarray(counts.sum(0)).ravel().tolist(), strict=True))
-    vocabulary = sorted(statistics.frequent("vocabulary", often, most))
+    frequent = statistics.frequent("vocabulary", often, most)
+    vocabulary = sorted(word for word, n in frequent.items() if n >= least)
     place = {word: i for i, word in enumerate(found)}
     # A word of other rows only is in none of these: it takes the empty column at the end.
     columns = sparse.csr_array(

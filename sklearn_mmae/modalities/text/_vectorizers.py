@@ -10,16 +10,23 @@ from scipy import sparse
 
 from ..._core.errors import CellError, did_you_mean
 
-__all__ = ["beside_words", "check_vectorizer", "column_of", "transformers", "vectorize"]
+__all__ = ["VOCABULARIES", "beside_words", "check_vectorizer", "column_of", "transformers", "vectorize"]
 
 MOST_COLUMNS = 20_000  # of a transformer; the encoder has a weight for each
+# Built-in blocks, and the names of what is learned of them: a vocabulary, and its frequencies.
+VOCABULARIES = {
+    "subwords": ("subwords_", "subword_idf_"),
+    "phrases": ("phrases_", "phrase_idf_"),
+}
 LARGEST = np.finfo(np.float32).max / 1e6
 
 
 def beside_words(vectorizer: Any) -> list:
-    """Return what a parameter `vectorizer` asks for, "subwords" and transformers, as a list."""
+    """Return what a parameter `vectorizer` asks for, built-in blocks and transformers, as a list."""
     if vectorizer is None:
         return []
+    if isinstance(vectorizer, str) and vectorizer == "auto":
+        return ["subwords"]
     return list(vectorizer) if isinstance(vectorizer, list | tuple) else [vectorizer]
 
 
@@ -29,7 +36,7 @@ def transformers(vectorizer: Any) -> list:
 
 
 def check_vectorizer(vectorizer: Any) -> None:
-    """Refuse what is neither "subwords", None, a transformer, nor a list of such; ValueError."""
+    """Refuse what is no built-in block, None, "auto", a transformer, or a list; ValueError."""
     asked, is_list = beside_words(vectorizer), isinstance(vectorizer, list | tuple)
     if is_list and not asked:
         raise ValueError(f"vectorizer={vectorizer!r}: list one at least, or give None.")
@@ -38,14 +45,15 @@ def check_vectorizer(vectorizer: Any) -> None:
         if isinstance(one, type):
             raise ValueError(f"{place}: {one.__name__} is a class. Write {one.__name__}().")
         if isinstance(one, str):
-            known, guess = one == "subwords", did_you_mean(one, ["subwords"])
+            known, guess = one in VOCABULARIES, did_you_mean(one, VOCABULARIES)
         else:
             known, guess = hasattr(one, "transform"), ""
         if not known:
             others = "or a transformer" if is_list else "None, a transformer, or a list of them"
-            raise ValueError(f"{place}={one!r}: give 'subwords', {others}.{guess}")
-    if len(asked) - len(transformers(vectorizer)) > 1:
-        raise ValueError(f"vectorizer={vectorizer!r}: list 'subwords' once.")
+            raise ValueError(f"{place}={one!r}: give 'subwords', 'phrases', {others}.{guess}")
+    for name in VOCABULARIES:
+        if sum(isinstance(one, str) and one == name for one in asked) > 1:
+            raise ValueError(f"vectorizer={vectorizer!r}: list {name!r} once.")
 
 
 def column_of(texts: np.ndarray) -> pd.Series:
