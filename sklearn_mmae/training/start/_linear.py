@@ -46,6 +46,7 @@ LEADING = 2  # times the components of the code: those of a view by whose varian
 SMALLEST_SPREAD = 1e-3  # of the largest: components without variance keep a unit of their own
 NOTHING = 1e-9  # of the largest weight of a decoder: rounding errors
 TURNS = 100  # of the varimax iteration, at most
+CAUTION = 0.3  # standard errors of the criterion
 LEAST_FREE = 0.1  # of the rows, beyond the degrees of freedom that a regression takes
 
 
@@ -127,7 +128,9 @@ def fit_linear_start(
     units = _units(own_covariance, slices, views, n_components)
     shown = torch.diag(1 / units)
     if has_target:
-        predicted = _predicted(covariance, targets, n_rows) * target_weight**0.5
+        variance, towards = covariance.diagonal()[targets], covariance[: targets.start, targets]
+        predicted = _regression(own_covariance, towards, variance, n_rows, cautious=True)
+        predicted = predicted * target_weight**0.5
         shown = torch.cat([shown, predicted], 1)
     axes, spread = _principal_axes(shown.T @ own_covariance @ shown, n_components, rotate)
     projection = shown @ (axes / spread)
@@ -150,8 +153,7 @@ def fit_linear_start(
         projected[s, 2 * k * m : 2 * k * (m + 1)] = torch.cat([projection[s], own[m]], 1)
     if has_target:
         codes = projection.T @ own_covariance @ projection
-        of_code = projection.T @ covariance[: targets.start, targets]
-        decoders.append(ridge(codes, of_code, torch.ones_like(of_code[0]), n_rows).T)
+        decoders.append(_regression(codes, projection.T @ towards, variance, n_rows).T)
     return LinearStart(
         decoders=[_rounded(v.rows(d)) for v, d in zip(views, decoders, strict=True)],
         projections=[
@@ -195,13 +197,12 @@ class _Reduced:
         return own if self.scores is None else own + self.scores.weights @ of_scores
 
 
-def _predicted(covariance: Tensor, targets: slice, n_rows: int) -> Tensor:
-    """Return how the views predict the target, (columns, targets), by a cautious regression."""
-    inputs = slice(0, targets.start)
-    weight = covariance.diagonal()[targets]
-    return ridge(
-        covariance[inputs, inputs], covariance[inputs, targets], weight, n_rows, cautious=True
-    )
+def _regression(
+    moments: Tensor, towards: Tensor, variance: Tensor, n_rows: int, *, cautious: bool = False
+) -> Tensor:
+    """Return the ridge regression of a target, (inputs, targets), whose columns vary so much."""
+    unit = variance.clamp_min(1e-12).sqrt()
+    return ridge(moments, towards / unit, variance, n_rows, cautious=cautious) * unit
 
 
 def ridge(
@@ -214,15 +215,14 @@ def ridge(
     moments : Tensor of shape (inputs, inputs), float64
         Mean of ``x x'``.
     targets : Tensor of shape (inputs, outputs)
-        Mean of ``x y'``.
+        Mean of ``x y'``; outputs have unit variance.
     weight : Tensor of shape (outputs,)
-        How much each output counts when the penalty is chosen, in units of its variance; for
-        `cautious`, and for outputs of another variance than 1, the variances.
+        How much each output counts when the penalty is chosen.
     n_rows : int
         Rows behind the means.
     cautious : bool, default=False
-        Take the largest penalty within a standard error of the best one: coefficients of rare
-        columns then stay small, where small ones do as well.
+        Take the largest penalty that is about as good as the best one, by a part of the standard
+        error: coefficients of rare columns then stay small, where small ones do as well.
 
     Returns
     -------
@@ -244,7 +244,7 @@ def ridge(
     criterion = torch.where(usable > LEAST_FREE, left / usable**2, torch.inf)
     best = int(criterion.argmin()) if n_rows > 1 else -1
     if cautious and n_rows > 1:
-        as_good = criterion <= criterion[best] * (1 + (2 / n_rows) ** 0.5)
+        as_good = criterion <= criterion[best] * (1 + CAUTION * (2 / n_rows) ** 0.5)
         best = int(as_good.nonzero().max())
     return vectors @ (shrunk[best][:, None] * along)
 
