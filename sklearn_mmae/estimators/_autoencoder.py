@@ -51,6 +51,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     rotation : {"varimax", None}, default="varimax"
         Turn the axes of the linear start so that each speaks of few columns, which trees and
         people read better; what is explained stays the same. None keeps the principal axes.
+    modality_weights : dict of str to float, default=None
+        How much the rows of each modality count in what the vectors are to give back, by name as
+        in `modalities_`; 1 for those that are not named. None lets all count the same or, with
+        ``modalities="auto"``, a table as much as the square root of its number of columns.
     target_weight : float, default=0.0
         How much the labels `y` given to `fit` count, beside a modality with 1: they steer the
         vectors, and `predict` gives them back. They are never encoded: `transform`, `score` and
@@ -196,6 +200,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         fusion: str | Fusion | Callable = "joint",
         init: str = "linear",
         rotation: str | None = "varimax",
+        modality_weights: dict[str, float] | None = None,
         target_weight: float = 0.0,
         target_cv: Any = None,
         max_lag: float | None = None,
@@ -224,14 +229,17 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         set_parameters(self, locals())
 
     def _build_network(
-        self, modalities: list[Modality], patterns: torch.Tensor, target: Modality | None
+        self,
+        modalities: list[Modality],
+        patterns: torch.Tensor,
+        target: Modality | None,
+        weights: list[float],
     ) -> MultimodalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
         fusion = build_fusion(self.fusion, len(networks), width, k)
         terms = weights_of_terms(self.extra_terms) if len(networks) > 1 else {}
-        decoded = build_target(target, k, width)
         return MultimodalNetwork(
             networks,
             fusion,
@@ -239,6 +247,6 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
             patterns,
             self.modality_dropout,
             terms,
-            target=decoded,
-            target_weight=float(self.target_weight),
+            target=build_target(target, k, width),
+            weights=weights,
         )

@@ -46,7 +46,7 @@ class BaseMultimodalAutoencoder(
     parameters of its own, with their constraints, and builds the network.
     """
 
-    OF_NETWORK = ("width", "fusion", "target_weight")  # parameters that the network is built of
+    OF_NETWORK = ("width", "fusion")  # parameters that the network is built of
     FACTS = ()  # what the subclass learns besides: names of arrays of one number per component
 
     modalities_: list[tuple[str, Modality, list]]
@@ -63,7 +63,11 @@ class BaseMultimodalAutoencoder(
 
     @abstractmethod
     def _build_network(
-        self, modalities: list[Modality], patterns: torch.Tensor, target: Modality | None
+        self,
+        modalities: list[Modality],
+        patterns: torch.Tensor,
+        target: Modality | None,
+        weights: list[float],
     ) -> JointNetwork:
         """Return the network of fitted modalities, weights not yet drawn.
 
@@ -74,6 +78,8 @@ class BaseMultimodalAutoencoder(
             See `list_patterns`.
         target : Modality or None
             Fitted: what codes are decoded to besides.
+        weights : list of float
+            How much the loss of each modality counts, and last that of a target.
 
         Returns
         -------
@@ -636,7 +642,7 @@ class BaseMultimodalAutoencoder(
         vars(as_fitted).update(self._model.built)
         modalities = [part.modality for part in self._model.parts]
         target = self._model.target and self._model.target.modality
-        return as_fitted._build_network(modalities, patterns, target)
+        return as_fitted._build_network(modalities, patterns, target, self._model.weights_of_loss)
 
     def _restore(self, weights: dict[str, np.ndarray]) -> None:
         """Rebuild the network of the last fit with its weights, and keep it."""

@@ -33,6 +33,7 @@ CONSTRAINTS = {
     "fusion": [StrOptions(set(FUSIONS)), Fusion, callable],
     "init": [StrOptions({"linear", "random"})],
     "rotation": [StrOptions({"varimax"}), None],
+    "modality_weights": [dict, None],
     "target_weight": [Interval(Real, 0, None, closed="left")],
     "target_cv": ["cv_object"],
     "max_lag": [Interval(Real, 0, None, closed="neither"), None],
@@ -76,6 +77,13 @@ def check_parameters(estimator):
             )
     if isinstance(estimator.max_time, bool):
         raise ValueError(f"max_time={estimator.max_time}: give seconds, such as 60, or None.")
+    for name, weight in (estimator.modality_weights or {}).items():
+        number = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
+        if not number or not 0 < weight < np.inf:
+            raise ValueError(
+                f"modality_weights={{{name!r}: {weight!r}}}: give a number above 0, such as 2; a"
+                " modality that is to be left out is 'drop' in the list of modalities."
+            )
     if not np.isfinite(estimator.target_weight) or isinstance(estimator.target_weight, bool):
         raise ValueError(
             f"target_weight={estimator.target_weight}: give a finite number from 0 (off); 1 counts"

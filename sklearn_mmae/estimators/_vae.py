@@ -80,6 +80,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     rotation : {"varimax", None}, default="varimax"
         Turn the components so that each speaks of few columns. None keeps those that are
         uncorrelated in the posterior.
+    modality_weights : dict of str to float, default=None
     target_weight : float, default=0.0
     target_cv : int, cross-validation splitter, iterable or None, default=None
     max_lag : float or None, default=None
@@ -195,6 +196,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         fusion: str | Fusion | Callable = "joint",
         init: str = "linear",
         rotation: str | None = "varimax",
+        modality_weights: dict[str, float] | None = None,
         target_weight: float = 0.0,
         target_cv: Any = None,
         max_lag: float | None = None,
@@ -223,7 +225,11 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         set_parameters(self, locals())
 
     def _build_network(
-        self, modalities: list[Modality], patterns: torch.Tensor, target: Modality | None
+        self,
+        modalities: list[Modality],
+        patterns: torch.Tensor,
+        target: Modality | None,
+        weights: list[float],
     ) -> VariationalNetwork:
         """Build the joint network, weights not yet drawn."""
         k, width = self.n_components, self.width
@@ -239,7 +245,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             penalty=Penalty(float(self.beta), float(self.free_bits)),
             each_column=self.noise_scale == "column",
             target=build_target(target, k, width),
-            target_weight=float(self.target_weight),
+            weights=weights,
         )
 
     def _look_at(

@@ -118,7 +118,7 @@ class Modality(BaseEstimator, ABC):
         ValueError
         """
 
-    def expect_target(self) -> None:  # noqa: B027, nothing is a good answer
+    def expect_target(self) -> None:
         """Hear, before `fit`, that codes are to tell a target besides. Default: do nothing."""
 
     def learned(self) -> set[str]:

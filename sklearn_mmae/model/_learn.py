@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _get_feature_names
 
 from .._core.compat import has_progress_bar
-from .._core.errors import ConvergenceError, listing
+from .._core.errors import ConvergenceError, check_names, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
@@ -61,7 +61,7 @@ def learn_model(
     y : array, Series or DataFrame of labels, or None
         The target, if the estimator's `target_weight` is above 0.
     build : callable
-        ``build(modalities, patterns, target)`` returns the network, weights not yet drawn.
+        ``build(modalities, patterns, target, weights)`` returns the network, weights not yet drawn.
     look_at : callable
         ``look_at(network, rows, statistics)`` returns what one kind of estimator learns besides.
     previous : Model, optional
@@ -84,6 +84,7 @@ def learn_model(
         parts, target = copy.deepcopy((previous.parts, previous.target))
         model = Model(previous.columns, parts, {}, previous.lags, target)
     labels = _learn_target(estimator, model, y, len(values[0].present), previous, statistics)
+    model.weights_of_loss = _weights(estimator, model)
     present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
@@ -165,6 +166,19 @@ def _labels(model, y, n_rows):
     return [model.target.read(y, n_rows)]
 
 
+def _weights(estimator, model):
+    """Return how much the loss of each modality counts, and last that of a target."""
+    given, is_auto = estimator.modality_weights, isinstance(estimator.modalities, str)
+    if given is None and is_auto:
+        # Else a column of short strings would count as much as a table of sixteen columns.
+        given = {part.name: len(part.places) ** 0.25 for part in model.parts}
+    given = given or {}
+    if given:
+        check_names(list(given), model.names, "modality_weights", "modality of this estimator")
+    weights = [float(given.get(name, 1.0)) for name in model.names]
+    return weights if model.target is None else [*weights, float(estimator.target_weight)]
+
+
 def _undo_lags(model, values, max_lag, statistics):
     """Find the lags, and let what is read begin at the latest of the modalities."""
     modalities = [part.modality for part in model.parts]
@@ -203,9 +217,9 @@ def _build(estimator, model, build, present, previous, statistics):
     modalities = [part.modality for part in model.parts]
     of_network = ("n_components", *estimator.OF_NETWORK)
     model.built = {name: getattr(estimator, name) for name in of_network}
-    target = model.target and model.target.modality
+    further = model.target and model.target.modality, model.weights_of_loss
     if previous is None:
-        return build(modalities, list_patterns(torch.as_tensor(present), statistics), target)
+        return build(modalities, list_patterns(torch.as_tensor(present), statistics), *further)
     for name in ("n_components", "width"):
         before, now = previous.built[name], model.built[name]
         if now != before:
@@ -213,7 +227,7 @@ def _build(estimator, model, build, present, previous, statistics):
                 f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
                 " back, or set warm_start=False to begin anew."
             )
-    return build(modalities, previous.network.patterns.cpu(), target)
+    return build(modalities, previous.network.patterns.cpu(), *further)
 
 
 def _settings(estimator):

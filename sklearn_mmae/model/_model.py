@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features
 from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
-from .._core.values import are_floats, is_array, is_whole
+from .._core.values import are_floats, is_array, is_positive, is_whole
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
 from ..tables import Columns, Table, read
@@ -71,6 +71,8 @@ class Model:
         Parameters that the network was built of, which may have been set anew since.
     lags : Lags or None
     target : Target or None
+    weights_of_loss : list of float
+        How much the loss of each modality counts, and last that of a target.
     net : skorch.NeuralNet or None
         None while it is being restored.
     history : list of dict
@@ -89,6 +91,7 @@ class Model:
     built: dict[str, Any]
     lags: Lags | None = None
     target: Target | None = None
+    weights_of_loss: list[float] = field(default_factory=list)
     net: Any = None
     history: list[dict] = field(default_factory=list)
     n_iter: int = 0
@@ -299,6 +302,7 @@ class Model:
             "container": self.columns.to_plain(),
             "lags": [] if self.lags is None else self.lags.to_plain(),
             "target": self.target and self.target.to_plain(),
+            "weights_of_loss": self.weights_of_loss,
             "history": _by_column(self.history),
             "n_iter": self.n_iter,
             "n_components": self.built["n_components"],
@@ -347,6 +351,10 @@ class Model:
             model.keep_lags(Lags.from_plain(values["lags"], model.parts))
         if values["target"] is not None:
             model.target = Target.from_plain(values["target"], classes)
+        model.weights_of_loss = weights = values["weights_of_loss"]
+        n_decoded = len(model.parts) + (model.target is not None)
+        whole = isinstance(weights, list) and len(weights) == n_decoded
+        check(whole and all(map(is_positive, weights)), "the weights of its losses")
         model.history, model.n_iter = _history(values["history"]), values["n_iter"]
         model.explained = values["explained_deviance"]
         floats = isinstance(model.explained, dict) and list(model.explained) == model.names
@@ -401,8 +409,16 @@ def as_rows(values: list, index: np.ndarray) -> Rows:
 
 
 _KEPT = (
-    *("modalities", "places", "container", "lags", "target", "history", "n_iter"),
-    *("n_components", "built", "explained_deviance", "n_features_in", "feature_names_in"),
+    *("modalities", "places", "container", "lags", "target", "weights_of_loss"),
+    *(
+        "history",
+        "n_iter",
+        "n_components",
+        "built",
+        "explained_deviance",
+        "n_features_in",
+        "feature_names_in",
+    ),
 )
 
 

@@ -49,8 +49,8 @@ class JointNetwork(nn.Module, ABC):
         Columns that the linear path makes of each view.
     target : ModalityNetwork, optional
         Decodes what codes are to tell besides, and is never encoded.
-    target_weight : float, default=0.0
-        How much its loss counts, beside that of a modality with 1.
+    weights : sequence of float, optional
+        How much the loss of each modality counts, and last that of a target. Default: all alike.
     private : Tensor of shape (modalities, components), bool, optional
         Components that only this modality's decoder hears of.
 
@@ -78,13 +78,14 @@ class JointNetwork(nn.Module, ABC):
         *,
         n_projected: int,
         target: ModalityNetwork | None = None,
-        target_weight: float = 0.0,
+        weights: Sequence[float] | None = None,
         private: Tensor | None = None,
     ):
         super().__init__()
         self.modality_dropout, self.extra_terms = modality_dropout, extra_terms
         self.networks, self.fusion = nn.ModuleList(networks), fusion
-        self.target, self.target_weight = target, target_weight
+        self.target = target
+        self.weights = [float(weight) for weight in weights or [1.0] * len(self.decoders)]
         self.projections = nn.ModuleList(
             layer(nn.Linear, network.n_view, n_projected, bias=False) for network in networks
         )
@@ -309,8 +310,6 @@ class JointNetwork(nn.Module, ABC):
     def deviances(self, code: Tensor, batch: Batch) -> Tensor:
         """Return the deviance of each of `decoders`, (decoder, ..., rows), 0 where it is absent.
 
-        That of a target is multiplied by its weight.
-
         Parameters
         ----------
         code : Tensor of shape (..., rows, components)
@@ -325,9 +324,16 @@ class JointNetwork(nn.Module, ABC):
         ]
         if self.target is not None:
             outputs = self.outputs(code, len(self.networks))
-            deviance = self.target.deviance(outputs, batch.values[-1])
-            deviances.append(self.target_weight * deviance)
+            deviances.append(self.target.deviance(outputs, batch.values[-1]))
         return torch.stack(deviances)
+
+    def _weighted(self, losses: Tensor) -> Tensor:
+        """Return losses of the decoders, (decoder, rows), as they count; all are about 1 at first.
+
+        A modality that is rarely there counts as much as one that always is.
+        """
+        weights = torch.tensor(self.weights, device=losses.device)
+        return losses * (weights / (self.share * len(self.networks)))[:, None]
 
     def loss_names(self, names: Sequence[str]) -> list[str]:
         """Return what each entry of the loss is called, given the names of the modalities."""

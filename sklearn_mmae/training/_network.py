@@ -35,7 +35,8 @@ class MultimodalNetwork(JointNetwork):
         Also the weight of the second code of a row.
     extra_terms : dict of str to float
     target : ModalityNetwork, optional
-    target_weight : float, default=0.0
+    weights : sequence of float, optional
+        See `JointNetwork`.
     """
 
     # A cycle is too short for longer memories, and the weights themselves are averaged.
@@ -50,7 +51,7 @@ class MultimodalNetwork(JointNetwork):
         modality_dropout: float,
         extra_terms: dict[str, float],
         target: ModalityNetwork | None = None,
-        target_weight: float = 0.0,
+        weights: Sequence[float] | None = None,
     ):
         n, k = len(networks), n_components
         # With one modality the joint projection and its own are the same.
@@ -63,7 +64,7 @@ class MultimodalNetwork(JointNetwork):
             extra_terms,
             n_projected=n_projected,
             target=target,
-            target_weight=target_weight,
+            weights=weights,
         )
         self.n_projected = n_projected
         self.register_buffer("moments", torch.zeros(2 * n * k, 2 * n * k))
@@ -83,7 +84,8 @@ class MultimodalNetwork(JointNetwork):
             len(self.spread),
             generator,
             rotate=rotate,
-            target_weight=self.target_weight,
+            weights=self.weights,
+            has_target=self.target is not None,
             statistics=statistics,
         )
         for network, decoder in zip(self.decoders, linear.decoders, strict=True):
@@ -154,8 +156,7 @@ class MultimodalNetwork(JointNetwork):
             losses = deviances[:, 0]
         else:
             losses = torch.lerp(deviances[:, 0], deviances[:, 1], self.modality_dropout)
-        # A modality that is rarely there counts as much as one that always is.
-        losses = losses / (self.share * len(self.networks))[:, None]
+        losses = self._weighted(losses)
         if self.is_held and self.training:
             added = (codes - start)[: len(shown)].square().mean((0, -1))
             losses = losses + HELD * added / len(losses)

@@ -43,7 +43,8 @@ class VariationalNetwork(JointNetwork):
     each_column : bool
         Whether each number of a table has a noise scale of its own.
     target : ModalityNetwork, optional
-    target_weight : float, default=0.0
+    weights : sequence of float, optional
+        See `JointNetwork`.
     """
 
     own_losses = ("divergence",)
@@ -62,7 +63,7 @@ class VariationalNetwork(JointNetwork):
         penalty: Penalty,
         each_column: bool,
         target: ModalityNetwork | None = None,
-        target_weight: float = 0.0,
+        weights: Sequence[float] | None = None,
     ):
         n, k = len(networks), n_components
         super().__init__(
@@ -73,7 +74,7 @@ class VariationalNetwork(JointNetwork):
             extra_terms,
             n_projected=k,
             target=target,
-            target_weight=target_weight,
+            weights=weights,
             private=_private(n, k, objective.private),
         )
         self.objective, self.penalty = objective, penalty
@@ -242,7 +243,8 @@ class VariationalNetwork(JointNetwork):
             private=self.private,
         )
         likelihood, divergence = self.objective.terms(evidence)
-        losses = torch.cat([-likelihood, divergence[None]]) / self._usual_nats()
+        losses = torch.cat([-self._as_they_count(likelihood), divergence[None]])
+        losses = losses / self._usual_nats()
         if self.target is not None:
             of_target = self._target_loss(posterior.mean[: len(shown)], batch).mean(0, keepdim=True)
             losses = torch.cat([losses[:-1], of_target, losses[-1:]])
@@ -255,7 +257,7 @@ class VariationalNetwork(JointNetwork):
         posterior = self.posterior(self.views(batch.values), batch.pattern)
         codes = torch.stack([posterior.sample(generator) for generator in [draw()] * JUDGED_BY])
         present = self.patterns[batch.pattern].T
-        likelihood = self.log_likelihood(codes, batch, present).sum(0).mean(0)
+        likelihood = self._as_they_count(self.log_likelihood(codes, batch, present)).sum(0).mean(0)
         judged = posterior.divergence() - likelihood
         if self.target is not None:
             judged = judged + self._usual_nats() * self._target_loss(posterior.mean, batch)
@@ -265,7 +267,12 @@ class VariationalNetwork(JointNetwork):
         """Return the loss of the target, (..., rows), as large as one of a modality."""
         n = len(self.networks)
         deviance = self.target.deviance(self.outputs(code, n), batch.values[-1])
-        return self.target_weight * deviance / (self.share[-1] * n)
+        return self.weights[-1] * deviance / (self.share[-1] * n)
+
+    def _as_they_count(self, likelihood: Tensor) -> Tensor:
+        """Return log likelihoods, (modality, ..., rows), each times the modality's weight."""
+        weights = torch.tensor(self.weights[: len(self.networks)], device=likelihood.device)
+        return (likelihood.movedim(0, -1) * weights).movedim(-1, 0)
 
     def _usual_nats(self) -> float:
         return 0.5 * (1 + math.log(2 * math.pi)) * sum(part.worth for part in self.networks)

@@ -68,11 +68,11 @@ class TextModality(Modality):
         transformer makes of a pandas Series of str, such as scikit-learn's `HashingVectorizer`,
         skrub's `StringEncoder` or a sentence encoder. Of a list of them, each is one more block.
         "auto" is "subwords" and, where `fit` has a target, "phrases", too: they tell little of
-        the other modalities, but much of targets. A transformer is cloned and fitted; what its own `fit` learns of
-        the rows is asked of nobody, unlike all else, and its ``random_state`` is its own. `save`
-        keeps one whose `fit` learns nothing, as its tag ``requires_fit=False`` says; name its
-        class to `load` as ``trusted``. Parameters of one that stands in a list are not reached by
-        `set_params`: give another list.
+        the other modalities, but much of targets. A transformer is cloned and fitted; what its
+        own `fit` learns of the rows is asked of nobody, unlike all else, and its
+        ``random_state`` is its own. `save` keeps one whose `fit` learns nothing, as its tag
+        ``requires_fit=False`` says; name its class to `load` as ``trusted``. Parameters of one
+        that stands in a list are not reached by `set_params`: give another list.
     n_words : int, default=5
         The most words that come back (only for ``decoder="words"``).
     max_length : int, default=64
@@ -340,9 +340,7 @@ class TextModality(Modality):
             and are_floats(self.idf_, len(self.vocabulary_))
             and all(are_floats(idf, len(vocabulary)) for vocabulary, idf in blocks)
             and are_floats(self.block_scales_, 1 + len(beside), above=0)
-            and are_floats(
-                self.mean_, sum(map(len, [self.vocabulary_, *vocabularies, *offsets]))
-            )
+            and are_floats(self.mean_, sum(map(len, [self.vocabulary_, *vocabularies, *offsets])))
             and len(written) > 0
             and are_floats(self.shares_, len(written))
             and (self.shares_ >= 0).all()

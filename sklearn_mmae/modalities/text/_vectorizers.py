@@ -10,7 +10,14 @@ from scipy import sparse
 
 from ..._core.errors import CellError, did_you_mean
 
-__all__ = ["VOCABULARIES", "beside_words", "check_vectorizer", "column_of", "transformers", "vectorize"]
+__all__ = [
+    "VOCABULARIES",
+    "beside_words",
+    "check_vectorizer",
+    "column_of",
+    "transformers",
+    "vectorize",
+]
 
 MOST_COLUMNS = 20_000  # of a transformer; the encoder has a weight for each
 # Built-in blocks, and the names of what is learned of them: a vocabulary, and its frequencies.
@@ -22,7 +29,7 @@ LARGEST = np.finfo(np.float32).max / 1e6
 
 
 def beside_words(vectorizer: Any) -> list:
-    """Return what a parameter `vectorizer` asks for, built-in blocks and transformers, as a list."""
+    """Return what a parameter `vectorizer` asks for, built-in blocks and transformers."""
     if vectorizer is None:
         return []
     if isinstance(vectorizer, str) and vectorizer == "auto":

@@ -23,6 +23,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -81,7 +82,8 @@ def fit_linear_start(
     generator: torch.Generator,
     *,
     rotate: bool,
-    target_weight: float = 0.0,
+    weights: Sequence[float] | None = None,
+    has_target: bool = False,
     statistics: Statistics = PLAIN,
 ) -> LinearStart:
     """Fit joint principal components and the regressions onto them.
@@ -98,8 +100,10 @@ def fit_linear_start(
     rotate : bool
         Turn the axes within their subspace by varimax [3]_: each code then speaks of few columns,
         which trees and people read better; nothing else changes.
-    target_weight : float, default=0.0
-        Above 0 the last view is a target: how much it counts, beside a view with 1.
+    weights : sequence of float, optional
+        How much of the variance that is to be explained each view has. Default: all as much.
+    has_target : bool, default=False
+        Whether the last view is a target, which codes are steered by and not made of.
     statistics : Statistics, default=PLAIN
         What is asked for sums over the rows.
 
@@ -112,7 +116,6 @@ def fit_linear_start(
     Holes reach the start by `second_moments`: a column with many of them is not shrunk towards
     its mean.
     """
-    has_target = target_weight > 0
     bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
     scores = (
         learn_scores(blocks, bases, generator, statistics) if has_target else [None] * len(bases)
@@ -125,12 +128,13 @@ def fit_linear_start(
     slices = [slice(a, b) for a, b in pairwise(places)]
     targets = slices.pop() if has_target else slice(places[-1], places[-1])
     own_covariance = covariance[: targets.start, : targets.start]
-    units = _units(own_covariance, slices, views, n_components)
+    weights = weights or [1.0] * len(views)
+    units = _units(own_covariance, slices, views, weights, n_components)
     shown = torch.diag(1 / units)
     if has_target:
         variance, towards = covariance.diagonal()[targets], covariance[: targets.start, targets]
         predicted = _regression(own_covariance, towards, variance, n_rows, cautious=True)
-        predicted = predicted * target_weight**0.5
+        predicted = predicted * weights[-1] ** 0.5
         shown = torch.cat([shown, predicted], 1)
     axes, spread = _principal_axes(shown.T @ own_covariance @ shown, n_components, rotate)
     projection = shown @ (axes / spread)
@@ -260,16 +264,20 @@ def _rounded(decoder: Tensor) -> Tensor:
 
 
 def _units(
-    covariance: Tensor, slices: list[slice], views: list[_Reduced], n_components: int
+    covariance: Tensor,
+    slices: list[slice],
+    views: list[_Reduced],
+    weights: Sequence[float],
+    n_components: int,
 ) -> Tensor:
     """Return what each column is divided by, (columns,): the same for all of a view."""
     units = torch.ones_like(covariance.diagonal())
-    for own, view in zip(slices, views, strict=False):
+    for own, view, weight in zip(slices, views, weights, strict=False):
         units[own.stop - view.n_scores : own.stop] = torch.inf  # they are there to predict by
         if len(slices) > 1:
             own = slice(own.start, own.start + view.n_reduced)
             leading = torch.linalg.eigvalsh(covariance[own, own])[-LEADING * n_components :]
-            units[own] = leading.clamp_min(0).sum().clamp_min(1e-12).sqrt()
+            units[own] = (leading.clamp_min(0).sum().clamp_min(1e-12) / weight).sqrt()
     return units
 
 
