@@ -4,6 +4,7 @@ A parameter added later is found by itself: without an entry in the tables below
 """
 
 import functools
+import itertools
 import inspect
 import os
 import re
@@ -69,6 +70,7 @@ ALTERNATIVES = {
     "rotation": (None, {"init": "linear"}),
     "extra_terms": ({"agreement": 1.0}, {}),
     "modality_dropout": (0.1, {}),
+    "modality_weights": ({"note": 5.0}, {"init": "linear"}),
     "noise": (0.0, {}),
     "dropout": (0.5, {}),
     "width": (9, {}),
@@ -98,6 +100,8 @@ OTHER_EFFECTS = {
     "verbose": "test_verbose_shows_a_bar_of_epochs_loss_and_time_left",
     "warm_start": "test_warm_start_goes_on_from_the_last_fit",
     "max_lag": "test_max_lag_moves_what_comes_late",
+    "target_weight": "test_target_weight_and_cv_change_what_labels_do",
+    "target_cv": "test_target_weight_and_cv_change_what_labels_do",
 }
 
 
@@ -131,6 +135,44 @@ def test_every_parameter_changes_the_result(kind, name):
     assert repr(getattr(usual, name)) != repr(value), "the table's value is the usual one"
     codes, changed = usual_codes(kind, tuple(others.items())), other.fit_transform(make_frame())
     assert codes.shape != changed.shape or not np.array_equal(codes, changed)
+
+
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+def test_target_weight_and_cv_change_what_labels_do(kind):
+    frame = make_frame()
+    y = np.arange(len(frame)) % 7 + 0.5
+    codes = [
+        make_estimator(kind, target_weight=weight, target_cv=cv).fit_transform(frame, y)
+        for weight, cv in ((0.0, None), (1.0, None), (9.0, None), (9.0, 2))
+    ]
+    for one, other in itertools.pairwise(codes):
+        assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("weights", "problem"),
+    [
+        ({"nota": 2.0}, "Did you mean 'note'"),
+        ({"note": 0}, "give a number above 0"),
+        ({"note": float("nan")}, "give a number above 0"),
+        ({"note": True}, "give a number above 0"),
+        ([1.0, 2.0], "modality_weights"),
+    ],
+)
+def test_weights_of_modalities_are_checked(weights, problem):
+    with pytest.raises(ValueError, match=problem):
+        make_estimator(modality_weights=weights).fit(make_frame())
+
+
+def test_a_modality_of_more_weight_comes_back_better():
+    frame = make_frame()
+    explained = [
+        make_estimator(init="linear", max_epochs=0, modality_weights=weights)
+        .fit(frame)
+        .explained_deviance_
+        for weights in (None, {"note": 20.0})
+    ]
+    assert explained[1]["note"] > explained[0]["note"]
 
 
 @pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])

@@ -204,14 +204,14 @@ def parts():
     ]
 
 
-def learned(X, statistics, estimator=None):
+def learned(X, statistics, estimator=None, y=None):
     """Return the modalities and the linear start of a fit."""
     if estimator is None:
         estimator = MultimodalAutoencoder(
             parts(), n_components=3, max_epochs=0, early_stopping=False, random_state=0
         )
     build, look_at = estimator._build_network, estimator._look_at
-    model, _ = learn_model(estimator, X, build, look_at, statistics=statistics)
+    model, _ = learn_model(estimator, X, y, build, look_at, statistics=statistics)
     return {part.name: part.modality for part in model.parts}, model.network.state_dict()
 
 
@@ -305,7 +305,7 @@ def lags_of(X, statistics):
         [(name, SequenceModality(), [name]) for name in names], max_lag=12, max_epochs=0
     )
     build, look_at = estimator._build_network, estimator._look_at
-    lags = learn_model(estimator, X, build, look_at, statistics=statistics)[0].lags
+    lags = learn_model(estimator, X, None, build, look_at, statistics=statistics)[0].lags
     return [(lags.seconds[name], *lags.intervals[name]) for name in names]
 
 
@@ -401,6 +401,26 @@ def test_the_start_of_parts_is_that_of_all_rows_to_nine_digits(seed):
         expected = getattr(whole, name)
         apart = (getattr(parts, name) - expected).abs().max()
         assert apart <= 1e-9 * expected.abs().max()
+
+
+def test_a_target_is_learned_from_parts_as_from_all_rows():
+    rng = np.random.default_rng(0)
+    words = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in "mnprstvx"]
+    X = pd.DataFrame({"note": [" ".join(rng.choice(words, 9)) for _ in range(300)]})
+    y = rng.normal(size=300)
+    estimator = MultimodalAutoencoder(
+        [("note", TextModality(), ["note"])],
+        n_components=3,
+        target_weight=1,
+        max_epochs=0,
+        early_stopping=False,
+        random_state=0,
+    )
+    modalities, start = learned(X, PLAIN, estimator, y)
+    merged, merged_start = learned(X, InParts(0), estimator, y)
+    assert modalities["note"].vectorizer == ["subwords", "phrases"]
+    assert_same(modalities, merged, 1e-9)
+    assert_same_start(start, merged_start, exactly=False)
 
 
 def test_a_large_table_with_holes_is_learned_from_the_same_rows_whatever_their_order():

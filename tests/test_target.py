@@ -173,16 +173,17 @@ def test_in_pipelines_and_searches(wine):
 
 
 @pytest.mark.parametrize("cv", [3, KFold(3, shuffle=True, random_state=1)])
-def test_cross_fitted_vectors_have_not_seen_their_labels(cv, reviews):
-    X, _ = reviews
-    y = np.random.default_rng(1).normal(size=len(X))  # nothing to be found
-    mmae = MultimodalAutoencoder(n_components=8, target_weight=1, target_cv=cv, **LINEAR)
-    codes = mmae.fit_transform(X, y)
-    assert RidgeCV().fit(codes, y).score(codes, y) < 0.1
+def test_cross_fitted_vectors_have_not_seen_their_labels(cv):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 60)) * np.linspace(2, 0.5, 60)
+    y = rng.normal(size=120)  # nothing to be found
+    mmae = MultimodalAutoencoder(n_components=3, target_weight=100, target_cv=cv, **LINEAR)
+    codes, as_new = mmae.fit_transform(X, y), mmae.transform(X)
+    worth = [RidgeCV().fit(Z, y).score(Z, y) for Z in (codes, as_new)]
+    assert worth[0] < worth[1] / 2
     # The same axes as those of new rows.
-    as_new = mmae.transform(X)
     agreement = [np.corrcoef(a, b)[0, 1] for a, b in zip(codes.T, as_new.T, strict=True)]
-    assert np.median(agreement) > 0.5
+    assert min(agreement) > 0.3
 
 
 def test_target_is_saved(tmp_path, wine, diabetes):

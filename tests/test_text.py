@@ -531,10 +531,16 @@ def test_text_columns_are_told_from_others():
         ({"vectorizer": "subword"}, "Did you mean 'subwords'"),
         ({"vectorizer": ["subword"]}, r"vectorizer\[0\]='subword'.*Did you mean 'subwords'"),
         ({"vectorizer": []}, r"vectorizer=\[\]: list one at least, or give None"),
-        ({"vectorizer": ["subwords", None]}, r"vectorizer\[1\]=None: give 'subwords', or a trans"),
+        (
+            {"vectorizer": ["subwords", None]},
+            r"vectorizer\[1\]=None: give 'subwords', 'phrases', or a trans",
+        ),
         ({"vectorizer": ["subwords", HASHED, "subwords"]}, "list 'subwords' once"),
         ({"vectorizer": [HashingVectorizer]}, r"is a class. Write HashingVectorizer\(\)"),
-        ({"vectorizer": 3}, "vectorizer=3: give 'subwords', None, a transformer, or a list"),
+        (
+            {"vectorizer": 3},
+            "vectorizer=3: give 'subwords', 'phrases', None, a transformer, or a list",
+        ),
         ({"n_words": 0}, "n_words=0"),
         ({"max_length": 2.5}, "max_length=2.5"),
         ({"max_length": True}, "max_length=True"),

@@ -53,8 +53,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         people read better; what is explained stays the same. None keeps the principal axes.
     modality_weights : dict of str to float, default=None
         How much the rows of each modality count in what the vectors are to give back, by name as
-        in `modalities_`; 1 for those that are not named. None lets all count the same or, with
-        ``modalities="auto"``, a table as much as the square root of its number of columns.
+        in `modalities_`. Those that are not named count 1, but texts of fewer than 16 words less:
+        of one word .5, of three .66.
     target_weight : float, default=0.0
         How much the labels `y` given to `fit` count, beside a modality with 1: they steer the
         vectors, and `predict` gives them back. They are never encoded: `transform`, `score` and

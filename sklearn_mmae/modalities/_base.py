@@ -118,6 +118,11 @@ class Modality(BaseEstimator, ABC):
         ValueError
         """
 
+    @property
+    def usual_weight(self) -> float:
+        """How much the fitted modality counts beside others, unless the user says; default: 1."""
+        return 1.0
+
     def expect_target(self) -> None:
         """Hear, before `fit`, that codes are to tell a target besides. Default: do nothing."""
 

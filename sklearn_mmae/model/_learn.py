@@ -168,14 +168,10 @@ def _labels(model, y, n_rows):
 
 def _weights(estimator, model):
     """Return how much the loss of each modality counts, and last that of a target."""
-    given, is_auto = estimator.modality_weights, isinstance(estimator.modalities, str)
-    if given is None and is_auto:
-        # Else a column of short strings would count as much as a table of sixteen columns.
-        given = {part.name: len(part.places) ** 0.25 for part in model.parts}
-    given = given or {}
+    given = estimator.modality_weights or {}
     if given:
         check_names(list(given), model.names, "modality_weights", "modality of this estimator")
-    weights = [float(given.get(name, 1.0)) for name in model.names]
+    weights = [float(given.get(part.name, part.modality.usual_weight)) for part in model.parts]
     return weights if model.target is None else [*weights, float(estimator.target_weight)]
 
 

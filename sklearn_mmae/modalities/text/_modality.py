@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["TextModality"]
 
 MOST_SUBWORDS, MOST_PHRASES = 1000, 4000
+FULL_LENGTH = 16  # words of a text that counts as much as any modality
 MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 
 
@@ -104,6 +105,8 @@ class TextModality(Modality):
         ``decoder="sequence"``.
     shares_ : ndarray of shape (words,) or (tokens,)
         Mean over the rows of the shares that words or tokens have in a row.
+    mean_length_ : float
+        Mean number of words of a text.
     null_deviance_ : float
         Mean deviance in nats of a row from them.
 
@@ -145,6 +148,7 @@ class TextModality(Modality):
     tokens_: list[str]
     n_tokens_: int
     shares_: np.ndarray
+    mean_length_: float
     null_deviance_: float
 
     def __init__(
@@ -176,6 +180,11 @@ class TextModality(Modality):
         """Whether every observed cell of a column is a str."""
         types = Column.of(column).types
         return len(types) > 0 and all(issubclass(kind, str) for kind in types)
+
+    @property
+    def usual_weight(self) -> float:
+        """One, or less for short texts: three words do not count as much as a table or a page."""
+        return min(1.0, (max(self.mean_length_, 1) / FULL_LENGTH) ** 0.25)
 
     def expect_target(self) -> None:
         """Look at phrases, too, unless the user has said what to look at."""
@@ -312,6 +321,7 @@ class TextModality(Modality):
     def learned(self) -> set[str]:
         """Return the names of what `fit` learns, for `load`."""
         state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
+        state |= {"mean_length_"}
         state |= {"vectorizers_", "offsets_"}
         for block in _built_in(self.vectorizer):
             state |= {*VOCABULARIES[block]}
@@ -345,6 +355,7 @@ class TextModality(Modality):
             and are_floats(self.shares_, len(written))
             and (self.shares_ >= 0).all()
             and is_positive(self.null_deviance_)
+            and is_positive(self.mean_length_ + 1)
             and (
                 self.decoder != "sequence"
                 or (
@@ -411,6 +422,8 @@ class TextModality(Modality):
                 column=name,
             )
         self.idf_ = _learn_idf(counts, n_texts, statistics.of("words"))
+        _, (mean,), _ = statistics.moments("words of a text", counts.sum(1)[:, None])
+        self.mean_length_ = float(mean)
         return _heaviest(_tf_idf(counts, self.idf_))
 
     def _learn_block(
