@@ -130,6 +130,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Epochs run with held-out rows (or in all, without early stopping).
     n_components_ : int
         Length of the vector.
+    components_ : dict of str to DataFrame of shape (`n_components_`, columns, words or pixels)
+        Loadings: what one standard deviation of each component adds, by the linear path.
     explained_deviance_ : dict of str to float
         Per modality, on the training rows, or 4,096 of them.
     lags_ : dict of str to float

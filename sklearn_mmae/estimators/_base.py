@@ -19,6 +19,7 @@ from .._core.errors import listing
 from .._core.threads import one_thread
 from .._core.typing import Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
+from ..model._components import components
 from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
 from ..model._model import Model, Read
 from ..training._batches import Rows as BatchRows
@@ -255,6 +256,20 @@ class BaseMultimodalAutoencoder(
         if model.target is not None and model.target.has_classes:
             self.classes_ = model.target.all_classes
         vars(self).update({f"{name}_": value for name, value in model.facts.items()})
+
+    @property
+    def components_(self) -> dict[str, pd.DataFrame]:
+        """Loadings of the components by column, word or pixel, a DataFrame for each modality.
+
+        Each row is a component, named as by `get_feature_names_out`: what one standard deviation
+        of it, as `transform` gives it, adds by the linear path of the decoders. Numbers, dates and
+        pixels are in standard deviations (pixels of a picture share one), categories and words in
+        logits, as are pixels with ``loss="cross-entropy"``. Columns of a table are called by their
+        names and ``column=category``, pixels by (row, column[, channel]); those of signals, sounds
+        and clips are numbered. Networks, where they are kept, add to it what is not linear.
+        """
+        check_is_fitted(self)
+        return components(self._model, self.get_feature_names_out())
 
     def _read(self, X: Rows, hidden: np.ndarray | None = None) -> Read:
         """Return rows as the model reads them."""

@@ -138,8 +138,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ----------
     information_ : ndarray of shape (`n_components_`,)
         Nats that each component says of a training row, on average: its divergence from the prior.
-    modalities_, net_, history_, n_iter_, n_components_, explained_deviance_, classes_,
-    n_features_in_
+    modalities_, net_, history_, n_iter_, n_components_, components_, explained_deviance_,
+    classes_, n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
     lags_, lag_intervals_, feature_names_in_
         See `MultimodalAutoencoder`.

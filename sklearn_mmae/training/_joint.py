@@ -301,10 +301,21 @@ class JointNetwork(nn.Module, ABC):
 
         A modality hears nothing of others' private components.
         """
-        if self.private is not None and m < len(self.networks):
-            others = self.private.any(0) & ~self.private[m]
-            code = torch.where(others, 0, code)
-        return self.decoders[m].decode(code)
+        return self.decoders[m].decode(self._heard(code, m))
+
+    def loadings(self, m: int) -> Tensor:
+        """Return what a unit of each component of a code adds to the outputs of a modality.
+
+        Of the linear path alone; see `ModalityNetwork.loadings`.
+        """
+        return self._heard(self.networks[m].loadings(len(self.scale)), m)
+
+    def _heard(self, code: Tensor, m: int) -> Tensor:
+        """Return codes without the components that one of `decoders` hears nothing of."""
+        if self.private is None or m >= len(self.networks):
+            return code
+        others = self.private.any(0) & ~self.private[m]
+        return torch.where(others, 0, code)
 
     def deviances(self, code: Tensor, batch: Batch) -> Tensor:
         """Return the deviance of each of `decoders`, (decoder, ..., rows), 0 where it is absent.
