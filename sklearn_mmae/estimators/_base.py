@@ -64,12 +64,17 @@ class BaseMultimodalAutoencoder(
 
     @abstractmethod
     def _build_network(
-        self, modalities: list[Modality], patterns: torch.Tensor, target: Modality | None
+        self,
+        n_components: int,
+        modalities: list[Modality],
+        patterns: torch.Tensor,
+        target: Modality | None,
     ) -> JointNetwork:
         """Return the network of fitted modalities, weights not yet drawn.
 
         Parameters
         ----------
+        n_components : int
         modalities : list of Modality
         patterns : Tensor of shape (patterns, modalities), bool
             See `list_patterns`.
@@ -270,6 +275,18 @@ class BaseMultimodalAutoencoder(
         """
         check_is_fitted(self)
         return components(self._model, self.get_feature_names_out())
+
+    @property
+    def explained_deviance_ratio_(self) -> np.ndarray:
+        """Share that each component explains in the linear start, of shape (n_components,).
+
+        As PCA's ``explained_variance_ratio_``: of the variance of the standardised views, each
+        modality divided as in the start, so that all have their part. Of `MultimodalVAE` it is
+        what the loadings of factor analysis explain, the mean over modalities. Zeros with
+        ``init="random"``.
+        """
+        check_is_fitted(self)
+        return self._model.network.explained.cpu().numpy().astype(np.float64)
 
     def _read(self, X: Rows, hidden: np.ndarray | None = None) -> Read:
         """Return rows as the model reads them."""
@@ -651,7 +668,8 @@ class BaseMultimodalAutoencoder(
         vars(as_fitted).update(self._model.built)
         modalities = [part.modality for part in self._model.parts]
         target = self._model.target and self._model.target.modality
-        return as_fitted._build_network(modalities, patterns, target)
+        k = self._model.built["n_components"]
+        return as_fitted._build_network(k, modalities, patterns, target)
 
     def _restore(self, weights: dict[str, np.ndarray]) -> None:
         """Rebuild the network of the last fit with its weights, and keep it."""

@@ -45,6 +45,7 @@ class JointNetwork(nn.Module, ABC):
         Chance of each modality to be hidden in a random part of a row.
     extra_terms : dict of str to float
         Weights of those of `EXTRA_TERMS` that are to be part of the loss.
+    n_components : int
     n_projected : int
         Columns that the linear path makes of each view.
     target : ModalityNetwork, optional
@@ -58,6 +59,9 @@ class JointNetwork(nn.Module, ABC):
     ----------
     scale : Tensor of shape (components,)
         A buffer of the subclass: what `transform` multiplies codes by.
+    explained : Tensor of shape (components,)
+        A buffer: share of the views' variance that each component explains in the linear start;
+        zeros without one.
     table : Tensor of shape (patterns, components, modalities * projected)
         A buffer of the subclass: the `regressions` of its patterns.
     """
@@ -76,6 +80,7 @@ class JointNetwork(nn.Module, ABC):
         modality_dropout: float,
         extra_terms: dict[str, float],
         *,
+        n_components: int,
         n_projected: int,
         target: ModalityNetwork | None = None,
         target_weight: float = 0.0,
@@ -91,6 +96,7 @@ class JointNetwork(nn.Module, ABC):
         self.register_buffer("patterns", patterns)
         self.register_buffer("meet", meetings_of(patterns))
         self.register_buffer("share", torch.ones(len(self.decoders)))
+        self.register_buffer("explained", torch.zeros(n_components))
         self.register_buffer("private", private, persistent=False)
         # Of each decoder, whether it is linear; whether the encoder is; whether codes are held.
         self.register_buffer("guards", torch.zeros(len(self.decoders) + 2, dtype=torch.bool))
