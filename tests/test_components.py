@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import make_frame
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -12,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_mmae import (
     DataWarning,
+    Modality,
     MultimodalAutoencoder,
     MultimodalVAE,
     SequenceModality,
@@ -83,6 +85,39 @@ def test_loadings_of_other_kinds_are_numbered_and_of_written_texts_by_token():
     loadings = linear(modalities=modalities, n_components=2).fit(frame).components_
     assert list(loadings["wave"].columns) == list(range(11))  # steps and channels, and the length
     assert {"red", "blue"} <= {token.strip() for token in loadings["name"].columns}
+
+
+class Wrapped(torch.nn.Module):
+    """A decoder of a user's own, whose linear path nobody knows of."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.linear = inner.linear
+
+    def forward(self, code):
+        return self.inner(code)
+
+
+class OwnModality(TabularModality):
+    def network(self, n_components, width, dropout):
+        network = super().network(n_components, width, dropout)
+        network.decoder = Wrapped(network.decoder)
+        return network
+
+    def output_names(self, names):
+        return Modality.output_names(self, names)
+
+
+def test_loadings_of_a_modality_of_ones_own_are_what_its_decoder_makes_of_a_component():
+    X = make_factors(3)
+    usual, own = (
+        linear(modalities=[("table", kind(), slice(None))], n_components=3).fit(X)
+        for kind in (TabularModality, OwnModality)
+    )
+    loadings = own.components_["table"]
+    assert list(loadings.columns) == list(range(12))
+    np.testing.assert_allclose(loadings, usual.components_["table"], atol=1e-5)
 
 
 def test_a_modality_has_no_loadings_on_private_components_of_others():
@@ -225,9 +260,10 @@ def test_folds_have_as_many_components_as_the_whole():
 
 def test_too_large_a_share_of_too_many_columns_warns():
     X = np.random.default_rng(0).normal(size=(600, 600))
-    with pytest.warns(DataWarning, match="256 components, the most that are chosen, explain"):
+    with pytest.warns(DataWarning, match="256 components, the most that are chosen") as told:
         fitted = linear(n_components=0.99, width=8).fit(X)
     assert fitted.n_components_ == 256
+    assert told[0].filename == __file__
 
 
 @pytest.mark.parametrize("wrong", [0, 1.5, 1.0, 0.0, -0.5, True, "all", None, float("nan")])

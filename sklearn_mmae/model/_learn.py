@@ -232,7 +232,8 @@ def _find_size(estimator, model, values, device, statistics):
     parts = [part.modality.network(4, 16, 0.0).to(device) for part in model.parts]
     present = torch.as_tensor(presence(values)).to(device)
     rows = as_rows(values, np.arange(len(present))).to(device)
-    return find_size(estimator.n_components, parts, rows, present, statistics.of("size"))
+    with torch.no_grad():  # a decorator of torch would hide the user's line from warnings
+        return find_size(estimator.n_components, parts, rows, present, statistics.of("size"))
 
 
 def _settings(estimator):

@@ -40,7 +40,6 @@ __all__ = ["MOST", "find_size"]
 MOST = 256  # components that are ever chosen
 
 
-@torch.no_grad()
 def find_size(
     wanted: float | str,
     parts: Sequence[ModalityNetwork],
