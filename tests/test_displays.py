@@ -28,6 +28,7 @@ from sklearn_mmae import (
 )
 from sklearn_mmae.cells import Pictures
 from sklearn_mmae.displays import (
+    ComponentDisplay,
     ExplainedDevianceDisplay,
     LatentDisplay,
     LearningCurveDisplay,
@@ -321,6 +322,53 @@ def test_plotting_again_draws_the_same_data(figures):
     assert display.plot() is display
     assert display.figure_ is not first
     assert len(display.ax_.lines) == len(first.axes[0].lines)
+
+
+# Components --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+def test_a_component_is_drawn_low_and_high_beside_its_loadings(kind):
+    frame = make_frame(60, holes=True)
+    estimator = fitted(frame, kind)
+    display = ComponentDisplay.from_estimator(estimator, frame, component=1)
+    loaded = "largest loadings"
+    assert titles(display.axes_) == [
+        *("tabular", f"tabular\n{loaded}", "note", f"note\n{loaded}"),
+        *("photo\nlow", "photo\nhigh", f"photo\n{loaded}"),
+    ]
+    bars = [bar.get_width() for bar in display.axes_[0, 3].containers[0]]
+    words = [label.get_text() for label in display.axes_[0, 3].get_yticklabels()]
+    loadings = estimator.components_["note"].iloc[1]
+    np.testing.assert_allclose(bars, loadings[words], rtol=1e-6)
+    assert abs(loadings).nlargest(len(bars)).to_numpy() == pytest.approx(np.abs(bars))
+    assert_legible(display.figure_)
+
+
+def test_low_and_high_are_two_standard_deviations_from_the_mean():
+    frame = make_frame()
+    estimator = fitted(frame)
+    axes = ComponentDisplay.from_estimator(estimator, frame, modalities="photo").axes_
+    codes = estimator.transform(frame)
+    for place, sign in enumerate([-1, 1]):
+        code = codes.mean(0)
+        code[0] += sign * 2 * codes[:, 0].std()
+        photo = estimator.inverse_transform(code[None])["photo"][0]
+        drawn = axes[0, place].images[0].get_array()
+        np.testing.assert_allclose(drawn * 255, photo, atol=0.51)
+
+
+def test_components_of_what_goes_on_in_time_are_drawn(timed):
+    estimator, frame = timed
+    display = ComponentDisplay.from_estimator(estimator, frame)
+    assert display.axes_.shape == (1, 9)
+    assert_legible(display.figure_)
+
+
+@pytest.mark.parametrize("component", [4, -1, 1.0, True, "first"])
+def test_a_component_that_there_is_not_is_refused(of_kinds, component):
+    with pytest.raises(ValueError, match="give one of the 4 there are"):
+        ComponentDisplay.from_estimator(*of_kinds, component=component)
 
 
 # Translations ------------------------------------------------------------------------------------

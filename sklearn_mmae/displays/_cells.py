@@ -18,7 +18,7 @@ from ._drawing import Drawing
 from ._media import Clips, Pictures, Signals, Sounds
 from ._tables import Tables, Texts, Words
 
-__all__ = ["check_fitted", "drawings", "expect", "first_rows", "named", "row_labels"]
+__all__ = ["Predicted", "check_fitted", "drawings", "expect", "first_rows", "named", "row_labels"]
 
 
 class Predicted(NamedTuple):
@@ -29,13 +29,14 @@ class Predicted(NamedTuple):
     X : container
     names : list of str
         Of the modalities that came back.
-    shares : callable
-        Returns the shares of words that are expected, a dict of column to DataFrame.
+    shares : callable or None
+        Returns the shares of words that are expected, a dict of column to DataFrame; None for
+        those of the words that came back.
     """
 
     X: SameContainer
     names: list[str]
-    shares: Callable[[], dict]
+    shares: Callable[[], dict] | None
 
 
 def expect(estimator: Any, X: SameContainer, rows: Rows, names: list[str]) -> Predicted:
@@ -88,7 +89,7 @@ def drawings(
         Fitted.
     names : list of str
     versions : dict of str to container or Predicted
-        The same rows, by what they are to be called; those named in `PREDICTED` are predicted.
+        The same rows, by what they are to be called.
 
     Returns
     -------
@@ -137,7 +138,7 @@ def _reader(estimator: Any, X: Rows | Predicted) -> Callable[[Any, list], _shown
         if frame.kind == "array":  # positions in `fit`
             cells = replace(cells, names=tuple(columns))
         shown = modality.shown(cells, predicted)
-        if predicted and isinstance(shown, _shown.Words):
+        if shares is not None and isinstance(shown, _shown.Words):
             return _expected(shown, shares()[columns[0]])
         return shown
 

@@ -10,9 +10,9 @@ from .._core.typing import Array, Axes
 from ..modalities._shown import Shown
 from ._axes import COLOURS
 
-__all__ = ["PREDICTED", "Beside", "Drawing", "Together"]
+__all__ = ["SECOND", "Beside", "Drawing", "Together"]
 
-PREDICTED = ("reconstructed", "translated")  # versions
+SECOND = ("reconstructed", "translated", "high")  # versions, each beside another
 
 
 class Drawing(ABC):
@@ -50,8 +50,8 @@ class Drawing(ABC):
         return [cell for cells in self.versions.values() for cell in cells if cell is not None]
 
     def colour(self, version: str) -> str:
-        """Return vermilion for what was predicted, blue for what was there."""
-        return COLOURS[version in PREDICTED]
+        """Return vermilion for what was predicted or is high, blue for what was there or is low."""
+        return COLOURS[version in SECOND]
 
     @abstractmethod
     def draw(self, axes: Array) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from .._core.typing import Array, Axes
 from ..modalities import _shown
 from ._axes import COLOURS
-from ._drawing import PREDICTED, Beside, Together
+from ._drawing import SECOND, Beside, Together
 
 __all__ = ["Clips", "Pictures", "Signals", "Sounds"]
 
@@ -155,7 +155,7 @@ class Signals(Together):
         """Draw lines: what was there broad and pale, what was predicted thin."""
         alone = all(cell is None or cell[1].shape[1] == 1 for cell in cells.values())
         for version, cell in cells.items():
-            style = {"lw": 1.3} if version in PREDICTED else {"lw": 3.5, "alpha": 0.35}
+            style = {"lw": 1.3} if version in SECOND else {"lw": 3.5, "alpha": 0.35}
             ax.plot([], [], color=self.colour(version) if alone else "0.2", label=version, **style)
             if cell is None:
                 continue

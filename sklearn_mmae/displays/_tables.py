@@ -10,10 +10,11 @@ import numpy as np
 
 from .._core.typing import Array, Axes
 from ..modalities import _shown
-from ._drawing import PREDICTED, Together
+from ._drawing import SECOND, Together
 
 __all__ = ["Tables", "Texts", "Words"]
 
+LEAST_REACH = 0.5  # standard deviations: differences of hundredths of one are none
 MOST_WORDS = 6  # bars of a row
 LEAST_BAR = 0.02  # of the longest bar of a row
 LONGEST_WORD = 16  # characters
@@ -54,7 +55,7 @@ class Tables(Together):
             values = np.stack([values for values, _ in drawn.values()])
             ax.hlines(places, np.fmin.reduce(values), np.fmax.reduce(values), color="0.7", lw=1)
         for version, (values, _) in drawn.items():
-            colour, marker = self.colour(version), "oD"[version in PREDICTED]
+            colour, marker = self.colour(version), "oD"[version in SECOND]
             across = (values, places) if self.named else (places, values)
             size = 6 if self.named else 3
             ax.plot(*across, marker, color=colour, ms=size, label=version, alpha=0.9)
@@ -90,7 +91,7 @@ class Tables(Together):
             for numbers, _ in self.present_cells()
             if len(numbers)
         ]
-        reach = 1.15 * max(limits, default=0) or 1
+        reach = max(1.15 * max(limits, default=0), LEAST_REACH)
         for ax in axes:
             if self.named:
                 ax.set_xlim(-reach, reach)

@@ -39,8 +39,12 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         modality of its own: texts, pictures, sounds, clips or sequences. Strings of one word that
         hardly repeat, such as hashes, are left out with a warning. The decision is in
         `modalities_`, and can be pasted back.
-    n_components : int, default=32
-        Length of the vector; may be more than there are columns.
+    n_components : int, float in (0, 1) or "auto", default=32
+        Length of the vector; may be more than there are columns. A share, such as 0.9: as many
+        components as the linear start needs to explain it, of the variance of all modalities, each
+        divided as in the start. "auto": as many as stand out from what unrelated columns would
+        show, by parallel analysis [6]_. Both look at `X` alone, and choose 256 at most; a warm
+        start keeps the number of the last fit.
     fusion : {"joint", "concat", "precision", "mean", "mixture", "attention"}, Fusion or callable, \
             default="joint"
         How what the present modalities say becomes one vector. An instance of a subclass of
@@ -134,6 +138,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Epochs run with held-out rows (or in all, without early stopping).
     n_components_ : int
         Length of the vector.
+    components_ : dict of str to DataFrame of shape (`n_components_`, columns, words or pixels)
+        Loadings: what one standard deviation of each component adds, by the linear path.
+    explained_deviance_ratio_ : ndarray of shape (`n_components_`,)
+        Share of the variance of all modalities that each component explains in the linear start.
     explained_deviance_ : dict of str to float
         Per modality, on the training rows, or 4,096 of them.
     lags_ : dict of str to float
@@ -167,6 +175,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
        large learning rates", SPIE Defense + Commercial Sensing.
     .. [5] de Jong & Kiers (1992), "Principal covariates regression: part I, theory", Chemometrics
        and Intelligent Laboratory Systems 14.
+    .. [6] Dobriban & Owen (2019), "Deterministic parallel analysis: an improved method for
+       selecting factors and principal components", JRSS B 81(1).
 
     Examples
     --------
@@ -195,7 +205,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     def __init__(
         self,
         modalities: str | Sequence[tuple[str, Modality | str, Any]] = "auto",
-        n_components: int = 32,
+        n_components: int | float | str = 32,
         *,
         fusion: str | Fusion | Callable = "joint",
         init: str = "linear",
@@ -230,13 +240,14 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
 
     def _build_network(
         self,
+        n_components: int,
         modalities: list[Modality],
         patterns: torch.Tensor,
         target: Modality | None,
         weights: list[float],
     ) -> MultimodalNetwork:
         """Build the joint network, weights not yet drawn."""
-        k, width = self.n_components, self.width
+        k, width = n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
         fusion = build_fusion(self.fusion, len(networks), width, k)
         terms = weights_of_terms(self.extra_terms) if len(networks) > 1 else {}

@@ -19,6 +19,7 @@ from .._core.errors import listing
 from .._core.threads import one_thread
 from .._core.typing import Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
+from ..model._components import components
 from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
 from ..model._model import Model, Read
 from ..training._batches import Rows as BatchRows
@@ -64,6 +65,7 @@ class BaseMultimodalAutoencoder(
     @abstractmethod
     def _build_network(
         self,
+        n_components: int,
         modalities: list[Modality],
         patterns: torch.Tensor,
         target: Modality | None,
@@ -73,6 +75,7 @@ class BaseMultimodalAutoencoder(
 
         Parameters
         ----------
+        n_components : int
         modalities : list of Modality
         patterns : Tensor of shape (patterns, modalities), bool
             See `list_patterns`.
@@ -261,6 +264,32 @@ class BaseMultimodalAutoencoder(
         if model.target is not None and model.target.has_classes:
             self.classes_ = model.target.all_classes
         vars(self).update({f"{name}_": value for name, value in model.facts.items()})
+
+    @property
+    def components_(self) -> dict[str, pd.DataFrame]:
+        """Loadings of the components by column, word or pixel, a DataFrame for each modality.
+
+        Each row is a component, named as by `get_feature_names_out`: what one standard deviation
+        of it, as `transform` gives it, adds by the linear path of the decoders. Numbers, dates and
+        pixels are in standard deviations (pixels of a picture share one), categories and words in
+        logits, as are pixels with ``loss="cross-entropy"``. Columns of a table are called by their
+        names and ``column=category``, pixels by (row, column[, channel]); those of signals, sounds
+        and clips are numbered. Networks, where they are kept, add to it what is not linear.
+        """
+        check_is_fitted(self)
+        return components(self._model, self.get_feature_names_out())
+
+    @property
+    def explained_deviance_ratio_(self) -> np.ndarray:
+        """Share that each component explains in the linear start, of shape (n_components,).
+
+        As PCA's ``explained_variance_ratio_``: of the variance of the standardised views, each
+        modality divided as in the start, so that all have their part. Of `MultimodalVAE` it is
+        what the loadings of factor analysis explain, the mean over modalities. Zeros with
+        ``init="random"``.
+        """
+        check_is_fitted(self)
+        return self._model.network.explained.cpu().numpy().astype(np.float64)
 
     def _read(self, X: Rows, hidden: np.ndarray | None = None) -> Read:
         """Return rows as the model reads them."""
@@ -642,7 +671,8 @@ class BaseMultimodalAutoencoder(
         vars(as_fitted).update(self._model.built)
         modalities = [part.modality for part in self._model.parts]
         target = self._model.target and self._model.target.modality
-        return as_fitted._build_network(modalities, patterns, target, self._model.weights_of_loss)
+        k, weights = self._model.built["n_components"], self._model.weights_of_loss
+        return as_fitted._build_network(k, modalities, patterns, target, weights)
 
     def _restore(self, weights: dict[str, np.ndarray]) -> None:
         """Rebuild the network of the last fit with its weights, and keep it."""

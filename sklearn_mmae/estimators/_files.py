@@ -204,6 +204,7 @@ def _check_weights(build, n, weights):
             check(torch.equal(weight, like), f"the numbers in {name}")
     for name in {"scale", "spread", "share"} & weights.keys():
         check((weights[name] > 0).all(), f"{name} is not positive")
+    check((weights["explained"] >= 0).all(), "what its components explain")
     check(weights.get("n_rows", 0) >= 0, "its number of rows")
     if "precisions" in weights:
         precisions = weights["precisions"].astype(np.float64)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from .._core.errors import listing
 from ..fusion import FUSIONS, Fusion
 from ..training._build import weights_of_terms
 from ..training._settings import OPTIMIZERS
+from ..training.start._size import MOST
 
 __all__ = ["CONSTRAINTS", "check_parameters", "set_parameters"]
 
@@ -29,7 +30,11 @@ def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
 
 CONSTRAINTS = {
     "modalities": [StrOptions({"auto"}), list, tuple],
-    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "n_components": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+        StrOptions({"auto"}),
+    ],
     "fusion": [StrOptions(set(FUSIONS)), Fusion, callable],
     "init": [StrOptions({"linear", "random"})],
     "rotation": [StrOptions({"varimax"}), None],
@@ -102,6 +107,7 @@ def check_parameters(estimator):
     _check_callbacks(estimator.callbacks or ())
     weights_of_terms(estimator.extra_terms)
     n_components, width = estimator.n_components, estimator.width
+    n_components = n_components if isinstance(n_components, Integral) else MOST
     size = 4 * n_components * (n_components + 4 * width)
     if size > LARGEST_NETWORK:
         raise ValueError(

@@ -64,7 +64,8 @@ def cross_fitted(estimator: Any, X: Any, y: Any) -> np.ndarray:
     whole = estimator._codes(X)
     codes = np.empty_like(whole)
     for train, test in _splits(estimator, y, len(whole)):
-        part = clone(estimator).set_params(target_cv=None)
+        part = clone(estimator)
+        part.set_params(target_cv=None, n_components=estimator.n_components_)
         part.fit(_safe_indexing(X, train), _safe_indexing(y, train))
         turn = orthogonal_procrustes(part._codes(_safe_indexing(X, train)), whole[train])[0]
         codes[test] = part._codes(_safe_indexing(X, test)) @ turn

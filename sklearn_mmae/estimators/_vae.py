@@ -59,8 +59,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ----------
     modalities : "auto" or list of (str, Modality or "drop", columns), default="auto"
         As in ColumnTransformer; see `MultimodalAutoencoder`.
-    n_components : int, default=32
-        Length of the vector; may be more than there are columns.
+    n_components : int, float in (0, 1) or "auto", default=32
+        Length of the vector, or how it is found, by principal components; see
+        `MultimodalAutoencoder`.
     objective : str or Objective, default="mopoe"
         What is made large: "mopoe", "elbo", "mvae", "mmvae", "mmvae+", "jmvae", "mvtcae", "mmvm",
         or an instance with parameters of its own, such as ``MMVAE(bound="dreg")``, of
@@ -139,8 +140,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ----------
     information_ : ndarray of shape (`n_components_`,)
         Nats that each component says of a training row, on average: its divergence from the prior.
-    modalities_, net_, history_, n_iter_, n_components_, explained_deviance_, classes_,
-    n_features_in_
+    modalities_, net_, history_, n_iter_, n_components_, components_,
+    explained_deviance_ratio_, explained_deviance_, classes_, n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
     lags_, lag_intervals_, feature_names_in_
         See `MultimodalAutoencoder`.
@@ -187,7 +188,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     def __init__(
         self,
         modalities: str | Sequence[tuple[str, Modality | str, Any]] = "auto",
-        n_components: int = 32,
+        n_components: int | float | str = 32,
         *,
         objective: str | Objective = "mopoe",
         beta: float = 1.0,
@@ -226,13 +227,14 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
 
     def _build_network(
         self,
+        n_components: int,
         modalities: list[Modality],
         patterns: torch.Tensor,
         target: Modality | None,
         weights: list[float],
     ) -> VariationalNetwork:
         """Build the joint network, weights not yet drawn."""
-        k, width = self.n_components, self.width
+        k, width = n_components, self.width
         networks = [modality.network(k, width, self.dropout) for modality in modalities]
         return VariationalNetwork(
             networks,

@@ -110,6 +110,22 @@ class Modality(BaseEstimator, ABC):
         """
         return ""
 
+    def output_names(self, names: Sequence) -> list | None:
+        """Return what the outputs of the fitted modality's network are called, for `components_`.
+
+        Parameters
+        ----------
+        names : sequence
+            Of the columns.
+
+        Returns
+        -------
+        list or None
+            Of the first outputs, as many as have a name; tuples become a MultiIndex. Default: None,
+            they are numbered.
+        """
+        return None
+
     def check_parameters(self) -> None:
         """Refuse parameters that make no sense: before `fit` learns, and when a file is read.
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
+from numbers import Integral
 from time import monotonic
 from typing import Any
 
@@ -30,6 +31,7 @@ from ..training._lesson import Lesson, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
+from ..training.start._size import find_size
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
@@ -61,7 +63,8 @@ def learn_model(
     y : array, Series or DataFrame of labels, or None
         The target, if the estimator's `target_weight` is above 0.
     build : callable
-        ``build(modalities, patterns, target, weights)`` returns the network, weights not yet drawn.
+        ``build(n_components, modalities, patterns, target, weights)`` returns the network, weights
+        not yet drawn.
     look_at : callable
         ``look_at(network, rows, statistics)`` returns what one kind of estimator learns besides.
     previous : Model, optional
@@ -88,7 +91,7 @@ def learn_model(
     present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
-    network = _build(estimator, model, build, present, previous, statistics)
+    network = _build(estimator, model, build, values, previous, device, statistics)
     index = index_contained(present, network.patterns.numpy())
     rows = as_rows([*values, *labels], index).to(device)
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
@@ -208,14 +211,20 @@ def _random_state(seed):
     return check_random_state(seed)
 
 
-def _build(estimator, model, build, present, previous, statistics):
+def _build(estimator, model, build, values, previous, device, statistics):
     """Return the network, weights not yet drawn, of the shape of the fit to go on from."""
     modalities = [part.modality for part in model.parts]
     of_network = ("n_components", *estimator.OF_NETWORK)
     model.built = {name: getattr(estimator, name) for name in of_network}
     further = model.target and model.target.modality, model.weights_of_loss
+    chooses = not isinstance(estimator.n_components, Integral)
     if previous is None:
-        return build(modalities, list_patterns(torch.as_tensor(present), statistics), *further)
+        if chooses:
+            model.built["n_components"] = _find_size(estimator, model, values, device, statistics)
+        patterns = list_patterns(torch.as_tensor(presence(values)), statistics)
+        return build(model.built["n_components"], modalities, patterns, *further)
+    if chooses:
+        model.built["n_components"] = previous.built["n_components"]
     for name in ("n_components", "width"):
         before, now = previous.built[name], model.built[name]
         if now != before:
@@ -223,7 +232,19 @@ def _build(estimator, model, build, present, previous, statistics):
                 f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
                 " back, or set warm_start=False to begin anew."
             )
-    return build(modalities, previous.network.patterns.cpu(), *further)
+    patterns = previous.network.patterns.cpu()
+    return build(model.built["n_components"], modalities, patterns, *further)
+
+
+@one_thread(helpers=False)
+def _find_size(estimator, model, values, device, statistics):
+    """Return how many components explain the share that is asked for, or stand out."""
+    parts = [part.modality.network(4, 16, 0.0).to(device) for part in model.parts]
+    present = torch.as_tensor(presence(values)).to(device)
+    rows = as_rows(values, np.arange(len(present))).to(device)
+    weights, own = model.weights_of_loss[: len(parts)], statistics.of("size")
+    with torch.no_grad():  # a decorator of torch would hide the user's line from warnings
+        return find_size(estimator.n_components, parts, rows, present, weights, own)
 
 
 def _settings(estimator):

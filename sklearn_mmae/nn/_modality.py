@@ -119,6 +119,18 @@ class ModalityNetwork(nn.Module, ABC):
         """Return the outputs for codes, (..., n_components) to (..., n_outputs)."""
         return self.decoder(code)
 
+    @torch.no_grad()
+    def loadings(self, n_components: int) -> Tensor:
+        """Return what a unit of each component adds to the outputs, (n_outputs, n_components).
+
+        Default: the weights of the decoder's linear path; without one, what the decoder makes of
+        one component alone.
+        """
+        if isinstance(self.decoder, LinearResidual):
+            return self.decoder.linear.weight
+        codes = torch.eye(n_components, device=self.gain.device)
+        return (self.decode(codes) - self.decode(torch.zeros_like(codes))).T
+
     def predict(self, outputs: Tensor) -> Tensor:
         """Return outputs, (rows, n_outputs), as what `Modality.inverse_transform` takes.
 

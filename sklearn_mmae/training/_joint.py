@@ -45,6 +45,7 @@ class JointNetwork(nn.Module, ABC):
         Chance of each modality to be hidden in a random part of a row.
     extra_terms : dict of str to float
         Weights of those of `EXTRA_TERMS` that are to be part of the loss.
+    n_components : int
     n_projected : int
         Columns that the linear path makes of each view.
     target : ModalityNetwork, optional
@@ -58,6 +59,9 @@ class JointNetwork(nn.Module, ABC):
     ----------
     scale : Tensor of shape (components,)
         A buffer of the subclass: what `transform` multiplies codes by.
+    explained : Tensor of shape (components,)
+        A buffer: share of the views' variance that each component explains in the linear start;
+        zeros without one.
     table : Tensor of shape (patterns, components, modalities * projected)
         A buffer of the subclass: the `regressions` of its patterns.
     """
@@ -76,6 +80,7 @@ class JointNetwork(nn.Module, ABC):
         modality_dropout: float,
         extra_terms: dict[str, float],
         *,
+        n_components: int,
         n_projected: int,
         target: ModalityNetwork | None = None,
         weights: Sequence[float] | None = None,
@@ -92,6 +97,7 @@ class JointNetwork(nn.Module, ABC):
         self.register_buffer("patterns", patterns)
         self.register_buffer("meet", meetings_of(patterns))
         self.register_buffer("share", torch.ones(len(self.decoders)))
+        self.register_buffer("explained", torch.zeros(n_components))
         self.register_buffer("private", private, persistent=False)
         # Of each decoder, whether it is linear; whether the encoder is; whether codes are held.
         self.register_buffer("guards", torch.zeros(len(self.decoders) + 2, dtype=torch.bool))
@@ -302,10 +308,21 @@ class JointNetwork(nn.Module, ABC):
 
         A modality hears nothing of others' private components.
         """
-        if self.private is not None and m < len(self.networks):
-            others = self.private.any(0) & ~self.private[m]
-            code = torch.where(others, 0, code)
-        return self.decoders[m].decode(code)
+        return self.decoders[m].decode(self._heard(code, m))
+
+    def loadings(self, m: int) -> Tensor:
+        """Return what a unit of each component of a code adds to the outputs of a modality.
+
+        Of the linear path alone; see `ModalityNetwork.loadings`.
+        """
+        return self._heard(self.networks[m].loadings(len(self.scale)), m)
+
+    def _heard(self, code: Tensor, m: int) -> Tensor:
+        """Return codes without the components that one of `decoders` hears nothing of."""
+        if self.private is None or m >= len(self.networks):
+            return code
+        others = self.private.any(0) & ~self.private[m]
+        return torch.where(others, 0, code)
 
     def deviances(self, code: Tensor, batch: Batch) -> Tensor:
         """Return the deviance of each of `decoders`, (decoder, ..., rows), 0 where it is absent.

@@ -62,6 +62,7 @@ class MultimodalNetwork(JointNetwork):
             patterns,
             modality_dropout,
             extra_terms,
+            n_components=k,
             n_projected=n_projected,
             target=target,
             weights=weights,
@@ -95,6 +96,7 @@ class MultimodalNetwork(JointNetwork):
         self.moments.copy_(linear.moments)
         self.targets.copy_(linear.targets)
         self.spread.copy_(linear.spread)
+        self.explained.copy_(linear.explained)
         self.scale.copy_(linear.spread / linear.spread.square().mean().sqrt())
         self.n_rows.fill_(linear.n_rows)
         self.table.copy_(self.regressions(self.patterns))

@@ -72,6 +72,7 @@ class VariationalNetwork(JointNetwork):
             patterns,
             modality_dropout,
             extra_terms,
+            n_components=k,
             n_projected=k,
             target=target,
             weights=weights,
@@ -127,6 +128,9 @@ class VariationalNetwork(JointNetwork):
             weighted = loadings / (noise * network.repeats)[:, None]
             self.projections[m].weight.copy_(weighted.T)
             self.precisions[m].copy_(loadings.T @ weighted)
+        # Of views of variance 1.
+        own = learned.loadings[: len(self.networks)]
+        self.explained.copy_(sum(loadings.square().sum(0) for loadings in own) / len(own))
         self.table.copy_(self.regressions(self.patterns))
         self._set_roots()
         return decoders

@@ -223,6 +223,11 @@ class ImageModality(FileModality):
             pictures[i] = picture.reshape(shape)
         return [pictures]
 
+    def output_names(self, names: Sequence) -> list[tuple[int, ...]]:
+        """Return each pixel's row, column and, of several, channel; see `Modality`."""
+        channels = len(self.mean_) // math.prod(self.size_)
+        return list(np.ndindex(*self.size_, *([channels] if channels > 1 else [])))
+
     def network(self, n_components: int, width: int, dropout: float) -> ImageNetwork:
         """Build the network of the pictures; see `Modality.network`."""
         return ImageNetwork(

@@ -481,6 +481,18 @@ class TabularModality(Modality):
             found.setdefault(KINDS[kind], []).append(f"{name} ({detail})" if detail else str(name))
         return "; ".join(f"{kind}: {listing(some)}" for kind, some in found.items())
 
+    def output_names(self, names: Sequence) -> list:
+        """Return names of numbers and dates, then ``column=category``; see `Modality`."""
+        if len(names) < len(self.kinds_):  # a block of numbers in a SliceDict
+            names = [f"{names[0]}[{i}]" for i in range(len(self.kinds_))]
+        by_kind = list(zip(names, self.kinds_, strict=True))
+        coded = [name for name, kind in by_kind if kind in ("bool", "category")]
+        return [name for name, kind in by_kind if kind in ("number", "date")] + [
+            f"{name}={value}"
+            for name, values in zip(coded, self.labels(), strict=True)
+            for value in values
+        ]
+
     def shown(self, cells: Cells, predicted: bool = False) -> Tables:
         """Return standardised numbers, NaN in the holes, and names of categories."""
         values, n_rows = self.transform(cells), len(cells)

@@ -279,6 +279,10 @@ class TextModality(Modality):
         """Say what the column is taken for; see `Modality.explain`."""
         return f"text: {len(self.vocabulary_)} words"
 
+    def output_names(self, names: Sequence) -> list[str]:
+        """Return the words, or what a text is written with; see `Modality.output_names`."""
+        return self.tokens_ if self.decoder == "sequence" else self.vocabulary_
+
     def network(
         self, n_components: int, width: int, dropout: float
     ) -> KeyWordsNetwork | SentenceNetwork:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
+from ...nn._modality import ModalityNetwork
+from ...nn._sparse import View
 from ...statistics import Statistics
 from .._batches import BatchIterator, Rows
 from .._joint import JointNetwork
 from .._settings import Settings
 
-__all__ = ["start_linear"]
+__all__ = ["BLOCK", "seen_views", "start_linear"]
 
 BLOCK = 512  # rows at a time
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -28,18 +33,10 @@ def start_linear(
 
     def blocks():
         for batch in BatchIterator(rows, BLOCK):
-            views, observed = network.views(batch.values), network.observed(batch.values)
             present = network.patterns[batch.pattern]
             if network.target is not None:
-                views.append(network.target.view(batch.values[-1]))
-                observed.append(network.target.observed(batch.values[-1]))
                 present = torch.cat([present, network.labelled(batch)[:, None]], 1)
-            # Moments are of what was seen, not of what was made of it.
-            seen = [
-                v if o is None else torch.where(o, v, 0)
-                for v, o in zip(views, observed, strict=True)
-            ]
-            yield seen, observed, present
+            yield *seen_views(network.decoders, batch.values), present
 
     decoders = network.learn_start(
         blocks,
@@ -64,3 +61,14 @@ def start_linear(
             losses.append(torch.where(present, deviance, 0))
         part.gain.fill_(GAINS[statistics.choose(f"gain of modality {m}", torch.stack(losses))])
         part.start(decoders[m])
+
+
+def seen_views(
+    parts: Sequence[ModalityNetwork], values: Sequence[dict[str, Tensor]]
+) -> tuple[list[View], list[Tensor | None]]:
+    """Return the views of a batch, 0 in the holes, and which of their numbers are observed."""
+    views = [part.view(tensors) for part, tensors in zip(parts, values, strict=True)]
+    observed = [part.observed(tensors) for part, tensors in zip(parts, values, strict=True)]
+    # Moments are of what was seen, not of what was made of it.
+    seen = [v if o is None else torch.where(o, v, 0) for v, o in zip(views, observed, strict=True)]
+    return seen, observed

@@ -37,9 +37,12 @@ from ._scores import Scores, learn_scores
 
 __all__ = [
     "LinearStart",
+    "Reduced",
     "fit_linear_start",
     "fixed_signs",
     "ridge",
+    "totals_of",
+    "units_of",
     "varimax",
 ]
 
@@ -65,6 +68,8 @@ class LinearStart:
         Second moments of the projected views, and with the code, for `ridge`.
     spread : Tensor of shape (components,)
         Standard deviation of each component.
+    explained : Tensor of shape (components,)
+        Share of the variance of the divided views that each explains.
     n_rows : int
     """
 
@@ -73,6 +78,7 @@ class LinearStart:
     moments: Tensor
     targets: Tensor
     spread: Tensor
+    explained: Tensor
     n_rows: int
 
 
@@ -123,13 +129,13 @@ def fit_linear_start(
     covariance, n_rows = second_moments(
         blocks, bases, n_components, statistics, [s and s.reduce for s in scores]
     )
-    views = [_Reduced(*parts) for parts in zip(bases, sizes, scores, strict=True)]
+    views = [Reduced(*parts) for parts in zip(bases, sizes, scores, strict=True)]
     places = torch.tensor([0, *(view.size for view in views)]).cumsum(0).tolist()
     slices = [slice(a, b) for a, b in pairwise(places)]
     targets = slices.pop() if has_target else slice(places[-1], places[-1])
     own_covariance = covariance[: targets.start, : targets.start]
     weights = weights or [1.0] * len(views)
-    units = _units(own_covariance, slices, views, weights, n_components)
+    units = units_of(own_covariance, slices, views, weights, n_components)
     shown = torch.diag(1 / units)
     if has_target:
         variance, towards = covariance.diagonal()[targets], covariance[: targets.start, targets]
@@ -137,6 +143,7 @@ def fit_linear_start(
         predicted = predicted * weights[-1] ** 0.5
         shown = torch.cat([shown, predicted], 1)
     axes, spread = _principal_axes(shown.T @ own_covariance @ shown, n_components, rotate)
+    total = sum(totals_of(own_covariance, slices, views, units))
     projection = shown @ (axes / spread)
     decoders = list(
         (axes[: targets.start] * spread * units.nan_to_num(posinf=0)[:, None]).split(
@@ -167,12 +174,13 @@ def fit_linear_start(
         moments=projected.T @ own_covariance @ projected,
         targets=projected.T @ towards_code,
         spread=spread,
+        explained=(axes[: targets.start] * spread).square().sum(0) / total,
         n_rows=n_rows,
     )
 
 
 @dataclass(frozen=True)
-class _Reduced:
+class Reduced:
     """A view as its second moments know it: reduced to a basis, scores of a target beside it."""
 
     basis: Tensor | None
@@ -263,10 +271,10 @@ def _rounded(decoder: Tensor) -> Tensor:
     return torch.where(size > NOTHING * size.amax(), decoder, 0).float()
 
 
-def _units(
+def units_of(
     covariance: Tensor,
     slices: list[slice],
-    views: list[_Reduced],
+    views: list[Reduced],
     weights: Sequence[float],
     n_components: int,
 ) -> Tensor:
@@ -279,6 +287,19 @@ def _units(
             leading = torch.linalg.eigvalsh(covariance[own, own])[-LEADING * n_components :]
             units[own] = (leading.clamp_min(0).sum().clamp_min(1e-12) / weight).sqrt()
     return units
+
+
+def totals_of(
+    covariance: Tensor, slices: list[slice], views: list[Reduced], units: Tensor
+) -> list[Tensor]:
+    """Return the variance of each view, divided by its units."""
+    totals = []
+    for own, view in zip(slices, views, strict=False):
+        total = covariance.diagonal()[own][: view.n_reduced].sum()
+        if view.basis is not None:
+            total = total.clamp_min(1)  # that of a view, of which a basis has a part
+        totals.append(total.clamp_min(1e-12) / units[own.start] ** 2)
+    return totals
 
 
 def _principal_axes(covariance: Tensor, n_components: int, rotate: bool) -> tuple[Tensor, Tensor]:
