@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import orthogonal_procrustes
 from sklearn.base import clone
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import _safe_indexing
 
 __all__ = ["cross_fitted", "with_target"]
@@ -74,6 +73,8 @@ def cross_fitted(estimator: Any, X: Any, y: Any) -> np.ndarray:
 
 def _splits(estimator: Any, y: Any, n_rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield training and test rows; of a number of folds in a random order, as TargetEncoder."""
+    from sklearn.model_selection import KFold, StratifiedKFold, check_cv  # slow to import
+
     classes = getattr(estimator, "classes_", None)
     labels = None if classes is None or isinstance(classes, list) else pd.Series(list(y))
     if labels is not None:  # rows without a label are a stratum, too

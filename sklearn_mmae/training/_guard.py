@@ -33,12 +33,12 @@ class LinearReaders(Callback):
     Networks that are free to may pack a row so tightly, its categories above all, that more comes
     back, but a linear model or a tree makes less of the code. What they would find of a target is
     judged by what nobody has to give: each modality, predicted by least squares from the codes of
-    rows that lack it. A target that is given is judged by itself.
+    rows that lack it.
 
     Parameters
     ----------
     network : JointNetwork
-        As training begins; of at least two modalities, or with a target.
+        As training begins; of at least two modalities.
     train, held_out : Rows
         To learn to read from, and to read.
     is_best : callable
@@ -63,13 +63,10 @@ class LinearReaders(Callback):
         self.network, self.is_best, self.statistics = network, is_best, statistics
         self.train, self.held_out = _some(train), held_out
         patterns = network.patterns
-        everything = torch.full((1, 1), len(patterns) - 1, device=patterns.device)
         one_less = patterns.shape[1] - 1
         absent = ~patterns[patterns.sum(1) == one_less]
         place = absent.int().argmax(1).argsort()
         self.without = (patterns.sum(1) == one_less).nonzero()[place]  # (modalities, 1)
-        if network.target is not None:
-            self.without = torch.cat([self.without, everything])
         self.before_, self.looked_, self.lost_ = self._found(), 0, False
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
@@ -81,8 +78,7 @@ class LinearReaders(Callback):
         net.weights_.swap()
         found = self._found()
         net.weights_.swap()
-        share = MOST_LOST if self.network.target is None else 0.0
-        least = self.before_ - max(share * self.before_, LEAST_LOST)
+        least = self.before_ - max(MOST_LOST * self.before_, LEAST_LOST)
         losses = torch.tensor([1 - found, 1 - least])
         if self.statistics.choose(f"linear readers, epoch {epoch}", losses):
             self.lost_ = True
@@ -90,7 +86,7 @@ class LinearReaders(Callback):
 
     @torch.no_grad()
     def _found(self) -> float:
-        """Return the share of a view's variance that is predicted: of the target, or the mean."""
+        """Return the share of a view's variance that is predicted, averaged over modalities."""
         network = self.network.eval()
         readers = _fit_readers(network, self.train, self.without)
         wrong, all_ = torch.zeros(2, len(readers), device=self.without.device)
@@ -98,8 +94,7 @@ class LinearReaders(Callback):
             for m, (code, view, reader) in enumerate(zip(codes, views, readers, strict=True)):
                 wrong[m] += (view - code @ reader).square().sum()
                 all_[m] += view.square().sum()
-        found = 1 - wrong / all_.clamp_min(1e-12)
-        found = found.mean() if network.target is None else found[-1]
+        found = (1 - wrong / all_.clamp_min(1e-12)).mean()
         return max(float(found), 0.0)  # who finds less than nothing has found nothing
 
 
@@ -112,8 +107,8 @@ def _read(
     ----------
     network : JointNetwork
     rows : Rows
-    subsets : Tensor of shape (decoders or 1, 1), int64
-        Rows of `JointNetwork.patterns`: of what each modality is read, and last a target.
+    subsets : Tensor of shape (modalities or 1, 1), int64
+        Rows of `JointNetwork.patterns`: of what each modality is read; with a target one for all.
     """
     for batch in BatchIterator(rows, BLOCK):
         views = network.views(batch.values)

@@ -164,6 +164,9 @@ class Lesson:
             of_order = self.generators.of_order
             self.before_start = of_order.get_state()
             self._start_linear(self.train, "start", of_order)
+            if self.network.target is not None and self.network.guards_parts:
+                # What the start knows of it is what linear models and trees read best.
+                self.network.guard([False] * len(self.network.decoders), is_held=True)
         self.net = make_net(
             self.network,
             self.settings,
@@ -182,7 +185,7 @@ class Lesson:
             self.best = _BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
-        if self._parts_are_guarded and len(self.network.decoders) > 1:
+        if self._parts_are_guarded and len(self.names) > 1 and not self.network.is_held:
             readers = LinearReaders(
                 self.network, self.train, self.held_out, self.best.is_last, self.statistics
             )
