@@ -19,6 +19,8 @@ NAMES = (
     "curves",
     "flights",
     "kinds",
+    "targets",
+    "flight_delays",
     "pictures_with_words",
     "clips_with_words",
     "signals",
