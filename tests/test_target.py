@@ -9,12 +9,15 @@ import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_wine, make_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE, load
+from sklearn_mmae._core import archive
+from sklearn_mmae._core.errors import ModelFileError
 
 LINEAR = {"max_epochs": 0, "random_state": 0}
 ESTIMATORS = [MultimodalAutoencoder, MultimodalVAE]
@@ -192,6 +195,35 @@ def test_target_is_saved(tmp_path, wine, diabetes):
         mmae.save(tmp_path / "model.mmae")
         again = load(tmp_path / "model.mmae")
         np.testing.assert_array_equal(again.predict(test), mmae.predict(test))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda target: target.update(classes=[["north", "south"]]),
+        lambda target: target.update(classes=[["north", "south", ["west"]]]),
+        lambda target: target.update(dtypes=["float64"]),
+        lambda target: target.update(is_flat=1),
+        lambda target: target.update(steps=[np.zeros(3)]),
+        lambda target: target.update(part=None),
+        lambda target: target.pop("steps"),
+    ],
+)
+def test_a_damaged_target_is_refused(damage, tmp_path, wine):
+    train, _, y_train, _ = wine
+    MultimodalAutoencoder(n_components=2, target_weight=1, **LINEAR).fit(train, y_train).save(
+        tmp_path / "model.mmae"
+    )
+    tree = archive.read(tmp_path / "model.mmae", kind="estimator")
+    damage(tree["attributes"]["target"])
+    archive.write(tmp_path / "model.mmae", tree, kind="estimator")
+    with pytest.raises(ModelFileError):
+        load(tmp_path / "model.mmae")
+
+
+def test_predict_before_fit(wine):
+    with pytest.raises(NotFittedError):
+        MultimodalAutoencoder(target_weight=1).predict(wine[0])
 
 
 def test_going_on_with_a_target(wine):

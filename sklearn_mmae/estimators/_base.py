@@ -317,7 +317,8 @@ class BaseMultimodalAutoencoder(
         ndarray of shape (rows,) or (rows, targets)
             Numbers as floats, classes as they were given.
         """
-        outputs = self._model.target_outputs(self._model.encode(self._read(X)))
+        read = self._read(X)
+        outputs = self._model.target_outputs(self._model.encode(read))
         return self._model.target.write(outputs)
 
     @with_target
@@ -334,7 +335,8 @@ class BaseMultimodalAutoencoder(
             In the order of `classes_`; a list for a `y` of several columns, one array for each
             column of classes.
         """
-        outputs = self._model.target_outputs(self._model.encode(self._read(X)))
+        read = self._read(X)
+        outputs = self._model.target_outputs(self._model.encode(read))
         found = self._model.target.probabilities(outputs)
         return found[0] if self._model.target.is_flat else found
 

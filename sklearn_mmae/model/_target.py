@@ -180,12 +180,12 @@ class Target:
         part = Part.from_plain(described, [0] * len(names), n, classes)
         check(type(part.modality) is TabularModality, "its target")
         target.names, target.modality = part.columns, part.modality
-        sizes = [
-            len(label) if label is not None else len(step) + 1
+        values = [
+            list(range(len(step) + 1)) if label is None else label.tolist()
             for label, step in zip(labels, steps, strict=True)
             if label is not None or len(step)
         ]
-        check([len(values) for values in part.modality.categories_] == sizes, "its classes")
+        check(part.modality.categories_ == values, "the classes of its target")
         return target
 
 
@@ -193,10 +193,10 @@ def _labels(known: Any, dtype: Any) -> np.ndarray | None:
     """Return the classes that a file says a column of a target has."""
     if known is None:
         return None
-    check(dtype in DTYPES, "the classes of its target")
-    labels = np.asarray(known)
+    check(dtype in DTYPES and isinstance(known, list | np.ndarray), "the classes of its target")
+    labels = objects(list(known)) if dtype == "object" else np.array(known, dtype)
     check(labels.ndim == 1 and len(labels) > 1, "the classes of its target")
-    return labels.astype(object if dtype == "object" else dtype)
+    return labels
 
 
 def _frame(y: Any, n_rows: int) -> tuple[pd.DataFrame, bool]:
