@@ -101,7 +101,7 @@ def explained(predicted, truth):
 
 def as_numbers(train, test, late):
     """Return the columns as numbers, categories by TargetEncoder, cross-fitted."""
-    encoder = TargetEncoder(random_state=0)
+    encoder = TargetEncoder(target_type="continuous", random_state=0)
     made = []
     for rows in (train, test):
         columns = rows[KNOWN].copy()
