@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, trai
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE, load
+from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE, TextModality, load
 from sklearn_mmae._core import archive
 from sklearn_mmae._core.errors import ModelFileError
 
@@ -83,6 +83,16 @@ def test_a_target_steers_few_components(reviews):
         worth[weight] = probe.score(mmae.transform(X.iloc[test]), y[test])
     assert worth[0.0] < 0.3
     assert worth[1.0] > 0.6
+
+
+def test_texts_that_share_no_phrase():
+    X = pd.DataFrame({"note": [f"a{i} b{i}" for i in range(40)]})
+    y = np.arange(40.0)
+    mmae = MultimodalAutoencoder(
+        [("note", TextModality(), ["note"])], n_components=2, target_weight=1, **LINEAR
+    ).fit(X, y)
+    assert mmae.modalities_[0][1].phrases_ == []
+    assert np.isfinite(mmae.predict(X)).all()
 
 
 def test_without_a_weight_y_is_ignored(wine):
@@ -251,6 +261,9 @@ def test_going_on_with_a_target(wine):
         ([np.nan] * 133, "no row has a label"),
         ([np.inf, *range(132)], "row 0: y: infinity is no label"),
         ([b"a", *["b"] * 132], "a bytes is no label"),
+        (np.ones(133) * 1j, "a complex128 is no label"),
+        ([str(i) for i in range(133)], "no class occurs twice. Give numbers as numbers"),
+        ([[0], *[[0, 1]] * 132], "the rows of y are not of one length"),
         (np.zeros((133, 2, 2)), "y has 3 dimensions"),
     ],
 )

@@ -81,12 +81,12 @@ def learn_model(
     """
     deadline = math.inf if estimator.max_time is None else monotonic() + estimator.max_time
     if previous is None:
-        model, values = _learn_parts(estimator, X, statistics)
+        model, values, labels = _learn_parts(estimator, X, y, statistics)
     else:
         _, _, values = previous.values(X, estimator)
         parts, target = copy.deepcopy((previous.parts, previous.target))
         model = Model(previous.columns, parts, {}, previous.lags, target)
-    labels = _learn_target(estimator, model, y, len(values[0].present), previous, statistics)
+        labels = _labels(model, y, len(values[0].present))
     model.weights_of_loss = _weights(estimator, model)
     present = presence(values)
     device = find_device(estimator.device)
@@ -124,9 +124,10 @@ def learn_model(
     return model, learned.interrupted
 
 
-def _learn_parts(estimator, X, statistics):
-    """Return a model of fitted modalities, without a network, and their values."""
+def _learn_parts(estimator, X, y, statistics):
+    """Return a model of fitted modalities, without a network, their values, and the labels'."""
     table = read(X, estimator)
+    target, labels = _learn_target(estimator, y, table.n_rows, statistics)
     if table.kind == "pandas":
         _get_feature_names(X)  # refuses names of mixed types
     parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
@@ -139,25 +140,23 @@ def _learn_parts(estimator, X, statistics):
             part.modality.expect_target()
     values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
     _check_anything_present(parts, presence(values))
-    model = Model(Columns.of(table), parts, {})
+    model = Model(Columns.of(table), parts, {}, target=target)
     if estimator.max_lag is not None:
         _undo_lags(model, values, estimator.max_lag, statistics)
-    return model, values
+    return model, values, labels
 
 
-def _learn_target(estimator, model, y, n_rows, previous, statistics):
-    """Let the model know its target; return the values of the labels, as a list of at most one."""
-    if previous is not None:
-        return _labels(model, y, n_rows)
+def _learn_target(estimator, y, n_rows, statistics):
+    """Return the target, if there is to be one, and its values, as a list of at most one."""
     if not estimator.target_weight:
-        return []
+        return None, []
     if y is None:
         raise ValueError(
             f"target_weight={estimator.target_weight:g} asks for a target, but y is None. Give"
             " fit(X, y), or target_weight=0."
         )
-    model.target, values = Target.learn(y, n_rows, statistics.of("target"))
-    return [values]
+    target, values = Target.learn(y, n_rows, statistics.of("target"))
+    return target, [values]
 
 
 def _labels(model, y, n_rows):

@@ -205,9 +205,13 @@ def _frame(y: Any, n_rows: int) -> tuple[pd.DataFrame, bool]:
         flat = type(y).__name__ == "Series"
         made = pd.DataFrame((y.to_frame() if flat else y).to_dict(as_series=False))
     else:
-        flat = np.ndim(y) == 1
-        if not flat and np.ndim(y) != 2:
-            raise ValueError(f"y has {np.ndim(y)} dimensions. Give (rows,) or (rows, columns).")
+        try:
+            n_dimensions = np.ndim(y)
+        except ValueError:  # of lists of several lengths
+            raise ValueError("the rows of y are not of one length. Give labels alike.") from None
+        flat = n_dimensions == 1
+        if not flat and n_dimensions != 2:
+            raise ValueError(f"y has {n_dimensions} dimensions. Give (rows,) or (rows, columns).")
         made = pd.DataFrame(y)
     if len(made) != n_rows:
         raise ValueError(f"y has {len(made)} rows, but X has {n_rows}. Give a label for each row.")
@@ -219,7 +223,7 @@ def _classes(name: Any, column: pd.Series) -> np.ndarray | None:
     labels = column.dropna().infer_objects()
     if not len(labels):
         raise _error(name, "no row has a label", "Give some, or target_weight=0")
-    if pd.api.types.is_numeric_dtype(labels) and not pd.api.types.is_bool_dtype(labels):
+    if labels.dtype.kind in "iuf":
         if np.isinf(labels.to_numpy(np.float64)).any():
             raise _error(name, "infinity is no label", rows=column.isin([np.inf, -np.inf]))
         if not _are_counted(labels, has_holes=len(labels) < len(column)):
@@ -237,6 +241,8 @@ def _classes(name: Any, column: pd.Series) -> np.ndarray | None:
         values = np.array(values) if are_bools else objects(values)
     if len(values) < 2:
         raise _error(name, f"all labels are {values[0]!r}", "Give at least two classes")
+    if len(values) == len(labels) > 2:
+        raise _error(name, "no class occurs twice", "Give numbers as numbers, or fewer classes")
     return values
 
 

@@ -468,7 +468,8 @@ class TextModality(Modality):
         for one in beside_words(self.vectorizer):
             if isinstance(one, str):
                 vocabulary, idf = (getattr(self, name) for name in VOCABULARIES[one])
-                blocks.append(_counted(_BLOCKS[one][0], vocabulary, idf, texts))
+                counts = _counts(_BLOCKS[one][0], vocabulary, texts)
+                blocks.append(_tf_idf(counts, idf))
             else:
                 blocks.append(_columns(*next(fitted), name, texts, present))
         return blocks
@@ -613,11 +614,11 @@ def _built_in(vectorizer: Any) -> list[str]:
     return [one for one in beside_words(vectorizer) if isinstance(one, str)]
 
 
-def _counted(make, vocabulary, idf, texts):
-    """Return the weights of a built-in block's known entries."""
+def _counts(make, vocabulary, texts):
+    """Return how often texts have each entry of a vocabulary, which may have none."""
     if not vocabulary:  # which scikit-learn refuses
         return sparse.csr_array((len(texts), 0))
-    return _tf_idf(make(vocabulary=vocabulary).transform(texts), idf)
+    return make(vocabulary=vocabulary).transform(texts)
 
 
 def _learn_vocabulary(
@@ -657,7 +658,7 @@ def _learn_idf(counts: sparse.csr_array, n_texts: int, statistics: Statistics) -
 
 def _tf_idf(counts, idf):
     """Return damped tf-idf weights, each row of length 1 or all zero."""
-    if not counts.shape[0]:
+    if not all(counts.shape):  # which scikit-learn refuses
         return sparse.csr_array(counts.shape)
     from sklearn.feature_extraction.text import TfidfTransformer
 
