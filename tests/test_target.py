@@ -246,6 +246,12 @@ def test_going_on_with_a_target(wine):
     mmae.fit(train, y_train).fit(train, y_train)
     mmae.partial_fit(train, y_train)
     assert (mmae.predict(test) == y_test).mean() > 0.9
+    other = clone(mmae).fit(train, y_train).set_params(target_weight=0)
+    with pytest.raises(ValueError, match="had a target, but now target_weight=0"):
+        other.fit(train)
+    without = clone(mmae).set_params(target_weight=0).fit(train).set_params(target_weight=1)
+    with pytest.raises(ValueError, match="had no target, but now target_weight=1"):
+        without.partial_fit(train, y_train)
     with pytest.raises(ValueError, match="Give y, too"):
         mmae.partial_fit(train)
     with pytest.raises(ValueError, match="a class that fit has not seen"):

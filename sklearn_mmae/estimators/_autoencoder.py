@@ -10,6 +10,7 @@ import torch
 
 from ..fusion import Fusion
 from ..modalities import Modality
+from ..model._model import Model
 from ..training._build import build_fusion, build_target, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder
@@ -238,17 +239,10 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     ) -> None:
         set_parameters(self, locals())
 
-    def _build_network(
-        self,
-        n_components: int,
-        modalities: list[Modality],
-        patterns: torch.Tensor,
-        target: Modality | None,
-        weights: list[float],
-    ) -> MultimodalNetwork:
+    def _build_network(self, model: Model, patterns: torch.Tensor) -> MultimodalNetwork:
         """Build the joint network, weights not yet drawn."""
-        k, width = n_components, self.width
-        networks = [modality.network(k, width, self.dropout) for modality in modalities]
+        k, width = model.built["n_components"], self.width
+        networks = [part.modality.network(k, width, self.dropout) for part in model.parts]
         fusion = build_fusion(self.fusion, len(networks), width, k)
         terms = weights_of_terms(self.extra_terms) if len(networks) > 1 else {}
         return MultimodalNetwork(
@@ -258,6 +252,6 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
             patterns,
             self.modality_dropout,
             terms,
-            target=build_target(target, k, width),
-            weights=weights,
+            target=build_target(model.target, k, width),
+            weights=model.weights_of_loss,
         )

@@ -28,7 +28,7 @@ from ._diagram import diagram
 from ._files import save
 from ._modalities import Modalities
 from ._parameters import check_parameters
-from ._supervised import cross_fitted, with_target
+from ._supervised import PredictsTarget, cross_fitted
 
 __all__ = ["BaseMultimodalAutoencoder"]
 
@@ -36,6 +36,7 @@ __all__ = ["BaseMultimodalAutoencoder"]
 
 
 class BaseMultimodalAutoencoder(
+    PredictsTarget,
     ClassNamePrefixFeaturesOutMixin,
     CallbackSupportMixin,
     TransformerMixin,
@@ -63,26 +64,14 @@ class BaseMultimodalAutoencoder(
     feature_names_in_: np.ndarray
 
     @abstractmethod
-    def _build_network(
-        self,
-        n_components: int,
-        modalities: list[Modality],
-        patterns: torch.Tensor,
-        target: Modality | None,
-        weights: list[float],
-    ) -> JointNetwork:
-        """Return the network of fitted modalities, weights not yet drawn.
+    def _build_network(self, model: Model, patterns: torch.Tensor) -> JointNetwork:
+        """Return the network of a model, weights not yet drawn.
 
         Parameters
         ----------
-        n_components : int
-        modalities : list of Modality
+        model : Model
         patterns : Tensor of shape (patterns, modalities), bool
             See `list_patterns`.
-        target : Modality or None
-            Fitted: what codes are decoded to besides.
-        weights : list of float
-            How much the loss of each modality counts, and last that of a target.
 
         Returns
         -------
@@ -295,50 +284,6 @@ class BaseMultimodalAutoencoder(
         """Return rows as the model reads them."""
         check_is_fitted(self)
         return self._model.read(X, self, hidden)
-
-    # The target ------------------------------------------------------------------------------
-
-    def _has_target(self) -> bool:
-        """Whether there is a target or, before `fit`, is to be one."""
-        if hasattr(self, "net_"):
-            return self._model.target is not None
-        return self.target_weight > 0
-
-    @with_target
-    def predict(self, X: Rows) -> np.ndarray:
-        """Predict the target; with `target_weight` above 0.
-
-        Parameters
-        ----------
-        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-
-        Returns
-        -------
-        ndarray of shape (rows,) or (rows, targets)
-            Numbers as floats, classes as they were given.
-        """
-        read = self._read(X)
-        outputs = self._model.target_outputs(self._model.encode(read))
-        return self._model.target.write(outputs)
-
-    @with_target
-    def predict_proba(self, X: Rows) -> Any:
-        """Predict the probabilities of the target's classes; with `target_weight` above 0.
-
-        Parameters
-        ----------
-        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-
-        Returns
-        -------
-        ndarray of shape (rows, classes), or list of them
-            In the order of `classes_`; a list for a `y` of several columns, one array for each
-            column of classes.
-        """
-        read = self._read(X)
-        outputs = self._model.target_outputs(self._model.encode(read))
-        found = self._model.target.probabilities(outputs)
-        return found[0] if self._model.target.is_flat else found
 
     # Using what was learned ------------------------------------------------------------------
 
@@ -671,10 +616,7 @@ class BaseMultimodalAutoencoder(
         """Build the network of the last fit, weights not yet set."""
         as_fitted = copy.copy(self)
         vars(as_fitted).update(self._model.built)
-        modalities = [part.modality for part in self._model.parts]
-        target = self._model.target and self._model.target.modality
-        k, weights = self._model.built["n_components"], self._model.weights_of_loss
-        return as_fitted._build_network(k, modalities, patterns, target, weights)
+        return as_fitted._build_network(self._model, patterns)
 
     def _restore(self, weights: dict[str, np.ndarray]) -> None:
         """Rebuild the network of the last fit with its weights, and keep it."""

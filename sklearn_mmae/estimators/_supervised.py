@@ -1,4 +1,4 @@
-"""What estimators do besides once there is a target: `predict`, and codes for training rows."""
+"""What estimators do besides once there is a target: they predict it, and cross-fit codes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from scipy.linalg import orthogonal_procrustes
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
-__all__ = ["cross_fitted", "with_target"]
+from .._core.typing import Rows
+from ..model._model import Model, Read
+
+__all__ = ["PredictsTarget", "cross_fitted"]
 
 
-class with_target:  # noqa: N801, as a decorator
+class _with_target:  # noqa: N801, as a decorator
     """Let a method exist only where there is a target; `hasattr` says so.
 
     scikit-learn's `available_if` does the same, but keeps to itself why a method is not there.
@@ -42,6 +45,56 @@ class with_target:  # noqa: N801, as a decorator
                 f"{owner.__name__} has no predict_proba: its target is a number. Use predict."
             )
         return MethodType(self.method, estimator)
+
+
+class PredictsTarget:
+    """The methods of an estimator that has a target."""
+
+    _model: Model
+    _read: Callable[[Rows], Read]
+    target_weight: float
+
+    def _has_target(self) -> bool:
+        """Whether there is a target or, before `fit`, is to be one."""
+        if hasattr(self, "net_"):
+            return self._model.target is not None
+        return self.target_weight > 0
+
+    @_with_target
+    def predict(self, X: Rows) -> np.ndarray:
+        """Predict the target; with `target_weight` above 0.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        ndarray of shape (rows,) or (rows, targets)
+            Numbers as floats, classes as they were given.
+        """
+        read = self._read(X)
+        outputs = self._model.target_outputs(self._model.encode(read))
+        return self._model.target.write(outputs)
+
+    @_with_target
+    def predict_proba(self, X: Rows) -> Any:
+        """Predict the probabilities of the target's classes; with `target_weight` above 0.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+
+        Returns
+        -------
+        ndarray of shape (rows, classes), or list of them
+            In the order of `classes_`; a list for a `y` of several columns, one array for each
+            column of classes.
+        """
+        read = self._read(X)
+        outputs = self._model.target_outputs(self._model.encode(read))
+        found = self._model.target.probabilities(outputs)
+        return found[0] if self._model.target.is_flat else found
 
 
 def cross_fitted(estimator: Any, X: Any, y: Any) -> np.ndarray:

@@ -28,7 +28,7 @@ from ..model._draws import (
     posterior,
     spread,
 )
-from ..model._model import Read
+from ..model._model import Model, Read
 from ..objectives import OBJECTIVES, Objective, Penalty
 from ..training._batches import Rows as BatchRows
 from ..training._build import build_fusion, build_objective, build_target, weights_of_terms
@@ -225,17 +225,10 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ) -> None:
         set_parameters(self, locals())
 
-    def _build_network(
-        self,
-        n_components: int,
-        modalities: list[Modality],
-        patterns: torch.Tensor,
-        target: Modality | None,
-        weights: list[float],
-    ) -> VariationalNetwork:
+    def _build_network(self, model: Model, patterns: torch.Tensor) -> VariationalNetwork:
         """Build the joint network, weights not yet drawn."""
-        k, width = n_components, self.width
-        networks = [modality.network(k, width, self.dropout) for modality in modalities]
+        k, width = model.built["n_components"], self.width
+        networks = [part.modality.network(k, width, self.dropout) for part in model.parts]
         return VariationalNetwork(
             networks,
             build_fusion(self.fusion, len(networks), width, 2 * k),
@@ -246,8 +239,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             objective=copy.deepcopy(build_objective(self.objective)),
             penalty=Penalty(float(self.beta), float(self.free_bits)),
             each_column=self.noise_scale == "column",
-            target=build_target(target, k, width),
-            weights=weights,
+            target=build_target(model.target, k, width),
+            weights=model.weights_of_loss,
         )
 
     def _look_at(

@@ -63,8 +63,7 @@ def learn_model(
     y : array, Series or DataFrame of labels, or None
         The target, if the estimator's `target_weight` is above 0.
     build : callable
-        ``build(n_components, modalities, patterns, target, weights)`` returns the network, weights
-        not yet drawn.
+        ``build(model, patterns)`` returns the network, weights not yet drawn.
     look_at : callable
         ``look_at(network, rows, statistics)`` returns what one kind of estimator learns besides.
     previous : Model, optional
@@ -86,7 +85,7 @@ def learn_model(
         _, _, values = previous.values(X, estimator)
         parts, target = copy.deepcopy((previous.parts, previous.target))
         model = Model(previous.columns, parts, {}, previous.lags, target)
-        labels = _labels(model, y, len(values[0].present))
+        labels = _labels(model, y, len(values[0].present), estimator)
     model.weights_of_loss = _weights(estimator, model)
     present = presence(values)
     device = find_device(estimator.device)
@@ -159,8 +158,13 @@ def _learn_target(estimator, y, n_rows, statistics):
     return target, [values]
 
 
-def _labels(model, y, n_rows):
+def _labels(model, y, n_rows, estimator):
     """Return the values of the labels of rows to go on with, as a list of at most one."""
+    if (model.target is None) != (not estimator.target_weight):
+        raise ValueError(
+            f"the first fit had {'a' if model.target else 'no'} target, but now target_weight="
+            f"{estimator.target_weight:g}. Set it back, or fit anew without warm_start."
+        )
     if model.target is None:
         return []
     if y is None:
@@ -212,16 +216,13 @@ def _random_state(seed):
 
 def _build(estimator, model, build, values, previous, device, statistics):
     """Return the network, weights not yet drawn, of the shape of the fit to go on from."""
-    modalities = [part.modality for part in model.parts]
     of_network = ("n_components", *estimator.OF_NETWORK)
     model.built = {name: getattr(estimator, name) for name in of_network}
-    further = model.target and model.target.modality, model.weights_of_loss
     chooses = not isinstance(estimator.n_components, Integral)
     if previous is None:
         if chooses:
             model.built["n_components"] = _find_size(estimator, model, values, device, statistics)
-        patterns = list_patterns(torch.as_tensor(presence(values)), statistics)
-        return build(model.built["n_components"], modalities, patterns, *further)
+        return build(model, list_patterns(torch.as_tensor(presence(values)), statistics))
     if chooses:
         model.built["n_components"] = previous.built["n_components"]
     for name in ("n_components", "width"):
@@ -231,8 +232,7 @@ def _build(estimator, model, build, values, previous, device, statistics):
                 f"warm_start goes on from weights of {name}={before}, but now {name}={now}. Set it"
                 " back, or set warm_start=False to begin anew."
             )
-    patterns = previous.network.patterns.cpu()
-    return build(model.built["n_components"], modalities, patterns, *further)
+    return build(model, previous.network.patterns.cpu())
 
 
 @one_thread(helpers=False)
@@ -275,7 +275,7 @@ def _plain_history(net):
 def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     """Train a model for an epoch of these rows; whatever raises leaves it as it was."""
     _, _, values = model.values(X, estimator)
-    labels = _labels(model, y, len(values[0].present))
+    labels = _labels(model, y, len(values[0].present), estimator)
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
     one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))

@@ -409,16 +409,9 @@ def as_rows(values: list, index: np.ndarray) -> Rows:
 
 
 _KEPT = (
-    *("modalities", "places", "container", "lags", "target", "weights_of_loss"),
-    *(
-        "history",
-        "n_iter",
-        "n_components",
-        "built",
-        "explained_deviance",
-        "n_features_in",
-        "feature_names_in",
-    ),
+    *("modalities", "places", "container", "lags", "target", "weights_of_loss", "history"),
+    *("n_iter", "n_components", "built", "explained_deviance"),
+    *("n_features_in", "feature_names_in"),
 )
 
 

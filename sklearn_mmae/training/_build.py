@@ -67,10 +67,10 @@ def build_fusion(fusion, n_modalities, width, n_components):
 
 
 def build_target(target, n_components, width):
-    """Return the network of a target, which is never encoded, or None."""
+    """Return the network of a `Target`, which is never encoded, or None."""
     if target is None:
         return None
-    network = target.network(n_components, width, dropout=0.0)
+    network = target.modality.network(n_components, width, dropout=0.0)
     network.encoder = torch.nn.Identity()
     return network
 

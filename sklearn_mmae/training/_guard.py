@@ -113,11 +113,10 @@ def _read(
     for batch in BatchIterator(rows, BLOCK):
         views = network.views(batch.values)
         codes = network.encode(views, network.meet[batch.pattern, subsets])
-        present = network.patterns[batch.pattern].T
         if network.target is not None:
             views.append(network.target.view(batch.values[-1]))
-            present = torch.cat([present, network.labelled(batch)[None]])
-        yield torch.where(present[..., None], codes, 0), [view.to_dense() for view in views]
+        present = network.present(batch).T[..., None]
+        yield torch.where(present, codes, 0), [view.to_dense() for view in views]
 
 
 def _fit_readers(network: JointNetwork, rows: Rows, subsets: Tensor) -> list[Tensor]:
@@ -188,7 +187,7 @@ def judge_decoders(
     readers = _fit_readers(network, _some(train), everything)
     for part, reader in zip(network.decoders, readers, strict=True):
         part.start(reader.T.contiguous())
-    network.guard([True] * len(kept), is_held=network.is_held)
+    network.guard(True, is_held=network.is_held)
     as_linear, is_linear = by_modality(), []
     for m, losses in enumerate(torch.stack([as_linear, as_trained], 1)):
         is_linear.append(statistics.choose(f"decoder {m}", losses) == 0)

@@ -90,7 +90,8 @@ class JointNetwork(nn.Module, ABC):
         self.modality_dropout, self.extra_terms = modality_dropout, extra_terms
         self.networks, self.fusion = nn.ModuleList(networks), fusion
         self.target = target
-        self.weights = [float(weight) for weight in weights or [1.0] * len(self.decoders)]
+        weights = torch.tensor(weights or [1.0] * len(self.decoders))
+        self.register_buffer("weights", weights, persistent=False)
         self.projections = nn.ModuleList(
             layer(nn.Linear, network.n_view, n_projected, bias=False) for network in networks
         )
@@ -115,19 +116,25 @@ class JointNetwork(nn.Module, ABC):
         return [*self.networks, *([] if self.target is None else [self.target])]
 
     def guard(
-        self, linear_decoders: Sequence[bool], *, is_linear: bool = False, is_held: bool = False
+        self,
+        linear_decoders: Sequence[bool] | bool,
+        *,
+        is_linear: bool = False,
+        is_held: bool = False,
     ) -> None:
         """Say where networks are left out.
 
         Parameters
         ----------
-        linear_decoders : sequence of bool
-            Of each of `decoders`: whether it is its linear path alone.
+        linear_decoders : sequence of bool, or bool
+            Of each of `decoders`, or of all: whether it is its linear path alone.
         is_linear : bool, default=False
             Whether a code is that of the linear path alone.
         is_held : bool, default=False
             Whether what is added to it has to stay small, and the linear path as it is.
         """
+        if isinstance(linear_decoders, bool):
+            linear_decoders = [linear_decoders] * len(self.decoders)
         self.guards.copy_(torch.tensor([*linear_decoders, is_linear, is_held]))
         self.obey_guards()
 
@@ -262,12 +269,14 @@ class JointNetwork(nn.Module, ABC):
         """Return which numbers of each view of a batch are observed, None where all are."""
         return [part.observed(v) for part, v in zip(self.networks, values, strict=False)]
 
-    def labelled(self, batch: Batch) -> Tensor:
-        """Return in which rows of a batch anything of the target is observed, (rows,) bool."""
+    def present(self, batch: Batch) -> Tensor:
+        """Return what there is to decode: (rows, decoders) bool; of a target, rows with a label."""
+        present = self.patterns[batch.pattern]
+        if self.target is None:
+            return present
         observed = self.target.observed(batch.values[-1])
-        if observed is None:
-            return torch.ones_like(batch.pattern, dtype=torch.bool)
-        return observed.any(1)
+        labelled = torch.ones_like(present[:, 0]) if observed is None else observed.any(1)
+        return torch.cat([present, labelled[:, None]], 1)
 
     def _linear(self, views: Views, pattern: Tensor, table: Tensor) -> Tensor:
         """Return the linear code of each row from what its pattern shows.
@@ -332,25 +341,21 @@ class JointNetwork(nn.Module, ABC):
         code : Tensor of shape (..., rows, components)
         batch : Batch
         """
-        there = self.patterns[batch.pattern].T
-        deviances = [
-            torch.where(present, part.deviance(self.outputs(code, m), values), 0)
-            for m, (part, values, present) in enumerate(
-                zip(self.networks, batch.values, there, strict=False)
-            )
-        ]
-        if self.target is not None:
-            outputs = self.outputs(code, len(self.networks))
-            deviances.append(self.target.deviance(outputs, batch.values[-1]))
-        return torch.stack(deviances)
+        return torch.stack(
+            [
+                torch.where(present, part.deviance(self.outputs(code, m), values), 0)
+                for m, (part, values, present) in enumerate(
+                    zip(self.decoders, batch.values, self.present(batch).T, strict=True)
+                )
+            ]
+        )
 
     def _weighted(self, losses: Tensor) -> Tensor:
         """Return losses of the decoders, (decoder, rows), as they count; all are about 1 at first.
 
         A modality that is rarely there counts as much as one that always is.
         """
-        weights = torch.tensor(self.weights, device=losses.device)
-        return losses * (weights / (self.share * len(self.networks)))[:, None]
+        return losses * (self.weights / (self.share * len(self.networks)))[:, None]
 
     def loss_names(self, names: Sequence[str]) -> list[str]:
         """Return what each entry of the loss is called, given the names of the modalities."""

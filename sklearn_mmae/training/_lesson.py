@@ -157,7 +157,7 @@ class Lesson:
             initialise(self.network, of_weights, residuals_at_zero=self.starts_linear)
         else:
             self.network.load_state_dict(self.previous.state_dict())
-            self.network.guard([False] * len(self.network.decoders), is_held=self.network.is_held)
+            self.network.guard(False, is_held=self.network.is_held)
         self.network.to(self.rows.pattern.device)
         self.network.share.copy_(self._shares())
         if self.starts_linear:
@@ -166,7 +166,7 @@ class Lesson:
             self._start_linear(self.train, "start", of_order)
             if self.network.target is not None and self.network.guards_parts:
                 # What the start knows of it is what linear models and trees read best.
-                self.network.guard([False] * len(self.network.decoders), is_held=True)
+                self.network.guard(False, is_held=True)
         self.net = make_net(
             self.network,
             self.settings,
@@ -212,7 +212,7 @@ class Lesson:
         LOG.info("linear readers lose by the networks: vectors are held near the linear ones")
         self.net.weights_.restart(self.first)
         self.net.optimizer_.state.clear()
-        self.network.guard([False] * len(self.network.decoders), is_held=True)
+        self.network.guard(False, is_held=True)
 
     def _run_cycle(self, *listeners: Callback) -> None:
         """Run the epochs that are left."""
@@ -259,7 +259,7 @@ class Lesson:
             self.network.guards.copy_(self.previous.guards)
             self.network.obey_guards()
         else:
-            self.network.guard([True] * len(self.network.decoders), is_linear=True)
+            self.network.guard(True, is_linear=True)
 
     def finish(self) -> Learned:
         """Let all rows have their part: epochs from the best weights on, or the linear start."""
@@ -267,7 +267,7 @@ class Lesson:
         if self.held_out is None:
             weights.swap()
             if self.starts_linear and not len(self.net.history):
-                self.network.guard([True] * len(self.network.decoders), is_linear=True)
+                self.network.guard(True, is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
         if self.helped and self.interrupted is None and self.best.epoch_:
             self._learn_on(max(LEAST_FINISH, round(FINISH * self.best.epoch_)))
@@ -285,7 +285,7 @@ class Lesson:
         shares = shares_of(network.patterns, rows.pattern, self.statistics)
         if network.target is None:
             return shares
-        labelled = network.labelled(Batch(rows.values, rows.pattern)).long()
+        labelled = network.present(Batch(rows.values, rows.pattern))[:, -1].long()
         counts = self.statistics.counts("labels", labelled.cpu().numpy(), 2)
         return torch.cat([shares, torch.tensor([counts[1] / counts.sum()]).float()])
 
@@ -367,7 +367,7 @@ def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
     shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
     moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
     network, guards = net.module_, net.module_.guards.clone()
-    network.guard([False] * len(network.decoders), is_held=network.is_held)
+    network.guard(False, is_held=network.is_held)
     weights.swap()  # what is shown are the means; steps are taken from the weights themselves
     try:
         net.notify("on_train_begin", X=rows, y=None)

@@ -85,7 +85,7 @@ class MultimodalNetwork(JointNetwork):
             len(self.spread),
             generator,
             rotate=rotate,
-            weights=self.weights,
+            weights=self.weights.tolist(),
             has_target=self.target is not None,
             statistics=statistics,
         )

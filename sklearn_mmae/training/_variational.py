@@ -275,7 +275,7 @@ class VariationalNetwork(JointNetwork):
 
     def _as_they_count(self, likelihood: Tensor) -> Tensor:
         """Return log likelihoods, (modality, ..., rows), each times the modality's weight."""
-        weights = torch.tensor(self.weights[: len(self.networks)], device=likelihood.device)
+        weights = self.weights[: len(self.networks)]
         return (likelihood.movedim(0, -1) * weights).movedim(-1, 0)
 
     def _usual_nats(self) -> float:

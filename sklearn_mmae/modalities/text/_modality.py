@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import joblib
@@ -24,8 +22,9 @@ from .._shown import Shown, Words, where_present
 from ._cells import decode_tokens, encode_tokens, learn_tokens, read_texts, word_pattern
 from ._network import KeyWordsNetwork, SentenceNetwork
 from ._vectorizers import (
-    VOCABULARIES,
+    BLOCKS,
     beside_words,
+    built_in,
     check_vectorizer,
     column_of,
     transformers,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TextModality"]
 
-MOST_SUBWORDS, MOST_PHRASES = 1000, 4000
 FULL_LENGTH = 16  # words of a text that counts as much as any modality
 MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 
@@ -327,16 +325,16 @@ class TextModality(Modality):
         state = {"vocabulary_", "idf_", "block_scales_", "mean_", "shares_", "null_deviance_"}
         state |= {"mean_length_"}
         state |= {"vectorizers_", "offsets_"}
-        for block in _built_in(self.vectorizer):
-            state |= {*VOCABULARIES[block]}
+        for block in built_in(self.vectorizer):
+            state |= {*BLOCKS[block].learned}
         return state | ({"tokens_", "n_tokens_"} if self.decoder == "sequence" else set())
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether what a file says was learned agrees with itself, for `load`."""
         beside, offsets = beside_words(self.vectorizer), self.offsets_
         blocks = [
-            [getattr(self, name) for name in VOCABULARIES[one]]
-            for one in _built_in(self.vectorizer)
+            [getattr(self, name) for name in BLOCKS[one].learned]
+            for one in built_in(self.vectorizer)
         ]
         vocabularies = [vocabulary for vocabulary, _ in blocks]
         written = self.tokens_ if self.decoder == "sequence" else self.vocabulary_
@@ -434,10 +432,10 @@ class TextModality(Modality):
         self, block: str, texts: np.ndarray, n_texts: int, statistics: Statistics
     ) -> sparse.csr_array:
         """Learn the vocabulary of a built-in block; return its columns."""
-        own, (make, most, least) = statistics.of(block), _BLOCKS[block]
-        vocabulary, counts = _learn_vocabulary(make(), texts, most, own, least)
+        own, kind = statistics.of(block), BLOCKS[block]
+        vocabulary, counts = _learn_vocabulary(kind.counter(), texts, kind.most, own, kind.least)
         idf = _learn_idf(counts, n_texts, own)
-        vars(self).update(zip(VOCABULARIES[block], (vocabulary, idf), strict=True))
+        vars(self).update(zip(kind.learned, (vocabulary, idf), strict=True))
         return _tf_idf(counts, idf)
 
     def _learn_columns(
@@ -467,9 +465,8 @@ class TextModality(Modality):
         fitted = zip(self.vectorizers_, self.offsets_, strict=True)
         for one in beside_words(self.vectorizer):
             if isinstance(one, str):
-                vocabulary, idf = (getattr(self, name) for name in VOCABULARIES[one])
-                counts = _counts(_BLOCKS[one][0], vocabulary, texts)
-                blocks.append(_tf_idf(counts, idf))
+                vocabulary, idf = (getattr(self, name) for name in BLOCKS[one].learned)
+                blocks.append(_tf_idf(_counts(BLOCKS[one].counter, vocabulary, texts), idf))
             else:
                 blocks.append(_columns(*next(fitted), name, texts, present))
         return blocks
@@ -583,38 +580,7 @@ def _word_counter(**options):
     return CountVectorizer(token_pattern=word_pattern(), **options)
 
 
-def _subword_counter(**options):
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    return CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), **options)
-
-
-def _phrases(text: str) -> list[str]:
-    """Return the pairs of words of a text and, if it has more than two, the whole text."""
-    words = re.findall(word_pattern(), text.lower())
-    whole = [" ".join(words)] if len(words) > 2 else []
-    return [" ".join(pair) for pair in pairwise(words)] + whole
-
-
-def _phrase_counter(**options):
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    return CountVectorizer(analyzer=_phrases, **options)
-
-
-# How built-in blocks are counted, the most of them that are kept, and how often they must occur:
-# a phrase that occurs once tells one row from all others.
-_BLOCKS = {
-    "subwords": (_subword_counter, MOST_SUBWORDS, 1),
-    "phrases": (_phrase_counter, MOST_PHRASES, 2),
-}
-
-
-def _built_in(vectorizer: Any) -> list[str]:
-    return [one for one in beside_words(vectorizer) if isinstance(one, str)]
-
-
-def _counts(make, vocabulary, texts):
+def _counts(make: Callable, vocabulary: list[str], texts: np.ndarray) -> sparse.csr_array:
     """Return how often texts have each entry of a vocabulary, which may have none."""
     if not vocabulary:  # which scikit-learn refuses
         return sparse.csr_array((len(texts), 0))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from ..._core.errors import CellError, did_you_mean
+from ._cells import word_pattern
 
 __all__ = [
-    "VOCABULARIES",
+    "BLOCKS",
     "beside_words",
+    "built_in",
     "check_vectorizer",
     "column_of",
     "transformers",
@@ -20,12 +25,52 @@ __all__ = [
 ]
 
 MOST_COLUMNS = 20_000  # of a transformer; the encoder has a weight for each
-# Built-in blocks, and the names of what is learned of them: a vocabulary, and its frequencies.
-VOCABULARIES = {
-    "subwords": ("subwords_", "subword_idf_"),
-    "phrases": ("phrases_", "phrase_idf_"),
-}
 LARGEST = np.finfo(np.float32).max / 1e6
+
+
+def _subword_counter(**options):
+    from sklearn.feature_extraction.text import CountVectorizer  # slow to import
+
+    return CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), **options)
+
+
+def _phrase_counter(**options):
+    from sklearn.feature_extraction.text import CountVectorizer  # slow to import
+
+    return CountVectorizer(analyzer=_phrases, **options)
+
+
+def _phrases(text: str) -> list[str]:
+    """Return the pairs of words of a text and, if it has more than two, the whole text."""
+    words = re.findall(word_pattern(), text.lower())
+    whole = [" ".join(words)] if len(words) > 2 else []
+    return [" ".join(pair) for pair in pairwise(words)] + whole
+
+
+class Block(NamedTuple):
+    """A built-in block: how it is counted, how much of it is kept, and under which names.
+
+    Attributes
+    ----------
+    counter : callable
+        Makes a `CountVectorizer`.
+    most, least : int
+        Entries that are kept, and how often one must occur.
+    learned : (str, str)
+        Names of the vocabulary and of its inverse document frequencies.
+    """
+
+    counter: Callable
+    most: int
+    least: int
+    learned: tuple[str, str]
+
+
+BLOCKS = {
+    "subwords": Block(_subword_counter, 1000, 1, ("subwords_", "subword_idf_")),
+    # A phrase that occurs once tells one row from all others.
+    "phrases": Block(_phrase_counter, 4000, 2, ("phrases_", "phrase_idf_")),
+}
 
 
 def beside_words(vectorizer: Any) -> list:
@@ -42,6 +87,11 @@ def transformers(vectorizer: Any) -> list:
     return [one for one in beside_words(vectorizer) if not isinstance(one, str)]
 
 
+def built_in(vectorizer: Any) -> list[str]:
+    """Return the names of the built-in blocks of a parameter `vectorizer`."""
+    return [one for one in beside_words(vectorizer) if isinstance(one, str)]
+
+
 def check_vectorizer(vectorizer: Any) -> None:
     """Refuse what is no built-in block, None, "auto", a transformer, or a list; ValueError."""
     asked, is_list = beside_words(vectorizer), isinstance(vectorizer, list | tuple)
@@ -52,14 +102,14 @@ def check_vectorizer(vectorizer: Any) -> None:
         if isinstance(one, type):
             raise ValueError(f"{place}: {one.__name__} is a class. Write {one.__name__}().")
         if isinstance(one, str):
-            known, guess = one in VOCABULARIES, did_you_mean(one, VOCABULARIES)
+            known, guess = one in BLOCKS, did_you_mean(one, BLOCKS)
         else:
             known, guess = hasattr(one, "transform"), ""
         if not known:
             others = "or a transformer" if is_list else "None, a transformer, or a list of them"
             raise ValueError(f"{place}={one!r}: give 'subwords', 'phrases', {others}.{guess}")
-    for name in VOCABULARIES:
-        if sum(isinstance(one, str) and one == name for one in asked) > 1:
+    for name in BLOCKS:
+        if built_in(vectorizer).count(name) > 1:
             raise ValueError(f"vectorizer={vectorizer!r}: list {name!r} once.")
 
 

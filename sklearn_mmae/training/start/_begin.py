@@ -33,10 +33,7 @@ def start_linear(
 
     def blocks():
         for batch in BatchIterator(rows, BLOCK):
-            present = network.patterns[batch.pattern]
-            if network.target is not None:
-                present = torch.cat([present, network.labelled(batch)[:, None]], 1)
-            yield *seen_views(network.decoders, batch.values), present
+            yield *seen_views(network.decoders, batch.values), network.present(batch)
 
     decoders = network.learn_start(
         blocks,
@@ -49,16 +46,17 @@ def start_linear(
     linked = [m for m, part in enumerate(network.decoders) if part.has_link]
     if linked:
         network.eval()
-        code = network.encode(network.views(batch.values), batch.pattern)
+        code, present = (
+            network.encode(network.views(batch.values), batch.pattern),
+            network.present(batch),
+        )
     for m in linked:
         part, losses = network.decoders[m], []
-        in_rows = m < len(network.networks)
-        present = network.patterns[batch.pattern, m] if in_rows else network.labelled(batch)
         for gain in GAINS:
             part.gain.fill_(gain)
             part.start(decoders[m])
             deviance = part.deviance(network.outputs(code, m), batch.values[m])
-            losses.append(torch.where(present, deviance, 0))
+            losses.append(torch.where(present[:, m], deviance, 0))
         part.gain.fill_(GAINS[statistics.choose(f"gain of modality {m}", torch.stack(losses))])
         part.start(decoders[m])
 

@@ -158,18 +158,16 @@ def fit_linear_start(
         else ridge(own_covariance[s, s], towards_code[s], weight, n_rows)
         for s in slices
     ]
-    k = n_components
-    projected = axes.new_zeros(targets.start, 2 * k * len(slices))
-    for m, s in enumerate(slices):
-        projected[s, 2 * k * m : 2 * k * (m + 1)] = torch.cat([projection[s], own[m]], 1)
+    shares = [torch.cat([projection[s], o], 1) for s, o in zip(slices, own, strict=True)]
+    projected = torch.block_diag(*shares)
     if has_target:
         codes = projection.T @ own_covariance @ projection
         decoders.append(_regression(codes, projection.T @ towards, variance, n_rows).T)
     return LinearStart(
         decoders=[_rounded(v.rows(d)) for v, d in zip(views, decoders, strict=True)],
         projections=[
-            view.weights(torch.cat([projection[s], o], 1)).T.float().contiguous()
-            for view, s, o in zip(views, slices, own, strict=False)
+            view.weights(share).T.float().contiguous()
+            for view, share in zip(views, shares, strict=False)
         ],
         moments=projected.T @ own_covariance @ projected,
         targets=projected.T @ towards_code,
