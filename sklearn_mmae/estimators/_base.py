@@ -17,11 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 from .._core.compat import CallbackSupportMixin, with_callbacks
 from .._core.errors import listing
 from .._core.threads import one_thread
-from .._core.typing import Names, PathLike, Rows, SameContainer
+from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
 from ..model._components import components
 from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
 from ..model._model import Model, Read
+from ..model._weights import weighted
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
 from ._diagram import diagram
@@ -159,7 +160,7 @@ class BaseMultimodalAutoencoder(
     # Learning --------------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X: Rows, y: Any = None) -> Self:
+    def fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the modalities and the networks.
 
         Parameters
@@ -169,6 +170,10 @@ class BaseMultimodalAutoencoder(
             Labels, with `target_weight` above 0; else ignored. Numbers, or classes: strings,
             bools, categories, and whole numbers of at most 20 values (give floats to have such
             numbers predicted as numbers). NaN or None is a row without a label.
+        sample_weight : array of shape (rows,), default=None
+            How much each row counts. Whole numbers are as many copies of the row, exactly, 0 is a
+            row left out. Others, and whole ones of a mean above 10, are scaled to a mean of 1: a
+            row of 1.3 is then taken once or, in three of ten cases, twice.
 
         Returns
         -------
@@ -176,6 +181,8 @@ class BaseMultimodalAutoencoder(
 
         Raises
         ------
+        ValueError
+            For a negative weight, one that is not finite, or none above zero.
         CellError
             For a cell that cannot be read; it names modality, column, row and remedy.
         ConvergenceError
@@ -190,7 +197,8 @@ class BaseMultimodalAutoencoder(
             context.call_on_fit_task_begin(estimator=self, X=X)
         was_fitted = hasattr(self, "net_")
         previous = self._model if self.warm_start and was_fitted else None
-        model, interrupted = self._learn(X, y, previous, context)
+        with weighted(X, y, sample_weight, self) as (rows, labels):
+            model, interrupted = self._learn(rows, labels, previous, context)
         if interrupted is None or not was_fitted:
             self._keep(model)
         if interrupted is not None:
@@ -199,7 +207,7 @@ class BaseMultimodalAutoencoder(
             context.call_on_fit_task_end(estimator=self, X=X)
         return self
 
-    def partial_fit(self, X: Rows, y: Any = None) -> Self:
+    def partial_fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from some rows: the first call begins, later ones add an epoch each.
 
         Categories, vocabularies and scales are those of the first call. No rows are held out.
@@ -208,7 +216,8 @@ class BaseMultimodalAutoencoder(
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
-            As in `fit`.
+        sample_weight : array of shape (rows,), default=None
+            Both as in `fit`.
 
         Returns
         -------
@@ -217,12 +226,13 @@ class BaseMultimodalAutoencoder(
         from ..model._learn import add_epoch
 
         check_parameters(self)
-        if hasattr(self, "net_"):
-            add_epoch(self._model, X, y, self)
-            self._keep(self._model)
-            return self
-        once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
-        model, interrupted = once._learn(X, y)
+        with weighted(X, y, sample_weight, self) as (rows, labels):
+            if hasattr(self, "net_"):
+                add_epoch(self._model, rows, labels, self)
+                self._keep(self._model)
+                return self
+            once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
+            model, interrupted = once._learn(rows, labels)
         if interrupted is not None:
             raise interrupted
         self._keep(model)
@@ -303,14 +313,15 @@ class BaseMultimodalAutoencoder(
         """
         return self._codes(X)
 
-    def fit_transform(self, X: Rows, y: Any = None) -> Any:
+    def fit_transform(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Any:
         """Fit, and return the vectors of the same rows.
 
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
-            As in `fit`.
+        sample_weight : array of shape (rows,), default=None
+            Both as in `fit`.
 
         Returns
         -------
@@ -318,10 +329,10 @@ class BaseMultimodalAutoencoder(
             ``fit(X, y).transform(X)``. With `target_cv`, vectors by models that have not seen the
             row's label, for what is trained on them.
         """
-        self.fit(X, y)
+        self.fit(X, y, sample_weight)
         if self.target_cv is None or self._model.target is None:
             return self._codes(X)
-        return cross_fitted(self, X, y)
+        return cross_fitted(self, X, y, sample_weight)
 
     def _codes(self, X: Rows) -> np.ndarray:
         """Return the vector of each row, in the precision of X."""

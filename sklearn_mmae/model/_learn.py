@@ -36,6 +36,7 @@ from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
 from ._target import Target
+from ._weights import sorted_rows
 
 __all__ = ["add_epoch", "learn_model", "restore_net"]
 
@@ -87,6 +88,7 @@ def learn_model(
         model = Model(previous.columns, parts, {}, previous.lags, target)
         labels = _labels(model, y, len(values[0].present), estimator)
     model.weights_of_loss = _weights(estimator, model)
+    values, labels = _sorted(values, labels)
     present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
@@ -170,6 +172,12 @@ def _labels(model, y, n_rows, estimator):
     if y is None:
         raise ValueError("the first fit had a target, but now y is None. Give y, too.")
     return [model.target.read(y, n_rows)]
+
+
+def _sorted(values, labels):
+    """Return the values of modalities and labels in an order that rows alone decide."""
+    rows = sorted_rows([*values, *labels])
+    return rows[: len(values)], rows[len(values) :]
 
 
 def _weights(estimator, model):
@@ -275,7 +283,7 @@ def _plain_history(net):
 def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     """Train a model for an epoch of these rows; whatever raises leaves it as it was."""
     _, _, values = model.values(X, estimator)
-    labels = _labels(model, y, len(values[0].present), estimator)
+    values, labels = _sorted(values, _labels(model, y, len(values[0].present), estimator))
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
     one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
