@@ -77,7 +77,8 @@ def hide(frame, share, seed=0):
 def test_intervals_hold_the_share_that_they_say(level):
     new = numbers_of(4000, seed=1)
     held = coverage(of_two_tables().predict_interval(new, level), new.to_numpy())
-    assert abs(held.mean() - level) < 0.02
+    standard_error = np.sqrt(level * (1 - level) / 1000)  # of the quantiles of 1,000 held-out rows
+    assert abs(held.mean() - level) < 3 * standard_error
 
 
 def test_intervals_of_an_absent_modality_hold_it_too():
