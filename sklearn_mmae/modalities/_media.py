@@ -180,7 +180,7 @@ def are_means(value: Any, n: int) -> bool:
 
 def are_units(value: Any) -> bool:
     """Whether a value from a file says what stands for white in some kinds of numbers."""
-    kinds = {"float", "integer"}
+    kinds = {"float", "integer", "16-bit"}
     return (
         isinstance(value, dict) and value.keys() <= kinds and all(map(is_positive, value.values()))
     )
