@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from .._core.errors import CellError, listing, warn
 from .._core.typing import Names, PathLike
-from ..modalities._pictures import FORMATS, SUFFIXES
-from ..modalities.video._cells import SUFFIXES as VIDEO_SUFFIXES
+from ..modalities._files import SUFFIXES
+from ..modalities._pictures import open_picture
 
 __all__ = [
     "load_audio_folder",
@@ -25,10 +25,11 @@ __all__ = [
     "load_video_folder",
 ]
 
-_IMAGES = tuple(f"*{suffix}" for suffix in SUFFIXES)
+_IMAGES, _SOUNDS, _CLIPS = (
+    tuple(f"*{suffix}" for suffix in SUFFIXES[noun]) for noun in ("picture", "sound", "clip")
+)
+_CLIPS += ("*.gif",)
 _TEXTS = ("*.txt", "*.md")
-_SOUNDS = ("*.wav", "*.flac", "*.ogg", "*.oga", "*.opus", "*.mp3", "*.aif", "*.aiff")
-_CLIPS = (*(f"*{suffix}" for suffix in VIDEO_SUFFIXES), "*.gif")
 _KINDS = {"image": _IMAGES, "text": _TEXTS, "audio": _SOUNDS, "video": _CLIPS}
 
 _MARKS = {  # the longer first: the mark of UTF-16 begins that of UTF-32
@@ -376,12 +377,12 @@ def _sizes(paths, column):
     sizes = []
     for path in paths:
         try:
-            with Image.open(path, formats=FORMATS) as image:
+            with open(path, "rb") as file, open_picture(file) as image:
                 # Asked of a picture without, `getexif` may decode the pixels to look behind them.
                 tagged = "exif" in image.info
                 turned = tagged and image.getexif().get(ExifTags.Base.Orientation, 1) > 4
                 sizes.append(image.size[::-1] if turned else image.size)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError) as error:
             raise CellError(
                 f"the picture {str(path)!r} cannot be read",
                 remedy="Replace or remove the file",

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 # No EPS, which would start Ghostscript, nor any format that few use and nobody attacks for us.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 SIGNATURE = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|RIFF....WEBP|BM|GIF8[79]a|II\*\0|MM\0\*|P[1-6]\s", re.DOTALL
 )
@@ -186,7 +185,7 @@ def looks_like_picture(cell: Any) -> bool:
         return True
     if isinstance(cell, np.ndarray):  # beside files; of arrays alone, see `kind_of_arrays`
         return cell.dtype.kind in "buif" and cell.size > 0 and is_picture_shape(cell.shape)
-    return looks_like_file(cell, SIGNATURE, SUFFIXES)
+    return looks_like_file(cell, SIGNATURE, "picture")
 
 
 def check_size(size: Any) -> None:
@@ -234,8 +233,8 @@ def warn_of_another_unit(name: Any, rows: Sequence[int], what: str) -> None:
         warn_of_rows(
             name,
             rows,
-            "the pixels suggest another unit than in training, such as 0..1 for 0..255, or are brighter"
-            f" than white. Scale all {what} alike.",
+            "the pixels suggest another unit than in training, such as 0..1 for 0..255, or are"
+            f" brighter than white. Scale all {what} alike.",
         )
 
 
@@ -268,9 +267,7 @@ def open_picture(source: IO[bytes]) -> Picture:
             Image.init()
         factory, accept = Image.OPEN[name]
         accepted = accept(head)
-        if accepted and not isinstance(
-            accepted, str
-        ):  # a string says what Pillow was built without
+        if accepted and not isinstance(accepted, str):  # which says what Pillow was built without
             source.seek(0)
             try:
                 return factory(source, "")

@@ -23,7 +23,6 @@ __all__ = ["HIGHEST_RATE", "SoundFacts", "decode", "describe", "looks_like_sound
 
 # What libsndfile reads and people have; raw samples without a header are none.
 FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF")
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
 SIGNATURE = re.compile(
     rb"RIFF....WAVE|RF64....WAVE|fLaC|OggS|ID3|\xff[\xf2\xf3\xfa\xfb]|FORM....AIF[FC]|\.snd|caff",
     re.DOTALL,
@@ -125,7 +124,7 @@ def looks_like_sound(cell: Any) -> bool:
     """Whether a cell is meant as a sound, going by its type, first bytes or name."""
     if isinstance(cell, tuple):
         return _pair(cell) is not None
-    return looks_like_file(cell, SIGNATURE, SUFFIXES)
+    return looks_like_file(cell, SIGNATURE, "sound")
 
 
 @contextmanager

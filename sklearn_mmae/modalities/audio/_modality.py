@@ -24,6 +24,7 @@ from .._media import (
     are_means,
     is_count,
     looked_at,
+    mostly,
     with_lengths,
 )
 from .._shown import Sounds
@@ -173,9 +174,8 @@ class AudioModality(TimedMediaModality, FileModality):
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether a column holds sounds with their rates, or paths of existing sound files."""
-        answers = looked_at(column, looks_like_sound)
-        return bool(answers) and all(answers)
+        """Whether most cells are sounds with their rates, or paths of existing sound files."""
+        return mostly(looked_at(column, looks_like_sound))
 
     @property
     def n_steps_(self) -> int:

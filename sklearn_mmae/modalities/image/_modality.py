@@ -18,7 +18,7 @@ from ..._core.values import are_text, is_positive, is_whole
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
 from .._arrays import kind_of_arrays
-from .._media import FileModality, are_means, are_units, is_count, looked_at
+from .._media import FileModality, are_means, are_units, is_count, looked_at, mostly
 from .._pictures import (
     PictureFacts,
     check_size,
@@ -168,12 +168,11 @@ class ImageModality(FileModality):
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether a column holds pictures, or paths of existing picture files."""
+        """Whether most cells of a column are pictures, or paths of existing picture files."""
         kind = kind_of_arrays(column)
         if kind is not None:
             return kind == "picture"
-        answers = looked_at(column, looks_like_picture)
-        return bool(answers) and all(answers)
+        return mostly(looked_at(column, looks_like_picture))
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         if self.shape is None:

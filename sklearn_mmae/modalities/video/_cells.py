@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClipFacts", "decode", "describe", "is_moving", "looks_like_clip"]
 
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".mpg", ".mpeg", ".mts", ".m2ts"),
-    *(".avi", ".ogv", ".3gp"),
-)
 SIGNATURE = re.compile(
     rb"....ftyp(?!M4[AB] |hei|avif|mif1|crx)|\x1aE\xdf\xa3|\0\0\x01[\xba\xb3]|RIFF....AVI ",
     re.DOTALL,
@@ -184,7 +180,7 @@ def looks_like_clip(cell: Any) -> bool:
     """Whether a cell is meant as a clip, going by its type, first bytes or name; no GIF is."""
     if isinstance(cell, np.ndarray):
         return cell.ndim == 4 and cell.dtype.kind in "buif" and cell.shape[3] in (1, 3, 4)
-    return looks_like_file(cell, SIGNATURE, SUFFIXES)
+    return looks_like_file(cell, SIGNATURE, "clip")
 
 
 def is_moving(cell: Any) -> bool | None:
