@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import stat
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from joblib import Memory
 from sklearn.utils.validation import check_memory
 
-from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate, warn
+from .._core.errors import CellError, did_you_mean, listing, locate, warn
 from .._core.holes import observed
 
 __all__ = [
@@ -194,11 +193,16 @@ def _stamp(cell: Any, root: str | os.PathLike | None) -> tuple | None:
 
 
 def read_each(
-    name: Any, column: np.ndarray, read: Callable[[Any], Any], on_error: str = "raise"
+    name: Any,
+    column: np.ndarray,
+    read: Callable[[Any], Any],
+    on_error: str = "raise",
+    *,
+    quiet: bool = False,
 ) -> Iterator[tuple[int, Any]]:
     """Read the observed cells of a column, one after the other.
 
-    Where `on_error` is "missing", one that cannot be read is a hole, and warned of.
+    Where `on_error` is "missing", one that cannot be read is a hole, and warned of unless `quiet`.
 
     Yields
     ------
@@ -218,7 +222,7 @@ def read_each(
             first = first or error.problem
             continue
         yield row, value
-    if unread:
+    if unread and not quiet:
         warn_of_rows(
             name,
             unread,
@@ -230,9 +234,7 @@ def read_facts(
     name: Any, column: np.ndarray, read: Callable[[Any], Any], on_error: str = "raise"
 ) -> dict[int, Any]:
     """Return what a first look at the cells of a column says, by row; see `read_each`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the second look warns of the same, and more
-        return dict(read_each(name, column, read, on_error))
+    return dict(read_each(name, column, read, on_error, quiet=True))  # a second look will warn
 
 
 def warn_of_rows(name: Any, rows: Sequence[int], problem: str) -> None:
