@@ -308,8 +308,9 @@ def _in_turn(
     """Yield each frame, and when it leaves the screen: seconds after the first one came."""
     last, start, end, time, lasts = None, 0.0, 0.0, 0.0, 0.0
     usual = 1 / float(stream.average_rate or stream.guessed_rate or fps)
-    for number, (frame, comes, lasts) in enumerate(decoded):
+    for number, (frame, comes, stays) in enumerate(decoded):
         time = number * usual if comes is None else comes
+        lasts = stays or usual
         if last is None:
             start = time
         elif frame is not None:
@@ -317,7 +318,7 @@ def _in_turn(
             yield last, end
         last = last if frame is None else frame
     if last is not None:
-        yield last, max(time - start, end) + (lasts or usual)
+        yield last, max(time - start, end) + lasts
 
 
 def _steps_before(end: float, fps: float, n_steps: int) -> int:
