@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -132,13 +132,21 @@ def did_you_mean(name, known):
 def check_names(given, known: Iterable, parameter: str, what: str) -> list:
     """Return the names that a parameter gives as a list, all for None, or say which there are.
 
-    `what` they are names of is said with one that is none: "modality of this estimator".
+    `what` they are names of is said with one that is none: "modality of this estimator". Of names
+    that are those of groups of columns, a mapping to these tells whose column one is instead.
     """
+    columns = known if isinstance(known, Mapping) else {}
     known, one = list(known), isinstance(given, str) or not isinstance(given, Iterable)
     names = known if given is None else [given] if one else list(given)
     told = listing(map(repr, known))
     for name in names:
         if name not in known:
+            whose = next((group for group, own in columns.items() if name in own), None)
+            if whose is not None:
+                raise ValueError(
+                    f"{parameter}={name!r} is a column of {whose!r}, a {what}. Give"
+                    f" {parameter}={whose!r}, or give the column one of its own: modalities=[...]."
+                )
             near = did_you_mean(name, known)
             raise ValueError(f"{parameter}={name!r} is no {what}.{near} They are {told}.")
     if not names:

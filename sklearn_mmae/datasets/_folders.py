@@ -18,6 +18,7 @@ from ..modalities._files import SUFFIXES
 from ..modalities._pictures import open_picture
 
 __all__ = [
+    *("CLIPS", "IMAGES", "SOUNDS", "files_of", "text_of"),
     "load_audio_folder",
     "load_image_folder",
     "load_paired_folders",
@@ -25,12 +26,12 @@ __all__ = [
     "load_video_folder",
 ]
 
-_IMAGES, _SOUNDS, _CLIPS = (
+IMAGES, SOUNDS, CLIPS = (
     tuple(f"*{suffix}" for suffix in SUFFIXES[noun]) for noun in ("picture", "sound", "clip")
 )
-_CLIPS += ("*.gif",)
+CLIPS += ("*.gif",)
 _TEXTS = ("*.txt", "*.md")
-_KINDS = {"image": _IMAGES, "text": _TEXTS, "audio": _SOUNDS, "video": _CLIPS}
+_KINDS = {"image": IMAGES, "text": _TEXTS, "audio": SOUNDS, "video": CLIPS}
 
 _MARKS = {  # the longer first: the mark of UTF-16 begins that of UTF-32
     codecs.BOM_UTF32_LE: "utf-32",
@@ -48,7 +49,7 @@ _NOT_1252 = re.compile(f"[{_LETTER}]{{3}}|[a-z][À-ÖØ-ÞŒŠŽŸ]|[A-Za-z][{_S
 
 
 def load_image_folder(
-    folder: PathLike, *, pattern: Names = _IMAGES, recursive: bool = True, sizes: bool = False
+    folder: PathLike, *, pattern: Names = IMAGES, recursive: bool = True, sizes: bool = False
 ) -> pd.DataFrame:
     """List the pictures of a folder as a table.
 
@@ -94,7 +95,7 @@ def load_image_folder(
     0   cat     40      30
     1   dog     40      30
     """
-    files = _files(folder, pattern, recursive)
+    files = files_of(folder, pattern, recursive)
     columns = {"path": [str(path) for path in files.values()], **_labels(files)}
     if sizes:
         columns["width"], columns["height"] = _sizes(files.values(), "path")
@@ -136,7 +137,7 @@ def load_text_folder(
     ...     load_text_folder(folder)["text"].tolist()
     ['one', 'naïve']
     """
-    files = _files(folder, pattern, recursive)
+    files = files_of(folder, pattern, recursive)
     columns = {
         "path": [str(path) for path in files.values()],
         "text": _texts(files.values(), encoding),
@@ -145,7 +146,7 @@ def load_text_folder(
 
 
 def load_audio_folder(
-    folder: PathLike, *, pattern: Names = _SOUNDS, recursive: bool = True
+    folder: PathLike, *, pattern: Names = SOUNDS, recursive: bool = True
 ) -> pd.DataFrame:
     """List the sounds of a folder as a table, as `load_image_folder` lists pictures.
 
@@ -173,7 +174,7 @@ def load_audio_folder(
 
 
 def load_video_folder(
-    folder: PathLike, *, pattern: Names = _CLIPS, recursive: bool = True
+    folder: PathLike, *, pattern: Names = CLIPS, recursive: bool = True
 ) -> pd.DataFrame:
     """List the clips of a folder as a table, as `load_image_folder` lists pictures.
 
@@ -258,7 +259,8 @@ def load_paired_folders(
         missing = listing(kind for kind in given if kind not in folders)
         raise ValueError(f"no folder for {missing}: two kinds are needed to make pairs")
     files = {
-        kind: _by_stem(_files(folder, _KINDS[kind], recursive)) for kind, folder in folders.items()
+        kind: _by_stem(files_of(folder, _KINDS[kind], recursive))
+        for kind, folder in folders.items()
     }
     stems = sorted(set().union(*files.values()), key=_natural)
     _report_unmatched(files, stems)
@@ -267,11 +269,11 @@ def load_paired_folders(
 
 
 def _listed(folder, pattern, recursive):
-    files = _files(folder, pattern, recursive)
+    files = files_of(folder, pattern, recursive)
     return pd.DataFrame({"path": [str(path) for path in files.values()], **_labels(files)})
 
 
-def _files(folder, pattern, recursive):
+def files_of(folder, pattern, recursive):
     """Return the files of a folder: relative POSIX path -> path, in natural order."""
     root = Path(folder)
     if not root.exists():
@@ -400,10 +402,10 @@ def _texts(paths, encoding):
             raise ValueError(
                 f"unknown encoding {encoding!r}. Use 'auto' or a codec of Python, as 'utf-8'"
             ) from None
-    return [_text(path, row, encoding) for row, path in enumerate(paths)]
+    return [text_of(path, row, encoding) for row, path in enumerate(paths)]
 
 
-def _text(path, row, encoding):
+def text_of(path, row, encoding):
     content = path.read_bytes()
     marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
     candidates = [encoding] if encoding != "auto" else [marked] if marked else ["utf-8", "cp1252"]
