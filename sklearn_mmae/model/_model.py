@@ -118,7 +118,8 @@ class Model:
 
     def chosen(self, given: str | list[str], parameter: str) -> np.ndarray:
         """Return which modalities are named, (modalities,) bool: some of them, and not all."""
-        wanted = check_names(given, self.names, parameter, "modality of this estimator")
+        known = {part.name: part.columns for part in self.parts}
+        wanted = check_names(given, known, parameter, "modality of this estimator")
         chosen = np.array([name in wanted for name in self.names])
         if not chosen.any() or chosen.all():
             raise ValueError(

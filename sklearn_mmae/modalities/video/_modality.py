@@ -24,6 +24,7 @@ from .._media import (
     are_means,
     are_units,
     looked_at,
+    mostly,
     with_lengths,
 )
 from .._pictures import check_size, learn_size, learn_units, warn_of_another_unit
@@ -165,13 +166,13 @@ class VideoModality(TimedMediaModality, FileModality):
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether a column holds clips, or paths of existing files; one moving GIF is enough."""
+        """Whether most cells are clips, or paths of existing files; one moving GIF is enough."""
         if column.ndim == 5:
             return bool(
                 column.dtype.kind in "buif" and column.size and column.shape[4] in (1, 3, 4)
             )
         answers = looked_at(column, lambda cell: looks_like_clip(cell) or is_moving(cell))
-        return None not in answers and any(answers)
+        return any(answers) and mostly([answer is not None for answer in answers])
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         self._learn_settings(cells, statistics)
