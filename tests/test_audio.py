@@ -148,13 +148,16 @@ def test_other_rates_are_resampled_without_aliases(rate):
         assert above[3:-4].max() < -60
 
 
-def test_channels_are_mixed_down():
+def test_of_channels_the_mean_power_is_taken():
     left, right = tone(500), tone(1500)
-    both = np.stack([left, right], 1)
+    both, opposite = np.stack([left, right], 1), np.stack([left, -left], 1)
     modality = AudioModality(rate=RATE).fit(column(left))
-    mixed, mono, file = steps(modality, both, (left + right) / 2, encoded(both, subtype="FLOAT"))
-    np.testing.assert_allclose(mixed, mono, atol=0.5)
-    np.testing.assert_allclose(file, mono, atol=0.5)
+    # Tones far apart share no band: of each there is half the power.
+    mixed, file, alone = steps(modality, both, encoded(both, subtype="FLOAT"), left)
+    np.testing.assert_allclose(file, mixed, atol=0.5)
+    # Where one tone is far louder than the other there is half its power, 3 dB less.
+    assert np.median((alone - mixed)[alone > -30]) == pytest.approx(3, abs=0.5)
+    np.testing.assert_allclose(*steps(modality, opposite, left), atol=0.5)
 
 
 def test_rate_and_length_are_those_of_most_sounds():
@@ -171,7 +174,7 @@ def test_rate_and_length_are_those_of_most_sounds():
 def test_what_is_longer_than_the_training_sounds_is_cut_with_a_warning():
     modality = AudioModality(rate=RATE).fit(column(*[tone(seconds=s) for s in (0.1, 0.2, 0.3)]))
     cells = column(tone(), tone(seconds=0.4), None)
-    with pytest.warns(DataWarning, match=r"'sound', row 1: 1 sounds last longer than 0\.3 s"):
+    with pytest.warns(DataWarning, match=r"'sound': sounds that last longer .* Give max_seconds"):
         values = modality.transform(cells)
     assert values.tensors["length"].tolist() == [30, 30, 0]
     asked = AudioModality(rate=RATE, max_seconds=0.2).fit(cells)
@@ -180,7 +183,7 @@ def test_what_is_longer_than_the_training_sounds_is_cut_with_a_warning():
 
 def test_few_training_sounds_that_are_very_long_do_not_set_the_length():
     cells = [tone(seconds=0.1)] * 150 + [tone(seconds=8.0)]
-    with pytest.warns(DataWarning, match=r"row 150: 1 sounds .* max_seconds"):
+    with pytest.warns(DataWarning, match=r"'sound': sounds that last longer .* Give max_seconds"):
         modality = AudioModality(rate=RATE).fit(column(*cells))
     assert modality.max_seconds_ == pytest.approx(0.1)
 
