@@ -394,7 +394,7 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         hidden = self._model.chosen(to, "to")
         read = self._read(X, hidden)
-        columns = self._model.decode(self._model.encode(read), hidden)
+        columns = self._model.decode(self._model.encode(read), hidden, read=read)
         return self._model.write(columns, read.index)
 
     def impute(self, X: Rows) -> SameContainer:
@@ -411,7 +411,7 @@ class BaseMultimodalAutoencoder(
             in their own, or in a wider one.
         """
         read = self._read(X)
-        predicted = self._model.decode(self._model.encode(read), rows=read.rows)
+        predicted = self._model.decode(self._model.encode(read), rows=read.rows, read=read)
         return self._model.fill(read, predicted)
 
     def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:

@@ -20,6 +20,7 @@ from ..tables import Columns, Table, read
 from ..training._batches import Rows
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
+from ..training._direct import Translation, translation
 from ..training._patterns import index_patterns
 from ..training._predict import decode, deviances, encode
 from ._lags import Lags
@@ -219,6 +220,7 @@ class Model:
         wanted: np.ndarray | None = None,
         rows: Rows | None = None,
         seed: int | None = None,
+        read: Read | None = None,
     ) -> dict[int, np.ndarray]:
         """Return predicted columns by their positions in `fit`.
 
@@ -231,12 +233,15 @@ class Model:
             Those that the codes are of, for reconstructions as long as their rows.
         seed : int, optional
             Draw cells instead of predicting them; of a variational network.
+        read : Read, optional
+            Those that the codes are of, so that what is absent is predicted beside them, too.
         """
         columns = {}
         for m, part in enumerate(self.parts):
             if wanted is not None and not wanted[m]:
                 continue
-            outputs = decode(self.network, codes, m, _seed_of(seed, m))
+            beside = None if read is None else self.beside(read, m)
+            outputs = decode(self.network, codes, m, _seed_of(seed, m), beside)
             finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
             if not finite.all():
                 raise ConvergenceError(
@@ -248,6 +253,10 @@ class Model:
                 outputs = part.modality.with_length_of(outputs, tensors)
             columns |= self.columns.place(part.places, part.write(outputs))
         return columns
+
+    def beside(self, read: Read, m: int) -> Translation | None:
+        """Return what is predicted of a modality beside the codes of rows that lack it."""
+        return translation(self.network, read.rows, read.present, m)
 
     def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:
         """Return columns, by their positions in `fit`, in the container of `fit`."""

@@ -14,8 +14,10 @@ from ..nn._modality import ModalityNetwork
 from ..nn._sparse import View
 from ..statistics import Statistics
 from ._batches import Batch
+from ._direct import DirectRegressions
 from ._patterns import chances_of, meetings_of
 from ._terms import EXTRA_TERMS
+from .start._moments import ViewMoments
 
 __all__ = ["JointNetwork", "NewGenerator", "Paths", "RowBlocks", "Views"]
 
@@ -62,6 +64,8 @@ class JointNetwork(nn.Module, ABC):
     explained : Tensor of shape (components,)
         A buffer: share of the views' variance that each component explains in the linear start;
         zeros without one.
+    direct : DirectRegressions or None
+        What predicts absent modalities beside the code; None for one modality.
     table : Tensor of shape (patterns, components, modalities * projected)
         A buffer of the subclass: the `regressions` of its patterns.
     """
@@ -106,6 +110,7 @@ class JointNetwork(nn.Module, ABC):
         self.register_load_state_dict_post_hook(lambda network, _: network.obey_guards())
         alone = patterns & (patterns.sum(1, keepdim=True) == 1)
         self.register_buffer("singles", alone.int().argmax(0), persistent=False)
+        self.direct = DirectRegressions(networks, n_components) if len(networks) > 1 else None
         # Drawn by inverting the distribution: multinomial would wait for the device.
         chances = chances_of(patterns, modality_dropout)
         self.register_buffer("chances", chances, persistent=False)
@@ -150,7 +155,7 @@ class JointNetwork(nn.Module, ABC):
     @abstractmethod
     def learn_start(
         self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
-    ) -> list[Tensor]:
+    ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path from the closed form.
 
         Parameters
@@ -160,8 +165,10 @@ class JointNetwork(nn.Module, ABC):
 
         Returns
         -------
-        list of Tensor, each of shape (n_view, components)
-            The decoders: ``view ~ decoder @ code``.
+        decoders : list of Tensor, each of shape (n_view, components)
+            ``view ~ decoder @ code``.
+        moments : ViewMoments
+            Of the modalities' views.
         """
 
     @abstractmethod

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .._core.threads import side_by_side
 from ._batches import Rows
+from ._direct import Translation
 from ._joint import JointNetwork
 
 __all__ = [
@@ -78,7 +79,13 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
     return codes
 
 
-def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None) -> np.ndarray:
+def decode(
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    seed: int | None = None,
+    beside: Translation | None = None,
+) -> np.ndarray:
     """Return the predictions of one of the decoders for codes, as an array.
 
     Parameters
@@ -88,6 +95,8 @@ def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None
     m : int
     seed : int, optional
         Draw them, noise and all, from a `VariationalNetwork`.
+    beside : Translation, optional
+        What else is known of rows that lack the modality.
     """
     part, device = network.decoders[m], network.patterns.device
 
@@ -96,19 +105,27 @@ def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None
         return part.draw(outputs, network.noise_scales(m), generator)
 
     if seed is None:
-        return read_outputs(network, codes, m, part.predict)
+        return read_outputs(network, codes, m, part.predict, beside)
     return _read(network, codes, m, draw)
 
 
 def read_outputs(
-    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor], Tensor]
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    read: Callable[[Tensor], Tensor],
+    beside: Translation | None = None,
 ) -> np.ndarray:
     """Return what ``read(outputs)`` makes of the outputs of a modality for codes, as an array."""
-    return _read(network, codes, m, lambda outputs, first: read(outputs))
+    return _read(network, codes, m, lambda outputs, first: read(outputs), beside)
 
 
 def _read(
-    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor, int], Tensor]
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    read: Callable[[Tensor, int], Tensor],
+    beside: Translation | None = None,
 ) -> np.ndarray:
     """Return what ``read(outputs, first row)`` makes of each block, as an array."""
     device, size = network.patterns.device, block_size(network)
@@ -116,7 +133,10 @@ def _read(
 
     def work(here: slice, index: Tensor, n: int) -> None:
         code = codes.index_select(0, index).to(device) / network.scale
-        predicted = read(network.outputs(code, m), here.start)
+        outputs = network.outputs(code, m)
+        if beside is not None:
+            outputs = beside.of(index, outputs)
+        predicted = read(outputs, here.start)
         blocks[here.start] = predicted[:n].cpu().numpy()
 
     for_blocks(len(codes), size, work)
