@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -38,13 +38,27 @@ from .start._moments import ViewMoments, reduced_size
 if TYPE_CHECKING:
     from ._joint import JointNetwork
 
-__all__ = ["DirectRegressions", "Translation", "translation", "weigh"]
+__all__ = ["Direct", "DirectRegressions", "Translation", "translation", "weigh"]
 
 MOST_COLUMNS = 1024  # of all views: more are reduced to each one's leading directions
 MOST_ROWS = 512  # held-out rows by which the weights are chosen,
 MOST_CELLS = 2**22  # and numbers of outputs, in all
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 LEAST_PENALTY = 1e-6  # of the largest second moment: what single precision rounds is less
+
+
+class Direct(NamedTuple):
+    """What predicts a modality beside the code, from one set of others.
+
+    Attributes
+    ----------
+    coefficients : Tensor of shape (reduced columns of all, those of the modality)
+    weight : Tensor of shape (n_outputs,)
+        How much the network's outputs count.
+    """
+
+    coefficients: Tensor
+    weight: Tensor
 
 
 class DirectRegressions(nn.Module):
@@ -82,6 +96,7 @@ class DirectRegressions(nn.Module):
         self.slices = _slices(sizes)
         for m, (width, size) in enumerate(zip(self.widths, sizes, strict=True)):
             self.register_buffer(f"basis_{m}", torch.zeros(width, size) if size < width else None)
+        self.n_outputs = [part.n_outputs for part in parts]
         # How many numbers of each modality have a share of their own.
         self.n_numbers = [part.n_numbers if part.is_table else 0 for part in parts]
         self.shares = _slices([n_own + 1 for n_own in self.n_numbers])
@@ -163,14 +178,19 @@ class DirectRegressions(nn.Module):
             found.append(whole.float())
         return found
 
-    def weight_of(self, pattern: Tensor, m: int, n_outputs: int) -> Tensor:
-        """Return how much each of the network's outputs counts, (n_outputs,).
+    def given(self, pattern: Tensor, targets: Sequence[int]) -> dict[int, Direct]:
+        """Return what predicts absent modalities, and how much the network then counts.
 
-        Between one modality and all others it changes with how many there are.
+        Between one modality and all others that changes with how many there are.
         """
+        found = zip(targets, self.coefficients(pattern, targets), strict=True)
+        return {m: Direct(coefficients, self._weight(pattern, m)) for m, coefficients in found}
+
+    def _weight(self, pattern: Tensor, m: int) -> Tensor:
+        """Return how much each of the network's outputs counts, (n_outputs,)."""
         own, members = self.weight[:, self.shares[m]], pattern.to(self.weight.device)
         shares = torch.lerp(own[:-1][members].mean(0), own[-1], self._between(pattern))
-        return torch.cat([shares[:-1], shares[-1:].expand(n_outputs - len(shares) + 1)])
+        return torch.cat([shares[:-1], shares[-1:].expand(self.n_outputs[m] - len(shares) + 1)])
 
     def _between(self, pattern: Tensor) -> float:
         """Return 0 where one modality is present, 1 where all but one are."""
@@ -199,17 +219,18 @@ class Translation:
     """What is predicted of one modality in the rows that lack it; see `translation`."""
 
     def __init__(
-        self, network: JointNetwork, rows: Rows, which: Tensor, m: int, parts: list[tuple]
+        self, network: JointNetwork, rows: Rows, which: Tensor, m: int, parts: list[Direct]
     ):
         self.network, self.rows, self.which, self.m, self.parts = network, rows, which, m, parts
 
-    def of(self, index: Tensor, outputs: Tensor) -> Tensor:
-        """Return the network's outputs for these rows, those of the regressions blended in."""
-        batch = self.rows.take(index).to(outputs.device)
-        reduced = self.network.direct.reduce(self.network.views(batch.values))
-        which = self.which.index_select(0, index).to(outputs.device)
-        for i, (coefficients, weight) in enumerate(self.parts):
-            blended = blend(self.network, self.m, reduced, coefficients, weight, outputs)
+    def outputs(self, code: Tensor, index: Tensor) -> Tensor:
+        """Return the outputs for the codes of these rows, (rows, n_outputs)."""
+        batch = self.rows.take(index).to(code.device)
+        reduced = self.network.reduce(self.network.views(batch.values))
+        which = self.which.index_select(0, index).to(code.device)
+        outputs = self.network.outputs(code, self.m)
+        for i, part in enumerate(self.parts):
+            blended = self.network.outputs(code, self.m, reduced, part)
             outputs = torch.where((which == i)[:, None], blended, outputs)
         return outputs
 
@@ -217,7 +238,7 @@ class Translation:
 def translation(
     network: JointNetwork, rows: Rows, present: np.ndarray, m: int
 ) -> Translation | None:
-    """Return what is to be blended in where a modality is absent, or None for nothing.
+    """Return what predicts a modality where it is absent, or None for the codes alone.
 
     Parameters
     ----------
@@ -227,30 +248,14 @@ def translation(
     present : ndarray of shape (rows, modalities), bool
     m : int
     """
-    direct, absent = network.direct, ~present[:, m] & present.any(1)
-    if direct is None or not absent.any() or not direct.counts_for(m):
-        return None
+    absent = ~present[:, m] & present.any(1)
     patterns, inverse = np.unique(present[absent], axis=0, return_inverse=True)
+    found = [network.beside(pattern, [m]).get(m) for pattern in torch.from_numpy(patterns)]
+    if not found or None in found:
+        return None
     which = torch.full((len(present),), -1)
     which[torch.from_numpy(absent)] = torch.from_numpy(inverse.ravel())
-    n_outputs, parts = network.networks[m].n_outputs, []
-    for pattern in torch.from_numpy(patterns):
-        (coefficients,) = direct.coefficients(pattern, [m])
-        parts.append((coefficients, direct.weight_of(pattern, m, n_outputs)))
-    return Translation(network, rows, which, m, parts)
-
-
-def blend(
-    network: JointNetwork,
-    m: int,
-    reduced: Tensor,
-    coefficients: Tensor,
-    weight: Tensor | float,
-    outputs: Tensor,
-) -> Tensor:
-    """Return the weighted mean of the network's outputs of a modality and the regression's."""
-    predicted = network.networks[m].link(network.direct.view(reduced, coefficients, m))
-    return torch.lerp(predicted, outputs, weight)
+    return Translation(network, rows, which, m, found)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from ..nn._modality import ModalityNetwork
 from ..nn._sparse import View
 from ..statistics import Statistics
 from ._batches import Batch
-from ._direct import DirectRegressions
+from ._direct import Direct, DirectRegressions
 from ._patterns import chances_of, meetings_of
 from ._terms import EXTRA_TERMS
 from .start._moments import ViewMoments
@@ -319,12 +319,52 @@ class JointNetwork(nn.Module, ABC):
         # Nothing observed: the average row's code, whatever the fusion makes of nothing.
         return torch.where(present.any(-2)[..., None], code, 0)
 
-    def outputs(self, code: Tensor, m: int) -> Tensor:
-        """Return the outputs of one of `decoders`, (..., components) to (..., n_outputs).
+    def outputs(
+        self, code: Tensor, m: int, reduced: Tensor | None = None, beside: Direct | None = None
+    ) -> Tensor:
+        """Return the outputs of one of `decoders`.
 
         A modality hears nothing of others' private components.
+
+        Parameters
+        ----------
+        code : Tensor of shape (..., components)
+        m : int
+        reduced : Tensor of shape (..., reduced columns of all), optional
+            See `reduce`.
+        beside : Direct, optional
+            What else predicts the modality, if it is absent: see `beside`.
+
+        Returns
+        -------
+        Tensor of shape (..., n_outputs)
         """
-        return self.decoders[m].decode(self._heard(code, m))
+        outputs = self.decoders[m].decode(self._heard(code, m))
+        if beside is None:
+            return outputs
+        predicted = self.networks[m].link(self.direct.view(reduced, beside.coefficients, m))
+        return torch.lerp(predicted, outputs, beside.weight)
+
+    def reduce(self, views: Views) -> Tensor:
+        """Return what regressions beside the code look at, (rows, reduced columns of all)."""
+        if self.direct is None:
+            return self.scale.new_zeros(len(views[0]), 0)
+        return self.direct.reduce(views)
+
+    def beside(self, pattern: Tensor, targets: Sequence[int]) -> dict[int, Direct]:
+        """Return what predicts modalities beside the code, those of which anything does.
+
+        Parameters
+        ----------
+        pattern : Tensor of shape (modalities,), bool
+            What is present.
+        targets : sequence of int
+            Absent modalities.
+        """
+        if self.direct is None or not pattern.any():
+            return {}
+        counting = [m for m in targets if self.direct.counts_for(m)]
+        return self.direct.given(pattern, counting) if counting else {}
 
     def loadings(self, m: int) -> Tensor:
         """Return what a unit of each component of a code adds to the outputs of a modality.

@@ -133,9 +133,7 @@ def _read(
 
     def work(here: slice, index: Tensor, n: int) -> None:
         code = codes.index_select(0, index).to(device) / network.scale
-        outputs = network.outputs(code, m)
-        if beside is not None:
-            outputs = beside.of(index, outputs)
+        outputs = network.outputs(code, m) if beside is None else beside.outputs(code, index)
         predicted = read(outputs, here.start)
         blocks[here.start] = predicted[:n].cpu().numpy()
 
