@@ -22,7 +22,7 @@ from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
 from ..training._direct import Translation, translation
 from ..training._patterns import index_patterns
-from ..training._predict import decode, deviances, encode
+from ..training._predict import agreements, decode, deviances, encode
 from ._lags import Lags
 from ._parts import Part
 from ._target import Target
@@ -277,6 +277,13 @@ class Model:
     def deviances(self, read: Read, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the deviances of codes and of the best constant, (rows, modalities)."""
         return deviances(self.network, read.rows, codes, read.present)
+
+    @one_thread()
+    def agreements(self, read: Read) -> np.ndarray:
+        """Return how far the others of a row speak for each modality, (rows, modalities) nats."""
+        if len(self.parts) == 1:
+            return np.where(read.present, 0.0, np.nan)
+        return agreements(self.network, read.rows, read.present)
 
     def explained_deviance(
         self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN

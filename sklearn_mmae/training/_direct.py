@@ -4,7 +4,8 @@ What one modality tells of another goes through all of a row's few components, w
 everything at once: where there is little to share, ridge regression without any bottleneck predicts
 better [1]_. So both are kept, and what is predicted is a weighted mean of their outputs, the
 weights chosen on rows that neither was fitted on (stacking [2]_ [3]_). The regressions are those of
-second moments: one matrix of them holds the regression on every set of modalities.
+second moments: one matrix of them holds the regression on every set of modalities. So it does how
+likely a modality is given the others, by which the odd one is found.
 
 References
 ----------
@@ -12,6 +13,8 @@ References
    Technometrics 12(1).
 .. [2] Wolpert (1992), "Stacked generalization", Neural Networks 5(2).
 .. [3] Breiman (1996), "Stacked regressions", Machine Learning 24(1).
+.. [4] Chen, Wiesel, Eldar & Hero (2010), "Shrinkage algorithms for MMSE covariance estimation",
+   IEEE Transactions on Signal Processing 58(10).
 """
 
 from __future__ import annotations
@@ -44,7 +47,30 @@ MOST_COLUMNS = 1024  # of all views: more are reduced to each one's leading dire
 MOST_ROWS = 512  # held-out rows by which the weights are chosen,
 MOST_CELLS = 2**22  # and numbers of outputs, in all
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+LEAST_SHRINKAGE = 1e-3
 LEAST_PENALTY = 1e-6  # of the largest second moment: what single precision rounds is less
+
+
+class Information(NamedTuple):
+    """What others tell of a modality: a row's pointwise mutual information with them, in nats.
+
+    It is ``constant + (square of x @ alone - square of x @ given) / 2`` of reduced views x.
+
+    Attributes
+    ----------
+    constant : Tensor of shape ()
+    alone, given : Tensor of shape (reduced columns of all, those of the modality), float64
+        Make it white by itself; make white what the others leave of it.
+    """
+
+    constant: Tensor
+    alone: Tensor
+    given: Tensor
+
+    def of(self, reduced: Tensor) -> Tensor:
+        """Return that of each row, (rows,), given float64 reduced views."""
+        alone, given = (matmul(reduced, w.T).square().sum(1) for w in (self.alone, self.given))
+        return self.constant + (alone - given) / 2
 
 
 class Direct(NamedTuple):
@@ -74,6 +100,8 @@ class DirectRegressions(nn.Module):
     ----------
     covariance : Tensor of shape (columns, columns)
         A buffer: second moments of the reduced views side by side; zeros before `learn`.
+    shrinkage : Tensor of shape ()
+        A buffer: how far correlations are shrunk where densities are asked for.
     penalty : Tensor of shape (2, modalities)
         A buffer: of the regressions on each modality alone, and of each on all others.
     weight : Tensor of shape (modalities + 1, shares)
@@ -83,6 +111,7 @@ class DirectRegressions(nn.Module):
     """
 
     covariance: Tensor
+    shrinkage: Tensor
     penalty: Tensor
     weight: Tensor
 
@@ -101,6 +130,7 @@ class DirectRegressions(nn.Module):
         self.n_numbers = [part.n_numbers if part.is_table else 0 for part in parts]
         self.shares = _slices([n_own + 1 for n_own in self.n_numbers])
         self.register_buffer("covariance", torch.zeros(sum(sizes), sum(sizes)))
+        self.register_buffer("shrinkage", torch.ones(()))
         self.register_buffer("penalty", torch.ones(2, n))
         self.register_buffer("weight", torch.ones(n + 1, self.shares[-1].stop))
 
@@ -123,6 +153,42 @@ class DirectRegressions(nn.Module):
                 self.basis(m).copy_(basis)
         turned = torch.block_diag(*turns)
         self.covariance.copy_(turned.T @ whole @ turned)
+        unit = self._deviations()
+        in_units = self.covariance.double() / (unit * unit[:, None])
+        self.shrinkage.fill_(shrinkage_of(in_units, moments.n_rows))
+
+    def _deviations(self) -> Tensor:
+        """Return the unit of each view's columns, in which they have variance 1 on average."""
+        variances = self.covariance.diagonal().double()
+        units = [
+            variances[own].mean().clamp_min(1e-12).expand(own.stop - own.start).sqrt()
+            for own in self.slices
+        ]
+        return torch.cat(units)
+
+    def information(self, pattern: Tensor) -> dict[int, Information]:
+        """Return what the others that are present tell of each modality present.
+
+        Parameters
+        ----------
+        pattern : Tensor of shape (modalities,), bool
+        """
+        shrinkage = self.shrinkage.double()
+        level = torch.diag(shrinkage * self._deviations().square())
+        shrunk = (1 - shrinkage) * self.covariance.double() + level
+        own, found = self._columns(pattern), {}
+        precision = torch.zeros_like(shrunk)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(shrunk[own][:, own]))
+        precision[own[:, None], own] = inverse
+        for m in pattern.nonzero()[:, 0].tolist():
+            here = self.slices[m]
+            roots = [torch.linalg.cholesky(matrix[here, here]) for matrix in (precision, shrunk)]
+            given, alone = (torch.linalg.inv(root).T for root in roots)
+            whole = torch.zeros_like(precision[:, here])
+            whole[here] = alone
+            constant = sum(root.diagonal().log().sum() for root in roots)
+            found[m] = Information(constant, whole, precision[:, here] @ given)
+        return found
 
     @torch.no_grad()
     def cross_validate(self, n_rows: int) -> None:
@@ -332,6 +398,20 @@ def _shares(
     usual = size.mean().clamp_min(1e-12)
     own = (towards + usual * share) / (size + usual)
     return torch.cat([own.clamp(0, 1).to(share), share[None]])
+
+
+def shrinkage_of(moments: Tensor, n_rows: int) -> float:
+    """Return how far second moments should be shrunk towards a multiple of the identity [4]_.
+
+    Parameters
+    ----------
+    moments : Tensor of shape (columns, columns), float64
+    n_rows : int
+    """
+    p, squares, total = len(moments), float(moments.square().sum()), float(moments.trace()) ** 2
+    wanted = (1 - 2 / p) * squares + total
+    error = (n_rows + 1 - 2 / p) * (squares - total / p)
+    return max(min(wanted / error, 1.0), LEAST_SHRINKAGE) if error > 0 else 1.0
 
 
 def _slices(sizes: Sequence[int]) -> list[slice]:

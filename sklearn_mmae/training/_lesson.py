@@ -260,8 +260,13 @@ class Lesson:
     def _weigh_direct(self) -> None:
         """Learn the regressions beside the code, and how much they count."""
         direct = self.network.direct
-        if direct is None:
-            return
+        if direct is not None:
+            direct.learn(self._moments())
+            direct.cross_validate(self.moments.n_rows)
+            weigh(self.network, self.held_out, self.statistics.of("regressions"))
+
+    def _moments(self) -> ViewMoments:
+        """Return the second moments of the rows to train on, learning them if need be."""
         if self.moments is None:
             self.moments = learn_view_moments(
                 self._blocks_of(self.train),
@@ -269,9 +274,7 @@ class Lesson:
                 torch.Generator().manual_seed(0),
                 self.statistics.of("views"),
             )
-        direct.learn(self.moments)
-        direct.cross_validate(self.moments.n_rows)
-        weigh(self.network, self.held_out, self.statistics.of("regressions"))
+        return self.moments
 
     def _blocks_of(self, rows: Rows) -> Callable:
         return partial(seen_blocks, self.network, list(self.network.networks), rows)
@@ -290,6 +293,8 @@ class Lesson:
         weights = self.net.weights_
         if self.held_out is None:
             weights.swap()
+            if self.network.direct is not None and self.previous is None:
+                self.network.direct.learn(self._moments())
             if self.starts_linear and not len(self.net.history):
                 self.network.guard(True, is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)

@@ -18,6 +18,7 @@ from ._direct import Translation
 from ._joint import JointNetwork
 
 __all__ = [
+    "agreements",
     "block_size",
     "decode",
     "deviances",
@@ -139,6 +140,42 @@ def _read(
 
     for_blocks(len(codes), size, work)
     return np.concatenate([blocks[start] for start in sorted(blocks)])
+
+
+def agreements(network: JointNetwork, rows: Rows, present: np.ndarray) -> np.ndarray:
+    """Return how far the others of a row speak for each of its modalities, in nats.
+
+    Parameters
+    ----------
+    network : JointNetwork
+        Of several modalities.
+    rows : Rows
+        On the CPU.
+    present : ndarray of shape (rows, modalities), bool
+
+    Returns
+    -------
+    ndarray of shape (rows, modalities), float64
+        Pointwise mutual information; NaN where the modality is absent.
+    """
+    device, found = network.patterns.device, np.full(present.shape, np.nan)
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    told = [
+        network.direct.information(pattern) if pattern.any() else {}
+        for pattern in torch.from_numpy(patterns)
+    ]
+
+    def work(here: slice, index: Tensor, n: int) -> None:
+        batch = rows.take(index).to(device)
+        reduced = network.reduce(network.views(batch.values)).double()
+        of_rows = which.ravel()[index.numpy()[:n]]
+        for p in np.unique(of_rows):
+            for m, information in told[p].items():
+                values = information.of(reduced)[:n].cpu().numpy()
+                found[here, m] = np.where(of_rows == p, values, found[here, m])
+
+    for_blocks(len(rows), block_size(network), work)
+    return found
 
 
 def deviances(

@@ -29,7 +29,14 @@ from ...statistics._factors import (
 )
 from ...statistics._samples import SampledRows
 
-__all__ = ["ViewMoments", "Views", "learn_view_moments", "reduced_bases", "reduced_size", "second_moments"]
+__all__ = [
+    "ViewMoments",
+    "Views",
+    "learn_view_moments",
+    "reduced_bases",
+    "reduced_size",
+    "second_moments",
+]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
 SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
