@@ -130,9 +130,7 @@ class Model:
 
     # Rows to codes, and back -----------------------------------------------------------------
 
-    def read(
-        self, X: Any, estimator: Any, hidden: np.ndarray | None = None, *, quiet: bool = False
-    ) -> Read:
+    def read(self, X: Any, estimator: Any, hidden: np.ndarray | None = None) -> Read:
         """Read new rows; absent columns are missing values.
 
         Parameters
@@ -142,8 +140,6 @@ class Model:
             Named in scikit-learn's own messages.
         hidden : ndarray of shape (modalities,), bool, optional
             Modalities not to be looked at.
-        quiet : bool, default=False
-            Whether rows in which nothing is observed go without a warning.
 
         Returns
         -------
@@ -154,7 +150,7 @@ class Model:
         if hidden is not None:
             present = present & ~hidden
         empty = np.flatnonzero(~present.any(1))
-        if len(empty) and not quiet:
+        if len(empty):
             warn(
                 f"row {listing(empty)}: nothing is observed. The vector of the average row stands"
                 " in."

@@ -32,7 +32,6 @@ def start_linear(
     statistics: Statistics,
 ) -> ViewMoments:
     """Set a network's linear path from the closed form, and return the moments of these rows."""
-
     decoders, moments = network.learn_start(
         partial(seen_blocks, network, network.decoders, rows),
         generator,
