@@ -47,6 +47,7 @@ MOST_COLUMNS = 1024  # of all views: more are reduced to each one's leading dire
 MOST_ROWS = 512  # held-out rows by which the weights are chosen,
 MOST_CELLS = 2**22  # and numbers of outputs, in all
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+SPREAD = 0.25  # of the weights of a table's columns about the table's own
 LEAST_SHRINKAGE = 1e-3
 LEAST_PENALTY = 1e-6  # of the largest second moment: what single precision rounds is less
 
@@ -380,8 +381,8 @@ def _shares(
 ) -> Tensor:
     """Return how much outputs should count beside predicted ones, (numbers of a table + 1,).
 
-    A number's own weight is that of least squares, drawn towards the modality's as by one more
-    column.
+    A number's own weight is that of least squares, drawn towards the modality's the more the less
+    it is known (empirical Bayes: normal with a deviation of `SPREAD` between columns).
     """
     losses = [
         torch.where(valid, part.deviance(torch.lerp(predicted, outputs, share), tensors), 0)
@@ -393,10 +394,13 @@ def _shares(
     n = part.n_numbers
     apart, wanted = (outputs - predicted)[:, :n], part.numbers(tensors) - predicted[:, :n]
     there = observed_cells(tensors, part)[:, :n] & valid[:, None]
-    products = torch.where(there[:, None], torch.stack([apart * wanted, apart**2], 1), 0)
-    towards, size = statistics.ask("weights of columns", Sums(), products.double())
-    usual = size.mean().clamp_min(1e-12)
-    own = (towards + usual * share) / (size + usual)
+    products = torch.stack([apart * wanted, apart**2, wanted**2, torch.ones_like(apart)], 1)
+    products = torch.where(there[:, None], products, 0).double()
+    towards, size, squares, count = statistics.ask("weights of columns", Sums(), products)
+    size, count = size.clamp_min(1e-12), count.clamp_min(1)
+    own = towards / size
+    variance = (squares - towards * own).clamp_min(0) / count / size
+    own = torch.lerp(own, share.double(), variance / (variance + SPREAD**2))
     return torch.cat([own.clamp(0, 1).to(share), share[None]])
 
 
