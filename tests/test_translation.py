@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import make_frame
 from sklearn.linear_model import RidgeCV
 
@@ -10,7 +11,7 @@ import sklearn_mmae
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE
 from sklearn_mmae._core import archive
 from sklearn_mmae.datasets import load_digits_frame
-from sklearn_mmae.modalities import ImageModality, SequenceModality, TabularModality
+from sklearn_mmae.modalities import ImageModality, SequenceModality, TabularModality, TextModality
 from sklearn_mmae.training import _direct
 
 VIEWS = {"a": slice(0, 6), "b": slice(6, 14), "c": slice(14, 19)}
@@ -145,6 +146,30 @@ def test_without_rows_held_out_it_is_the_codes_alone(linear):
     codes = mmae.inverse_transform(mmae.transform(shown))
     np.testing.assert_array_equal(mmae.translate(X, to="c"), codes[:, VIEWS["c"]])
     assert (mmae.score_samples(X, by_modality=True).mean() > 1).all()  # which asks of no other row
+
+
+def test_links_say_what_the_linear_path_of_decoders_says():
+    frame = make_frame(40, holes=True)
+    frame["path"] = [np.arange(10.0).reshape(5, 2) + i for i in range(40)]
+    modalities = [
+        ("table", TabularModality(), ["size", "ripe", "colour", "day"]),
+        ("note", TextModality(), ["note"]),
+        ("photo", ImageModality(), ["photo"]),
+        ("path", SequenceModality(), ["path"]),
+        ("ink", ImageModality(loss="cross-entropy"), ["photo"]),
+    ]
+    for name, modality, columns in modalities:
+        other = [("other", TabularModality(), ["count"])]
+        mmae = MultimodalAutoencoder([(name, modality, columns), *other], **SMALL).fit(frame)
+        part = mmae.net_.module_.networks[0]
+        generator = torch.Generator().manual_seed(0)
+        codes, weight = (torch.randn(n, 2, generator=generator) for n in (5, part.n_view))
+        part.keep_linear(True)
+        part.start(weight)
+        with torch.no_grad():
+            torch.testing.assert_close(
+                part.link(codes @ weight.T), part.decode(codes), atol=1e-4, rtol=1e-4
+            )
 
 
 # Files -------------------------------------------------------------------------------------------
