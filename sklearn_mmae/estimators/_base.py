@@ -405,7 +405,7 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         hidden = self._model.chosen(to, "to")
         read = self._read(X, hidden)
-        columns = self._model.decode(self._model.encode(read), hidden)
+        columns = self._model.decode(self._model.encode(read), hidden, read=read)
         return self._model.write(columns, read.index)
 
     def impute(self, X: Rows) -> SameContainer:
@@ -422,7 +422,7 @@ class BaseMultimodalAutoencoder(
             in their own, or in a wider one.
         """
         read = self._read(X)
-        predicted = self._model.decode(self._model.encode(read), rows=read.rows)
+        predicted = self._model.decode(self._model.encode(read), rows=read.rows, read=read)
         return self._model.fill(read, predicted)
 
     def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
@@ -563,7 +563,8 @@ class BaseMultimodalAutoencoder(
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         by_modality : bool, default=False
-            Return a column per modality, which says which one is odd.
+            Return a column per modality: the lowest of an unusual row is the odd one, which does
+            not go with the others.
 
         Returns
         -------
@@ -571,11 +572,28 @@ class BaseMultimodalAutoencoder(
             Minus the deviance of the row's reconstruction, 0 is perfect and -1 what the column
             means give an average row; the mean over the modalities present. NaN where nothing is
             observed.
+
+            By modality: its pointwise mutual information with the others, in nats. Above 0, they
+            make it likelier than it is by itself; 0 where there are none; NaN where it is absent.
+
+        Notes
+        -----
+        If one modality was exchanged for that of another row, all those that are predicted from
+        it look odd, too. With ``p(m) p(others)`` for the density of such a row, the likeliest
+        exchange is that of the modality whose mutual information [1]_ with the others is lowest:
+        without it the others agree. Densities are Gaussian, of views as the linear start sees
+        them, with shrunk second moments.
+
+        References
+        ----------
+        .. [1] Church & Hanks (1990), "Word association norms, mutual information, and
+           lexicography", Computational Linguistics 16(1).
         """
         read = self._read(X)
-        deviance, _ = self._model.deviances(read, self._model.encode(read))
         if by_modality:
-            return pd.DataFrame(-deviance, columns=self._model.names, index=read.index)
+            found = self._model.agreements(read)
+            return pd.DataFrame(found, columns=self._model.names, index=read.index)
+        deviance, _ = self._model.deviances(read, self._model.encode(read))
         total = np.where(read.present, deviance, 0).sum(1)
         counts = read.present.sum(1)
         return np.where(counts, -total / np.maximum(counts, 1), np.nan)

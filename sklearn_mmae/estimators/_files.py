@@ -206,7 +206,24 @@ def _check_weights(build, n, weights):
         check((weights[name] > 0).all(), f"{name} is not positive")
     check((weights["explained"] >= 0).all(), "what its components explain")
     check(weights.get("n_rows", 0) >= 0, "its number of rows")
+    if "direct.weight" in weights:
+        _check_regressions(weights)
     if "precisions" in weights:
         precisions = weights["precisions"].astype(np.float64)
         symmetric = np.allclose(precisions, precisions.swapaxes(-1, -2), rtol=1e-3, atol=1e-5)
         check(symmetric and (np.linalg.eigvalsh(precisions) > -0.1).all(), "its precisions")
+
+
+def _check_regressions(weights):
+    """Refuse what regressions beside the codes cannot have learned."""
+    share, covariance = weights["direct.weight"], torch.as_tensor(weights["direct.covariance"])
+    check((share >= 0).all() and (share <= 1).all(), "the weights of its regressions")
+    check((weights["direct.penalty"] > 0).all(), "the penalties of its regressions")
+    check(0 < weights["direct.shrinkage"] <= 1, "the shrinkage of its second moments")
+    check(torch.allclose(covariance, covariance.T, rtol=1e-3, atol=1e-6), "its second moments")
+    # What rounding leaves below 0 is less than any penalty.
+    rounding = 1e-5 * covariance.diagonal().max().clamp_min(1e-12)
+    _, failed = torch.linalg.cholesky_ex(
+        covariance.double() + rounding * torch.eye(len(covariance), dtype=torch.float64)
+    )
+    check(not failed, "its second moments")

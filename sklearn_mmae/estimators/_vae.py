@@ -8,7 +8,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -21,7 +20,6 @@ from ..model._draws import (
     OFTEN,
     Drawn,
     check_count,
-    conditional_densities,
     densities,
     draw_cells,
     draw_rows,
@@ -379,7 +377,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
             Of a row with holes it is the density of what is observed.
         by_modality : bool, default=False
-            Return a column per modality: its density given the others, which says which one is odd.
+            Return a column per modality, the lowest of an unusual row the odd one: its pointwise
+            mutual information with the others, in nats, as of `MultimodalAutoencoder`. Conditional
+            densities do not say it: a modality of many numbers has lower ones than one of few.
         given : str or list of str, optional
             The density of the other modalities, given these.
         n_draws : int, default=256
@@ -399,8 +399,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             raise ValueError("give either by_modality=True or given=..., not both.")
         model = self._model
         if by_modality:
-            density, read = conditional_densities(model, X, n_draws, self)
-            return pd.DataFrame(density, columns=model.names, index=read.index)
+            return super().score_samples(X, by_modality=True)
         read = self._read(X)
         density = densities(model, read, n_draws)
         if given is not None:

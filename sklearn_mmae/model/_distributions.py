@@ -102,7 +102,8 @@ def category_probabilities(model: Model, X: Any, estimator: Any) -> dict:
     for table in tables:
         modality, groups = table.part.modality, table.groups
         labels = modality.labels()
-        logits = decode(model.network, codes, table.m)[:, len(modality.mean_) :]
+        beside = model.beside(read, table.m)
+        logits = decode(model.network, codes, table.m, beside=beside)[:, len(modality.mean_) :]
         sizes = np.cumsum([0, *map(len, labels)])
         seen = read.rows.values[table.m]["codes"].numpy() >= 0
         of_rows = _groups_of_rows(model, read, table)
@@ -130,7 +131,13 @@ def word_shares(model: Model, X: Any, estimator: Any) -> dict:
         )
     return {
         part.columns[0]: model.columns.frame_of(
-            read_outputs(model.network, codes, m, model.network.networks[m].probabilities),
+            read_outputs(
+                model.network,
+                codes,
+                m,
+                model.network.networks[m].probabilities,
+                model.beside(read, m),
+            ),
             part.modality.words,
             read.index,
         )
@@ -163,7 +170,8 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
 def _numbers(model, read, codes, table, level):
     """Return the middles and half the widths of a table's numbers and dates, in their units."""
     modality, network = table.part.modality, model.network.networks[table.m]
-    outputs = decode(model.network, codes, table.m)[:, : network.n_numbers]
+    outputs = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
+    outputs = outputs[:, : network.n_numbers]
     centre = outputs * modality.scale_ + modality.mean_
     seen = observed_cells(read.rows.values[table.m], network).numpy()[:, : network.n_numbers]
     widths = _at_level(table.groups.half_widths, level)

@@ -14,7 +14,6 @@ from ._model import Model, Read
 
 __all__ = [
     "check_count",
-    "conditional_densities",
     "densities",
     "draw_cells",
     "draw_rows",
@@ -46,28 +45,6 @@ def posterior(model: Model, read: Read) -> tuple[np.ndarray, np.ndarray]:
 def densities(model: Model, read: Read, n_draws: int) -> np.ndarray:
     """Return log densities of rows in nats."""
     return log_densities(model.network, read.rows, read.unknown, n_draws)
-
-
-def conditional_densities(
-    model: Model, X: Any, n_draws: int, estimator: Any
-) -> tuple[np.ndarray, Read]:
-    """Return the log density of each modality given the others, (rows, modalities), and the rows.
-
-    NaN where the modality is absent.
-    """
-    read = model.read(X, estimator)
-    whole, n = densities(model, read, n_draws), len(model.parts)
-    found = np.full(read.present.shape, np.nan)
-    for m in range(n):
-        present = read.present[:, m]
-        if not present.any():
-            continue
-        rest = np.zeros(len(whole))
-        if n > 1:
-            others = model.read(X, estimator, hidden=np.arange(n) == m, quiet=True)
-            rest = densities(model, others, n_draws)
-        found[present, m] = (whole - rest)[present]
-    return found, read
 
 
 @one_thread()

@@ -20,8 +20,9 @@ from ..tables import Columns, Table, read
 from ..training._batches import Rows
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
+from ..training._direct import Translation, translation
 from ..training._patterns import index_patterns
-from ..training._predict import decode, deviances, encode
+from ..training._predict import agreements, decode, deviances, encode
 from ._lags import Lags
 from ._parts import Part
 from ._target import Target
@@ -130,9 +131,7 @@ class Model:
 
     # Rows to codes, and back -----------------------------------------------------------------
 
-    def read(
-        self, X: Any, estimator: Any, hidden: np.ndarray | None = None, *, quiet: bool = False
-    ) -> Read:
+    def read(self, X: Any, estimator: Any, hidden: np.ndarray | None = None) -> Read:
         """Read new rows; absent columns are missing values.
 
         Parameters
@@ -142,8 +141,6 @@ class Model:
             Named in scikit-learn's own messages.
         hidden : ndarray of shape (modalities,), bool, optional
             Modalities not to be looked at.
-        quiet : bool, default=False
-            Whether rows in which nothing is observed go without a warning.
 
         Returns
         -------
@@ -154,7 +151,7 @@ class Model:
         if hidden is not None:
             present = present & ~hidden
         empty = np.flatnonzero(~present.any(1))
-        if len(empty) and not quiet:
+        if len(empty):
             warn(
                 f"row {listing(empty)}: nothing is observed. The vector of the average row stands"
                 " in."
@@ -220,6 +217,7 @@ class Model:
         wanted: np.ndarray | None = None,
         rows: Rows | None = None,
         seed: int | None = None,
+        read: Read | None = None,
     ) -> dict[int, np.ndarray]:
         """Return predicted columns by their positions in `fit`.
 
@@ -232,12 +230,15 @@ class Model:
             Those that the codes are of, for reconstructions as long as their rows.
         seed : int, optional
             Draw cells instead of predicting them; of a variational network.
+        read : Read, optional
+            Those that the codes are of, so that what is absent is predicted beside them, too.
         """
         columns = {}
         for m, part in enumerate(self.parts):
             if wanted is not None and not wanted[m]:
                 continue
-            outputs = decode(self.network, codes, m, _seed_of(seed, m))
+            beside = None if read is None else self.beside(read, m)
+            outputs = decode(self.network, codes, m, _seed_of(seed, m), beside)
             finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
             if not finite.all():
                 raise ConvergenceError(
@@ -249,6 +250,10 @@ class Model:
                 outputs = part.modality.with_length_of(outputs, tensors)
             columns |= self.columns.place(part.places, part.write(outputs))
         return columns
+
+    def beside(self, read: Read, m: int) -> Translation | None:
+        """Return what is predicted of a modality beside the codes of rows that lack it."""
+        return translation(self.network, read.rows, read.present, m)
 
     def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:
         """Return columns, by their positions in `fit`, in the container of `fit`."""
@@ -269,6 +274,13 @@ class Model:
     def deviances(self, read: Read, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the deviances of codes and of the best constant, (rows, modalities)."""
         return deviances(self.network, read.rows, codes, read.present)
+
+    @one_thread()
+    def agreements(self, read: Read) -> np.ndarray:
+        """Return how far the others of a row speak for each modality, (rows, modalities) nats."""
+        if len(self.parts) == 1:
+            return np.where(read.present, 0.0, np.nan)
+        return agreements(self.network, read.rows, read.present)
 
     def explained_deviance(
         self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN

@@ -24,6 +24,7 @@ from ..statistics._questions import Sums
 from ._batches import Batch, Rows
 
 if TYPE_CHECKING:
+    from ._direct import Direct
     from ._joint import JointNetwork
 
 __all__ = ["LEVELS", "Groups", "bins_of", "calibrate", "observed_cells"]
@@ -233,6 +234,10 @@ class _Measure(NamedTuple):
     statistics: Statistics
     groups: dict[int, list]
 
+    def beside(self, pattern: Tensor) -> dict[int, Direct]:
+        """Return what predicts the tables that a pattern lacks beside the code."""
+        return self.network.beside(pattern, [m for m in self.groups if not pattern[m]])
+
     def add(
         self,
         m: int,
@@ -254,16 +259,17 @@ def _calibrate_whole(measure: _Measure, places: Tensor) -> None:
     """Add the groups of rows with no more holes than they have."""
     network, tables = measure.network, measure.groups
     patterns = torch.arange(len(network.patterns), device=places.device)
-    codes = _encode(measure, places, patterns)
+    codes, reduced = _encode(measure, places, patterns)
     batch = _tables_of(measure.rows, places, tables)
     known = {m: observed_cells(batch.values[m], network.networks[m]) for m in tables}
     for p, code in zip(patterns.tolist(), codes, strict=True):
         pattern = network.patterns[p]
         contain = _contain(network, batch.pattern, pattern)
+        beside = measure.beside(pattern)
         for m in tables:
             bins = bins_of(known, pattern.expand(len(places), -1), m)
             valid = known[m] & (contain & (bins == 0))[:, None]
-            outputs = network.outputs(code, m)[None]
+            outputs = network.outputs(code, m, reduced, beside.get(m))[None]
             measure.add(m, pattern, 0, bool(pattern[m]), outputs, batch.values[m], valid[None])
 
 
@@ -289,16 +295,19 @@ def _calibrate_with_holes(
         {m: _hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
         for turn in range(n_turns)
     ]
-    codes = torch.stack([_encode(measure, places, patterns, shown) for shown in turns], 1)
+    encoded = [_encode(measure, places, patterns, shown) for shown in turns]
+    codes = torch.stack([code for code, _ in encoded], 1)
+    reduced = torch.stack([reduced for _, reduced in encoded])
     still = {m: torch.stack([shown[m] for shown in turns]) for m in known}
     for p, code in zip(patterns.tolist(), codes, strict=True):
         pattern = network.patterns[p]
         contain = _contain(network, batch.pattern, pattern)
-        present = pattern.expand(len(places), -1)
+        present, beside = pattern.expand(len(places), -1), measure.beside(pattern)
         for m in tables:
             bins = bins_of(still, present, m)
             valid = known[m] & (contain & (bins == bin_))[..., None]
-            shown, outputs = still[m] & pattern[m], network.outputs(code, m)
+            shown = still[m] & pattern[m]
+            outputs = network.outputs(code, m, reduced, beside.get(m))
             for seen in (True, False) if pattern[m] else (False,):
                 cells = valid & (shown == seen)
                 measure.add(m, pattern, bin_, seen, outputs, batch.values[m], cells)
@@ -364,9 +373,17 @@ def _without(tensors: Tensors, part: ModalityNetwork, shown: Tensor, fill: Fill)
 
 def _encode(
     measure: _Measure, places: Tensor, patterns: Tensor, shown: dict[int, Tensor] | None = None
-) -> Tensor:
-    """Return the codes of rows as each of some patterns would show them, (patterns, rows, k)."""
-    network, blocks = measure.network, []
+) -> tuple[Tensor, Tensor]:
+    """Return how rows are seen.
+
+    Returns
+    -------
+    codes : Tensor of shape (patterns, rows, components)
+        As each of some patterns would show them.
+    reduced : Tensor of shape (rows, columns)
+        What regressions beside the codes look at.
+    """
+    network, blocks, seen = measure.network, [], []
     for start in range(0, len(places), BLOCK):
         batch = measure.rows.take(places[start : start + BLOCK])
         values = list(batch.values)
@@ -374,6 +391,7 @@ def _encode(
             still = still[start : start + BLOCK]
             values[m] = _without(values[m], network.networks[m], still, measure.fills[m])
         views = network.views(values)
+        seen.append(network.reduce(views))
         blocks.append(
             torch.cat(
                 [
@@ -382,7 +400,7 @@ def _encode(
                 ]
             )
         )
-    return torch.cat(blocks, 1)
+    return torch.cat(blocks, 1), torch.cat(seen)
 
 
 def _measure(
