@@ -21,6 +21,7 @@ from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
 from ..model._components import components
 from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
+from ..model._draws import check_count, draw_rows
 from ..model._model import Model, Read
 from ..model._weights import weighted
 from ..training._batches import Rows as BatchRows
@@ -424,6 +425,40 @@ class BaseMultimodalAutoencoder(
         read = self._read(X)
         predicted = self._model.decode(self._model.encode(read), rows=read.rows)
         return self._model.fill(read, predicted)
+
+    def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
+        """Draw rows that might as well have been seen.
+
+        Parameters
+        ----------
+        n : int, default=1
+            How many; for each row of `given`, if there are any.
+        given : DataFrame, array, sparse matrix or SliceDict, optional
+            Rows of any part of the modalities, whose holes are filled by draws.
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+            Numbers are drawn with their noise, categories by their probabilities; pictures,
+            sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
+            a given row follow one another.
+
+        Raises
+        ------
+        ValueError
+            For an `n` below 1; and where the vectors of `MultimodalAutoencoder` have no known
+            distribution: it is learned by `fit`, of three rows and more.
+
+        Notes
+        -----
+        `MultimodalVAE` draws vectors from its prior, or from the posterior of a given row. Those
+        of `MultimodalAutoencoder` have a Gaussian mixture, fitted to the training rows' vectors;
+        the vector of a part of a row is a noisy, linear look at the whole row's, so that the
+        mixture given a part is in closed form.
+        """
+        n = check_count("n", n)
+        check_is_fitted(self)
+        return draw_rows(self._model, n, given, self)
 
     def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
         """Return an interval for each number, calibrated on rows held out in `fit`.

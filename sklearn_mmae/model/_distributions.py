@@ -11,7 +11,8 @@ from scipy.special import softmax
 
 from .._core.errors import listing, warn
 from .._core.threads import one_thread
-from ..training._calibration import LEVELS, Groups, bins_of, observed_cells
+from ..training._calibration import LEVELS, Groups
+from ..training._holes import bins_of, observed_cells
 from ..training._predict import decode, read_outputs
 from ._model import Model
 from ._parts import Part

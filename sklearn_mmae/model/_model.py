@@ -20,6 +20,7 @@ from ..tables import Columns, Table, read
 from ..training._batches import Rows
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
+from ..training._density import Density
 from ..training._patterns import index_patterns
 from ..training._predict import decode, deviances, encode
 from ._lags import Lags
@@ -82,6 +83,8 @@ class Model:
         Deviance explained of each modality, on the training rows.
     calibration : dict of str to Groups, or None
         Of the tables; None where no rows were held out.
+    density : Density or None
+        Of codes, where the network has no prior; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
     """
@@ -97,6 +100,7 @@ class Model:
     n_iter: int = 0
     explained: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, Groups] | None = None
+    density: Density | None = None
     facts: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -230,13 +234,13 @@ class Model:
         rows : Rows, optional
             Those that the codes are of, for reconstructions as long as their rows.
         seed : int, optional
-            Draw cells instead of predicting them; of a variational network.
+            Draw cells instead of predicting them.
         """
         columns = {}
         for m, part in enumerate(self.parts):
             if wanted is not None and not wanted[m]:
                 continue
-            outputs = decode(self.network, codes, m, _seed_of(seed, m))
+            outputs = decode(self.network, codes, m, _seed_of(seed, m), self._log_scales(seed, m))
             finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
             if not finite.all():
                 raise ConvergenceError(
@@ -248,6 +252,14 @@ class Model:
                 outputs = part.modality.with_length_of(outputs, tensors)
             columns |= self.columns.place(part.places, part.write(outputs))
         return columns
+
+    def _log_scales(self, seed, m):
+        """Return the noise of a modality that is drawn from."""
+        if seed is None:
+            return None
+        if self.network.has_prior:
+            return self.network.noise_scales(m)
+        return torch.as_tensor(self.density.noise[m], device=self.network.scale.device)
 
     def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:
         """Return columns, by their positions in `fit`, in the container of `fit`."""
@@ -385,6 +397,13 @@ class Model:
         return {
             name: Groups.from_plain(node[name], len(self.parts), part) for name, part in tables_
         }
+
+    def with_density(self, node: Any) -> Density | None:
+        """Return what a file says of the density of codes, checked."""
+        if node is None:
+            return None
+        check(not self.network.has_prior, "its density")
+        return Density.from_plain(node, len(self.network.scale), self.network.networks)
 
 
 def _seed_of(seed, m):

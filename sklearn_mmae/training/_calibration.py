@@ -9,7 +9,7 @@ The held-out rows say what it is like to see less: modalities and cells of them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,18 +22,18 @@ from ..nn._modality import ModalityNetwork
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
 from ._batches import Batch, Rows
+from ._holes import BINS, Fill, Tensors, bins_of, hide, observed_cells, without
 
 if TYPE_CHECKING:
     from ._joint import JointNetwork
 
-__all__ = ["LEVELS", "Groups", "bins_of", "calibrate", "observed_cells"]
+__all__ = ["LEVELS", "Groups", "calibrate"]
 
 # Stored quantiles; those between them are interpolated.
 LEVELS = np.r_[
     *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.875, 0.9, 0.92, 0.94),
     *(0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999),
 ]
-BINS = (0.2, 0.5)  # of the share of holes; none at all is a bin of its own
 TURNS = (8, 4, 4)  # times that cells are hidden in each other bin, others each time
 MOST_ROWS = 1000  # held-out rows looked at
 MOST_CODES = 2**16  # (row, pattern, turn), in all of the passes in which cells are hidden
@@ -44,9 +44,6 @@ BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
 FEWEST_TO_SCALE = 20  # cells
 TRUST = 1.0  # in logits as they are: a standard normal prior of 1 / temperature - 1 and offsets
 HOTTEST = 8.0  # the highest temperature, and one over the lowest
-
-Tensors = dict[str, Tensor]
-Fill = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 class Groups(NamedTuple):
@@ -126,58 +123,6 @@ class Groups(NamedTuple):
             and bool((np.isfinite(self.temperatures) & (self.temperatures > 0)).all())
             and bool(np.isfinite(self.offsets).all())
         )
-
-
-def observed_cells(tensors: Tensors, part: ModalityNetwork) -> Tensor:
-    """Return which cells of a table are observed.
-
-    Parameters
-    ----------
-    tensors : dict of Tensor
-    part : ModalityNetwork
-        One that `is_table`.
-
-    Returns
-    -------
-    Tensor of shape (rows, numbers + categorical columns), bool
-    """
-    parts = []
-    if part.n_numbers:
-        some = next(iter(tensors.values()))
-        everything = torch.ones(1, dtype=torch.bool, device=some.device)
-        parts.append(tensors.get("observed", everything.expand(len(some), part.n_numbers)))
-    if part.sizes:
-        parts.append(tensors["codes"] >= 0)
-    return torch.cat(parts, 1)
-
-
-def bins_of(observed: dict[int, Tensor], present: Tensor, m: int) -> Tensor:
-    """Return the bin of each row: no holes, few, up to half, more.
-
-    What counts is the share of holes among the cells of table m or among those of all tables that
-    are present, whichever is larger.
-
-    Parameters
-    ----------
-    observed : dict of int to Tensor of shape (..., rows, cells), bool
-        The cells of each table, by its position among the modalities.
-    present : Tensor of shape (rows, modalities), bool
-    m : int
-
-    Returns
-    -------
-    Tensor of shape (..., rows), int64
-    """
-    seen = {o: cells.sum(-1) * present[:, o] for o, cells in observed.items()}
-    of_all = {o: cells.shape[-1] * present[:, o] for o, cells in observed.items()}
-    ratios = [
-        seen[m] / of_all[m].clamp_min(1),
-        sum(seen.values()) / sum(of_all.values()).clamp_min(1),
-    ]
-    counts = [of_all[m], sum(of_all.values())]
-    own, all_ = (torch.where(n > 0, 1 - r, 0) for n, r in zip(counts, ratios, strict=True))
-    holes = torch.maximum(own, all_)
-    return torch.bucketize(holes, torch.tensor([0.0, *BINS], device=holes.device) + 1e-6)
 
 
 @one_thread(helpers=False)
@@ -286,7 +231,7 @@ def _calibrate_with_holes(
         for m, there in known.items()
     }
     turns = [
-        {m: _hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
+        {m: hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
         for turn in range(n_turns)
     ]
     codes = torch.stack([_encode(measure, places, patterns, shown) for shown in turns], 1)
@@ -325,43 +270,6 @@ def _tables_of(rows: Rows, places: Tensor, tables: dict[int, list]) -> Batch:
     return type(rows)(values, rows.pattern, rows.rows).take(places)
 
 
-def _hide(there: Tensor, order: Tensor, share: Tensor, turn: float) -> Tensor:
-    """Return what is still seen if, in all, a share of the cells are holes; one always is.
-
-    Parameters
-    ----------
-    there : Tensor of shape (rows, cells), bool
-    order : Tensor of shape (rows, cells), int64
-        A permutation per row; its first observed cells are hidden first.
-    share : Tensor of shape (rows, 1)
-    turn : float
-        In [0, 1): where among its observed cells a row begins.
-    """
-    # there      1 0 1 1 1    cells of a row: share = 3/5 are to be holes, 1 is, so 2 are hidden
-    # shuffled   1 1 0 1 1    by order; rank among the observed 0 1 . 2 3, from `turn` on 2 3 . 0 1
-    # still      1 1 0 0 0    rank >= 2 is still seen; then put back where it stood
-    n_there = there.sum(1, keepdim=True)
-    n_hidden = (share * there.shape[1]).round().clamp_min(1) - (there.shape[1] - n_there)
-    n_hidden = torch.minimum(n_hidden.clamp_min(0), (n_there - 1).clamp_min(0))
-    shuffled = there.gather(1, order)
-    rank = shuffled.cumsum(1) - 1
-    rank = (rank + (n_there * turn).long()) % n_there.clamp_min(1)
-    still = shuffled & (rank >= n_hidden)
-    return torch.zeros_like(there).scatter_(1, order, still)
-
-
-def _without(tensors: Tensors, part: ModalityNetwork, shown: Tensor, fill: Fill) -> Tensors:
-    """Return a table's tensors with all cells but those shown as holes, and what these expect."""
-    n, hidden = part.n_numbers, {}
-    if n:
-        hidden["numbers"] = torch.where(shown[:, :n], part.numbers(tensors), 0)
-        hidden["observed"] = shown[:, :n]
-    if part.sizes:
-        hidden["codes"] = torch.where(shown[:, n:], tensors["codes"], -1)
-    filled = fill({name: values.cpu().numpy() for name, values in hidden.items()})
-    return {name: torch.as_tensor(a, device=shown.device) for name, a in filled.items()}
-
-
 def _encode(
     measure: _Measure, places: Tensor, patterns: Tensor, shown: dict[int, Tensor] | None = None
 ) -> Tensor:
@@ -372,7 +280,7 @@ def _encode(
         values = list(batch.values)
         for m, still in (shown or {}).items():
             still = still[start : start + BLOCK]
-            values[m] = _without(values[m], network.networks[m], still, measure.fills[m])
+            values[m] = without(values[m], network.networks[m], still, measure.fills[m])
         views = network.views(values)
         blocks.append(
             torch.cat(

@@ -78,7 +78,13 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
     return codes
 
 
-def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None) -> np.ndarray:
+def decode(
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    seed: int | None = None,
+    log_scales: Tensor | None = None,
+) -> np.ndarray:
     """Return the predictions of one of the decoders for codes, as an array.
 
     Parameters
@@ -87,13 +93,15 @@ def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None
     codes : Tensor of shape (rows, components)
     m : int
     seed : int, optional
-        Draw them, noise and all, from a `VariationalNetwork`.
+        Draw them, noise and all.
+    log_scales : Tensor, optional
+        Of that noise; see `ModalityNetwork.draw`.
     """
     part, device = network.decoders[m], network.patterns.device
 
     def draw(outputs: Tensor, first: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(seed + first)
-        return part.draw(outputs, network.noise_scales(m), generator)
+        return part.draw(outputs, log_scales, generator)
 
     if seed is None:
         return read_outputs(network, codes, m, part.predict)

@@ -1,0 +1,366 @@
+"""The density of a network's codes, of whole rows and given a part of them: what draws rows.
+
+A network without a prior has codes all the same, and these have a distribution: a Gaussian mixture
+of the training rows' codes. The code of a *part* of a row (modalities, or cells of its tables) is a
+noisy, linear look at the code of the whole row, so that the mixture given a part is a mixture, too,
+in closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import logsumexp
+from torch import Tensor
+
+from .._core.plain import check, fields
+from .._core.threads import one_thread
+from ..nn._modality import ModalityNetwork
+from ..statistics import PLAIN, Statistics
+from ..statistics._mixture import Mixture, fit_mixture, log_normal
+from ..statistics._questions import Sums
+from ..statistics._samples import SampledRows
+from ._batches import Rows
+from ._holes import BINS, Fill, bins_of, hide, observed_cells, without
+from ._joint import JointNetwork
+
+__all__ = ["Density", "learn_density"]
+
+MOST_ROWS = 2048  # of which the codes are looked at
+MOST_CODES = 2**15  # of them and their parts
+MOST_NUMBERS = 2**19  # in what is known of parts
+FEWEST = 3  # rows
+BLOCK = 128  # rows encoded at a time
+RIDGE = 1e-3  # of the variance of codes: that of the noise, at least
+LEAST_NOISE = 1e-4  # of a number's standard deviation
+
+
+class Density(NamedTuple):
+    """A mixture of codes, and how codes of parts of rows come of them.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        Of codes as `transform` gives them.
+    patterns : ndarray of shape (parts, modalities), bool
+        Which modalities are present.
+    bins : ndarray of shape (parts,), int64
+        Of the share of holes among the cells of the tables that are present, see `bins_of`.
+    maps : ndarray of shape (parts, components, components)
+        ``code of the part ~ code of the row @ map + offset + noise``.
+    offsets : ndarray of shape (parts, members, components)
+        Of each member of the mixture.
+    roots : ndarray of shape (parts, components, components)
+        Lower triangular roots of the covariances of the noise.
+    noise : list of ndarray, one for each modality
+        Log standard deviations of what the numbers of a table differ from their decoding, in
+        standardised units; empty for other modalities.
+    """
+
+    mixture: Mixture
+    patterns: np.ndarray
+    bins: np.ndarray
+    maps: np.ndarray
+    offsets: np.ndarray
+    roots: np.ndarray
+    noise: list[np.ndarray]
+
+    def draw(self, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Return codes of rows that might as well have been seen, (n, components)."""
+        shares = self.mixture.shares.astype(np.float64)
+        members = generator.choice(len(shares), n, p=shares / shares.sum())
+        noise = generator.standard_normal((n, self.mixture.means.shape[1]))
+        return _placed(noise, members, self.mixture.means, self.mixture.roots)
+
+    def draw_given(
+        self,
+        codes: np.ndarray,
+        present: np.ndarray,
+        bins: np.ndarray,
+        n: int,
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """Return codes of whole rows, given those of parts of them.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (rows, components)
+        present : ndarray of shape (rows, modalities), bool
+        bins : ndarray of shape (rows,), int64
+        n : int
+            Draws of each row.
+        generator : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of shape (n, rows, components)
+            The code itself where nothing is known to be added to what is present.
+        """
+        noise = generator.standard_normal((n, *codes.shape))
+        uniform = generator.random((n, len(codes)))
+        drawn = np.repeat(codes[None].astype(np.float64), n, 0)
+        seen = np.column_stack([present, bins])
+        found, which = np.unique(seen, axis=0, return_inverse=True)
+        for i, key in enumerate(found):
+            part = self._part_of(key[:-1].astype(bool), key[-1])
+            if part is None:
+                continue
+            rows = np.flatnonzero(which.ravel() == i)
+            chances, means, roots = self._given(part, codes[rows].astype(np.float64))
+            below = chances.cumsum(1)[None] < uniform[:, rows, None]
+            members = below.sum(2).clip(max=chances.shape[1] - 1)
+            own = means[np.arange(len(rows))[None], members]
+            drawn[:, rows] = own + np.einsum("drij,drj->dri", roots[members], noise[:, rows])
+        return drawn
+
+    def _part_of(self, pattern: np.ndarray, bin_: int) -> int | None:
+        """Return the number of the largest part within what is seen; None where it is all."""
+        whole = pattern.all() and not bin_
+        within = ~(self.patterns & ~pattern).any(1)
+        if whole or not within.any():
+            return None
+        # With as many holes, as far as they are known, else the most that are.
+        away = np.where(self.bins >= bin_, self.bins - bin_, len(BINS) + 1 + bin_ - self.bins)
+        return int(np.lexsort((away, -self.patterns.sum(1), ~within))[0])
+
+    def _given(self, part: int, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the mixture given codes of a part: shares, means (row, member, ...) and roots."""
+        # Of each member: prior N(mean, cov), seen through map, offset and noise. Gaussian algebra.
+        logs, means, roots = [], [], []
+        map_, spread = (a[part].astype(np.float64) for a in (self.maps, self.roots))
+        noise = spread @ spread.T
+        for share, mean, root, offset in zip(*self.mixture, self.offsets[part], strict=True):
+            root, mean = root.astype(np.float64), mean.astype(np.float64)
+            seen = map_.T @ root
+            total = np.linalg.cholesky(seen @ seen.T + noise)
+            surprise = codes - (mean @ map_ + offset)
+            logs.append(np.log(share) + log_normal(surprise, total))
+            gain = np.linalg.solve(total.T, np.linalg.solve(total, seen @ root.T)).T
+            means.append(mean + surprise @ gain.T)
+            rest = (np.eye(len(mean)) - gain @ map_.T) @ root
+            left = rest @ rest.T + gain @ noise @ gain.T  # Joseph's form: never negative
+            left[np.diag_indices(len(mean))] += 1e-9 * np.trace(root @ root.T) / len(mean)
+            roots.append(np.linalg.cholesky(left))
+        logs = np.stack(logs, 1)
+        chances = np.exp(logs - logsumexp(logs, 1, keepdims=True))
+        return chances, np.stack(means, 1), np.stack(roots)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values and arrays."""
+        return {**self._asdict(), "mixture": self.mixture._asdict()}
+
+    @classmethod
+    def from_plain(cls, node: Any, n_components: int, parts: Sequence[ModalityNetwork]) -> Density:
+        """Return the density that `to_plain` gave, checked against the networks of a model."""
+        mixture, *values = fields(node, *cls._fields)
+        density = cls(Mixture(*fields(mixture, *Mixture._fields)), *values)
+        check(density._is_sound(n_components, parts), "its density")
+        return density
+
+    def _is_sound(self, k: int, parts: Sequence[ModalityNetwork]) -> bool:
+        """Whether all that is known agrees with itself."""
+        arrays = [*self.mixture, self.patterns, self.bins, self.maps, self.offsets, self.roots]
+        whole = isinstance(self.noise, list) and len(self.noise) == len(parts)
+        if not whole or not all(isinstance(a, np.ndarray) for a in (*arrays, *self.noise)):
+            return False
+        n, p = self.mixture.shares.size, self.bins.size
+        shapes = [(n,), (n, k), (n, k, k), (p, len(parts)), (p,), (p, k, k), (p, n, k), (p, k, k)]
+        shapes += [(_n_noise(part),) for part in parts]
+        kinds = "fffbifff" + "f" * len(parts)
+        return (
+            n > 0
+            and all(
+                a.shape == shape and a.dtype.kind == kind
+                for a, shape, kind in zip((*arrays, *self.noise), shapes, kinds, strict=True)
+            )
+            and all(bool(np.isfinite(a).all()) for a in (*arrays, *self.noise))
+            and bool((self.mixture.shares > 0).all())
+            and all(
+                bool((np.diagonal(a, axis1=1, axis2=2) > 0).all())
+                for a in (self.mixture.roots, self.roots)
+            )
+        )
+
+
+def _placed(noise, members, means, roots):
+    return means[members] + np.einsum("rij,rj->ri", roots[members], noise)
+
+
+def _n_noise(part: ModalityNetwork) -> int:
+    return part.n_numbers if part.is_table else 0
+
+
+@one_thread(helpers=False)
+@torch.no_grad()
+def learn_density(
+    network: JointNetwork, rows: Rows, fills: Sequence[Fill], statistics: Statistics = PLAIN
+) -> Density | None:
+    """Learn the density of codes from training rows, or None from too few of them.
+
+    Parameters
+    ----------
+    network : JointNetwork
+    rows : Rows
+        On the network's device.
+    fills : list of callable
+        `Modality.fill` of each modality: how it sees rows of which cells are hidden.
+    statistics : Statistics, default=PLAIN
+
+    Returns
+    -------
+    Density or None
+    """
+    network.eval()
+    k = len(network.scale)
+    parts = _parts(network, rows, k, statistics)
+    n = min(len(rows), MOST_ROWS, max(MOST_CODES // (1 + len(parts)), FEWEST))
+    places = torch.linspace(0, len(rows) - 1, n, device=rows.pattern.device).long()
+    looks = _Looks(network, rows, fills, places, parts)
+    sample = statistics.second_moments("codes", looks.codes, products=False, most_rows=n).sample
+    if sample is None or len(sample.rows) < FEWEST:
+        return None
+    codes, of_parts = sample.rows[:, :k], sample.rows[:, k:].reshape(len(sample.rows), -1, k)
+    mixture = fit_mixture(SampledRows(codes, sample.weights), statistics)
+    known = np.isfinite(of_parts[..., 0]).sum(0) >= FEWEST
+    parts, of_parts = [parts[i] for i in np.flatnonzero(known)], of_parts[:, known]
+    learned = [_look(mixture, codes, part, sample.weights) for part in of_parts.swapaxes(0, 1)]
+    shapes = ((k, k), (len(mixture.shares), k), (k, k))
+    maps, offsets, roots = (
+        np.array([look[i] for look in learned], np.float32).reshape(-1, *shape)
+        for i, shape in enumerate(shapes)
+    )
+    numbers, bins = (np.array([part[i] for part in parts], np.int64) for i in (0, 1))
+    patterns = network.patterns.cpu().numpy()[numbers]
+    noise = _noise(network, rows, places, statistics)
+    mixture = Mixture(*(a.astype(np.float32) for a in mixture))
+    return Density(mixture, patterns, bins, maps, offsets, roots, noise)
+
+
+def _parts(
+    network: JointNetwork, rows: Rows, k: int, statistics: Statistics
+) -> list[tuple[int, int]]:
+    """Return patterns, by their numbers, and bins of holes that show a part of some rows."""
+    patterns, index = network.patterns, rows.pattern
+    index = index if rows.rows is None else index[rows.rows]
+    counts = statistics.counts("patterns", index.cpu().numpy(), len(patterns))
+    whole = patterns[torch.as_tensor(counts > 0, device=patterns.device)]
+    within = (whole | ~patterns[:, None]).all(2)
+    less = within & (whole != patterns[:, None]).any(2)
+    tables = [m for m, part in enumerate(network.networks) if part.is_table]
+    holey = within.any(1) & patterns[:, tables].any(1)
+    seen = patterns.any(1)
+    parts = [(int(i), 0) for i in (less.any(1) & seen).nonzero()[:, 0]]
+    parts += [(int(i), bin_) for bin_ in range(1, len(BINS) + 2) for i in holey.nonzero()[:, 0]]
+    # If there are too many, those of which least and most is seen.
+    size = patterns.sum(1)
+    extreme = torch.minimum(size, patterns.shape[1] - size).tolist()
+    return sorted(parts, key=lambda part: extreme[part[0]])[: MOST_NUMBERS // (2 * k * k)]
+
+
+class _Looks:
+    """Codes of rows, and of the same rows when less of them is seen."""
+
+    def __init__(self, network, rows, fills, places, parts):
+        self.network, self.rows, self.fills, self.places = network, rows, fills, places
+        self.of_bins = {}
+        for place, (pattern, bin_) in enumerate(parts, 1):
+            self.of_bins.setdefault(bin_, []).append((place, pattern))
+        self.n = 1 + len(parts)
+
+    def codes(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield codes of rows beside those of their parts, and which of these there are."""
+        network = self.network
+        generator = torch.Generator(self.places.device).manual_seed(len(self.places))
+        for index in self.places.split(BLOCK):
+            batch = self.rows.take(index)
+            whole = network.patterns[batch.pattern]
+            own = network.encode(network.views(batch.values), batch.pattern)
+            codes = own.expand(self.n, -1, -1).clone()
+            there = torch.zeros(self.n, len(batch), dtype=torch.bool, device=own.device)
+            there[0] = True
+            for bin_, parts in self.of_bins.items():
+                places, patterns = torch.tensor(parts, device=own.device).T
+                values, still = self._hidden(batch, bin_, generator)
+                shown = network.patterns[patterns][:, None].expand(-1, len(batch), -1)
+                codes[places] = network.encode(
+                    network.views(values), patterns[:, None].expand(-1, len(batch))
+                )
+                valid = (whole | ~shown).all(2)
+                if bin_:
+                    bins = torch.stack([bins_of(still, some, None) for some in shown])
+                    valid &= bins == bin_
+                else:
+                    valid &= (whole != shown).any(2)
+                there[places] = valid
+            codes = codes * network.scale
+            there = there[..., None].expand_as(codes)
+            yield tuple(a.movedim(0, 1).flatten(1) for a in (codes.double(), there))
+
+    def _hidden(self, batch, bin_, generator):
+        """Return the values of a batch with cells of tables hidden, and which are still seen."""
+        if not bin_:
+            return batch.values, {}
+        low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
+        device = batch.pattern.device
+        share = torch.rand(len(batch), 1, generator=generator, device=device)
+        share = low + (high - low) * share
+        values, still = list(batch.values), {}
+        for m, part in enumerate(self.network.networks):
+            if part.is_table:
+                there = observed_cells(values[m], part)
+                order = torch.rand(there.shape, generator=generator, device=device).argsort(1)
+                still[m] = hide(there, order, share, 0.0)
+                values[m] = without(values[m], part, still[m], self.fills[m])
+        return values, still
+
+
+def _look(
+    mixture: Mixture, codes: np.ndarray, of_part: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return map, offsets and root of how codes of a part come of whole ones; see `Density`."""
+    there = np.isfinite(of_part).all(1)
+    both, weights = np.concatenate([codes, of_part], 1)[there], weights[there]
+    members = mixture.memberships(codes[there]) * weights[:, None]
+    n, k = len(both), codes.shape[1]
+    # A member of few rows is near the mean of all.
+    means = (members.T @ both + np.average(both, axis=0, weights=weights)) / (members.sum(0) + 1)[
+        :, None
+    ]
+    products = sum(
+        ((both - mean) * member[:, None]).T @ (both - mean)
+        for mean, member in zip(means, members.T, strict=True)
+    )
+    unit = RIDGE * max(np.trace(products[:k, :k]) / n / k, RIDGE)
+    between = products[:k, k:]
+    map_ = np.linalg.solve(products[:k, :k] + n * unit * np.eye(k), between)
+    rest = products[k:, k:] - map_.T @ between - between.T @ map_ + map_.T @ products[:k, :k] @ map_
+    rest = (rest + k * np.diag(np.diag(rest)) / n) / (n + k) + unit * np.eye(k)
+    return map_, means[:, k:] - means[:, :k] @ map_, np.linalg.cholesky(rest)
+
+
+def _noise(
+    network: JointNetwork, rows: Rows, places: Tensor, statistics: Statistics
+) -> list[np.ndarray]:
+    """Return how far numbers of tables are from what their rows' codes decode to; see `Density`."""
+    tables = [m for m, part in enumerate(network.networks) if part.is_table]
+    totals = {m: 0.0 for m in tables}
+    for block, index in enumerate(places.split(BLOCK)):
+        batch = rows.take(index)
+        codes = network.encode(network.views(batch.values), batch.pattern)
+        for m in tables:
+            part, values = network.networks[m], batch.values[m]
+            there = observed_cells(values, part)[:, : part.n_numbers]
+            there = there & network.patterns[batch.pattern, m][:, None]
+            error = network.outputs(codes, m)[:, : part.n_numbers] - part.numbers(values)
+            both = torch.stack([torch.where(there, error.square(), 0), there.float()], 1)
+            own = statistics.of(f"noise of modality {m}")
+            totals[m] = totals[m] + own.ask(f"block {block}", Sums(), both).double()
+    noise = [np.empty(0, np.float32) for _ in network.networks]
+    for m in tables:
+        squares, counts = totals[m].cpu().numpy()
+        variance = squares / np.maximum(counts, 1)
+        noise[m] = 0.5 * np.log(np.maximum(variance, LEAST_NOISE**2)).astype(np.float32)
+    return noise
