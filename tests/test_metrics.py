@@ -36,6 +36,7 @@ from sklearn_mmae.metrics import (
     recall_at_k,
     retrieval_ranks,
     translation_score,
+    worst_slab_coverage,
 )
 
 seeds = st.integers(0, 2**32 - 1)
@@ -671,3 +672,45 @@ def test_scorers_name_what_they_score(rows, mmae):
 
 def test_every_public_name_is_exported():
     assert sorted(metrics.__all__) == metrics.__all__
+
+
+# The worst kind of rows --------------------------------------------------------------------------
+
+
+def slab_of(n=3000, grows=True):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 4))
+    noise = np.exp(x[:, :1] / 2) if grows else 1.0
+    y = rng.normal(size=(n, 2)) * noise
+    width = np.quantile(np.abs(y), 0.9)
+    return y, np.full((n, 2), -width), np.full((n, 2), width), x
+
+
+def test_the_worst_slab_finds_rows_that_are_held_less():
+    y, low, high, x = slab_of()
+    of_the_noisy = interval_coverage(*(part[x[:, 0] > 0.84] for part in (y, low, high)))
+    assert abs(worst_slab_coverage(y, low, high, x) - of_the_noisy) < 0.06
+
+
+def test_intervals_that_hold_all_kinds_alike_have_no_bad_slab():
+    y, low, high, x = slab_of(grows=False)
+    assert abs(worst_slab_coverage(y, low, high, x) - 0.9) < 0.04
+    assert abs(worst_slab_coverage(y, low, high, x, share=1.0) - 0.9) < 0.02
+
+
+def test_the_worst_slab_does_not_count_what_is_unknown():
+    y, low, high, x = slab_of()
+    y[::2, 1] = np.nan
+    expected = worst_slab_coverage(y, low, high, 3 * x + 1)
+    assert 0.6 < expected < 0.85
+    low[::2, 1] = np.nan
+    high[::2, 1] = np.nan
+    assert worst_slab_coverage(y, low, high, x) == pytest.approx(expected)
+
+
+def test_a_slab_of_other_rows_is_refused():
+    y, low, high, x = slab_of(50)
+    with pytest.raises(ValueError, match="number of rows differs"):
+        worst_slab_coverage(y, low, high, x[1:])
+    with pytest.raises(ValueError, match="one row cannot be cut"):
+        worst_slab_coverage(y[:1], low[:1], high[:1], x[:1])

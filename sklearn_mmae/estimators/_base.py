@@ -20,7 +20,13 @@ from .._core.threads import one_thread
 from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
 from ..model._components import components
-from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
+from ..model._distributions import (
+    Interval,
+    category_probabilities,
+    category_sets,
+    predict_interval,
+    word_shares,
+)
 from ..model._draws import check_count, draw_rows
 from ..model._model import Model, Read
 from ..model._weights import weighted
@@ -531,6 +537,40 @@ class BaseMultimodalAutoencoder(
         """
         check_is_fitted(self)
         return category_probabilities(self._model, X, self)
+
+    def category_sets(self, X: Rows, level: float = 0.9) -> dict[Any, Any]:
+        """Return which categories a cell may be of, calibrated on rows held out in `fit`.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        level : float in (0, 1), default=0.9
+            The share of the truth that the sets should hold.
+
+        Returns
+        -------
+        dict of column name to DataFrame of shape (rows, categories), bool
+            Of each categorical and bool column of the tables: whether the category belongs to the
+            row's set. The most likely one always does; all do where too few rows were held out for
+            the level.
+
+        Raises
+        ------
+        ValueError
+            If no column is categorical, or no rows were held out.
+
+        Notes
+        -----
+        The smallest sets that hold what they say on average [1]_: categories above a probability,
+        which held-out rows choose in groups as for `predict_interval`.
+
+        References
+        ----------
+        .. [1] Sadinle, Lei & Wasserman (2019), "Least ambiguous set-valued classifiers with bounded
+           error levels", JASA 114.
+        """
+        check_is_fitted(self)
+        return category_sets(self._model, X, level, self)
 
     def word_shares(self, X: Rows) -> dict[Any, Any]:
         """Return how much each word of the vocabulary is expected to count in each row.

@@ -2,7 +2,12 @@
 
 from ._agreement import latent_agreement
 from ._calibration import expected_calibration_error
-from ._intervals import interval_coverage, interval_score, interval_width
+from ._intervals import (
+    interval_coverage,
+    interval_score,
+    interval_width,
+    worst_slab_coverage,
+)
 from ._probe import fit_linear_probe, linear_probe_score
 from ._retrieval import recall_at_k, retrieval_ranks
 from ._scorers import ProbeScorer, RecallScorer, TranslationScorer
@@ -23,4 +28,5 @@ __all__ = [
     "recall_at_k",
     "retrieval_ranks",
     "translation_score",
+    "worst_slab_coverage",
 ]

@@ -59,6 +59,9 @@ class Groups(NamedTuple):
         Whether the cells themselves are seen.
     half_widths : ndarray of shape (groups, numbers, levels), float32
         Of the intervals at `LEVELS`, in standardised units; infinite where there were too few rows.
+    doubts : ndarray of shape (groups, categorical columns, levels), float32
+        One minus the probability, scaled as follows, below which a category is left out of a set
+        at `LEVELS`; infinite where there were too few rows.
     temperatures : ndarray of shape (groups, categorical columns), float32
         What logits are divided by.
     offsets : ndarray of shape (groups, categories of all columns), float32
@@ -69,6 +72,7 @@ class Groups(NamedTuple):
     bins: np.ndarray
     seen: np.ndarray
     half_widths: np.ndarray
+    doubts: np.ndarray
     temperatures: np.ndarray
     offsets: np.ndarray
 
@@ -112,14 +116,15 @@ class Groups(NamedTuple):
         shapes = [
             *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),
             *((self.seen, "b", (n,)), (self.half_widths, "f", (n, n_numbers, len(LEVELS)))),
+            (self.doubts, "f", (n, len(sizes), len(LEVELS))),
             *((self.temperatures, "f", (n, len(sizes))), (self.offsets, "f", (n, sum(sizes)))),
         ]
         return (
             0 < n <= most
             and all(a.dtype.kind == kind and a.shape == shape for a, kind, shape in shapes)
             and bool((~self.patterns.any(1) & (self.bins == 0) & ~self.seen).any())
-            and not np.isnan(self.half_widths).any()
-            and bool((self.half_widths >= 0).all())
+            and bool((self.half_widths >= 0).all())  # NaN is not
+            and bool((self.doubts >= 0).all())
             and bool((np.isfinite(self.temperatures) & (self.temperatures > 0)).all())
             and bool(np.isfinite(self.offsets).all())
         )
@@ -299,8 +304,8 @@ def _measure(
     tensors: Tensors,
     valid: Tensor,
     statistics: Statistics,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the half-widths, temperatures and offsets of one group.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the half-widths, doubts, temperatures and offsets of one group.
 
     Parameters
     ----------
@@ -317,7 +322,7 @@ def _measure(
     sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
     first = valid.byte().argmax(0).repeat_interleave(sizes, 1)
     outputs = outputs.gather(0, first[None])[0]
-    half_widths = np.empty((0, len(LEVELS)), np.float32)
+    half_widths, doubts = np.empty((2, 0, len(LEVELS)), np.float32)
     if n:
         scores = (outputs[:, :n] - part.numbers(tensors)).abs()
         # The residual of one more row is below the quantile with a chance of the level.
@@ -335,8 +340,33 @@ def _measure(
         )
     ]
     temperatures, offsets = zip(*scalings, strict=True) if scalings else ((), ())
+    if part.sizes:
+        logits = outputs[:, n:].split(part.sizes, 1)
+        scores = _doubts(logits, tensors["codes"], temperatures, offsets)
+        scores = np.where(counted[:, n:].cpu().numpy(), scores, np.nan)
+        doubts = statistics.quantile("doubts", scores, LEVELS, method="conformal")
     offsets = np.concatenate([np.empty(0), *offsets]).astype(np.float32)
-    return half_widths, np.array(temperatures, np.float32), offsets
+    return half_widths, doubts, np.array(temperatures, np.float32), offsets
+
+
+def _doubts(
+    logits: Sequence[Tensor],
+    codes: Tensor,
+    temperatures: Sequence[float],
+    offsets: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Return one minus the probability of each true category, (rows, categorical columns).
+
+    Infinite in columns of which too little is known to scale their logits.
+    """
+    doubts = np.full(codes.shape, np.inf, np.float32)
+    for i, own in enumerate(codes.T):
+        if np.isfinite(temperatures[i]):
+            added = torch.as_tensor(offsets[i], dtype=logits[i].dtype, device=codes.device)
+            shares = (logits[i] / temperatures[i] + added).softmax(1)
+            of_truth = shares.gather(1, own.long().clamp_min(0)[:, None])[:, 0]
+            doubts[:, i] = (1 - of_truth).cpu().numpy()
+    return doubts
 
 
 def _scaling(logits: Tensor, codes: Tensor, statistics: Statistics) -> tuple[float, np.ndarray]:
@@ -378,8 +408,8 @@ def _joined(groups: list[tuple], sizes: Sequence[int]) -> Groups:
     Intervals of cells that are not seen are made at least as wide as those of every group that saw
     more: so they never get narrower when something is taken away, and hold no less than they say.
     """
-    # groups           (pattern, bin, seen, half_widths, temperatures, offsets), one a row of Groups
-    # widths           (groups, numbers, levels): inf = gap, taken from the next group of the chain
+    # groups           (pattern, bin, seen, half_widths, doubts, ...), one a row of Groups
+    # widths, doubts   (groups, columns, levels): inf = gap, taken from the next group of the chain
     # heat, offsets    (groups, columns), (groups, categories of all): nan = gap, the same way
     patterns, bins, seen, *measured = zip(*groups, strict=True)
     joined = Groups(
@@ -388,16 +418,17 @@ def _joined(groups: list[tuple], sizes: Sequence[int]) -> Groups:
         np.array(seen, bool),
         *map(np.stack, measured),
     )
-    widths, heat, offsets = (array.copy() for array in joined[3:])
+    widths, doubts, heat, offsets = (array.copy() for array in joined[3:])
     of_outputs = np.repeat(np.arange(heat.shape[1]), sizes)
     for g in range(len(bins)):
         for other in joined.chain(joined.patterns[g], bins[g], seen[g])[1:]:
-            gaps, cold = np.isinf(widths[g]), np.isnan(heat[g])
+            gaps, unsure, cold = np.isinf(widths[g]), np.isinf(doubts[g]), np.isnan(heat[g])
             # Wider intervals are still right; the doubts of rows of which nothing was seen are not.
             cold &= joined.patterns[other].any()
-            if not gaps.any() and not cold.any():
+            if not gaps.any() and not unsure.any() and not cold.any():
                 break
             widths[g][gaps] = joined.half_widths[other][gaps]
+            doubts[g][unsure] = joined.doubts[other][unsure]
             heat[g][cold] = joined.temperatures[other][cold]
             offsets[g][cold[of_outputs]] = joined.offsets[other][cold[of_outputs]]
     widths = np.maximum.accumulate(widths, 2)
@@ -408,6 +439,7 @@ def _joined(groups: list[tuple], sizes: Sequence[int]) -> Groups:
         widths[g] = filled[saw_more].max(0)
     return joined._replace(
         half_widths=widths,
+        doubts=np.maximum.accumulate(doubts, 2),
         temperatures=np.nan_to_num(heat, nan=1.0),
         offsets=np.nan_to_num(offsets, nan=0.0),
     )
