@@ -29,6 +29,7 @@ from ..model._distributions import (
 )
 from ..model._draws import check_count, draw_rows
 from ..model._model import Model, Read
+from ..model._search import Matches, search
 from ..model._weights import weighted
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
@@ -414,6 +415,50 @@ class BaseMultimodalAutoencoder(
         read = self._read(X, hidden)
         columns = self._model.decode(self._model.encode(read), hidden)
         return self._model.write(columns, read.index)
+
+    def search(self, X: Rows, among: Rows, to: Names, n: int = 10) -> Matches:
+        """Find the rows of one modality, or some, that fit rows of others best.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            What is known: a caption, say. Columns of `to` are not looked at.
+        among : DataFrame, array, sparse matrix or SliceDict of shape (others, columns)
+            Where to search: photos, say. Only columns of `to` are looked at; rows that have
+            nothing of them are not found.
+        to : str or list of str
+            Names of modalities, as in `modalities_`.
+        n : int, default=10
+            How many to find for each row.
+
+        Returns
+        -------
+        rows, scores : ndarray of shape (rows, n)
+            Positions in `among`, the best first, and how well they fit, 1 at most; a named tuple.
+
+        Raises
+        ------
+        ValueError
+            For an `n` of more rows than there are; and where nothing is known of how vectors go
+            together: it is learned by `fit`, of three rows and more.
+
+        Notes
+        -----
+        A score is the mean of two cosines: of standardised vectors, and of their regularised
+        canonical variates, each as long as the two sides correlate.
+
+        Examples
+        --------
+        >>> from sklearn_mmae import MultimodalAutoencoder
+        >>> from sklearn_mmae.datasets import load_digits_frame
+        >>> frame = load_digits_frame()[:300]
+        >>> mmae = MultimodalAutoencoder(n_components=8, max_epochs=0, random_state=0).fit(frame)
+        >>> rows, scores = mmae.search(frame[["caption"]], frame, to="image", n=3)
+        >>> rows.shape
+        (300, 3)
+        """
+        check_is_fitted(self)
+        return search(self._model, X, among, to, n, self)
 
     def impute(self, X: Rows) -> SameContainer:
         """Fill the holes: cells, modalities of a row, columns that are missing altogether.

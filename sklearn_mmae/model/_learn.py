@@ -123,9 +123,8 @@ def learn_model(
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     model.facts = look_at(network, rows, statistics)
-    if not network.has_prior:
-        fills = [part.modality.fill for part in model.parts]
-        model.density = learn_density(network, rows, fills, statistics.of("density"))
+    fills = [part.modality.fill for part in model.parts]
+    model.density = learn_density(network, rows, fills, statistics.of("density"))
     return model, learned.interrupted
 
 

@@ -84,7 +84,7 @@ class Model:
     calibration : dict of str to Groups, or None
         Of the tables; None where no rows were held out.
     density : Density or None
-        Of codes, where the network has no prior; None of too few rows, and after `add_epoch`.
+        Of codes; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
     """
@@ -402,7 +402,6 @@ class Model:
         """Return what a file says of the density of codes, checked."""
         if node is None:
             return None
-        check(not self.network.has_prior, "its density")
         return Density.from_plain(node, len(self.network.scale), self.network.networks)
 
 

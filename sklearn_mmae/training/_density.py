@@ -27,7 +27,7 @@ from ._batches import Rows
 from ._holes import BINS, Fill, bins_of, hide, observed_cells, without
 from ._joint import JointNetwork
 
-__all__ = ["Density", "learn_density"]
+__all__ = ["Axes", "Density", "learn_density"]
 
 MOST_ROWS = 2048  # of which the codes are looked at
 MOST_CODES = 2**15  # of them and their parts
@@ -35,7 +35,27 @@ MOST_NUMBERS = 2**19  # in what is known of parts
 FEWEST = 3  # rows
 BLOCK = 128  # rows encoded at a time
 RIDGE = 1e-3  # of the variance of codes: that of the noise, at least
+ENLARGED = 0.03  # of the mean variance: what each variance has more, for canonical axes
 LEAST_NOISE = 1e-4  # of a number's standard deviation
+
+
+class Axes(NamedTuple):
+    """Along which codes of a part of a row are compared with those of another part.
+
+    Attributes
+    ----------
+    centre, spread : ndarray of shape (components,)
+        Mean and standard deviation of codes of whole rows.
+    mean : ndarray of shape (components,)
+        Of codes of the part.
+    variates : ndarray of shape (components, components)
+        Canonical axes, each as long as the variates correlate.
+    """
+
+    centre: np.ndarray
+    spread: np.ndarray
+    mean: np.ndarray
+    variates: np.ndarray
 
 
 class Density(NamedTuple):
@@ -116,6 +136,45 @@ class Density(NamedTuple):
             drawn[:, rows] = own + np.einsum("drij,drj->dri", roots[members], noise[:, rows])
         return drawn
 
+    def axes(self, one: np.ndarray, other: np.ndarray) -> tuple[Axes, Axes]:
+        """Return along which codes of two patterns of presence, (modalities,) bool, are compared.
+
+        Notes
+        -----
+        Canonical correlation analysis [1]_ of the covariances that the mixture and its looks
+        imply: noise of two parts is independent given the whole row. Variances are made larger by
+        a share, as in ridge regression.
+
+        References
+        ----------
+        .. [1] Hotelling (1936), "Relations between two sets of variates", Biometrika 28.
+        """
+        shares = self.mixture.shares.astype(np.float64)
+        shares = shares / shares.sum()
+        looks = [self._look(pattern) for pattern in (one, other)]
+        means = [shares @ centres for _, centres, _ in looks]
+        apart = [centres - mean for (_, centres, _), mean in zip(looks, means, strict=True)]
+        within = sum(s * root @ root.T for s, root in zip(shares, self.mixture.roots, strict=True))
+        between = [[(a.T * shares) @ b for b in apart] for a in apart]
+        maps = [map_ for map_, _, _ in looks]
+        own = [m.T @ within @ m + look[2] for m, look in zip(maps, looks, strict=True)]
+        whiten = [_inverse_root(v + between[i][i]) for i, v in enumerate(own)]
+        cross = maps[0].T @ within @ maps[1] + between[0][1]
+        left, correlation, right = np.linalg.svd(whiten[0] @ cross @ whiten[1])
+        centre = shares @ self.mixture.means
+        variance = np.diag(within) + shares @ (self.mixture.means - centre) ** 2
+        spread = np.sqrt(np.maximum(variance, RIDGE * max(variance.mean(), RIDGE)))
+        variates = whiten[0] @ left * correlation, whiten[1] @ right.T * correlation
+        return tuple(Axes(centre, spread, *one) for one in zip(means, variates, strict=True))
+
+    def _look(self, pattern: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return map, centre of each member and covariance of the noise of codes of a pattern."""
+        part, k = self._part_of(pattern, 0), self.mixture.means.shape[1]
+        if part is None:
+            return np.eye(k), self.mixture.means.astype(np.float64), np.zeros((k, k))
+        map_, root = (a[part].astype(np.float64) for a in (self.maps, self.roots))
+        return map_, self.mixture.means @ map_ + self.offsets[part], root @ root.T
+
     def _part_of(self, pattern: np.ndarray, bin_: int) -> int | None:
         """Return the number of the largest part within what is seen; None where it is all."""
         whole = pattern.all() and not bin_
@@ -183,6 +242,12 @@ class Density(NamedTuple):
                 for a in (self.mixture.roots, self.roots)
             )
         )
+
+
+def _inverse_root(covariance):
+    values, vectors = np.linalg.eigh(covariance)
+    values = np.maximum(values, 0) + ENLARGED * max(values.mean(), RIDGE)
+    return (vectors / np.sqrt(values)) @ vectors.T
 
 
 def _placed(noise, members, means, roots):
