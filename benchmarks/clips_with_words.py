@@ -27,9 +27,9 @@ COLUMNS = ("data", "measure", "ours", "rival", "which rival")
 NOTES = (
     "*flutter*: means of 5 folds of 24 test clips. *of 24*: the share whose own caption is among"
     " the nearest 1 or 10 of the fold's 24 captions, and the other way (ours by `search`, CCA by"
-    " cosine); chance is 0.04 and 0.42. *of 120*: the same among the captions, or clips, of all 120, those learned from"
-    " included; chance is 0.01 and 0.08. PCA + CCA sees the frames that ours sees; of 9 pairs of"
-    " numbers of components the best **by the test rows themselves** is shown.",
+    " cosine); chance is 0.04 and 0.42. *of 120*: the same among all 120 captions, or clips, those"
+    " learned from included; chance is 0.01 and 0.08. PCA + CCA sees the frames that ours sees; of"
+    " 9 pairs of numbers of components the best **by the test rows themselves** is shown.",
     "*grid*: clips of which both tracks decode, of 10: 75 frames, and about 3 seconds of sound.",
     "*memory*: the growth of the largest resident size of a fresh process while it decodes a film"
     " of 2,000 frames of 640 x 480, over the bytes of the frames that it keeps (all of them, at 96"

@@ -11,6 +11,7 @@ from ._intervals import (
 from ._probe import fit_linear_probe, linear_probe_score
 from ._retrieval import recall_at_k, retrieval_ranks
 from ._scorers import ProbeScorer, RecallScorer, TranslationScorer
+from ._shared import shared_components_test
 from ._translation import cross_modal_coherence, translation_score
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "linear_probe_score",
     "recall_at_k",
     "retrieval_ranks",
+    "shared_components_test",
     "translation_score",
     "worst_slab_coverage",
 ]
