@@ -17,7 +17,8 @@ SIZES = (1, 4, 16)  # that are tried, while each is better than the one before
 ROWS_EACH = 20  # at least, on average
 MOST_NUMBERS = 2**15  # in the covariances
 SHRINK = 0.5  # rows for each column of which the common covariance counts as much
-MOST_ROUNDS, TOL = 50, 1e-3  # of EM; nats per row below which a round gains nothing
+MOST_ROUNDS, TOL = 50, 1e-2  # of EM; nats per row below which a round gains nothing
+NEGLIGIBLE = 1e-9  # of the membership of the surest row
 LEAST = 1e-6  # of the mean variance, that every direction has
 
 
@@ -54,8 +55,8 @@ class Mixture(NamedTuple):
 
 def log_normal(rows: np.ndarray, root: np.ndarray) -> np.ndarray:
     """Return log densities of centred rows, (rows,), given a root of their covariance."""
-    white = np.linalg.solve(root, rows.T)
-    return -0.5 * (white**2).sum(0) - np.log(np.diag(root)).sum() - _half_log_tau(len(root))
+    white = rows @ np.linalg.inv(root).T
+    return -0.5 * (white**2).sum(1) - np.log(np.diag(root)).sum() - _half_log_tau(len(root))
 
 
 def _half_log_tau(n: int) -> float:
@@ -146,10 +147,7 @@ def _maximised(rows, weights, of_rows):
     counts = counted.sum(0)
     means = (counted.T @ rows) / np.maximum(counts, 1e-12)[:, None]
     products = np.stack(
-        [
-            ((rows - mean) * count[:, None]).T @ (rows - mean)
-            for mean, count in zip(means, counted.T, strict=True)
-        ]
+        [_product(rows - mean, count) for mean, count in zip(means, counted.T, strict=True)]
     )
     common = products.sum(0) / counts.sum()
     variances = np.diag(common)
@@ -159,3 +157,9 @@ def _maximised(rows, weights, of_rows):
     covariances = (products + shrink * common) / (counts + shrink)[:, None, None]
     shares = (counts + 1) / (counts + 1).sum()
     return Mixture(shares, means, np.linalg.cholesky(covariances))
+
+
+def _product(centred, counts):
+    """Return the sum of ``x x'`` as rows count; most count for next to nothing."""
+    some = counts > NEGLIGIBLE * counts.max()
+    return (centred[some] * counts[some, None]).T @ centred[some]
