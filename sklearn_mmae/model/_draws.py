@@ -98,21 +98,25 @@ def _new_codes(model, n, seed):
     return torch.from_numpy(model.density.draw(n, np.random.default_rng(seed))).float()
 
 
-def _codes_given(model, read, seeds):
+def _codes_given(model, read, seen, seeds):
     """Return draws of the codes of rows given what is present, (draws, rows, components)."""
     if model.network.has_prior:
         return draw_codes(model.network, read.rows, read.unknown, seeds)
     generator = np.random.default_rng(seeds)
-    networks, present = model.network.networks, torch.from_numpy(read.present)
+    codes = model.encode(read).numpy()
+    return torch.from_numpy(model.density.draw_given(codes, *seen, len(seeds), generator)).float()
+
+
+def _bins(model, read):
+    """Return the bins of the holes of rows; see `bins_of`."""
     observed = {
         m: observed_cells(read.rows.values[m], part)
-        for m, part in enumerate(networks)
+        for m, part in enumerate(model.network.networks)
         if part.is_table
     }
-    bins = bins_of(observed, present, None).numpy() if observed else np.zeros(len(present), int)
-    codes = model.encode(read).numpy()
-    drawn = model.density.draw_given(codes, read.present, bins, len(seeds), generator)
-    return torch.from_numpy(drawn).float()
+    if not observed:
+        return np.zeros(len(read.present), np.int64)
+    return bins_of(observed, torch.from_numpy(read.present), None).numpy()
 
 
 def _interleaved(draws):
@@ -126,9 +130,10 @@ def draw_cells(
 ) -> list[Drawn]:
     """Return drawn columns of the modalities that are wanted, a dict per draw."""
     seeds = _seeds(random_state, 2 * n_draws)
-    codes = _codes_given(model, read, seeds[:n_draws])
+    seen = read.present, _bins(model, read)
+    codes = _codes_given(model, read, seen, seeds[:n_draws])
     return [
-        model.decode(some, wanted, seed=seed)
+        model.decode(some, wanted, seed=seed, seen=seen)
         for some, seed in zip(codes, seeds[n_draws:], strict=True)
     ]
 

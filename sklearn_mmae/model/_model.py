@@ -223,6 +223,7 @@ class Model:
         wanted: np.ndarray | None = None,
         rows: Rows | None = None,
         seed: int | None = None,
+        seen: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> dict[int, np.ndarray]:
         """Return predicted columns by their positions in `fit`.
 
@@ -235,12 +236,16 @@ class Model:
             Those that the codes are of, for reconstructions as long as their rows.
         seed : int, optional
             Draw cells instead of predicting them.
+        seen : tuple of ndarray, optional
+            Which modalities are present in the rows that are drawn, and the bins of their holes.
         """
         columns = {}
         for m, part in enumerate(self.parts):
             if wanted is not None and not wanted[m]:
                 continue
-            outputs = decode(self.network, codes, m, _seed_of(seed, m), self._log_scales(seed, m))
+            outputs = decode(
+                self.network, codes, m, _seed_of(seed, m), self._log_scales(seed, m, seen)
+            )
             finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
             if not finite.all():
                 raise ConvergenceError(
@@ -253,13 +258,14 @@ class Model:
             columns |= self.columns.place(part.places, part.write(outputs))
         return columns
 
-    def _log_scales(self, seed, m):
+    def _log_scales(self, seed, m, seen):
         """Return the noise of a modality that is drawn from."""
         if seed is None:
             return None
         if self.network.has_prior:
             return self.network.noise_scales(m)
-        return torch.as_tensor(self.density.noise[m], device=self.network.scale.device)
+        noise = self.density.noise[m][0] if seen is None else self.density.noise_of(m, *seen)
+        return torch.as_tensor(noise, device=self.network.scale.device)
 
     def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:
         """Return columns, by their positions in `fit`, in the container of `fit`."""

@@ -17,6 +17,7 @@ SIZES = (1, 4, 16)  # that are tried, while each is better than the one before
 ROWS_EACH = 20  # at least, on average
 MOST_NUMBERS = 2**15  # in the covariances
 SHRINK = 0.5  # rows for each column of which the common covariance counts as much
+ROUNDS_OF_MEANS = 5  # before EM, which stays in poor optima without
 MOST_ROUNDS, TOL = 50, 1e-2  # of EM; nats per row below which a round gains nothing
 NEGLIGIBLE = 1e-9  # of the membership of the surest row
 LEAST = 1e-6  # of the mean variance, that every direction has
@@ -126,18 +127,25 @@ def _fit(rows, weights, size):
 
 
 def _spread_out(rows, weights, size):
-    """Return first memberships, (rows, members): of the nearest of rows far apart (k-means++)."""
+    """Return first memberships, (rows, members): of k-means, begun at rows that are far apart."""
     rng = np.random.RandomState(0)
     scaled = rows / np.maximum(rows.std(0), 1e-12)
-    nearest, which = np.full(len(rows), np.inf), np.zeros(len(rows), int)
-    chances = weights
-    for member in range(size):
-        centre = scaled[rng.choice(len(rows), p=chances / chances.sum())]
-        distance = ((scaled - centre) ** 2).sum(1)
-        which = np.where(distance < nearest, member, which)
-        nearest = np.minimum(nearest, distance)
+    nearest, centres, chances = np.full(len(rows), np.inf), [], weights
+    for _ in range(size):
+        centres.append(scaled[rng.choice(len(rows), p=chances / chances.sum())])
+        nearest = np.minimum(nearest, ((scaled - centres[-1]) ** 2).sum(1))
         chances = weights * nearest if nearest.any() else weights
-    return np.eye(size)[which]
+    centres = np.array(centres)
+    for _ in range(ROUNDS_OF_MEANS):
+        own = _nearest(scaled, centres) * weights[:, None]
+        counts = own.sum(0)[:, None]
+        centres = np.where(counts > 0, own.T @ scaled / np.maximum(counts, 1e-12), centres)
+    return _nearest(scaled, centres)
+
+
+def _nearest(rows, centres):
+    distances = (centres**2).sum(1) - 2 * rows @ centres.T
+    return np.eye(len(centres))[distances.argmin(1)]
 
 
 def _maximised(rows, weights, of_rows):

@@ -23,8 +23,8 @@ from ..statistics import PLAIN, Statistics
 from ..statistics._mixture import Mixture, fit_mixture, log_normal
 from ..statistics._questions import Sums
 from ..statistics._samples import SampledRows
-from ._batches import Rows
-from ._holes import BINS, Fill, bins_of, hide, observed_cells, without
+from ._batches import Batch, Rows
+from ._holes import BINS, Fill, Tensors, bins_of, hide, observed_cells, without
 from ._joint import JointNetwork
 
 __all__ = ["Axes", "Density", "learn_density"]
@@ -75,9 +75,10 @@ class Density(NamedTuple):
         Of each member of the mixture.
     roots : ndarray of shape (parts, components, components)
         Lower triangular roots of the covariances of the noise.
-    noise : list of ndarray, one for each modality
-        Log standard deviations of what the numbers of a table differ from their decoding, in
-        standardised units; empty for other modalities.
+    noise : list of ndarray of shape (1 + parts, numbers), one for each modality
+        Log standard deviations of what numbers of a table have beside what a drawn code makes of
+        them, in standardised units: of a new row, and of what is not seen of the row of a part.
+        Without numbers for other modalities.
     """
 
     mixture: Mixture
@@ -175,6 +176,20 @@ class Density(NamedTuple):
         map_, root = (a[part].astype(np.float64) for a in (self.maps, self.roots))
         return map_, self.mixture.means @ map_ + self.offsets[part], root @ root.T
 
+    def noise_of(self, m: int, present: np.ndarray, bins: np.ndarray) -> np.ndarray:
+        """Return the noise of a modality's cells that are not seen, (rows, numbers); see `noise`.
+
+        Parameters
+        ----------
+        m : int
+        present : ndarray of shape (rows, modalities), bool
+        bins : ndarray of shape (rows,), int64
+        """
+        found, which = np.unique(np.column_stack([present, bins]), axis=0, return_inverse=True)
+        parts = [self._part_of(key[:-1].astype(bool), key[-1]) for key in found]
+        rows = np.array([0 if part is None else 1 + part for part in parts])
+        return self.noise[m][rows[which.ravel()]]
+
     def _part_of(self, pattern: np.ndarray, bin_: int) -> int | None:
         """Return the number of the largest part within what is seen; None where it is all."""
         whole = pattern.all() and not bin_
@@ -227,7 +242,7 @@ class Density(NamedTuple):
             return False
         n, p = self.mixture.shares.size, self.bins.size
         shapes = [(n,), (n, k), (n, k, k), (p, len(parts)), (p,), (p, k, k), (p, n, k), (p, k, k)]
-        shapes += [(_n_noise(part),) for part in parts]
+        shapes += [(1 + p, _n_noise(part)) for part in parts]
         kinds = "fffbifff" + "f" * len(parts)
         return (
             n > 0
@@ -283,25 +298,24 @@ def learn_density(
     parts = _parts(network, rows, k, statistics)
     n = min(len(rows), MOST_ROWS, max(MOST_CODES // (1 + len(parts)), FEWEST))
     places = torch.linspace(0, len(rows) - 1, n, device=rows.pattern.device).long()
-    looks = _Looks(network, rows, fills, places, parts)
-    sample = statistics.second_moments("codes", looks.codes, products=False, most_rows=n).sample
+    looks = _Looks(network, rows.take(places), parts, fills)
+    sample = statistics.second_moments("codes", looks.blocks, products=False, most_rows=n).sample
     if sample is None or len(sample.rows) < FEWEST:
         return None
     codes, of_parts = sample.rows[:, :k], sample.rows[:, k:].reshape(len(sample.rows), -1, k)
     mixture = fit_mixture(SampledRows(codes, sample.weights), statistics)
-    known = np.isfinite(of_parts[..., 0]).sum(0) >= FEWEST
-    parts, of_parts = [parts[i] for i in np.flatnonzero(known)], of_parts[:, known]
-    learned = [_look(mixture, codes, part, sample.weights) for part in of_parts.swapaxes(0, 1)]
+    known = np.flatnonzero(np.isfinite(of_parts[..., 0]).sum(0) >= FEWEST)
+    learned = [_look(mixture, codes, of_parts[:, i], sample.weights) for i in known]
     shapes = ((k, k), (len(mixture.shares), k), (k, k))
     maps, offsets, roots = (
         np.array([look[i] for look in learned], np.float32).reshape(-1, *shape)
         for i, shape in enumerate(shapes)
     )
-    numbers, bins = (np.array([part[i] for part in parts], np.int64) for i in (0, 1))
+    numbers, bins = np.array([parts[i] for i in known], np.int64).reshape(-1, 2).T
     patterns = network.patterns.cpu().numpy()[numbers]
-    noise = _noise(network, rows, places, statistics)
     mixture = Mixture(*(a.astype(np.float32) for a in mixture))
-    return Density(mixture, patterns, bins, maps, offsets, roots, noise)
+    density = Density(mixture, patterns, bins, maps, offsets, roots, [])
+    return density._replace(noise=_noise(density, looks, known, statistics))
 
 
 def _parts(
@@ -326,60 +340,85 @@ def _parts(
 
 
 class _Looks:
-    """Codes of rows, and of the same rows when less of them is seen."""
+    """Rows, their codes, and those of the same rows when less of them is seen.
 
-    def __init__(self, network, rows, fills, places, parts):
-        self.network, self.rows, self.fills, self.places = network, rows, fills, places
-        self.of_bins = {}
-        for place, (pattern, bin_) in enumerate(parts, 1):
-            self.of_bins.setdefault(bin_, []).append((place, pattern))
-        self.n = 1 + len(parts)
+    Attributes
+    ----------
+    codes : Tensor of shape (1 + parts, rows, components)
+        As `transform` gives them: first of the rows as they are.
+    there : Tensor of shape (1 + parts, rows), bool
+        Whether the part shows less of the row, and as many holes as its bin has.
+    """
 
-    def codes(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield codes of rows beside those of their parts, and which of these there are."""
-        network = self.network
-        generator = torch.Generator(self.places.device).manual_seed(len(self.places))
-        for index in self.places.split(BLOCK):
-            batch = self.rows.take(index)
-            whole = network.patterns[batch.pattern]
-            own = network.encode(network.views(batch.values), batch.pattern)
-            codes = own.expand(self.n, -1, -1).clone()
-            there = torch.zeros(self.n, len(batch), dtype=torch.bool, device=own.device)
-            there[0] = True
-            for bin_, parts in self.of_bins.items():
-                places, patterns = torch.tensor(parts, device=own.device).T
-                values, still = self._hidden(batch, bin_, generator)
-                shown = network.patterns[patterns][:, None].expand(-1, len(batch), -1)
-                codes[places] = network.encode(
-                    network.views(values), patterns[:, None].expand(-1, len(batch))
-                )
-                valid = (whole | ~shown).all(2)
+    def __init__(
+        self,
+        network: JointNetwork,
+        batch: Batch,
+        parts: list[tuple[int, int]],
+        fills: Sequence[Fill],
+    ):
+        self.network, self.batch, self.parts = network, batch, parts
+        self.codes = batch.pattern.new_zeros(1 + len(parts), len(batch), len(network.scale)).float()
+        self.there = torch.ones(self.codes.shape[:2], dtype=torch.bool, device=self.codes.device)
+        self.codes[0] = self._encode(batch.values, batch.pattern[None])[0]
+        whole, self.still = network.patterns[batch.pattern], {}
+        generator = torch.Generator(self.codes.device).manual_seed(len(batch))
+        for bin_ in sorted({bin_ for _, bin_ in parts}):
+            places = [i for i, part in enumerate(parts) if part[1] == bin_]
+            patterns = torch.tensor([parts[i][0] for i in places], device=self.codes.device)
+            values, still = self._hidden(bin_, fills, generator)
+            self.still[bin_] = still
+            shown = patterns[:, None].expand(-1, len(batch))
+            self.codes[[1 + i for i in places]] = self._encode(values, shown)
+            for i, pattern in zip(places, network.patterns[patterns], strict=True):
+                within = (whole | ~pattern).all(1)
                 if bin_:
-                    bins = torch.stack([bins_of(still, some, None) for some in shown])
-                    valid &= bins == bin_
+                    holes = bins_of(still, pattern.expand(len(batch), -1), None)
+                    self.there[1 + i] = within & (holes == bin_)
                 else:
-                    valid &= (whole != shown).any(2)
-                there[places] = valid
-            codes = codes * network.scale
-            there = there[..., None].expand_as(codes)
-            yield tuple(a.movedim(0, 1).flatten(1) for a in (codes.double(), there))
+                    self.there[1 + i] = within & (whole != pattern).any(1)
 
-    def _hidden(self, batch, bin_, generator):
-        """Return the values of a batch with cells of tables hidden, and which are still seen."""
+    def _encode(self, values: list[Tensors], shown: Tensor) -> Tensor:
+        blocks = []
+        for start in range(0, len(self.batch), BLOCK):
+            some = Batch(values, self.batch.pattern).part(slice(start, start + BLOCK))
+            views = self.network.views(some.values)
+            blocks.append(self.network.encode(views, shown[:, start : start + BLOCK]))
+        return torch.cat(blocks, 1) * self.network.scale
+
+    def _hidden(
+        self, bin_: int, fills: Sequence[Fill], generator: torch.Generator
+    ) -> tuple[list[Tensors], dict[int, Tensor]]:
+        """Return values with cells of tables hidden, and which are still seen."""
+        values, still = list(self.batch.values), {}
         if not bin_:
-            return batch.values, {}
+            return values, still
         low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
-        device = batch.pattern.device
-        share = torch.rand(len(batch), 1, generator=generator, device=device)
+        device = self.codes.device
+        share = torch.rand(len(self.batch), 1, generator=generator, device=device)
         share = low + (high - low) * share
-        values, still = list(batch.values), {}
         for m, part in enumerate(self.network.networks):
             if part.is_table:
                 there = observed_cells(values[m], part)
                 order = torch.rand(there.shape, generator=generator, device=device).argsort(1)
                 still[m] = hide(there, order, share, 0.0)
-                values[m] = without(values[m], part, still[m], self.fills[m])
+                values[m] = without(values[m], part, still[m], fills[m])
         return values, still
+
+    def blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield codes of rows beside those of their parts, and which of these there are."""
+        there = self.there[..., None].expand_as(self.codes)
+        yield tuple(a.movedim(0, 1).flatten(1) for a in (self.codes.double(), there))
+
+    def unseen(self, i: int, m: int) -> Tensor:
+        """Return which numbers of a table part i does not show of its rows, (rows, numbers)."""
+        network = self.network
+        part, (pattern, bin_) = network.networks[m], self.parts[i]
+        known = observed_cells(self.batch.values[m], part)
+        known &= network.patterns[self.batch.pattern, m][:, None]
+        if network.patterns[pattern, m]:
+            known = known & ~self.still[bin_][m] if bin_ else torch.zeros_like(known)
+        return (known & self.there[1 + i][:, None])[:, : part.n_numbers]
 
 
 def _look(
@@ -407,25 +446,49 @@ def _look(
 
 
 def _noise(
-    network: JointNetwork, rows: Rows, places: Tensor, statistics: Statistics
+    density: Density, looks: _Looks, known: np.ndarray, statistics: Statistics
 ) -> list[np.ndarray]:
-    """Return how far numbers of tables are from what their rows' codes decode to; see `Density`."""
-    tables = [m for m, part in enumerate(network.networks) if part.is_table]
-    totals = {m: 0.0 for m in tables}
-    for block, index in enumerate(places.split(BLOCK)):
-        batch = rows.take(index)
-        codes = network.encode(network.views(batch.values), batch.pattern)
-        for m in tables:
-            part, values = network.networks[m], batch.values[m]
-            there = observed_cells(values, part)[:, : part.n_numbers]
-            there = there & network.patterns[batch.pattern, m][:, None]
-            error = network.outputs(codes, m)[:, : part.n_numbers] - part.numbers(values)
-            both = torch.stack([torch.where(there, error.square(), 0), there.float()], 1)
-            own = statistics.of(f"noise of modality {m}")
-            totals[m] = totals[m] + own.ask(f"block {block}", Sums(), both).double()
-    noise = [np.empty(0, np.float32) for _ in network.networks]
+    """Return what numbers of tables have beside what drawn codes make of them; see `Density`.
+
+    Squared distances of a truth from a draw have the variances of both: that of draws is known by
+    their distances from one another, and what is left is not in them yet.
+    """
+    network, tables = looks.network, [m for m, p in enumerate(looks.network.networks) if p.is_table]
+    noise = [np.zeros((1 + len(known), _n_noise(part)), np.float32) for part in network.networks]
     for m in tables:
-        squares, counts = totals[m].cpu().numpy()
-        variance = squares / np.maximum(counts, 1)
-        noise[m] = 0.5 * np.log(np.maximum(variance, LEAST_NOISE**2)).astype(np.float32)
+        batch, part = looks.batch, network.networks[m]
+        there = observed_cells(batch.values[m], part)[:, : part.n_numbers]
+        there = there & network.patterns[batch.pattern, m][:, None]
+        error = _decoded(network, looks.codes[0], m) - part.numbers(batch.values[m])
+        noise[m][:] = _log_deviation(error.square(), there, statistics.of(f"noise of modality {m}"))
+    for place, i in enumerate(known):
+        rows = looks.there[1 + i].nonzero()[:, 0]
+        pattern, bin_ = (a[place] for a in (density.patterns, density.bins))
+        present, bins = np.tile(pattern, (len(rows), 1)), np.full(len(rows), bin_)
+        generator = np.random.default_rng(len(rows))
+        codes = looks.codes[1 + i][rows].cpu().numpy()
+        drawn = density.draw_given(codes, present, bins, 2, generator)
+        drawn = torch.as_tensor(drawn, dtype=torch.float32, device=rows.device)
+        for m in tables:
+            there, part = looks.unseen(i, m)[rows], network.networks[m]
+            if not there.any():
+                continue
+            one, other = _decoded(network, drawn, m)
+            truth = part.numbers(looks.batch.values[m])[rows]
+            rest = (one - truth).square() - (one - other).square()
+            own = statistics.of(f"noise of modality {m}, part {place}")
+            noise[m][1 + place] = _log_deviation(rest, there, own)
     return noise
+
+
+def _decoded(network: JointNetwork, codes: Tensor, m: int) -> Tensor:
+    """Return what codes, as `transform` gives them, say of the numbers of a table."""
+    return network.outputs(codes / network.scale, m)[..., : network.networks[m].n_numbers]
+
+
+def _log_deviation(squares: Tensor, there: Tensor, statistics: Statistics) -> np.ndarray:
+    """Return the logarithm of the root of mean squares, (numbers,)."""
+    both = torch.stack([torch.where(there, squares, 0), there.float()], 1)
+    total, counts = statistics.ask("squares", Sums(), both.double()).cpu().numpy()
+    variance = total / np.maximum(counts, 1)
+    return 0.5 * np.log(np.maximum(variance, LEAST_NOISE**2)).astype(np.float32)

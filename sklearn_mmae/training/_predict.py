@@ -95,13 +95,17 @@ def decode(
     seed : int, optional
         Draw them, noise and all.
     log_scales : Tensor, optional
-        Of that noise; see `ModalityNetwork.draw`.
+        Of that noise; see `ModalityNetwork.draw`. Also of each row, (rows, n_scales).
     """
     part, device = network.decoders[m], network.patterns.device
 
     def draw(outputs: Tensor, first: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(seed + first)
-        return part.draw(outputs, log_scales, generator)
+        own = log_scales
+        if own.dim() == 2:
+            rows = torch.arange(first, first + len(outputs)).clamp_max(len(own) - 1)
+            own = own[rows.to(device)]
+        return part.draw(outputs, own, generator)
 
     if seed is None:
         return read_outputs(network, codes, m, part.predict)
