@@ -471,8 +471,6 @@ def _noise(
         drawn = torch.as_tensor(drawn, dtype=torch.float32, device=rows.device)
         for m in tables:
             there, part = looks.unseen(i, m)[rows], network.networks[m]
-            if not there.any():
-                continue
             one, other = _decoded(network, drawn, m)
             truth = part.numbers(looks.batch.values[m])[rows]
             rest = (one - truth).square() - (one - other).square()
