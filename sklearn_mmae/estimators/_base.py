@@ -506,6 +506,19 @@ class BaseMultimodalAutoencoder(
         of `MultimodalAutoencoder` have a Gaussian mixture, fitted to the training rows' vectors;
         the vector of a part of a row is a noisy, linear look at the whole row's, so that the
         mixture given a part is in closed form.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_mmae import MultimodalAutoencoder
+        >>> x = np.random.default_rng(0).normal(size=(200, 1))
+        >>> X = np.hstack([x, -x, x])
+        >>> mmae = MultimodalAutoencoder(n_components=1, max_epochs=0, random_state=0).fit(X)
+        >>> mmae.sample(5).shape
+        (5, 3)
+        >>> given = [[1.0, np.nan, np.nan]]
+        >>> bool(np.allclose(mmae.sample(2, given=given), [1, -1, 1], atol=0.3))
+        True
         """
         n = check_count("n", n)
         check_is_fitted(self)

@@ -23,7 +23,7 @@ from ..statistics import PLAIN, Statistics
 from ..statistics._mixture import Mixture, fit_mixture, log_normal
 from ..statistics._questions import Sums
 from ..statistics._samples import SampledRows
-from ._batches import Batch, Rows
+from ._batches import Rows
 from ._holes import BINS, Fill, Tensors, bins_of, hide, observed_cells, without
 from ._joint import JointNetwork
 
@@ -298,7 +298,7 @@ def learn_density(
     parts = _parts(network, rows, k, statistics)
     n = min(len(rows), MOST_ROWS, max(MOST_CODES // (1 + len(parts)), FEWEST))
     places = torch.linspace(0, len(rows) - 1, n, device=rows.pattern.device).long()
-    looks = _Looks(network, rows.take(places), parts, fills)
+    looks = _Looks(network, rows, places, parts, fills)
     sample = statistics.second_moments("codes", looks.blocks, products=False, most_rows=n).sample
     if sample is None or len(sample.rows) < FEWEST:
         return None
@@ -353,23 +353,27 @@ class _Looks:
     def __init__(
         self,
         network: JointNetwork,
-        batch: Batch,
+        rows: Rows,
+        places: Tensor,
         parts: list[tuple[int, int]],
         fills: Sequence[Fill],
     ):
-        self.network, self.batch, self.parts = network, batch, parts
+        self.network, self.rows, self.places, self.parts = network, rows, places, parts
+        networks = network.networks
+        tables = [v if p.is_table else {} for p, v in zip(networks, rows.values, strict=False)]
+        self.batch = batch = Rows(tables, rows.pattern, rows.rows).take(places)
         self.codes = batch.pattern.new_zeros(1 + len(parts), len(batch), len(network.scale)).float()
         self.there = torch.ones(self.codes.shape[:2], dtype=torch.bool, device=self.codes.device)
-        self.codes[0] = self._encode(batch.values, batch.pattern[None])[0]
+        self.codes[0] = self._encode({}, batch.pattern[None])[0]
         whole, self.still = network.patterns[batch.pattern], {}
         generator = torch.Generator(self.codes.device).manual_seed(len(batch))
         for bin_ in sorted({bin_ for _, bin_ in parts}):
             places = [i for i, part in enumerate(parts) if part[1] == bin_]
             patterns = torch.tensor([parts[i][0] for i in places], device=self.codes.device)
-            values, still = self._hidden(bin_, fills, generator)
+            hidden, still = self._hidden(bin_, fills, generator)
             self.still[bin_] = still
             shown = patterns[:, None].expand(-1, len(batch))
-            self.codes[[1 + i for i in places]] = self._encode(values, shown)
+            self.codes[[1 + i for i in places]] = self._encode(hidden, shown)
             for i, pattern in zip(places, network.patterns[patterns], strict=True):
                 within = (whole | ~pattern).all(1)
                 if bin_:
@@ -378,32 +382,36 @@ class _Looks:
                 else:
                     self.there[1 + i] = within & (whole != pattern).any(1)
 
-    def _encode(self, values: list[Tensors], shown: Tensor) -> Tensor:
+    def _encode(self, hidden: dict[int, Tensors], shown: Tensor) -> Tensor:
+        """Return codes of what patterns show of rows, given tables of which cells are hidden."""
         blocks = []
-        for start in range(0, len(self.batch), BLOCK):
-            some = Batch(values, self.batch.pattern).part(slice(start, start + BLOCK))
-            views = self.network.views(some.values)
-            blocks.append(self.network.encode(views, shown[:, start : start + BLOCK]))
+        for start in range(0, len(self.places), BLOCK):
+            own = slice(start, start + BLOCK)
+            values = list(self.rows.take(self.places[own]).values)
+            for m, tensors in hidden.items():
+                values[m] = {name: tensor[own] for name, tensor in tensors.items()}
+            blocks.append(self.network.encode(self.network.views(values), shown[:, own]))
         return torch.cat(blocks, 1) * self.network.scale
 
     def _hidden(
         self, bin_: int, fills: Sequence[Fill], generator: torch.Generator
-    ) -> tuple[list[Tensors], dict[int, Tensor]]:
-        """Return values with cells of tables hidden, and which are still seen."""
-        values, still = list(self.batch.values), {}
+    ) -> tuple[dict[int, Tensors], dict[int, Tensor]]:
+        """Return the tables with cells of them hidden, and which are still seen."""
+        hidden, still = {}, {}
         if not bin_:
-            return values, still
+            return hidden, still
         low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
         device = self.codes.device
-        share = torch.rand(len(self.batch), 1, generator=generator, device=device)
+        share = torch.rand(len(self.places), 1, generator=generator, device=device)
         share = low + (high - low) * share
         for m, part in enumerate(self.network.networks):
             if part.is_table:
-                there = observed_cells(values[m], part)
+                values = self.batch.values[m]
+                there = observed_cells(values, part)
                 order = torch.rand(there.shape, generator=generator, device=device).argsort(1)
                 still[m] = hide(there, order, share, 0.0)
-                values[m] = without(values[m], part, still[m], fills[m])
-        return values, still
+                hidden[m] = without(values, part, still[m], fills[m])
+        return hidden, still
 
     def blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield codes of rows beside those of their parts, and which of these there are."""
