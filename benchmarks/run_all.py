@@ -31,6 +31,7 @@ NAMES = (
     "fusion",
     "delay",
     "exactness",
+    "sampling",
     "intervals",
     "noise",
     "holes",
