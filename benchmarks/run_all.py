@@ -32,6 +32,7 @@ NAMES = (
     "fusion",
     "delay",
     "exactness",
+    "sampling",
     "intervals",
     "noise",
     "holes",

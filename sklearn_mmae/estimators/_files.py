@@ -53,6 +53,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
         "attributes": model.to_plain(),
         "calibration": model.calibration
         and {name: groups.to_plain() for name, groups in model.calibration.items()},
+        "density": model.density and model.density.to_plain(),
     }
     archive.write(path, {**to_plain(tree, ""), "weights": model.weights()}, kind=KIND)
 
@@ -85,8 +86,8 @@ def _trusted(trusted):
 
 
 def _restore(tree, classes, estimators):
-    name, parameters, attributes, calibration, weights = fields(
-        tree, "class", "parameters", "attributes", "calibration", "weights"
+    name, parameters, attributes, calibration, density, weights = fields(
+        tree, "class", "parameters", "attributes", "calibration", "density", "weights"
     )
     check(isinstance(name, str) and name in estimators, "its estimator is not known")
     kind = estimators[name]
@@ -98,6 +99,7 @@ def _restore(tree, classes, estimators):
     _check_weights(estimator._rebuild_network, len(model.parts), weights)
     estimator._restore(weights)
     model.calibration = model.calibrated(calibration)
+    model.density = model.with_density(density)
     with suppress(ImportError):  # rows of polars come back only where it is installed
         estimator.inverse_transform(np.zeros((1, estimator.n_components_)))
     return estimator

@@ -22,7 +22,6 @@ from ..model._draws import (
     check_count,
     densities,
     draw_cells,
-    draw_rows,
     posterior,
     spread,
 )
@@ -267,27 +266,6 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             The mean is what `transform` returns; under the prior, mean 0 and deviation 1.
         """
         return posterior(self._model, self._read(X))
-
-    def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
-        """Draw rows.
-
-        Parameters
-        ----------
-        n : int, default=1
-            How many; for each row of `given`, if there are any.
-        given : DataFrame, array, sparse matrix or SliceDict, optional
-            Rows of any part of the modalities, whose holes are filled by draws.
-
-        Returns
-        -------
-        DataFrame, array or SliceDict, as given to `fit`
-            Numbers are drawn with their noise, categories by their probabilities; pictures,
-            sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
-            a given row follow one another.
-        """
-        n = check_count("n", n)
-        check_is_fitted(self)
-        return draw_rows(self._model, n, given, self)
 
     def translate(
         self, X: Rows, to: Names, n_draws: int | None = None, return_std: bool = False

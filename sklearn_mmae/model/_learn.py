@@ -27,6 +27,7 @@ from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
 from ..tables import Columns, read
 from ..training._calibration import calibrate
+from ..training._density import learn_density
 from ..training._lesson import Lesson, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
@@ -122,6 +123,8 @@ def learn_model(
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     model.facts = look_at(network, rows, statistics)
+    fills = [part.modality.fill for part in model.parts]
+    model.density = learn_density(network, rows, fills, statistics.of("density"))
     return model, learned.interrupted
 
 
@@ -289,7 +292,8 @@ def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
     model.history = model.history + _plain_history(model.net)[-1:]
     model.n_iter += 1
-    model.calibration = None  # that of other weights, and perhaps of these very rows
+    # Those of other weights, and perhaps of these very rows.
+    model.calibration = model.density = None
 
 
 def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:

@@ -33,7 +33,7 @@ from ..nn._sparse import View
 from ..statistics import Statistics
 from ..statistics._questions import Sums
 from ._batches import Rows
-from ._calibration import observed_cells
+from ._holes import observed_cells
 from ._patterns import MOST_ENUMERATED
 from .start._linear import penalty_of
 from .start._moments import ViewMoments, reduced_size

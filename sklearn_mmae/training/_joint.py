@@ -74,6 +74,7 @@ class JointNetwork(nn.Module, ABC):
     table: Tensor
     betas = (0.9, 0.999)  # of Adam, as a rule: a subclass may forget sooner
     own_losses: tuple[str, ...] = ()  # names of those beside the modalities' own
+    has_prior: bool = False  # whether codes have a distribution that is part of the model
     guards_parts: bool = True  # whether decoders are judged one by one, and codes by who reads them
 
     def __init__(

@@ -86,6 +86,7 @@ def decode(
     m: int,
     seed: int | None = None,
     beside: Translation | None = None,
+    log_scales: Tensor | None = None,
 ) -> np.ndarray:
     """Return the predictions of one of the decoders for codes, as an array.
 
@@ -95,15 +96,21 @@ def decode(
     codes : Tensor of shape (rows, components)
     m : int
     seed : int, optional
-        Draw them, noise and all, from a `VariationalNetwork`.
+        Draw them, noise and all.
     beside : Translation, optional
         What else is known of rows that lack the modality.
+    log_scales : Tensor, optional
+        Of that noise; see `ModalityNetwork.draw`. Also of each row, (rows, n_scales).
     """
     part, device = network.decoders[m], network.patterns.device
 
     def draw(outputs: Tensor, first: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(seed + first)
-        return part.draw(outputs, network.noise_scales(m), generator)
+        own = log_scales
+        if own.dim() == 2:
+            rows = torch.arange(first, first + len(outputs)).clamp_max(len(own) - 1)
+            own = own[rows.to(device)]
+        return part.draw(outputs, own, generator)
 
     if seed is None:
         return read_outputs(network, codes, m, part.predict, beside)

@@ -49,6 +49,7 @@ class VariationalNetwork(JointNetwork):
     """
 
     own_losses = ("divergence",)
+    has_prior = True
     guards_parts = False  # its objective holds its codes, and its decoders have their noise
 
     def __init__(
