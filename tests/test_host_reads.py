@@ -32,7 +32,7 @@ def rows():
 @pytest.fixture(params=ESTIMATORS, scope="module")
 def on_meta(request, rows):
     """A network and a batch without numbers."""
-    table, text = list("abcd") + ["kind"], ["text"]
+    table, text = [*"abcd", "kind"], ["text"]
     modalities = [("table", TabularModality(), table), ("text", TextModality(), text)]
     options = {"n_components": 4, "width": 16, "max_epochs": 0, "random_state": 0}
     mmae = ESTIMATORS[request.param](modalities, **options).fit(rows)
