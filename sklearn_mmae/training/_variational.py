@@ -226,7 +226,8 @@ class VariationalNetwork(JointNetwork):
             elif subset == RANDOM:
                 shown.append(self._random_part(pattern, generator))
             else:
-                shown.append(self.meet[pattern, self.singles[subset]])
+                # A tensor without an axis would be read on the host, to index by a number.
+                shown.append(self.meet[pattern, self.singles[subset, None]])
         return torch.stack(shown)
 
     def row_losses(
