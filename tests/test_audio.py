@@ -185,6 +185,7 @@ def test_what_is_too_loud_for_levels_is_warned_of():
 
 def mp3(samples, rate=16_000, *, header=True, quality=0.5):
     """Return an MP3 of variable bit rate, perhaps without the frame that says how long it is."""
+    pytest.importorskip("soundfile", minversion="0.13")
     data = encoded(
         samples, "MP3", rate, subtype="MPEG_LAYER_III", bitrate_mode="VARIABLE",
         compression_level=quality,
