@@ -125,6 +125,10 @@ def test_translate_learns_how_pictures_follow_words():
         ("foto", "no modality of this estimator. Did you mean 'photo'"),
         ([], "at least one"),
         (["tabular", "note", "photo"], "leave at least one"),
+        (
+            "colour",
+            r"'colour' is a column of 'tabular', a modality of this .* to='tabular', or give",
+        ),
     ],
 )
 def test_translate_says_what_cannot_be(frame, to, message):

@@ -14,6 +14,7 @@ from . import BUILTIN
 from ._arrays import (
     LONGEST_SIGNAL,
     describe_arrays,
+    is_picture_shape,
     kind_of_arrays,
     shape_of,
     some_cells,
@@ -60,8 +61,13 @@ def cannot_tell(name: Any, column: Column) -> CellTypeError:
         with locate(column=name):
             kind_of(column)
     rows = np.flatnonzero(column.observed).tolist()
-    row = next(row for row in rows if sort_of(type(column.values[row])) is None)
+    odd = [row for row in rows if sort_of(type(column.values[row])) is None]
+    # Beside arrays, the cell that is to be unwrapped is the one to be looked at.
+    row = next((row for row in odd if unwrapped(column.values[row])[1]), odd[0])
     cell = column.values[row]
+    unread = unread_files(name, column) if isinstance(cell, os.PathLike) else ""
+    if unread:
+        return CellTypeError(unread, column=name, row=row)
     shape = f" of shape {shape_of(cell)}" if isinstance(cell, np.ndarray) else ""
     return CellTypeError(
         "cannot tell what this column is: the argument must be a string, a picture, an array, a"
@@ -88,8 +94,6 @@ def _unclear(name: Any, column: Column) -> CellTypeError:
 
 def _remedy(name: Any, column: Column, cell: Any) -> str:
     """Say what to do about a column of cells like one."""
-    if isinstance(cell, os.PathLike):
-        return unread_files(name, column) or "Give paths of existing files"
     inside, how = unwrapped(cell)
     if how:
         cells = objects([unwrapped(each)[0] for each in some_cells(column.values)])
@@ -109,7 +113,7 @@ def _of_array(name: Any, array: Any) -> str:
         return "Move the channels last, numpy.moveaxis(cell, 1, -1), for VideoModality()"
     if len(shape) == 3 and shape[0] in CHANNELS:
         return "Move the channels last, numpy.moveaxis(cell, 0, -1), for ImageModality()"
-    if len(shape) == 3:
+    if len(shape) == 3 and not is_picture_shape(shape):
         return f"Say that arrays (T, H, W) are grey clips: {_said(name, 'VideoModality()')}"
     return f"Say which modality it is: {_said(name, 'SequenceModality()')}, or ImageModality()"
 

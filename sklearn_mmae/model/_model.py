@@ -136,7 +136,9 @@ class Model:
 
     # Rows to codes, and back -----------------------------------------------------------------
 
-    def read(self, X: Any, estimator: Any, hidden: np.ndarray | None = None) -> Read:
+    def read(
+        self, X: Any, estimator: Any, hidden: np.ndarray | None = None, *, quiet: bool = False
+    ) -> Read:
         """Read new rows; absent columns are missing values.
 
         Parameters
@@ -146,6 +148,8 @@ class Model:
             Named in scikit-learn's own messages.
         hidden : ndarray of shape (modalities,), bool, optional
             Modalities not to be looked at.
+        quiet : bool, default=False
+            Whether rows in which nothing is observed go without a warning.
 
         Returns
         -------
@@ -156,7 +160,7 @@ class Model:
         if hidden is not None:
             present = present & ~hidden
         empty = np.flatnonzero(~present.any(1))
-        if len(empty):
+        if len(empty) and not quiet:
             warn(
                 f"row {listing(empty)}: nothing is observed. The vector of the average row stands"
                 " in."

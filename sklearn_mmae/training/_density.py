@@ -461,7 +461,8 @@ def _noise(
     Squared distances of a truth from a draw have the variances of both: that of draws is known by
     their distances from one another, and what is left is not in them yet.
     """
-    network, tables = looks.network, [m for m, p in enumerate(looks.network.networks) if p.is_table]
+    network = looks.network
+    tables = [m for m, part in enumerate(network.networks) if part.is_table and part.n_numbers]
     noise = [np.zeros((1 + len(known), _n_noise(part)), np.float32) for part in network.networks]
     for m in tables:
         batch, part = looks.batch, network.networks[m]

@@ -17,7 +17,7 @@ from ..._core.errors import CellError, CellTypeError
 from ..._core.optional import optional
 from .._arrays import unwrapping
 from .._files import label_of, looks_like_file, regular_file
-from ._streams import is_mp3, links_of_ogg, whole_mp3
+from ._streams import is_mp3, links, whole_mp3
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -32,6 +32,7 @@ SIGNATURE = re.compile(
     re.DOTALL,
 )
 SHORTENED = re.compile(r"^ *(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+BEYOND = re.compile(r"^Length : (\d+)(?s:.*)chunk marker \(\w+\) at position (\d+)", re.MULTILINE)
 HIGHEST_RATE = 1_000_000  # hertz; ultrasound is recorded at half of it
 MOST_CHANNELS = 64  # of an array: more are samples, in the wrong place
 LOUDEST = 8.0  # of floats, where 1 is full scale
@@ -198,11 +199,12 @@ def _sources(
             head = file.read(4)
     if not head:
         raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER)
-    if not (head == b"OggS" or is_mp3(head)):
+    chained = head in (b"OggS", b"fLaC")
+    if not (chained or is_mp3(head)):
         return [_in_memory(cell) if in_memory else os.fspath(path)]
     data = bytes(cell) if in_memory else path.read_bytes()
-    if head == b"OggS":
-        return [_in_memory(link) for link in links_of_ogg(data)]
+    if chained:
+        return [_in_memory(link) for link in links(data)]
     data, cut = whole_mp3(data)
     if cut is not None:
         raise CellError(
@@ -234,7 +236,13 @@ def _check_header(sound: SoundFile, label: str) -> None:
         )
     _checked_rate(sound.samplerate)
     if sound.frames <= 0:
-        raise CellError(f"{label} has no samples", remedy=ANOTHER)
+        raise CellError(f"{label} has no samples, or is cut short", remedy=ANOTHER)
+    beyond = BEYOND.search(sound.extra_info)
+    if beyond is not None and int(beyond[2]) < WHOLE * int(beyond[1]):
+        raise CellError(
+            f"{label} goes on where its header says that it ends: {beyond[2]} of {beyond[1]} bytes",
+            remedy="Write the file anew with a header that is right",
+        )
     shortened = SHORTENED.search(sound.extra_info)
     if shortened is None:
         return

@@ -1,4 +1,4 @@
-"""What libsndfile does not see of a file: how long an MP3 is, and that an Ogg file goes on.
+"""What libsndfile does not see of a file: how long an MP3 is, and that an Ogg or FLAC goes on.
 
 It guesses the length of an MP3 without a header of that by its first bit rate, reads no farther
 than a header says, and stops at the end of the first of several streams in one file.
@@ -6,10 +6,11 @@ than a header says, and stops at the end of the first of several streams in one 
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import cache
 
-__all__ = ["is_mp3", "links_of_ogg", "whole_mp3"]
+__all__ = ["is_mp3", "links", "whole_mp3"]
 
 # MPEG audio, layer III: kilobits a second of version 1, and of 2 and 2.5; samples a second of 1.
 BITRATES = (
@@ -21,6 +22,7 @@ VERSIONS = {3: 1, 2: 2, 0: 4}  # bits of a header: what the rates are divided by
 MIDDLE = 9  # place of a bit rate whose frames hold a header of the length
 LOST = 2**16  # bytes without a frame after which none is looked for
 WHOLE = 0.99  # of the frames: some writers are wrong by a few
+FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # with the header of its first block
 FIRST = 2  # flag of the page that begins a stream of Ogg
 
 
@@ -65,8 +67,17 @@ def whole_mp3(data: bytes) -> tuple[bytes, tuple[float, float] | None]:
     return _length_frame(header, n_frames) + sound, None
 
 
-def links_of_ogg(data: bytes) -> list[bytes]:
-    """Return the files that an Ogg file is a chain of; most are one."""
+def links(data: bytes) -> list[bytes]:
+    """Return the files that an Ogg or FLAC file is a chain of; most are one."""
+    begins = _beginnings_of_ogg(data)
+    if data.startswith(b"fLaC"):
+        begins = [match.start() for match in FLAC.finditer(data)]
+    begins = begins or [0]
+    return [data[i:j] for i, j in zip(begins, [*begins[1:], len(data)], strict=True)]
+
+
+def _beginnings_of_ogg(data: bytes) -> list[int]:
+    """Return where streams begin; those that are interleaved begin together."""
     begins, at, beginning = [], 0, False
     while data[at : at + 4] == b"OggS" and at + 27 <= len(data):
         before, beginning = beginning, bool(data[at + 5] & FIRST)
@@ -74,7 +85,7 @@ def links_of_ogg(data: bytes) -> list[bytes]:
             begins.append(at)
         n_segments = data[at + 26]
         at += 27 + n_segments + sum(data[at + 27 : at + 27 + n_segments])
-    return [data[i:j] for i, j in zip(begins, [*begins[1:], len(data)], strict=True)] or [data]
+    return begins
 
 
 def _frames(data: bytes) -> tuple[list[tuple[int, int]], int]:

@@ -287,7 +287,8 @@ def _decoded(
     """
     av = optional("av", extra="video", why="VideoModality")
     codec = stream.codec_context
-    if stream.metadata.get("alpha_mode") == "1" and codec.name in WITH_ALPHA:
+    said = {name.lower(): value for name, value in stream.metadata.items()}
+    if said.get("alpha_mode") == "1" and codec.name in WITH_ALPHA:
         codec = av.CodecContext.create(WITH_ALPHA[codec.name], "r")
         codec.options = {"max_pixels": _with_padding(max_pixels)}
     for packet in container.demux(stream):

@@ -43,7 +43,7 @@ class VideoModality(TimedMediaModality, FileModality):
     """Clips, all brought to one size and rate, each as long as it is.
 
     A cell is a path or the bytes of a file, or an array (T, H, W) or (T, H, W, C) of 1, 3 or 4
-    channels. Read are MP4, WebM, MPEG, AVI, OGG and GIF, turned as their metadata say; other
+    channels. Read are MP4, WebM, MPEG, AVI, OGG and GIF, turned and mirrored as they say; other
     proportions are stretched, what is transparent is laid over white, and sound is left aside:
     `AudioModality` reads it from a file of sound. Needs PyAV for files: ``pip install
     'sklearn-mmae[video]'``.
@@ -99,7 +99,7 @@ class VideoModality(TimedMediaModality, FileModality):
         Root of the frames' total variance; 1 where it is zero.
     log_length_, log_length_scale_ : float
         Mean and standard deviation of the logarithm of the number of frames.
-    units_ : dict of {"float", "integer"} to float
+    units_ : dict of {"float", "integer", "16-bit"} to float
         The number that stands for white, for the kinds of arrays seen in training.
 
     Notes
