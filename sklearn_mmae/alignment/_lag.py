@@ -34,6 +34,7 @@ import numpy as np
 from .._core.typing import Array
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
+from ._range import LagRange
 from ._spectra import Channels, Spectra, shares, spectra, threshold
 
 __all__ = [
@@ -43,7 +44,8 @@ __all__ = [
     "Stream",
     "choose",
     "find_lag",
-    "interval",
+    "fine_grid",
+    "is_edge",
     "observed_pairs",
     "top",
 ]
@@ -65,23 +67,32 @@ class Lag:
     Parameters
     ----------
     lag : float
-        The best lag; exactly 0 where the data do not say otherwise.
+        The best lag; exactly 0 where the data do not say otherwise, or what is allowed next to 0.
     low, high : float
         The confidence interval; all lags that were allowed where no relation was found.
     related : bool
         Whether the streams tell of one another at all.
+    at_edge : bool, default=False
+        Whether they agree best at an end of what was allowed, so that the lag may lie beyond it:
+        it is not told then.
     """
 
     lag: float
     low: float
     high: float
     related: bool
+    at_edge: bool = False
+
+    @classmethod
+    def not_told(cls, allowed: LagRange, *, at_edge: bool = False) -> Lag:
+        """Return the lag of streams that do not tell it: any that is allowed."""
+        return cls(allowed.usual, *allowed, related=at_edge, at_edge=at_edge)
 
 
 def find_lag(
     reference: Stream,
     stream: Stream,
-    max_lag: int,
+    max_lag: float | tuple[float, float],
     *,
     method: str = "auto",
     level: float = 0.95,
@@ -94,8 +105,9 @@ def find_lag(
     reference, stream : list of ndarray of shape (steps, channels), float
         One array per row, on a common sampling grid; a row has as many steps in both, rows may
         differ. NaN is unobserved; a row in which either is all NaN tells nothing.
-    max_lag : int
-        The largest lag looked at, in steps, either way; less than the steps of a row.
+    max_lag : float or (float, float)
+        The largest lag looked for, in steps, either way; or the lowest and the highest. Less than
+        the steps of a row.
     method : {"auto", "correlation", "features"}, default="auto"
         As in `DelayAligner`.
     level : float, default=0.95
@@ -110,7 +122,7 @@ def find_lag(
     Raises
     ------
     ValueError
-        If a stream does not vary.
+        If a stream does not vary, or `max_lag` is no such number or pair.
 
     Examples
     --------
@@ -122,17 +134,18 @@ def find_lag(
     >>> round(find_lag([early], [late], max_lag=20).lag, 1)
     7.0
     """
+    allowed = LagRange.of(max_lag)
     seen = observed_pairs(reference, stream)
     if not seen:
-        return Lag(0.0, -float(max_lag), float(max_lag), False)
-    model = choose(seen, max_lag, method, statistics)
+        return Lag.not_told(allowed)
+    model = choose(seen, allowed, method, statistics)
     pairs, alike = [model(*pair) for pair in seen], model.spectra.alike
     peaks = [
-        _refine(pairs, alike, start, max_lag, level, statistics.of(f"from {start} on"))
-        for start in _starts(model.profile)
+        _refine(pairs, alike, start, allowed, level, statistics.of(f"from {start} on"))
+        for start in _starts(model.profile, allowed)
     ]
-    needed = _by_chance(model.spectra, max_lag)
-    return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
+    needed = _by_chance(model.spectra, allowed)
+    return _conclude([peak for peak in peaks if peak], allowed, level, needed)
 
 
 def observed_pairs(reference: Stream, stream: Stream) -> list[Pair]:
@@ -158,13 +171,16 @@ class Model:
         return self.left(x), self.right(y)
 
 
-def choose(seen: list[Pair], max_lag: int, method: str, statistics: Statistics = PLAIN) -> Model:
+def choose(
+    seen: list[Pair], allowed: LagRange, method: str, statistics: Statistics = PLAIN
+) -> Model:
     """Return the model, alike or unlike, that explains more.
 
     Parameters
     ----------
     seen : list of tuple of ndarray of shape (steps, columns)
-    max_lag : int
+    allowed : LagRange
+        In steps.
     method : {"auto", "correlation", "features"}
 
     Returns
@@ -181,8 +197,8 @@ def choose(seen: list[Pair], max_lag: int, method: str, statistics: Statistics =
             for side, rows in zip(("reference", "stream"), zip(*seen, strict=True), strict=True)
         )
         channels = [(left(x), right(y)) for x, y in seen]
-        found = spectra(channels, max_lag, alike, statistics=asked)
-        models.append(Model(left, right, found, found.profile(max_lag)))
+        found = spectra(channels, allowed.most, alike, statistics=asked)
+        models.append(Model(left, right, found, found.profile(allowed.whole)))
     if len(models) == 1:
         return models[0]
     # Mixtures can do all that a plain correlation can and more, but their lags are less certain:
@@ -201,11 +217,12 @@ class _Peak:
     high: float
     evidence: float
     certain: float
+    at_edge: bool
 
 
-def _starts(curve):
-    """Return the whole lags at the highest peaks of a curve, and 0."""
-    half = len(curve) // 2
+def _starts(curve, allowed):
+    """Return the whole lags at the highest peaks of a curve, and 0 or what is next to it."""
+    first, usual = allowed.whole[0], round(allowed.usual)
     padded = np.concatenate([[-np.inf], curve, [-np.inf]])
     peaks = np.flatnonzero((curve >= padded[:-2]) & (curve > padded[2:]) & (curve > 0))
     starts = []
@@ -213,15 +230,15 @@ def _starts(curve):
         highest = peaks[np.argsort(-curve[peaks], kind="stable")]
         # A peak has ripples: no other start within the width of the highest at half its height.
         low = np.flatnonzero(curve < curve.max() / 2)
-        width = np.abs(low - highest[0]).min(initial=half)
+        width = np.abs(low - highest[0]).min(initial=len(curve) // 2)
         for peak in highest:
-            if len(starts) < CANDIDATES and all(abs(peak - half - s) >= width for s in starts):
-                starts.append(int(peak) - half)
-    return list(dict.fromkeys([*starts, 0]))
+            if len(starts) < CANDIDATES and all(abs(peak + first - s) >= width for s in starts):
+                starts.append(int(peak + first))
+    return list(dict.fromkeys([*starts, usual]))
 
 
-def _refine(pairs, alike, start, max_lag, level, statistics):
-    """Climb to the top of the peak at a whole lag, on what overlaps there.
+def _refine(pairs, alike, start, allowed, level, statistics):
+    """Climb to the top of the peak at a whole lag, on what overlaps there, as far as is allowed.
 
     Returns
     -------
@@ -231,14 +248,15 @@ def _refine(pairs, alike, start, max_lag, level, statistics):
     if not overlapping:
         return None
     shortest = statistics.quantile("shortest", [len(x) for x, _ in overlapping], 0)
-    reach = min(max_lag, int(shortest) // 2)
+    reach = min(allowed.most, int(shortest) // 2)
     found = spectra(overlapping, reach, alike, statistics=statistics)
+    grid = fine_grid(reach, allowed, start)
     lag = 0.0
     for _ in range(ROUNDS):
         weights, *_ = found.turned(lag).mixture()
-        if not weights.any():
+        if not weights.any() or not len(grid):
             return None
-        lags, values = found.curve(weights, reach, FINE)
+        lags, values = grid / FINE, found.curve(weights, grid, FINE)
         lag, highest = top(lags, values)
     weights, evidence, certain, freedom = found.turned(lag).mixture()
     n_rows = len(found.lengths)
@@ -249,8 +267,21 @@ def _refine(pairs, alike, start, max_lag, level, statistics):
         agree = min(total**2 / (n_rows * squares), 1 - 1e-9)
         by_rows = -n_rows / 2 * np.log1p(-agree) - threshold(found.n_parameters)
         certain = min(certain, by_rows)
-    low, high = interval(lags, values, lag, highest, level, freedom)
-    return _Peak(start + lag, start + low, start + high, evidence, certain)
+    low, high = _interval(lags, values, lag, highest, level, freedom)
+    at_edge = is_edge(start + lag, start + lags, allowed)
+    return _Peak(start + lag, start + low, start + high, evidence, certain, at_edge)
+
+
+def fine_grid(reach: int, allowed: LagRange, start: int = 0) -> Array:
+    """Return the lags from -reach to reach, in steps / `FINE`, that are allowed after `start`."""
+    grid = np.arange(-reach * FINE, reach * FINE + 1)
+    return grid[allowed.holds(start + grid / FINE)]
+
+
+def is_edge(lag: float, lags: Array, allowed: LagRange) -> bool:
+    """Whether the best of all lags is the first or last, because no others are allowed."""
+    low, high = lags[0] - 1 / FINE < allowed.low, lags[-1] + 1 / FINE > allowed.high
+    return bool((low and lag <= lags[0]) or (high and lag >= lags[-1]))
 
 
 def _overlapping(x, y, lag):
@@ -270,7 +301,7 @@ def top(lags: Array, values: Array) -> tuple[float, float]:
     return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
 
 
-def interval(
+def _interval(
     lags: Array, values: Array, lag: float, highest: float, level: float, freedom: float
 ) -> list[float]:
     """Return the first and last lag that the likelihood ratio does not rule out (Wilks).
@@ -296,14 +327,15 @@ def interval(
     return sides
 
 
-def _by_chance(found, max_lag):
+def _by_chance(found, allowed):
     """Return the evidence that streams without a relation stay below at all lags."""
     from scipy.optimize import brentq
     from scipy.stats import chi2
 
     n, least = found.n_parameters, threshold(found.n_parameters)
-    # A band of width w has about 4 w independent lags per step of lag, either way together.
-    tries = sum(1 + 4 * max_lag * found.bands.widths) * (found.cross.shape[1] if found.alike else 1)
+    # A band of width w has about 2 w independent lags per step of lag.
+    tries = sum(1 + 2 * (allowed.high - allowed.low) * found.bands.widths)
+    tries *= found.cross.shape[1] if found.alike else 1
 
     def excess(evidence):
         return np.log(tries) + chi2.logsf(2 * (least + evidence), n) - np.log(ALPHA)
@@ -311,21 +343,24 @@ def _by_chance(found, max_lag):
     return brentq(excess, 0, 1000) if excess(0) > 0 else 0.0
 
 
-def _conclude(peaks, max_lag, level, needed):
-    """Choose the highest peak, unless 0 does nearly as well."""
+def _conclude(peaks, allowed, level, needed):
+    """Choose the highest peak, unless 0 does nearly as well, or it may lie beyond the edge."""
     from scipy.stats import chi2
 
     best = max(peaks, key=lambda peak: peak.evidence, default=None)
     if best is None or best.certain <= needed:
-        return Lag(0.0, -float(max_lag), float(max_lag), False)
+        return Lag.not_told(allowed)
+    if best.at_edge:
+        return Lag.not_told(allowed, at_edge=True)
     # A likelihood ratio above 1 / (1 - level) happens less often than 1 - level (Markov).
     near = best.certain + np.log(1 - level)
     rivals = [p for p in peaks if p.certain >= near or p is best]
-    low = max(min(p.low for p in rivals), -float(max_lag))
-    high = min(max(p.high for p in rivals), float(max_lag))
+    low = allowed.clipped(min(p.low for p in rivals))
+    high = allowed.clipped(max(p.high for p in rivals))
     # By the same bound 0 is given up: a hair's breadth beside it is not worth a correction.
     wider = np.sqrt(-2 * np.log(1 - level) / chi2.ppf(level, 1))
     for p in rivals:
-        if p.lag + wider * (p.low - p.lag) <= 0 <= p.lag + wider * (p.high - p.lag):
+        ends = p.lag + wider * (p.low - p.lag), p.lag + wider * (p.high - p.lag)
+        if allowed.usual == 0 and ends[0] <= 0 <= ends[1]:
             return Lag(0.0, min(low, 0.0), max(high, 0.0), True)
     return Lag(min(max(best.lag, low), high), low, high, True)
