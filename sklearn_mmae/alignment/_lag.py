@@ -38,16 +38,13 @@ from ._range import LagRange
 from ._spectra import Channels, Spectra, shares, spectra, threshold
 
 __all__ = [
-    "FINE",
     "ROUNDS",
     "Lag",
     "Stream",
+    "Summit",
     "choose",
     "find_lag",
-    "fine_grid",
-    "is_edge",
     "observed_pairs",
-    "top",
 ]
 
 Stream: TypeAlias = Sequence[Array]  # a row each
@@ -138,11 +135,12 @@ def find_lag(
     seen = observed_pairs(reference, stream)
     if not seen:
         return Lag.not_told(allowed)
-    model = choose(seen, allowed, method, statistics)
+    wide = allowed.beyond(min(len(x) for x, _ in seen))
+    model = choose(seen, wide, method, statistics)
     pairs, alike = [model(*pair) for pair in seen], model.spectra.alike
     peaks = [
-        _refine(pairs, alike, start, allowed, level, statistics.of(f"from {start} on"))
-        for start in _starts(model.profile, allowed)
+        _refine(pairs, alike, start, lags, level, statistics.of(f"from {start} on"))
+        for start, lags in _starts(model.profile, allowed, wide)
     ]
     needed = _by_chance(model.spectra, allowed)
     return _conclude([peak for peak in peaks if peak], allowed, level, needed)
@@ -220,21 +218,32 @@ class _Peak:
     at_edge: bool
 
 
-def _starts(curve, allowed):
-    """Return the whole lags at the highest peaks of a curve, and 0 or what is next to it."""
-    first, usual = allowed.whole[0], round(allowed.usual)
+def _starts(curve, allowed, wide):
+    """Return the whole lags at the highest peaks of a curve, and the range of each to climb in.
+
+    They are the highest that are allowed, 0 or what is next to it, and the highest beyond.
+    """
+    lags, usual = wide.whole, round(allowed.usual)
     padded = np.concatenate([[-np.inf], curve, [-np.inf]])
-    peaks = np.flatnonzero((curve >= padded[:-2]) & (curve > padded[2:]) & (curve > 0))
+    ends = np.isin(lags, allowed.whole[[0, -1]])  # whose hill may go on beyond
+    peak = (curve >= padded[:-2]) & (curve > padded[2:]) | ends
+    peaks = np.flatnonzero(peak & (curve > 0))
+    inside = np.isin(lags, allowed.whole)
     starts = []
-    if len(peaks):
-        highest = peaks[np.argsort(-curve[peaks], kind="stable")]
+    if inside[peaks].any():
+        highest = peaks[inside[peaks]]
+        highest = highest[np.argsort(-curve[highest], kind="stable")]
         # A peak has ripples: no other start within the width of the highest at half its height.
-        low = np.flatnonzero(curve < curve.max() / 2)
+        low = np.flatnonzero(curve < curve[highest[0]] / 2)
         width = np.abs(low - highest[0]).min(initial=len(curve) // 2)
-        for peak in highest:
-            if len(starts) < CANDIDATES and all(abs(peak + first - s) >= width for s in starts):
-                starts.append(int(peak + first))
-    return list(dict.fromkeys([*starts, usual]))
+        for lag in lags[highest].tolist():
+            if len(starts) < CANDIDATES and all(abs(lag - s) >= width for s in starts):
+                starts.append(lag)
+    starts = [(lag, allowed) for lag in dict.fromkeys([*starts, usual])]
+    outer = peaks[~inside[peaks]]
+    if len(outer) and curve[outer].max() > curve[inside].max():
+        starts.append((int(lags[outer[np.argmax(curve[outer])]]), wide))
+    return starts
 
 
 def _refine(pairs, alike, start, allowed, level, statistics):
@@ -250,14 +259,15 @@ def _refine(pairs, alike, start, allowed, level, statistics):
     shortest = statistics.quantile("shortest", [len(x) for x, _ in overlapping], 0)
     reach = min(allowed.most, int(shortest) // 2)
     found = spectra(overlapping, reach, alike, statistics=statistics)
-    grid = fine_grid(reach, allowed, start)
     lag = 0.0
     for _ in range(ROUNDS):
         weights, *_ = found.turned(lag).mixture()
-        if not weights.any() or not len(grid):
+        if not weights.any():
             return None
-        lags, values = grid / FINE, found.curve(weights, grid, FINE)
-        lag, highest = top(lags, values)
+        summit = Summit.of(found, weights, reach, allowed, start)
+        if not len(summit.lags):
+            return None
+        lag = summit.lag
     weights, evidence, certain, freedom = found.turned(lag).mixture()
     n_rows = len(found.lengths)
     if n_rows >= MANY_ROWS:
@@ -267,21 +277,48 @@ def _refine(pairs, alike, start, allowed, level, statistics):
         agree = min(total**2 / (n_rows * squares), 1 - 1e-9)
         by_rows = -n_rows / 2 * np.log1p(-agree) - threshold(found.n_parameters)
         certain = min(certain, by_rows)
-    low, high = _interval(lags, values, lag, highest, level, freedom)
-    at_edge = is_edge(start + lag, start + lags, allowed)
-    return _Peak(start + lag, start + low, start + high, evidence, certain, at_edge)
+    low, high = _interval(summit, level, freedom)
+    return _Peak(start + lag, start + low, start + high, evidence, certain, summit.at_edge)
 
 
-def fine_grid(reach: int, allowed: LagRange, start: int = 0) -> Array:
-    """Return the lags from -reach to reach, in steps / `FINE`, that are allowed after `start`."""
-    grid = np.arange(-reach * FINE, reach * FINE + 1)
-    return grid[allowed.holds(start + grid / FINE)]
+@dataclass(frozen=True)
+class Summit:
+    """The likelihood by fixed weights at the lags that are allowed, and where it is highest.
 
+    Attributes
+    ----------
+    lags, values : ndarray of shape (lags,)
+        `FINE` a step; none where none is allowed so near.
+    lag, highest : float
+        Between them.
+    at_edge : bool
+        Whether it is the first or last of them, or higher just beyond what is allowed.
+    """
 
-def is_edge(lag: float, lags: Array, allowed: LagRange) -> bool:
-    """Whether the best of all lags is the first or last, because no others are allowed."""
-    low, high = lags[0] - 1 / FINE < allowed.low, lags[-1] + 1 / FINE > allowed.high
-    return bool((low and lag <= lags[0]) or (high and lag >= lags[-1]))
+    lags: np.ndarray
+    values: np.ndarray
+    lag: float
+    highest: float
+    at_edge: bool
+
+    @classmethod
+    def of(
+        cls, found: Spectra, weights: Array, reach: int, allowed: LagRange, start: int = 0
+    ) -> Summit:
+        """Look for it up to `reach` steps from a whole lag by which the stream was moved ahead."""
+        grid = np.arange(-reach * FINE, reach * FINE + 1)
+        lags, values = grid / FINE, found.curve(weights, grid, FINE)
+        inside = allowed.holds(start + lags)
+        if not inside.any():
+            return cls(lags[:0], values[:0], 0.0, -np.inf, True)
+        # A hill beyond the edge has ripples, which are the peaks of what is on this side of it.
+        ripple = 1 / found.frequency_of(weights)
+        near = ~inside & LagRange(allowed.low - ripple, allowed.high + ripple).holds(start + lags)
+        lag, highest = _top(lags[inside], values[inside])
+        ends = lags[inside][[0, -1]]
+        cut = (ends > lags[0]) & (ends < lags[-1]) | near.any()
+        at_edge = bool(values[near].max(initial=-np.inf) > highest or lag in ends[cut])
+        return cls(lags[inside], values[inside], lag, highest, at_edge)
 
 
 def _overlapping(x, y, lag):
@@ -290,7 +327,7 @@ def _overlapping(x, y, lag):
     return (x[: n - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: n + lag])
 
 
-def top(lags: Array, values: Array) -> tuple[float, float]:
+def _top(lags: Array, values: Array) -> tuple[float, float]:
     """Return where a curve is highest, between its points, and how high it is."""
     i = int(np.argmax(values))
     if not 0 < i < len(values) - 1:
@@ -301,15 +338,14 @@ def top(lags: Array, values: Array) -> tuple[float, float]:
     return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
 
 
-def _interval(
-    lags: Array, values: Array, lag: float, highest: float, level: float, freedom: float
-) -> list[float]:
+def _interval(summit, level, freedom):
     """Return the first and last lag that the likelihood ratio does not rule out (Wilks).
 
     The noise is not known but estimated, with `freedom` degrees of freedom: hence F, not chi2.
     """
     from scipy.stats import f
 
+    lags, values, lag, highest = summit.lags, summit.values, summit.lag, summit.highest
     # The square root of the ratio is nearly straight beside the top: good to interpolate.
     far = np.sqrt(2 * np.maximum(highest - values, 0))
     limit = np.sqrt(f.ppf(level, 1, max(freedom, 1)))
@@ -347,12 +383,17 @@ def _conclude(peaks, allowed, level, needed):
     """Choose the highest peak, unless 0 does nearly as well, or it may lie beyond the edge."""
     from scipy.stats import chi2
 
-    best = max(peaks, key=lambda peak: peak.evidence, default=None)
-    if best is None or best.certain <= needed:
+    inside = [peak for peak in peaks if allowed.holds(peak.lag)]
+    best, first = (max(p, key=lambda p: p.evidence, default=None) for p in (inside, peaks))
+    if first is None or first.certain <= needed:
         return Lag.not_told(allowed)
-    if best.at_edge:
-        return Lag.not_told(allowed, at_edge=True)
     # A likelihood ratio above 1 / (1 - level) happens less often than 1 - level (Markov).
+    further = first is not best and (
+        best is None or first.certain + np.log(1 - level) > best.certain
+    )
+    if further or best.at_edge:
+        return Lag.not_told(allowed, at_edge=True)
+    peaks = inside
     near = best.certain + np.log(1 - level)
     rivals = [p for p in peaks if p.certain >= near or p is best]
     low = allowed.clipped(min(p.low for p in rivals))

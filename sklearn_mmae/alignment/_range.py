@@ -12,6 +12,7 @@ from .._core.typing import Array
 
 __all__ = ["LagRange"]
 
+BEYOND = 1.5  # times a number: how far is looked, to tell a lag from the ripples of one beyond
 SMALLEST = 1e-9  # of a step: what rounding may add to a limit
 
 
@@ -74,6 +75,17 @@ class LagRange(NamedTuple):
     def usual(self) -> float:
         """The lag that is taken where the data do not say otherwise: the nearest to 0."""
         return min(max(0.0, self.low), self.high)
+
+    def beyond(self, n_steps: int) -> Self:
+        """Return these lags and those to look at beyond, of rows of `n_steps`.
+
+        A number says how far to look, and the lag may lie further out. Two say what is known: the
+        beat before may agree better, but is not meant.
+        """
+        if self.low != -self.high:
+            return self
+        most = max(self.high, min(BEYOND * self.high, n_steps / 2))
+        return type(self)(-most, most)
 
     def holds(self, lags: Array) -> Array:
         """Whether lags are among those that are looked for."""

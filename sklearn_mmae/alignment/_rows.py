@@ -15,18 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._core.typing import Array
-from ._lag import (
-    FINE,
-    ROUNDS,
-    Model,
-    Stream,
-    choose,
-    find_lag,
-    fine_grid,
-    is_edge,
-    observed_pairs,
-    top,
-)
+from ._lag import ROUNDS, Model, Stream, Summit, choose, find_lag, observed_pairs
 from ._range import LagRange
 from ._spectra import Spectra, spectra
 
@@ -64,12 +53,10 @@ class Relation:
         """Return where a row agrees best with the mixture; the common lag if that is as good."""
         from scipy.stats import chi2
 
-        grid = fine_grid(self.allowed.most, self.allowed)
-        lags, values = grid / FINE, own.curve(self.weights, grid, FINE)
-        lag, highest = top(lags, values)
-        at_common = np.interp(self.common, lags, values)
-        alike = 2 * (highest - at_common) <= chi2.ppf(level, 1)
-        return self.common if alike or is_edge(lag, lags, self.allowed) else lag
+        summit = Summit.of(own, self.weights, self.allowed.most, self.allowed)
+        at_common = np.interp(self.common, summit.lags, summit.values)
+        alike = 2 * (summit.highest - at_common) <= chi2.ppf(level, 1)
+        return self.common if alike or summit.at_edge else summit.lag
 
 
 def find_row_lags(

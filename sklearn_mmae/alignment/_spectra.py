@@ -253,9 +253,7 @@ class Spectra:
         for mine, left, right, (a, b), count, _ in self.parts:
             band = np.zeros_like(self.cross[:, left, right])
             band[mine] = self.cross[mine][:, left, right]
-            gain = _gains(
-                a @ _correlation(band, self.n_fft, lags) @ b / overlap, count, self.alike
-            )
+            gain = _gains(a @ _correlation(band, self.n_fft, lags) @ b / overlap, count, self.alike)
             total += np.maximum(gain.sum(-1) - least, 0)
         return total
 
@@ -298,6 +296,11 @@ class Spectra:
         """Return the log-likelihood by fixed weights at lags in steps / `fine`, whole numbers."""
         mixed = (self.cross * weights).sum((1, 2))
         return _correlation(mixed, self.n_fft, lags, fine) / self._overlap(lags / fine)
+
+    def frequency_of(self, weights):
+        """Return the frequency of what both share by fixed weights: its root mean square."""
+        shared = np.abs((self.cross * weights).sum((1, 2)))
+        return float(np.sqrt(shared @ self.frequency**2 / max(shared.sum(), 1e-300)))
 
     def _overlap(self, lags):
         """Return the part of all steps that has a partner at each lag."""
