@@ -81,7 +81,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     modality_weights : dict of str to float, default=None
     target_weight : float, default=0.0
     target_cv : int, cross-validation splitter, iterable or None, default=None
-    max_lag : float or None, default=None
+    max_lag : float, (float, float) or None, default=None
         Find and undo lags between modalities that go on in time; see `MultimodalAutoencoder`.
     extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
         Terms that pull together the vectors from each modality alone; see `MultimodalAutoencoder`.
@@ -197,7 +197,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         modality_weights: dict[str, float] | None = None,
         target_weight: float = 0.0,
         target_cv: Any = None,
-        max_lag: float | None = None,
+        max_lag: float | tuple[float, float] | None = None,
         extra_terms: str | dict[str, float] | None = None,
         modality_dropout: float = 0.5,
         noise: float = 0.1,

@@ -203,7 +203,7 @@ def _undo_lags(model, values, max_lag, statistics):
             if not values[m].present.any():
                 seconds = model.lags.seconds
                 raise ValueError(
-                    f"max_lag={max_lag:g}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
+                    f"max_lag={max_lag!r}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
                     f" later than the others, of {seconds}, and no row lasts longer. Give a smaller"
                     " max_lag."
                 )
