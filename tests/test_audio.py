@@ -151,7 +151,7 @@ def test_other_rates_are_resampled_without_aliases(rate):
 
 def test_the_power_of_channels_is_averaged():
     left, right = tone(500), tone(1500)
-    both, opposite = np.stack([left, right], 1), np.stack([left, -left], 1)
+    both = np.stack([left, right], 1)
     modality = AudioModality(rate=RATE).fit(column(left))
     mixed, mono, file = steps(modality, both, (left + right) / 2**0.5, encoded(both, "FLAC"))
     heard = mono > -30
