@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_mmae import CellError, DataWarning, DelayAligner
+from sklearn_mmae import CellError, DataWarning, DelayAligner, MultimodalAutoencoder
 from sklearn_mmae.alignment import find_lag
 from sklearn_mmae.alignment._shift import read_at, reading_times, undoing_times
 
@@ -278,7 +278,8 @@ def test_container_index_dtypes_and_other_columns_are_kept():
     polars = aligner.fit_transform(pl.from_pandas(X.reset_index(drop=True)))
     assert isinstance(polars, pl.DataFrame)
     np.testing.assert_array_equal(polars["early"].to_numpy(), aligned["early"])
-    counted = clone(aligner).set_params(streams=streams).fit(X).transform(X)
+    with pytest.warns(DataWarning, match="stream 'n' tells nothing of 'a' within max_lag=20"):
+        counted = clone(aligner).set_params(streams=streams).fit(X).transform(X)
     assert counted["count"].dtype == "float64" or counted["count"].equals(X["count"])
 
 
@@ -349,6 +350,45 @@ def test_a_pipeline_with_time_series_split_works():
         )
     }
     assert score[True] > score[False] + 0.1
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    n=st.integers(60, 150),
+    pole=st.sampled_from([0.0, 0.9, 0.99]),
+    lag=st.integers(-40, 40),
+    low=st.sampled_from([None, -5.0, 0.0, 1.5]),
+    high=st.floats(3, 25),
+)
+def test_a_lag_lies_within_max_lag_and_within_its_interval(seed, n, pole, lag, low, high):
+    signal = wave(n + 80, seed, pole)
+    X = np.stack([signal[40 : 40 + n], signal[40 - lag : 40 - lag + n]], 1)
+    X += 0.1 * np.random.default_rng(seed).normal(size=X.shape)
+    max_lag = high if low is None else (low, high)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # of lags that cannot be told
+        aligner = DelayAligner(max_lag=max_lag).fit(X)
+    first, last = aligner.lag_intervals_["x1"]
+    least, most = (-high, high) if low is None else max_lag
+    assert least <= first <= aligner.lags_["x1"] <= last <= most
+
+
+@pytest.mark.parametrize("max_lag", [(2, 1), (1, 1), (0, np.nan), (0, 1, 2), -1, 0, np.inf, "1"])
+def test_a_max_lag_that_makes_no_sense_is_refused(max_lag):
+    with pytest.raises(ValueError, match="max_lag"):
+        DelayAligner(max_lag=max_lag).fit(shifted(3, n=100))
+    table = {"sequence": [*np.random.default_rng(0).normal(size=(20, 30, 2))]}
+    mmae = MultimodalAutoencoder(max_lag=max_lag, max_epochs=0)
+    with pytest.raises(ValueError, match="max_lag"):
+        mmae.fit(pd.DataFrame(table | {"other": table["sequence"]}))
+
+
+def test_a_lower_bound_says_which_stream_comes_later():
+    rng = np.random.default_rng(0)
+    X = shifted(20, n=1500, noise=0.2, signal=beats(2500, rng))  # also 60 earlier, a beat before
+    assert DelayAligner(max_lag=(0, 70)).fit(X).lags_["late"] == pytest.approx(20, abs=1)
+    assert DelayAligner(max_lag=(-70, 0)).fit(X).lags_["late"] == pytest.approx(-60, abs=3)
 
 
 # scikit-learn --------------------------------------------------------------------------------
