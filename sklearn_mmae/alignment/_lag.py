@@ -311,13 +311,12 @@ class Summit:
         inside = allowed.holds(start + lags)
         if not inside.any():
             return cls(lags[:0], values[:0], 0.0, -np.inf, True)
+        lag, highest = _top(lags[inside], values[inside])
         # A hill beyond the edge has ripples, which are the peaks of what is on this side of it.
         ripple = 1 / found.frequency_of(weights)
-        near = ~inside & LagRange(allowed.low - ripple, allowed.high + ripple).holds(start + lags)
-        lag, highest = _top(lags[inside], values[inside])
-        ends = lags[inside][[0, -1]]
-        cut = (ends > lags[0]) & (ends < lags[-1]) | near.any()
-        at_edge = bool(values[near].max(initial=-np.inf) > highest or lag in ends[cut])
+        beside = values[~inside & (np.abs(lags - lag) < ripple)]
+        at_end = lag in lags[inside][[0, -1]] and len(beside)
+        at_edge = bool(at_end or beside.max(initial=-np.inf) > highest)
         return cls(lags[inside], values[inside], lag, highest, at_edge)
 
 
