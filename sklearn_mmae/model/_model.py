@@ -191,8 +191,10 @@ class Model:
         if named and table.kind != "array":
             now = {name: i for i, name in enumerate(table.names)}
             fitted = self.columns.names
-            # Of one modality alone scikit-learn asks for all columns.
-            whole = len(self.parts) > 1 or len(now.keys() & set(fitted)) == len(fitted)
+            # Of tables alone scikit-learn asks for every column, but for tables that are absent.
+            whole = not all(part.is_table for part in self.network.networks) or all(
+                len({fitted[place] in now for place in part.places}) == 1 for part in self.parts
+            )
             expected = [name for name in fitted if name in now]
             used = {fitted[place] for part in self.parts for place in part.places}
             if whole and list(table.names) == expected and used & now.keys():
