@@ -137,6 +137,10 @@ def read(path, *, kind):
             raise ModelFileError("it is a folder or a device, not a file")
         with open(path, "rb") as file:
             return _read(file, kind)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no such file: {os.fspath(path)!r}. Give the path that was given to save."
+        ) from None
     except ModelFileError as error:
         raise ModelFileError(f"cannot read {os.fspath(path)!r}: {error}") from error
 

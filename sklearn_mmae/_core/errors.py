@@ -28,11 +28,11 @@ __all__ = [
     "warn",
 ]
 
+MOST_SAID = 1000  # warnings that are remembered
+_said: set[tuple] = set()  # text, category, file and line of those that were shown
+_modality: ContextVar[str | None] = ContextVar("modality", default=None)
 # Frames of these are no line of the user's: what wraps our methods (`set_output`, `one_thread`), or
 # calls them for the user (pipelines, searches).
-MOST_SAID = 1000  # warnings that are remembered
-_said: set[tuple] = set()
-_modality: ContextVar[str | None] = ContextVar("modality", default=None)
 NOT_THE_USERS = frozenset({__package__.partition(".")[0], "contextlib", "joblib", "sklearn"})
 
 

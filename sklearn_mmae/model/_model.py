@@ -22,9 +22,9 @@ from ..training._batches import Rows
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
 from ..training._density import Density
-from ..training._direct import Translation, translation
 from ..training._patterns import index_patterns
 from ..training._predict import agreements, decode, deviances, encode
+from ..training._translation import Translation, translation
 from ._lags import Lags
 from ._parts import Part
 from ._target import Target

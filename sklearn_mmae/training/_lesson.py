@@ -30,7 +30,6 @@ from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
 from ._batches import Batch, Rows
 from ._calibration import Groups
-from ._direct import weigh
 from ._gradients import MakeGradients, PlainGradients
 from ._guard import LinearReaders, held_out_losses, judge_decoders
 from ._joint import JointNetwork
@@ -39,6 +38,7 @@ from ._patterns import shares_of
 from ._progress import Progress
 from ._rates import finishing
 from ._settings import MOST_OF_AN_EPOCH, Settings
+from ._translation import weigh
 from .start._begin import seen_blocks, start_linear
 from .start._moments import ViewMoments, learn_view_moments
 
@@ -51,7 +51,8 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
-LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still
+LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
+# but never more than `max_epochs` ask for
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,14 @@ class Lesson:
         """Run the epochs, until they are over, do not help, or are interrupted."""
         self.interrupted = None
         self.first = self.net.weights_.copy()
+        trains = self.settings.max_epochs > 0
         if self.held_out is not None:
-            self.before = self._held_out_losses() if self.guarded else None
+            self.before = self._held_out_losses() if self.guarded and trains else None
             self.best = _BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
-        if self._parts_are_guarded and len(self.names) > 1 and not self.network.is_held:
+        may_lose = len(self.names) > 1 and not self.network.is_held
+        if trains and self._parts_are_guarded and may_lose:
             readers = LinearReaders(
                 self.network, self.train, self.held_out, self.best.is_last, self.statistics
             )
@@ -199,7 +202,7 @@ class Lesson:
                 self._run_cycle()
         else:
             self._run_cycle()
-        if self.settings.max_epochs and not len(self.net.history):
+        if trains and not len(self.net.history):
             self.net.weights_.restart(self.first)
             if self.interrupted is None:
                 warn(
@@ -249,7 +252,9 @@ class Lesson:
         self.net.weights_.set(self.best.best_)
         if self._parts_are_guarded and self.best.epoch_:
             judge_decoders(self.network, self.train, self.held_out, self.statistics)
-        self.helped = not self.guarded or self._beats(self.before, self._held_out_losses())
+        self.helped = not self.guarded or (
+            self.before is not None and self._beats(self.before, self._held_out_losses())
+        )
         if not self.helped:
             LOG.info("the networks do not lower the loss of held-out rows: they are left out")
             self._undo()
@@ -299,7 +304,8 @@ class Lesson:
                 self.network.guard(True, is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
         if self.helped and self.interrupted is None and self.best.epoch_:
-            self._learn_on(max(LEAST_FINISH, round(FINISH * self.best.epoch_)))
+            epochs = max(LEAST_FINISH, round(FINISH * self.best.epoch_))
+            self._learn_on(min(epochs, self.settings.max_epochs))
             self._complete_direct()
         elif not self.helped and self.starts_linear:
             # The same draws again: what refused networks leave is what max_epochs=0 gives.

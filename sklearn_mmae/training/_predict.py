@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .._core.threads import side_by_side
 from ._batches import Rows
-from ._direct import Translation
 from ._joint import JointNetwork
+from ._translation import Translation
 
 __all__ = [
     "agreements",
