@@ -17,6 +17,7 @@ from .._core.errors import warn
 from .._core.typing import Names, Rows, SameContainer
 from ..fusion import Fusion
 from ..modalities import Modality
+from ..privacy import Privacy
 from ..model._draws import (
     OFTEN,
     Drawn,
@@ -131,6 +132,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     verbose : int, default=0
         1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
         workers of joblib; 2 also where standard error leads to a file.
+    privacy : Privacy or None, default=None
+        Fit with differential privacy for rows: what is learned of them has noise, or is told as a
+        public fact, or left out; see `Privacy`. It is the linear start alone, of tables.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None
@@ -140,10 +144,11 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ----------
     information_ : ndarray of shape (`n_components_`,)
         Nats that each component says of a training row, on average: its divergence from the prior.
+        With `privacy`: as the linear model expects of a row of which all is there.
     modalities_, net_, history_, n_iter_, n_components_, components_,
     explained_deviance_ratio_, explained_deviance_, classes_, n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
-    lags_, lag_intervals_, feature_names_in_
+    lags_, lag_intervals_, privacy_spent_, feature_names_in_
         See `MultimodalAutoencoder`.
 
     Notes
@@ -220,6 +225,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         memory: Any = None,
         callbacks: list | None = None,
         verbose: int | bool = 0,
+        privacy: Privacy | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from .._core.errors import listing, warn
+from .._core.errors import PrivacyError, listing, warn
 from .._core.threads import one_thread
 from ..training._calibration import LEVELS, Groups, bins_of, observed_cells
 from ..training._predict import decode, read_outputs
@@ -149,6 +149,11 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
         raise ValueError(
             f"{problem} is in a TabularModality; the modalities are"
             f" {listing(map(repr, model.names))}."
+        )
+    if model.privacy is not None:
+        raise PrivacyError(
+            f"{problem.partition(':')[0]} needs residuals of rows that were held out, which a fit"
+            " with privacy does not take."
         )
     if model.calibration is None:
         raise ValueError(

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from .._core.errors import DataWarning, did_you_mean, listing, locate, warn
+from .._core.errors import DataWarning, PrivacyError, did_you_mean, listing, locate, warn
 from .._core.plain import (
     check,
     fields,
@@ -55,8 +55,16 @@ class Part:
     n_skipped: int = 0
 
     def learn(self, cells: Cells, statistics: Statistics) -> Values:
-        """Fit the modality to cells; return what it makes of them."""
+        """Fit the modality to cells; return what it makes of them.
+
+        With private statistics nothing is said of a cell: no warning, and no error of its own.
+        """
         fit = self.modality.fit_transform
+        if statistics.is_private:
+            with _named(self.name):
+                self.modality.check_public(cells)
+            with _silenced(self.name):
+                return fit(cells, statistics)
         with _named(self.name):
             return fit(cells, statistics) if asks(fit) else fit(cells)
 
@@ -127,6 +135,22 @@ def _named(name: str):
         if issubclass(warning.category, DataWarning):
             text = f"modality {name!r}, {text}"
         warn(text, warning.category)
+
+
+@contextmanager
+def _silenced(name: str):
+    """Let nothing of a modality be heard that may speak of cells."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except PrivacyError as error:
+            raise PrivacyError(f"modality {name!r}: {error}") from None
+        except Exception:
+            raise PrivacyError(
+                f"modality {name!r}: there are cells that cannot be read. With privacy it is not"
+                " said which: fit without it, where nobody else looks, to be told."
+            ) from None
 
 
 def resolve(modalities, frame, X, reserved):

@@ -18,6 +18,7 @@ __all__ = ["BLOCK", "seen_views", "start_linear"]
 
 BLOCK = 512  # rows at a time
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+USUAL_GAIN = 1.0
 GAIN_ROWS = 256  # enough to choose among six
 
 
@@ -57,7 +58,9 @@ def start_linear(
             part.start(decoders[m])
             deviance = part.deviance(network.outputs(code, m), batch.values[m])
             losses.append(torch.where(present[:, m], deviance, 0))
-        part.gain.fill_(GAINS[statistics.choose(f"gain of modality {m}", torch.stack(losses))])
+        name = f"gain of modality {m}"
+        best = statistics.choose(name, torch.stack(losses), usual=GAINS.index(USUAL_GAIN))
+        part.gain.fill_(GAINS[best])
         part.start(decoders[m])
 
 
