@@ -16,7 +16,7 @@ from ._accountant import ACCOUNTANTS
 
 __all__ = ["NEIGHBOURS", "SHARES", "Privacy", "PrivacySpent"]
 
-SHARES = {"columns": 0.2, "moments": 0.8}  # measured: see docs/privacy.md
+SHARES = {"columns": 0.25, "moments": 0.75}  # measured: see docs/privacy.md
 NEIGHBOURS = "all cells of one row, or none of them"
 AUTO = 10  # delta="auto" is one over so many times the rows
 
@@ -43,7 +43,7 @@ class Privacy(BaseEstimator):
     shares : dict of str to float, default=None
         How the budget is split: "columns" (means, scales and counts of each column), "moments"
         (how all columns go together). Those not named share what is left as by default,
-        {"columns": 0.2, "moments": 0.8}; together they may not exceed 1. A share is one of the
+        {"columns": 0.25, "moments": 0.75}; together they may not exceed 1. A share is one of the
         squared inverse noise, in which Gaussian releases add up.
 
     Raises

@@ -16,7 +16,7 @@ from ._privacy import NEIGHBOURS, Privacy, PrivacySpent
 
 __all__ = ["Ledger", "PrivateStatistics"]
 
-LARGEST_ROW = 1.0  # norm of a row, in units of the root of its total variance, to which it is cut
+LARGEST_ROW = 0.7  # norm of a row, in units of the root of its total variance, to which it is cut
 OF_HOLES = 0.1  # of the budget of second moments: how often cells are observed together
 LEAST_OBSERVED = 0.05  # share of the rows that has both cells of a pair, at least
 ROUNDING = 1e-9  # by which a sum of releases may differ from what was planned
@@ -115,11 +115,13 @@ class PrivateStatistics(Statistics):
         self.ledger.spend(Release(step, noise))
         return exact + self.generator.normal(0, noise * norm, exact.shape), noise * norm
 
-    def sums(self, name: str, rows: np.ndarray, norm: float) -> tuple[np.ndarray, float]:
+    def sums(
+        self, name: str, rows: np.ndarray, norm: float, *, share: float = 1.0
+    ) -> tuple[np.ndarray, float]:
         """Return the sum of rows, each cut to a norm, with noise; see `Statistics.sums`."""
         size = np.linalg.norm(rows, axis=1)
         cut = rows * np.minimum(1, norm / np.maximum(size, norm))[:, None]
-        return self.release("columns", 1 / self.n_modalities, cut.sum(0), norm)
+        return self.release("columns", share / self.n_modalities, cut.sum(0), norm)
 
     def second_moments(
         self,

@@ -202,7 +202,9 @@ class Statistics:
         """
         return self.ask(name, PairProducts(), pairs)
 
-    def sums(self, name: str, rows: np.ndarray, norm: float) -> tuple[np.ndarray, float]:
+    def sums(
+        self, name: str, rows: np.ndarray, norm: float, *, share: float = 1.0
+    ) -> tuple[np.ndarray, float]:
         """Return the sum of rows, and the standard deviation of the noise in its entries.
 
         Parameters
@@ -212,6 +214,8 @@ class Statistics:
             0 where nothing is observed.
         norm : float
             The largest that a row may have: private answers cut longer ones.
+        share : float, default=1.0
+            Of what a modality may ask, that a private answer takes.
         """
         return self.ask(name, Sums(), rows), 0.0
 

@@ -31,6 +31,7 @@ from ._cells import (
 from ._dates import parse
 from ._formats import SPECIFICATION
 from ._network import TabularNetwork
+from ._private import ColumnSums
 from ._public import bounds_of, check_columns, check_given, public_dtype, public_kind
 
 __all__ = ["TabularModality"]
@@ -240,11 +241,7 @@ class TabularModality(Modality):
             public_kind(name, column, self.bounds, self.categories)
 
     def _fit_privately(self, cells: Cells, statistics: Statistics) -> Self:
-        """Learn scales and shares of categories from one sum of rows; the rest is public.
-
-        Of each number, as its bounds are -1 and 1, a row has whether it is there, the number and
-        its square; of each category whether it is that one; and whether there is anything at all.
-        """
+        """Learn scales and shares of categories from one sum of rows; the rest is public."""
         known = list(zip(cells.names, cells.looked_at, strict=True))
         self.kinds_ = [public_kind(*each, self.bounds, self.categories) for each in known]
         self.dtypes_ = [public_dtype(c, k) for (_, c), k in zip(known, self.kinds_, strict=True)]
@@ -260,27 +257,19 @@ class TabularModality(Modality):
             codes_of(column, values)[0][:, None] == np.arange(len(values))
             for (_, column), values in zip(self._coded(cells), self.categories_, strict=True)
         ]
-        seen, filled, n = ~np.isnan(numbers), np.nan_to_num(numbers), numbers.shape[1]
-        rows = np.hstack([seen, filled, filled**2, *indicators])
-        rows = np.hstack([rows, rows.any(1, keepdims=True)])
-        norm = (3 * n + len(indicators) + 1) ** 0.5
-        sums, noise = statistics.sums("columns", rows, norm)
-        count, total, squares, counts = np.split(sums[:-1], [n, 2 * n, 3 * n])
-        count, n_present = np.clip(count, 1, len(rows)), np.clip(sums[-1], 1, len(rows))
-        mean = np.clip(total / count, -1, 1)
-        # What the noise hides counts as variance: scaled up, it would drown the other columns.
-        variance = np.maximum(squares / count - mean**2, noise / len(rows)) * half**2
-        self.n_observed_, self.mean_ = count, middle + half * mean
+        sums = ColumnSums.ask(numbers, indicators, statistics)
+        variance = sums.variance * half**2
+        self.n_observed_, self.mean_ = sums.counts, middle + half * sums.mean
         self.shared_ = [-1] * len(self.categories_)
         sizes = np.cumsum([len(values) for values in self.categories_])[:-1]
-        self.counts_ = np.split(np.maximum(counts, max(noise, 1)), sizes) if len(counts) else []
+        self.counts_ = np.split(sums.categories, sizes) if indicators else []
         self.scaling_, self.scale_ = self._learn_scale(
             variance, lambda: np.stack([low, high], 1)
         )
-        weight = (count * variance / self.scale_**2).sum()
+        weight = (sums.counts * variance / self.scale_**2).sum()
         weight += sum(counts.sum() for counts in self.counts_ if len(counts) > 1)
-        self.weight_ = float(weight / n_present)
-        width = n + sum(map(len, self.categories_))
+        self.weight_ = float(weight / sums.n_present)
+        width = len(middle) + sum(map(len, self.categories_))
         self.loadings_, self.noise_ = np.zeros((width, 0)), np.ones(width)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +19,6 @@ __all__ = ["BLOCK", "seen_views", "start_linear"]
 
 BLOCK = 512  # rows at a time
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-USUAL_GAIN = 1.0
 GAIN_ROWS = 256  # enough to choose among six
 
 
@@ -59,7 +59,9 @@ def start_linear(
             deviance = part.deviance(network.outputs(code, m), batch.values[m])
             losses.append(torch.where(present[:, m], deviance, 0))
         name = f"gain of modality {m}"
-        best = statistics.choose(name, torch.stack(losses), usual=GAINS.index(USUAL_GAIN))
+        expected = part.expected_gain(decoders[m])
+        usual = min(range(len(GAINS)), key=lambda i: abs(math.log(GAINS[i] / expected)))
+        best = statistics.choose(name, torch.stack(losses), usual=usual)
         part.gain.fill_(GAINS[best])
         part.start(decoders[m])
 
