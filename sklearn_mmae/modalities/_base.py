@@ -156,7 +156,7 @@ class Modality(BaseEstimator, ABC):
             Naming column and parameter that has to be given. Default: always.
         """
         raise PrivacyError(
-            f"a {type(self).__name__} cannot be fitted with privacy. Fit without, or leave its"
+            f"{type(self).__name__} cannot be fitted with privacy. Fit without, or leave its"
             " columns out ('drop')."
         )
 

@@ -127,7 +127,7 @@ def _named(name: str):
         try:
             yield
         except (TypeError, ValueError) as error:
-            if type(error) not in (TypeError, ValueError, InvalidParameterError):
+            if type(error) not in (TypeError, ValueError, InvalidParameterError, PrivacyError):
                 raise  # a CellError is told by `locate`; others may need more than a message
             raise type(error)(f"modality {name!r}: {error}") from error
     for warning in caught:
@@ -144,8 +144,6 @@ def _silenced(name: str):
         warnings.simplefilter("ignore")
         try:
             yield
-        except PrivacyError as error:
-            raise PrivacyError(f"modality {name!r}: {error}") from None
         except Exception:
             raise PrivacyError(
                 f"modality {name!r}: there are cells that cannot be read. With privacy it is not"

@@ -100,6 +100,12 @@ class Privacy(BaseEstimator):
         check_names([self.accountant], ACCOUNTANTS, "accountant", "accountant")
         self.find_shares()
 
+    def find_epsilon(self) -> float:
+        """Return the epsilon; warn where it protects nothing."""
+        if math.isinf(self.epsilon):
+            warn(f"Privacy(epsilon={self.epsilon!r}) adds no noise: nothing is protected.")
+        return float(self.epsilon)
+
     def find_delta(self, n_rows: int) -> float:
         """Return the delta of a fit on so many rows; warn where it protects few of them."""
         if self.delta == "auto":

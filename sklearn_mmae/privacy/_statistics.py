@@ -19,6 +19,7 @@ __all__ = ["Ledger", "PrivateStatistics"]
 LARGEST_ROW = 0.7  # norm of a row, in units of the root of its total variance, to which it is cut
 OF_HOLES = 0.1  # of the budget of second moments: how often cells are observed together
 LEAST_OBSERVED = 0.05  # share of the rows that has both cells of a pair, at least
+LEAST_SHARE = 1e-6  # of the largest variance along any direction, that along the others
 ROUNDING = 1e-9  # by which a sum of releases may differ from what was planned
 PUBLIC = [
     "the number of rows",
@@ -38,7 +39,7 @@ class Ledger:
     """
 
     def __init__(self, privacy: Privacy, n_rows: int):
-        self.epsilon, self.delta = float(privacy.epsilon), privacy.find_delta(n_rows)
+        self.epsilon, self.delta = privacy.find_epsilon(), privacy.find_delta(n_rows)
         self.accountant = privacy.accountant
         self.releases: list[Release] = []
 
@@ -154,8 +155,10 @@ class PrivateStatistics(Statistics):
             product, together = product + rows.T @ rows, together + seen.T @ seen
         product, _ = self._symmetric("moments", 1 - OF_HOLES, product, largest**2)
         together, noise = self._symmetric("moments", OF_HOLES, together, float(len(together)))
-        product = product / _observed(together / self.n_rows, noise / self.n_rows)
-        return SecondMoments(torch.from_numpy(product), None, self.n_rows, None)
+        product = _positive(product)
+        product *= self.n_modalities * self.n_rows / product.trace()  # views have variance 1
+        product /= _observed(together / self.n_rows, noise / self.n_rows)
+        return SecondMoments(torch.from_numpy(_positive(product)), None, self.n_rows, None)
 
     def _symmetric(
         self, step: str, share: float, exact: np.ndarray, norm: float
@@ -203,6 +206,12 @@ def _observed(share: np.ndarray, noise: float) -> np.ndarray:
     trust = possible**2 / (possible**2 + unsure)
     both = expected + trust * (share - expected)
     return np.clip(both, LEAST_OBSERVED, np.minimum(alone[:, None], alone))
+
+
+def _positive(product: np.ndarray) -> np.ndarray:
+    """Return the positive part of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(product)
+    return (vectors * np.maximum(values, LEAST_SHARE * max(values[-1], 1.0))) @ vectors.T
 
 
 def _on_host(array: Any) -> np.ndarray:

@@ -15,6 +15,8 @@ __all__ = ["ColumnSums"]
 OF_PRESENCE, OF_SQUARE = 0.3, 0.3
 FIRST_LOOK = 0.5  # of the budget: the rest is for a closer one, in units that the first has found
 SURE = 2.0  # standard deviations of the noise: units too small would cut all rows
+SMALLEST = 1e-9  # variance, so that a constant column has a unit
+LEAST_THERE = 0.05  # share of the rows
 USUAL_SQUARES = 3.0  # mean fourth power of a standardised number, beyond which rows are cut
 
 
@@ -60,19 +62,18 @@ class ColumnSums:
         there, first, second, categories, present = np.split(
             sums / n_rows, [n, 2 * n, 3 * n, len(sums) - 1]
         )
-        share = 1 - _kept(1 - there / OF_PRESENCE, noise / OF_PRESENCE)
-        share = np.clip(share, 1 / n_rows, 1)
-        mean = _shrunk(first / share, noise)
+        share = _present(there / OF_PRESENCE, noise / OF_PRESENCE)
+        mean = np.clip(_shrunk(first / share, noise), -1, 1)
         variance = _shrunk(second / OF_SQUARE / share - mean**2, noise / OF_SQUARE)
-        least = SURE * noise / OF_SQUARE / max(n, 1) ** 0.5
-        variance = np.maximum(variance, least)
+        least = max(SURE * noise / OF_SQUARE / max(n, 1) ** 0.5, SMALLEST)
+        variance = np.clip(variance, min(least, 1), 1)
         mean, variance = _looked_closer(numbers, share, mean, variance, statistics)
         return cls(
             share * n_rows,
             np.clip(mean, -1, 1),
-            variance,
-            np.maximum(categories, max(noise, 1 / n_rows)) * n_rows,
-            float(np.clip(present[0], 1 / n_rows, 1) * n_rows),
+            np.clip(variance, SMALLEST, 1),
+            np.clip(categories, min(max(noise, 1 / n_rows), 1), 1) * n_rows,
+            float(_present(present, noise)[0]) * n_rows,
         )
 
 
@@ -102,9 +103,11 @@ def _looked_closer(
     return mean + scale * away, variance * squares
 
 
-def _kept(values: np.ndarray, noise: float) -> np.ndarray:
-    """Return values moved to 0, by as much as the noise may hide."""
-    return values**3 / (values**2 + noise**2 + np.finfo(np.float64).tiny)
+def _present(share: np.ndarray, noise: float) -> np.ndarray:
+    """Return shares of what is there, moved to 1 by as much as the noise may hide."""
+    missing = 1 - share
+    missing = missing**3 / (missing**2 + noise**2 + np.finfo(np.float64).tiny)
+    return np.clip(1 - missing, LEAST_THERE, 1)
 
 
 def _shrunk(values: np.ndarray, noise: float) -> np.ndarray:
