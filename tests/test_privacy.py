@@ -173,7 +173,7 @@ def test_nothing_is_said_of_cells(kind):
 def test_cells_that_cannot_be_read_are_not_quoted():
     X = make_frame(20)
     X["colour"] = [["a list"]] * 20
-    with pytest.raises(PrivacyError, match="modality 'life'.*not said which") as caught:
+    with pytest.raises(PrivacyError, match=r"modality 'life'.*not said which") as caught:
         make().fit(X)
     assert "list" not in str(caught.value)
     assert caught.value.__cause__ is None

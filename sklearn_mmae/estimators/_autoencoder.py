@@ -10,8 +10,8 @@ import torch
 
 from ..fusion import Fusion
 from ..modalities import Modality
-from ..privacy import Privacy
 from ..model._model import Model
+from ..privacy import Privacy
 from ..training._build import build_fusion, build_target, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder

@@ -89,7 +89,11 @@ def _network(name, parts):
 def _spent(spent):
     """Return what a private fit has told of its rows, in short and in full."""
     steps = [f"{step}: epsilon {epsilon:.3g}" for step, epsilon in spent.by_step.items()]
-    lines = [*steps, f"neighbours: {spent.neighbours}", *(f"public: {fact}" for fact in spent.public)]
+    lines = [
+        *steps,
+        f"neighbours: {spent.neighbours}",
+        *(f"public: {fact}" for fact in spent.public),
+    ]
     return f"epsilon {spent.epsilon:.3g}, delta {spent.delta:.1g}", "\n".join(lines)
 
 

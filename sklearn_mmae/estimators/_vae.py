@@ -17,7 +17,6 @@ from .._core.errors import warn
 from .._core.typing import Names, Rows, SameContainer
 from ..fusion import Fusion
 from ..modalities import Modality
-from ..privacy import Privacy
 from ..model._draws import (
     OFTEN,
     Drawn,
@@ -31,6 +30,7 @@ from ..model._draws import (
 )
 from ..model._model import Model, Read
 from ..objectives import OBJECTIVES, Objective, Penalty
+from ..privacy import Privacy
 from ..training._batches import Rows as BatchRows
 from ..training._build import build_fusion, build_objective, build_target, weights_of_terms
 from ..training._inference import information

@@ -167,9 +167,7 @@ def _rounded(release: Release, grid: np.ndarray, removes: bool) -> tuple[np.ndar
     return chances, float(1 - with_row[-1])
 
 
-def _below(
-    release: Release, losses: np.ndarray, removes: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _below(release: Release, losses: np.ndarray, removes: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the chance of at most these losses, under the rows and under their neighbours."""
     rate, noise = release.rate, release.noise
     # The output x at which the loss of the rows with the row, against those without it, is this.

@@ -175,9 +175,7 @@ class PrivateStatistics(Statistics):
         """Return what was spent so far."""
         return self.ledger.spent()
 
-    def choose(
-        self, name: str, losses: Any, *, margin: float | None = None, usual: int = 0
-    ) -> int:
+    def choose(self, name: str, losses: Any, *, margin: float | None = None, usual: int = 0) -> int:
         """Return the option that is taken where rows are not asked."""
         return usual
 

@@ -219,9 +219,7 @@ class Statistics:
         """
         return self.ask(name, Sums(), rows), 0.0
 
-    def choose(
-        self, name: str, losses: Any, *, margin: float | None = None, usual: int = 0
-    ) -> int:
+    def choose(self, name: str, losses: Any, *, margin: float | None = None, usual: int = 0) -> int:
         """Return the number of the option with the smallest mean loss.
 
         Parameters

@@ -6,5 +6,12 @@ from ._columns import Columns
 from ._table import Table, count_rows, read, read_schema
 
 __all__ = [
-    *("Cells", "Columns", "Table", "Values", "count_rows", "observed", "read", "read_schema"),
+    "Cells",
+    "Columns",
+    "Table",
+    "Values",
+    "count_rows",
+    "observed",
+    "read",
+    "read_schema",
 ]

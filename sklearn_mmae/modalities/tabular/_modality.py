@@ -263,9 +263,7 @@ class TabularModality(Modality):
         self.shared_ = [-1] * len(self.categories_)
         sizes = np.cumsum([len(values) for values in self.categories_])[:-1]
         self.counts_ = np.split(sums.categories, sizes) if indicators else []
-        self.scaling_, self.scale_ = self._learn_scale(
-            variance, lambda: np.stack([low, high], 1)
-        )
+        self.scaling_, self.scale_ = self._learn_scale(variance, lambda: np.stack([low, high], 1))
         weight = (sums.counts * variance / self.scale_**2).sum()
         weight += sum(counts.sum() for counts in self.counts_ if len(counts) > 1)
         self.weight_ = float(weight / sums.n_present)

@@ -46,9 +46,7 @@ def check_given(bounds: Bounds, categories: Categories) -> None:
             )
 
 
-def check_columns(
-    bounds: Bounds, categories: Categories, names: Iterable[Any]
-) -> None:
+def check_columns(bounds: Bounds, categories: Categories, names: Iterable[Any]) -> None:
     """Refuse bounds and categories of columns that there are not; raises ValueError."""
     for parameter, given in (("bounds", bounds), ("categories", categories)):
         if isinstance(given, dict) and given:
