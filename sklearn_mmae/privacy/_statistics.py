@@ -120,9 +120,8 @@ class PrivateStatistics(Statistics):
         self, name: str, rows: np.ndarray, norm: float, *, share: float = 1.0
     ) -> tuple[np.ndarray, float]:
         """Return the sum of rows, each cut to a norm, with noise; see `Statistics.sums`."""
-        size = np.linalg.norm(rows, axis=1)
-        cut = rows * np.minimum(1, norm / np.maximum(size, norm))[:, None]
-        return self.release("columns", share / self.n_modalities, cut.sum(0), norm)
+        exact = _cut(rows, norm).sum(0)
+        return self.release("columns", share / self.n_modalities, exact, norm)
 
     def second_moments(
         self,
@@ -150,8 +149,7 @@ class PrivateStatistics(Statistics):
         for block, observed in blocks():
             seen = _on_host(observed)
             rows, seen = np.where(seen, _on_host(block), 0), seen.astype(np.float64)
-            size = np.linalg.norm(rows, axis=1)
-            rows = rows * np.minimum(1, largest / np.maximum(size, largest))[:, None]
+            rows = _cut(rows, largest)
             product, together = product + rows.T @ rows, together + seen.T @ seen
         product, _ = self._symmetric("moments", 1 - OF_HOLES, product, largest**2)
         together, noise = self._symmetric("moments", OF_HOLES, together, float(len(together)))
@@ -188,6 +186,13 @@ class PrivateStatistics(Statistics):
             f"privacy: {name!r} would be taken from the rows, and has no private answer. Fit"
             " without privacy, or leave out what asks it."
         )
+
+
+def _cut(rows: np.ndarray, norm: float) -> np.ndarray:
+    """Return rows no longer than a norm, whatever they held."""
+    rows = np.nan_to_num(rows, posinf=0.0, neginf=0.0)
+    size = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows * np.minimum(1, norm / np.maximum(size, norm))
 
 
 def _observed(share: np.ndarray, noise: float) -> np.ndarray:
