@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -25,13 +26,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mmae import DataWarning, MultimodalAutoencoder, Privacy, TabularModality
 from sklearn_mmae.privacy._statistics import PrivateStatistics
 
-from ._proof._task import Run
+from ._proof._task import PeerError, Run
 from ._sides import options_of, table_of
 from .shared_data import available, load_flights, load_mfeat
 
 EPSILONS = (1.0, 3.0, 8.0)
 COLUMNS = ("data", "method", "epsilon", "explained", "probe")
 SEEDS = 5
+SETTINGS = (  # of the other
+    {"scaled": True, "norm": 0.6},
+    {"scaled": False, "norm": 0.25},
+    {"scaled": False, "norm": 0.6},
+)
 CANARIES, GUESSES = 1000, (20, 50, 100, 200, 350, 500)
 UNSURE = 0.05 / len(GUESSES)  # the best of several bounds is to hold
 FLIGHTS = {  # what a person would say who has seen no flight
@@ -53,8 +59,9 @@ NOTES = (
     "*explained*: 1 - SSE / SST of held-out rows, columns in their standard deviations (digits: as"
     " they are), the mean of five draws of noise; *probe*: accuracy of a logistic regression on"
     " standardised codes. *ours*: linear start, delta one over ten times the rows. *diffprivlib*:"
-    " StandardScaler and PCA, or PCA alone within the bounds, of three norms the one that is best"
-    " on the held-out rows: more than could be known. PCA: without privacy.",
+    " StandardScaler and PCA, or PCA alone within the bounds, the best of three settings on the"
+    " held-out rows: more than could be known; a dash where none ended within a minute (it samples"
+    " eigenvectors by rejection). PCA: without privacy.",
     "*audit*: 1,000 canaries in one run, each there by the toss of a coin; from the guesses a lower"
     " bound on epsilon, at 95 %. It has to be below epsilon, and above where the noise is switched"
     " off. *membership*: AUC of telling rows of the fit from others by their score.",
@@ -131,28 +138,14 @@ def compare(table, name, rows, k, run, n_seeds):
         table.add(name, "ours", epsilon, figures, None if y is None else float(np.mean(probes)))
     for epsilon in EPSILONS if run.python("diffprivlib") and len(X) <= 5000 else ():
         low, high = bounds.T.astype(float).tolist()
-        asked = {"epsilon": epsilon, "n_components": k, "low": low, "high": high}
-        best = max(
-            np.mean(
-                [
-                    explained(
-                        run.ask(
-                            "diffprivlib",
-                            {"rows": X},
-                            {"rows": test},
-                            **asked,
-                            scaled=scaled_too,
-                            norm=norm,
-                            seed=seed,
-                        )[0]["back"]
-                    )
-                    for seed in range(min(n_seeds, 2))  # it takes minutes
-                ]
-            )
-            for scaled_too in (True, False)
-            for norm in (0.25, 0.6, 1.2)
-        )
-        table.add(name, run.version("diffprivlib"), epsilon, float(best), None)
+        asked = {"epsilon": epsilon, "n_components": k, "low": low, "high": high, "seed": 0}
+        found = []
+        for setting in SETTINGS:
+            with suppress(PeerError):  # it did not end
+                answer = run.ask("diffprivlib", {"rows": X}, {"rows": test}, **asked, **setting)
+                found.append(explained(answer[0]["back"]))
+        best = max(found, default=None)
+        table.add(name, run.version("diffprivlib"), epsilon, best, None)
 
 
 def ours(rows, k, epsilon, seed):
