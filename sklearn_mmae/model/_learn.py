@@ -27,6 +27,7 @@ from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
 from ..tables import Columns, read, read_schema
 from ..training._calibration import calibrate
+from ..training._density import learn_density
 from ..training._lesson import Lesson, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
@@ -119,15 +120,17 @@ def learn_model(
         ).learn()
     model.net = learned.net
     network.eval()
-    if statistics.is_private:
-        model.privacy = statistics.spent()
-    else:
-        model.explained = _explain(model, values, present, statistics)
     model.history = _plain_history(model.net)
     model.n_iter = len(model.history)
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     model.facts = look_at(network, rows, statistics)
+    if statistics.is_private:
+        model.privacy = statistics.spent()
+    else:  # whatever more is learned from the rows of a fit is learned here
+        model.explained = _explain(model, values, present, statistics)
+        fills = [part.modality.fill for part in model.parts]
+        model.density = learn_density(network, rows, fills, statistics.of("density"))
     return model, learned.interrupted
 
 
@@ -209,7 +212,7 @@ def _undo_lags(model, values, max_lag, statistics):
             if not values[m].present.any():
                 seconds = model.lags.seconds
                 raise ValueError(
-                    f"max_lag={max_lag:g}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
+                    f"max_lag={max_lag!r}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
                     f" later than the others, of {seconds}, and no row lasts longer. Give a smaller"
                     " max_lag."
                 )
@@ -301,7 +304,8 @@ def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
     model.history = model.history + _plain_history(model.net)[-1:]
     model.n_iter += 1
-    model.calibration = None  # that of other weights, and perhaps of these very rows
+    # Those of other weights, and perhaps of these very rows.
+    model.calibration = model.density = None
 
 
 def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:

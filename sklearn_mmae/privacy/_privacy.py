@@ -97,7 +97,7 @@ class Privacy(BaseEstimator):
                 f"Privacy(delta={self.delta!r}): give a number between 0 and 1, such as 1e-6, or"
                 " 'auto'."
             )
-        check_names([self.accountant], ACCOUNTANTS, "accountant", "accountant")
+        check_names([self.accountant], list(ACCOUNTANTS), "accountant", "accountant")
         self.find_shares()
 
     def find_epsilon(self) -> float:
@@ -121,7 +121,7 @@ class Privacy(BaseEstimator):
         """Return the share of each step, together 1; raises ValueError."""
         given = self.shares or {}
         if given:
-            check_names(list(given), SHARES, "shares", "step of a private fit")
+            check_names(list(given), list(SHARES), "shares", "step of a private fit")
         for step, share in given.items():
             if not is_positive(share):
                 raise ValueError(f"shares={{{step!r}: {share!r}}}: give a share above 0.")
