@@ -1,8 +1,13 @@
 """A private fit tells of rows only what its ledger holds, and no more than was asked for."""
 
+import gc
+import inspect
 import math
 import pickle
+import re
 import warnings
+from contextlib import suppress
+from types import FunctionType, ModuleType
 
 import numpy as np
 import pandas as pd
@@ -10,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from test_parameters import ALTERNATIVES
 
 import sklearn_mmae.model._learn as learning
 from sklearn_mmae import (
@@ -105,17 +111,126 @@ def odd(frame):
     return frame.astype({"colour": object})
 
 
+# What an argument may be of a method that has no default for it.
+ARGUMENTS = {"X": make_frame(9, seed=3), "among": make_frame(9, seed=4), "to": "life"}
+LEARN = {"fit", "fit_transform", "partial_fit"}
+KEPT_ELSEWHERE = {"save", "set_callbacks"}  # of files there are tests; a metadata request is none
+
+
+def everything_of(fitted, path):
+    """Return all that a fitted estimator shows: file, pickle, attributes, answers of methods.
+
+    Attributes and methods are found by themselves, so that those added later are among them.
+    """
+    fitted.save(path)
+    shown = {"file": path.read_bytes(), "pickle": pickle.dumps(fitted), "html": html_of(fitted)}
+    for name in dir(fitted):
+        if name.startswith("_") or name == "net_":  # of which the file has all weights
+            continue
+        member = getattr(fitted, name, None)
+        if callable(member) and name not in LEARN | KEPT_ELSEWHERE:
+            if not name.startswith("set_"):
+                shown[name] = answer_of(member)
+        elif name.endswith("_") and not callable(member):
+            shown[name] = pickle.dumps(member)
+    return shown
+
+
+def html_of(fitted):
+    """Return the diagram without the numbers that scikit-learn gives to diagrams."""
+    return re.sub(r"sk-[\w-]+-\d+", "", fitted._repr_html_())
+
+
+def answer_of(method):
+    """Return what a method answers to rows that are no training rows, or how it refuses them."""
+    needed = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+    needed = [p.name for p in needed if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    given = {name: ARGUMENTS[name] for name in needed}
+    if method.__name__ == "inverse_transform":
+        given["X"] = np.zeros((2, 2))
+    try:
+        return pickle.dumps(method(**given))
+    except (ValueError, PrivacyError) as error:
+        return str(error)
+
+
+def assert_alike(estimator, frames, monkeypatch, path):
+    """Check that with constant answers these rows give estimators that show the same."""
+    one, other = (
+        everything_of(fit_with_constant_answers(estimator, X, monkeypatch)[0], path) for X in frames
+    )
+    assert {"transform", "components_", "privacy_spent_", "impute"} <= one.keys() == other.keys()
+    assert [name for name in one if one[name] != other[name]] == []
+
+
 @SEEDED
 @BOTH
 def test_with_constant_answers_two_data_sets_give_one_estimator(kind, monkeypatch, tmp_path):
-    files, pickles = [], []
-    for rows in (make_frame(), odd(make_frame())):
-        fitted, _ = fit_with_constant_answers(make(kind, seed=0), rows, monkeypatch)
-        fitted.save(tmp_path / "file")
-        files.append((tmp_path / "file").read_bytes())
-        pickles.append(pickle.dumps(fitted))
+    frames = make_frame(), odd(make_frame())
+    assert_alike(make(kind, seed=0), frames, monkeypatch, tmp_path / "file")
+
+
+# Values of parameters that `test_parameters` has none for.
+OTHERS = {
+    "callbacks": [],
+    "device": "cpu",
+    "init": "random",
+    "max_lag": 3.0,
+    "max_time": 99.0,
+    "memory": "folder",
+    "modality_weights": {"life": 2.0},
+    "target_cv": 2,
+    "target_weight": 1.0,
+    "verbose": 0,
+    "warm_start": True,
+}
+
+
+@SEEDED
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in (MultimodalAutoencoder, MultimodalVAE)
+        for name in inspect.signature(kind).parameters
+        if name not in ("modalities", "n_components", "privacy", "random_state")
+    ],
+)
+def test_so_it_is_whatever_the_parameters_or_they_are_refused(kind, name, monkeypatch, tmp_path):
+    value = OTHERS[name] if name in OTHERS else ALTERNATIVES[name][0]
+    frames = make_frame(60), odd(make_frame(60))
+    with suppress(PrivacyError):
+        assert_alike(make(kind, seed=0, **{name: value}), frames, monkeypatch, tmp_path / "file")
+
+
+@SEEDED
+@BOTH
+def test_so_it_is_for_many_modalities(kind, monkeypatch):
+    rng = np.random.default_rng(0)
+    parts = [(f"part {i}", TabularModality(bounds=(-1, 1)), [i]) for i in range(8)]
+    files = []
+    for chance in (0.0, 0.7):
+        X = np.where(rng.random((60, 8)) < chance, np.nan, rng.normal(size=(60, 8)))
+        estimator = make(kind, seed=0, modalities=parts)
+        files.append(pickle.dumps(fit_with_constant_answers(estimator, X, monkeypatch)[0]))
     assert files[0] == files[1]
-    assert pickles[0] == pickles[1]
+
+
+@BOTH
+def test_nothing_that_is_kept_has_as_many_rows(kind):
+    n_rows, seen = 397, {}
+    queue = [vars(make(kind).fit(make_frame(n_rows)))]
+    while queue:
+        thing = queue.pop()
+        if id(thing) in seen or isinstance(thing, type | ModuleType | str | bytes):
+            continue
+        seen[id(thing)] = thing
+        shape = getattr(thing, "shape", ())
+        assert n_rows not in (shape if isinstance(shape, tuple) else ()), thing
+        if isinstance(thing, FunctionType):
+            queue += [cell.cell_contents for cell in thing.__closure__ or ()]
+        else:
+            queue += gc.get_referents(thing)
 
 
 @SEEDED
@@ -339,6 +454,11 @@ def test_what_is_of_training_rows_is_absent_and_says_why():
         _ = fitted.explained_deviance_
     with pytest.raises(PrivacyError, match="held out, which a fit with privacy"):
         fitted.predict_interval(make_frame(10))
+    with pytest.raises(PrivacyError, match="does not learn. Those of MultimodalVAE"):
+        fitted.sample(3)
+    with pytest.raises(PrivacyError, match="search needs"):
+        fitted.search(make_frame(10), make_frame(10), "life")
+    assert make(MultimodalVAE).fit(make_frame()).sample(3).notna().all(axis=None)
     with pytest.raises(AttributeError, match="no attribute 'nothing_'"):
         _ = fitted.nothing_
 
