@@ -454,7 +454,7 @@ def test_what_is_of_training_rows_is_absent_and_says_why():
         _ = fitted.explained_deviance_
     with pytest.raises(PrivacyError, match="held out, which a fit with privacy"):
         fitted.predict_interval(make_frame(10))
-    with pytest.raises(PrivacyError, match="does not learn. Those of MultimodalVAE"):
+    with pytest.raises(PrivacyError, match=r"does not learn\. Those of MultimodalVAE"):
         fitted.sample(3)
     with pytest.raises(PrivacyError, match="search needs"):
         fitted.search(make_frame(10), make_frame(10), "life")
