@@ -26,6 +26,7 @@ from ..modalities import BUILTIN, Modality
 from ..model._model import Model
 from ..model._parts import modality_from_plain
 from ..objectives import OBJECTIVES, Objective
+from ..privacy import Privacy
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._settings import OPTIMIZERS
 from ._parameters import check_parameters
@@ -121,7 +122,10 @@ def _parameters_to_plain(estimator, model):
     }
     if isinstance(estimator.optimizer, type):
         parameters["optimizer"] = {"class": estimator.optimizer.__name__}
-    if isinstance(estimator.random_state, np.random.RandomState):
+    if estimator.privacy is not None:
+        parameters["privacy"] = estimator.privacy.get_params()
+    # A seed of noise must not be known to those from whom it hides rows.
+    if isinstance(estimator.random_state, np.random.RandomState) or estimator.privacy is not None:
         parameters["random_state"] = None
     for name, value in parameters.items():
         if isinstance(value, int) and value > LARGEST:
@@ -150,6 +154,10 @@ def _parameters_from_plain(node, kind, classes):
         check(not isinstance(value, int) or value <= LARGEST, f"{name}={value!r} is too large")
     for name in NAMED.keys() & parameters.keys():
         parameters[name] = named_from_plain(name, parameters[name], classes)
+    if parameters["privacy"] is not None:
+        given = fields(parameters["privacy"], *Privacy._get_param_names())
+        parameters["privacy"] = Privacy(**dict(zip(Privacy._get_param_names(), given, strict=True)))
+        parameters["privacy"].check_parameters()
     if isinstance(parameters["optimizer"], dict):
         (name,) = fields(parameters["optimizer"], "class")
         parameters["optimizer"] = class_of(name, torch.optim.Optimizer, _TORCH_OPTIMIZERS | classes)

@@ -27,6 +27,7 @@ from ..model._draws import (
 )
 from ..model._model import Model, Read
 from ..objectives import OBJECTIVES, Objective, Penalty
+from ..privacy import Privacy
 from ..training._batches import Rows as BatchRows
 from ..training._build import build_fusion, build_objective, build_target, weights_of_terms
 from ..training._inference import information
@@ -128,6 +129,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     verbose : int, default=0
         1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
         workers of joblib; 2 also where standard error leads to a file.
+    privacy : Privacy or None, default=None
+        Fit with differential privacy for rows: what is learned of them has noise, or is told as a
+        public fact, or left out; see `Privacy`. It is the linear start alone, of tables.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None
@@ -137,10 +141,11 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ----------
     information_ : ndarray of shape (`n_components_`,)
         Nats that each component says of a training row, on average: its divergence from the prior.
+        With `privacy`: as the linear model expects of a row of which all is there.
     modalities_, net_, history_, n_iter_, n_components_, components_,
     explained_deviance_ratio_, explained_deviance_, classes_, n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
-    lags_, lag_intervals_, feature_names_in_
+    lags_, lag_intervals_, privacy_spent_, feature_names_in_
         See `MultimodalAutoencoder`.
 
     Notes
@@ -217,6 +222,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         memory: Any = None,
         callbacks: list | None = None,
         verbose: int | bool = 0,
+        privacy: Privacy | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:

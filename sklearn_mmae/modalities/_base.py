@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from .._core.errors import PrivacyError
 from .._core.typing import Array
 from ..statistics import PLAIN, Statistics
 from ..tables._cells import Cells, Values
@@ -138,6 +139,26 @@ class Modality(BaseEstimator, ABC):
     def usual_weight(self) -> float:
         """How much the fitted modality counts beside others, unless the user says; default: 1."""
         return 1.0
+
+    def check_public(self, cells: Cells) -> None:
+        """Refuse, before a private fit looks at cells, what it would have to take from them.
+
+        Override it in a modality whose `fit` takes nothing from rows but answers of private
+        `statistics`, and names and dtypes of columns.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Raises
+        ------
+        PrivacyError, CellError
+            Naming column and parameter that has to be given. Default: always.
+        """
+        raise PrivacyError(
+            f"{type(self).__name__} cannot be fitted with privacy. Fit without, or leave its"
+            " columns out ('drop')."
+        )
 
     def expect_target(self) -> None:
         """Hear, before `fit`, that codes are to tell a target besides. Default: do nothing."""

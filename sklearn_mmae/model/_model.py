@@ -14,6 +14,7 @@ from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_positive, is_whole
+from ..privacy import PrivacySpent
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
 from ..tables import Cells, Columns, Table, read
@@ -82,13 +83,15 @@ class Model:
         Losses per epoch.
     n_iter : int
     explained : dict of str to float
-        Deviance explained of each modality, on the training rows.
+        Deviance explained of each modality, on the training rows; of none with privacy.
     calibration : dict of str to Groups, or None
         Of the tables; None where no rows were held out.
     density : Density or None
         Of codes; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
+    privacy : PrivacySpent or None
+        Of a private fit: what it has told of its rows.
     """
 
     columns: Columns
@@ -104,6 +107,7 @@ class Model:
     calibration: dict[str, Groups] | None = None
     density: Density | None = None
     facts: dict[str, np.ndarray] = field(default_factory=dict)
+    privacy: PrivacySpent | None = None
 
     @property
     def network(self) -> torch.nn.Module:
@@ -352,6 +356,7 @@ class Model:
                 if name != "n_components"
             },
             "explained_deviance": self.explained,
+            "privacy": self.privacy and self.privacy.to_plain(),
             "n_features_in": len(self.columns.names),
             "feature_names_in": self.feature_names,
             **self.facts,
@@ -397,7 +402,10 @@ class Model:
         check(whole and all(map(is_positive, weights)), "the weights of its losses")
         model.history, model.n_iter = _history(values["history"]), values["n_iter"]
         model.explained = values["explained_deviance"]
-        floats = isinstance(model.explained, dict) and list(model.explained) == model.names
+        spent = values["privacy"]
+        model.privacy = spent and PrivacySpent.from_plain(spent)
+        explained = [] if spent else model.names
+        floats = isinstance(model.explained, dict) and list(model.explained) == explained
         floats = floats and all(type(share) is float for share in model.explained.values())
         check(floats, "its explained deviance")
         for name in facts:
@@ -456,7 +464,7 @@ def as_rows(values: list, index: np.ndarray) -> Rows:
 
 _KEPT = (
     *("modalities", "places", "container", "lags", "target", "weights_of_loss", "history"),
-    *("n_iter", "n_components", "built", "explained_deviance"),
+    *("n_iter", "n_components", "built", "explained_deviance", "privacy"),
     *("n_features_in", "feature_names_in"),
 )
 

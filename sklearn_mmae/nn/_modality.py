@@ -101,6 +101,16 @@ class ModalityNetwork(nn.Module, ABC):
             The linear start: ``view ~ weight @ code``.
         """
 
+    def expected_gain(self, weight: Tensor) -> float:
+        """Return the `gain` that the linear start itself makes likely, where rows may not be asked.
+
+        Parameters
+        ----------
+        weight : Tensor of shape (n_view, n_components)
+            As of `start`.
+        """
+        return 1.0
+
     def link(self, view: Tensor) -> Tensor | None:
         """Return the outputs that stand for predicted views, (..., n_view) to (..., n_outputs).
 

@@ -145,7 +145,13 @@ def log_densities(
 def information(
     network: VariationalNetwork, rows: Rows, statistics: Statistics = PLAIN
 ) -> np.ndarray:
-    """Return how many nats each component says of a row, on average, (components,)."""
+    """Return how many nats each component says of a row, on average, (components,).
+
+    With privacy: of a row of which all is there, as the linear model expects it.
+    """
+    if statistics.is_private:
+        variance = network.roots[-1].square().sum(-1)
+        return (-0.5 * variance.log()).cpu().numpy()
     n = min(len(rows), MOST_ROWS)
     total, size = 0, block_size(network)
     for block, index in enumerate(torch.arange(n, device=rows.pattern.device).split(size)):

@@ -320,6 +320,8 @@ class Lesson:
     def _shares(self) -> Tensor:
         """Return in which share of the rows each of the decoders has something to decode."""
         network, rows = self.network, self.rows
+        if self.statistics.is_private:
+            return torch.ones_like(network.share)  # only training asks for them
         shares = shares_of(network.patterns, rows.pattern, self.statistics)
         if network.target is None:
             return shares

@@ -38,14 +38,18 @@ def list_patterns(present: Tensor, statistics: Statistics = PLAIN) -> Tensor:
     -------
     Tensor of shape (patterns, modalities), bool
         First nothing, last everything. Every subset for a few modalities; else each alone, all
-        but each, and those among the rows.
+        but each, and, unless they are private, those among the rows.
     """
     n = present.shape[1]
     if n <= MOST_ENUMERATED:
         return torch.tensor(list(product([False, True], repeat=n)))
     single = torch.eye(n, dtype=torch.bool)
     rows = map(tuple, present.tolist())
-    frequent = statistics.frequent("patterns of presence", rows, MOST_OF_ROWS)
+    frequent = (
+        []
+        if statistics.is_private
+        else statistics.frequent("patterns of presence", rows, MOST_OF_ROWS)
+    )
     of_rows = torch.tensor([*frequent], dtype=torch.bool).reshape(-1, n)
     patterns = torch.cat([single, ~single, of_rows]).unique(dim=0)
     inside = patterns.any(1) & ~patterns.all(1)
