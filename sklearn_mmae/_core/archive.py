@@ -13,6 +13,7 @@ gets a second ``$``. Nothing here knows a class of the package.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -20,10 +21,17 @@ import os
 import re
 import secrets
 import stat
+from contextlib import suppress
+from itertools import islice
 
 import numpy as np
 
-from .errors import ModelFileError
+from .errors import ModelFileError, did_you_mean
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["read", "write"]
 
@@ -32,6 +40,8 @@ _METADATA = {"format", "version", "sha256", "kind", "tree"}
 # What a file may ask of the reader. Every value costs one of the marks ``, : [ {`` and at most
 # some 80 bytes once it is parsed, so counting marks first bounds what a small header can grow to.
 _HEADER_BYTES, _MARKS, _ARRAYS, _DIMENSIONS, _DEPTH = 8_000_000, 300_000, 10_000, 32, 64
+_ASIDE = ".sklearn-mmae-"  # begins the names of files that are not yet complete
+_LOOKED_AT = 1000  # names of a folder, for one that is near
 _BLANK = "0" * 64  # stands for the checksum while it is computed
 _DTYPES = {
     **{"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "|b1", "I8": "|i1", "U8": "|u1"},
@@ -132,6 +142,8 @@ def read(path, *, kind):
             raise ModelFileError("it is a folder or a device, not a file")
         with open(path, "rb") as file:
             return _read(file, kind)
+    except FileNotFoundError as error:
+        raise _missing(path) from error
     except ModelFileError as error:
         raise ModelFileError(f"cannot read {os.fspath(path)!r}: {error}") from error
 
@@ -168,12 +180,39 @@ def _read(file, kind):
     return tree
 
 
+def _missing(path):
+    """Return the error that says what is not there, and the nearest name that is."""
+    folder, name = os.path.split(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        return FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
+    near = did_you_mean(name, islice(_names_in(folder), _LOOKED_AT))
+    missing = f"there is no such model file.{near} Not found" if near else "there is no model file"
+    return FileNotFoundError(errno.ENOENT, missing, os.fspath(path))
+
+
+def _names_in(folder):
+    """Yield the names of a folder, none where we may not look."""
+    with suppress(PermissionError), os.scandir(folder) as entries:
+        yield from (entry.name for entry in entries)
+
+
 def _replace(path, parts):
     # Through links, as any program that opens a file for writing would.
     path = os.path.realpath(path)
-    aside = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.tmp")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise _missing(path)
+    before = _file_before(path)
+    _remove_left(folder)
+    aside = os.path.join(folder, f"{_ASIDE}{secrets.token_hex(8)}.tmp")
     try:
-        with open(aside, "xb") as file:
+        # What replaces a file of its owner's eyes only is never open to others.
+        mode = 0o666 if before is None else 0o600
+        with open(aside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            with suppress(OSError):  # of a file system that has no locks
+                _lock(file)
+            if before is not None:
+                _own_as(before, aside)
             for part in parts:
                 file.write(part)
             file.flush()
@@ -183,6 +222,50 @@ def _replace(path, parts):
         if os.path.exists(aside):
             os.unlink(aside)
         raise
+
+
+def _file_before(path):
+    """Return the state of the file that is to be replaced, or None; refuse what is no file."""
+    try:
+        before = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(before.st_mode):
+        code = errno.EISDIR if stat.S_ISDIR(before.st_mode) else errno.EINVAL
+        raise OSError(code, "a model is saved to a file. Give its name; here is no file", path)
+    return before
+
+
+def _own_as(before, path):
+    """Give a file the owner of another one, where we may, and its mode."""
+    now = os.stat(path)
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        with suppress(PermissionError):
+            os.chown(path, before.st_uid, before.st_gid)
+    os.chmod(path, stat.S_IMODE(before.st_mode))
+
+
+def _lock(file):
+    """Lock a file until it is closed, which the end of the process does, too.
+
+    Raises `OSError` if another process has locked it, or where files cannot be locked.
+    """
+    if fcntl is not None:  # Windows removes no file that is open
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_left(folder):
+    """Remove what killed processes have left of their saves: begun, and locked by nobody."""
+    for name in _names_in(folder):
+        if not name.startswith(_ASIDE):
+            continue
+        path = os.path.join(folder, name)
+        with suppress(OSError):
+            with open(path, "rb") as file:
+                _lock(file)
+                has_begun = os.fstat(file.fileno()).st_size  # an empty one may soon be locked
+            if has_begun:
+                os.unlink(path)
 
 
 def _encode(node, place, arrays, depth):

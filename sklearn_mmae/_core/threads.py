@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Lock, Thread, local
@@ -12,6 +13,16 @@ __all__ = ["one_thread", "side_by_side"]
 
 _LOCK = Lock()
 _CALLER = local()  # `helpers`: what `side_by_side` may use in this thread, within `one_thread`
+
+
+def _begin_anew():
+    """Forget, in a forked child, the lock and the helpers of threads that are not there."""
+    global _LOCK, _CALLER
+    _LOCK, _CALLER = Lock(), local()
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @contextmanager

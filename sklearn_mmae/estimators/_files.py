@@ -99,7 +99,7 @@ def _restore(tree, classes, estimators):
     estimator._restore(weights)
     model.calibration = model.calibrated(calibration)
     with suppress(ImportError):  # rows of polars come back only where it is installed
-        estimator.inverse_transform(np.zeros((1, estimator.n_components_)))
+        model.write_average()
     return estimator
 
 

@@ -27,7 +27,7 @@ from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
 from ..tables import Columns, read
 from ..training._calibration import calibrate
-from ..training._lesson import Lesson, make_net, one_more_epoch
+from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
@@ -286,10 +286,12 @@ def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     values, labels = _sorted(values, _labels(model, y, len(values[0].present), estimator))
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
-    one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
-    model.history = model.history + _plain_history(model.net)[-1:]
-    model.n_iter += 1
-    model.calibration = None  # that of other weights, and perhaps of these very rows
+    rows = as_rows([*values, *labels], index).to(patterns.device)
+    with as_before_on_error(model.net):
+        one_more_epoch(model.net, rows)
+        history = model.history + _plain_history(model.net)[-1:]
+        # The calibration was that of other weights, and perhaps of these very rows.
+        vars(model).update(history=history, n_iter=model.n_iter + 1, calibration=None)
 
 
 def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:

@@ -19,6 +19,7 @@ from ._joint import JointNetwork
 __all__ = [
     "block_size",
     "decode",
+    "decode_average",
     "deviances",
     "encode",
     "for_blocks",
@@ -98,6 +99,13 @@ def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None
     if seed is None:
         return read_outputs(network, codes, m, part.predict)
     return _read(network, codes, m, draw)
+
+
+def decode_average(network: JointNetwork, m: int) -> np.ndarray:
+    """Return the prediction for the average row's code: one row, which costs little."""
+    with torch.inference_mode():
+        code = network.scale.new_zeros(1, len(network.scale))
+        return network.decoders[m].predict(network.outputs(code, m)).cpu().numpy()
 
 
 def read_outputs(
