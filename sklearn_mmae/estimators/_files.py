@@ -30,7 +30,7 @@ from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._settings import OPTIMIZERS
 from ._parameters import check_parameters
 
-__all__ = ["load_as", "save"]
+__all__ = ["limit_reading", "load_as", "save"]
 
 KIND = "estimator"  # of the file
 OF_MACHINE = {"device", "memory", "callbacks", "verbose"}  # parameters that are never in a file
@@ -65,6 +65,16 @@ def load_as(path: str | os.PathLike, trusted: Any, estimators: dict[str, type]) 
         return _restore(tree, classes, estimators)
     except Exception as error:  # whatever a class makes of the values of a damaged file
         raise ModelFileError(f"cannot read {os.fspath(path)!r}: {error}") from error
+
+
+def limit_reading(estimator: Any, root: str | os.PathLike | None, max_pixels: int) -> None:
+    """Let the modalities of a loaded estimator read no more than their reader allows."""
+    listed = [] if isinstance(estimator.modalities, str) else estimator.modalities
+    for modality in [m for _, m, _ in listed] + [part.modality for part in estimator._model.parts]:
+        if root is not None and hasattr(modality, "root"):
+            modality.root = root
+        if hasattr(modality, "max_pixels"):
+            modality.max_pixels = min(modality.max_pixels, max_pixels)
 
 
 def _trusted(trusted):

@@ -259,7 +259,8 @@ class Model:
         columns = {}
         for m, part in enumerate(self.parts):
             outputs = decode_average(self.network, m)
-            columns |= self.columns.place(part.places, part.write(outputs))
+            written = part.write(part.modality.shortest(outputs))
+            columns |= self.columns.place(part.places, written)
         self.write(columns)
 
     def fill(self, read: Read, predicted: dict[int, np.ndarray]) -> Any:

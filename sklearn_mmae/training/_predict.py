@@ -31,7 +31,7 @@ LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
 
 def block_size(network: JointNetwork) -> int:
     """Return the rows per block: many for small networks, few for large ones."""
-    columns = sum(part.n_view for part in network.networks)
+    columns = sum(part.largest for part in network.networks)
     size = 2 ** int(np.log2(2**20 / columns)) if columns < 2**20 else 1
     return int(np.clip(size, 32, 1024))
 
