@@ -7,8 +7,9 @@ Each forgery is a file with a right checksum in which one value, or all of one k
 counts, dtypes, zones, names, arrays of other shapes, entries dropped and swapped. It has to be
 refused by a `ModelFileError`, or give an estimator that works or refuses rows in words of ours. To
 load it costs at most 0.5 s of CPU and 50 MB over its size, and neither that nor to use it opens
-another file. What its use costs is for its cells to say, such as sounds of a minute: from 5 s of CPU
-on it is counted as "slow". Memory is measured on Linux alone. Prints what went otherwise, and counts.
+another file. What its use costs is for its cells to say, such as sounds of a minute: from 5 s of
+CPU on it is counted as "slow". Memory is measured on Linux alone. Prints what went otherwise, and
+the counts.
 """
 
 from __future__ import annotations

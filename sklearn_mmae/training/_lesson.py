@@ -181,7 +181,8 @@ class Lesson:
         self.interrupted = None
         self.first = self.net.weights_.copy()
         if self.held_out is not None:
-            self.before = self._held_out_losses() if self.guarded else None
+            trains = self.guarded and self.settings.max_epochs
+            self.before = self._held_out_losses() if trains else None
             self.best = _BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
@@ -259,7 +260,8 @@ class Lesson:
     def _judge(self) -> None:
         if self._parts_are_guarded and self.best.epoch_:
             judge_decoders(self.network, self.train, self.held_out, self.statistics)
-        self.helped = not self.guarded or self._beats(self.before, self._held_out_losses())
+        helped = self.best.epoch_ and self._beats(self.before, self._held_out_losses())
+        self.helped = not self.guarded or bool(helped)
         if not self.helped:
             LOG.info("the networks do not lower the loss of held-out rows: they are left out")
             self._undo()

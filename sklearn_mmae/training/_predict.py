@@ -6,7 +6,7 @@ for another shape, and the bits of a row would depend on its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ __all__ = [
     "read_outputs",
 ]
 
+MOST_NUMBERS = 2**23  # of the regressions of patterns that are held at once
 LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
 
 
@@ -65,18 +66,31 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
     unknown : ndarray of shape (patterns, modalities), bool, optional
         Patterns of presence beyond the network's own, as `index_patterns` numbers them.
     """
-    device, size, paths = network.patterns.device, block_size(network), None
+    device, size = network.patterns.device, block_size(network)
+    patterns = network.patterns
     if unknown is not None and len(unknown):
-        paths = network.paths(torch.as_tensor(unknown, device=device))
+        patterns = torch.cat([patterns, torch.as_tensor(unknown, device=device)])
     codes = torch.empty(len(rows), len(network.scale))
+    for used, places in _by_patterns(network, rows):
+        paths = network.paths_of(patterns[used.to(device)])
 
-    def work(here: slice, index: Tensor, n: int) -> None:
-        batch = rows.take(index).to(device)
-        code = network.encode(network.views(batch.values), batch.pattern, paths)
-        codes[here] = (code * network.scale)[:n].cpu()
+        def work(here: slice, index: Tensor, n: int, used=used, places=places, paths=paths) -> None:
+            batch = rows.take(places[index])
+            pattern = torch.searchsorted(used, batch.pattern).to(device)
+            code = network.encode(network.views(batch.to(device).values), pattern, paths)
+            codes[places[here]] = (code * network.scale)[:n].cpu()
 
-    for_blocks(len(rows), size, work)
+        for_blocks(len(places), size, work)
     return codes
+
+
+def _by_patterns(network: JointNetwork, rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the patterns that occur, some at a time, and the places of the rows that have them."""
+    numbers = rows.pattern if rows.rows is None else rows.pattern[rows.rows]
+    width = sum(projection.out_features for projection in network.projections)
+    most = max(1, MOST_NUMBERS // (width * len(network.scale)))
+    for used in numbers.unique().split(most):
+        yield used, torch.isin(numbers, used).nonzero().flatten()
 
 
 def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None) -> np.ndarray:
