@@ -209,8 +209,7 @@ def _replace(path, parts):
         # What replaces a file of its owner's eyes only is never open to others.
         mode = 0o666 if before is None else 0o600
         with open(aside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            with suppress(OSError):  # of a file system that has no locks
-                _lock(file)
+            _lock(file)
             if before is not None:
                 _own_as(before, aside)
             for part in parts:
@@ -246,11 +245,15 @@ def _own_as(before, path):
 
 
 def _lock(file):
-    """Lock a file until it is closed, which the end of the process does, too.
+    """Lock a file until it is closed, which the end of the process does, too."""
+    with suppress(OSError):  # of a file system that has no locks
+        if fcntl is not None:  # Windows removes no file that is open
+            fcntl.flock(file, fcntl.LOCK_EX)
 
-    Raises `OSError` if another process has locked it, or where files cannot be locked.
-    """
-    if fcntl is not None:  # Windows removes no file that is open
+
+def _refuse_locked(file):
+    """Raise `OSError` if a file is locked, or where that cannot be known."""
+    if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -262,7 +265,7 @@ def _remove_left(folder):
         path = os.path.join(folder, name)
         with suppress(OSError):
             with open(path, "rb") as file:
-                _lock(file)
+                _refuse_locked(file)
                 has_begun = os.fstat(file.fileno()).st_size  # an empty one may soon be locked
             if has_begun:
                 os.unlink(path)

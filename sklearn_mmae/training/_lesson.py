@@ -260,8 +260,7 @@ class Lesson:
     def _judge(self) -> None:
         if self._parts_are_guarded and self.best.epoch_:
             judge_decoders(self.network, self.train, self.held_out, self.statistics)
-        helped = self.best.epoch_ and self._beats(self.before, self._held_out_losses())
-        self.helped = not self.guarded or bool(helped)
+        self.helped = not self.guarded or self._has_helped()
         if not self.helped:
             LOG.info("the networks do not lower the loss of held-out rows: they are left out")
             self._undo()
@@ -332,6 +331,10 @@ class Lesson:
         with suppress(StopTraining):
             self.progress.finish(learning, epochs)
         weights.swap()
+
+    def _has_helped(self) -> bool:
+        """Whether there was an epoch that left the networks better than what there was before."""
+        return self.best.epoch_ > 0 and self._beats(self.before, self._held_out_losses())
 
     def _held_out_losses(self) -> Tensor:
         """Return the validation loss of each held-out row, as the epochs measure it."""

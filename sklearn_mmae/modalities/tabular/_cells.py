@@ -292,9 +292,11 @@ def as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
 
 def _ends_of(unit: str, *, on_clocks: bool) -> tuple[int, int]:
     """Return the first and last date that a unit has or, in their years, clocks can show."""
-    per_day = int(np.timedelta64(1, "D") / np.timedelta64(1, np.datetime_data(unit)[0]))
-    limits = np.iinfo(np.int64)  # the least of which is NaT; zones are less than a day apart
-    first, last = limits.min + 2 * per_day, limits.max - 2 * per_day
+    unit, limits = np.datetime_data(unit)[0], np.iinfo(np.int64)
+    if unit in ("Y", "M"):
+        return limits.min + 1, limits.max - 1024  # the least is NaT, the largest are no floats
+    per_day = int(np.timedelta64(1, "D") / np.timedelta64(1, unit))
+    first, last = limits.min + 2 * per_day, limits.max - max(2 * per_day, 1024)
     if on_clocks:
         ends = (EARLIEST, LATEST)
         days = [int(end.astype("datetime64[D]").astype(int)) * per_day for end in ends]

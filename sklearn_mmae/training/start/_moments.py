@@ -30,6 +30,8 @@ from ...statistics._samples import SampledRows
 __all__ = ["Views", "reduced_bases", "second_moments"]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
+MOST_TOGETHER = 1000  # columns of all views, as far as reducing the widest can make them so few
+LEADING_BESIDE = 96  # axes that such a view keeps besides twice the components
 SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
@@ -49,9 +51,11 @@ def reduced_bases(
         As of `fit_linear_start`.
     """
     views, *_ = next(iter(blocks()))
+    size = 2 * n_components + LEADING_BESIDE
+    widest = _widest_whole([view.shape[1] for view in views], size)
     bases = [
-        leading_basis(blocks, m, view.shape[1], n_components, generator, statistics)
-        if view.shape[1] > MOST_COLUMNS
+        leading_basis(blocks, m, view.shape[1], size, generator, statistics)
+        if view.shape[1] > widest
         else None
         for m, view in enumerate(views)
     ]
@@ -62,11 +66,20 @@ def reduced_bases(
     return bases, sizes
 
 
+def _widest_whole(widths: list[int], size: int) -> int:
+    """Return up to which width views stay whole, where others keep so many columns."""
+    for widest in sorted({*widths}, reverse=True):
+        total = sum(width if width <= widest else min(width, size) for width in widths)
+        if widest <= MOST_COLUMNS and total <= MOST_TOGETHER:
+            return widest
+    return size  # of which no less is left
+
+
 def leading_basis(
     blocks: Views,
     m: int,
     n_columns: int,
-    n_components: int,
+    size: int,
     generator: torch.Generator,
     statistics: Statistics,
 ) -> Tensor:
@@ -74,8 +87,7 @@ def leading_basis(
 
     So are its sums: those of float32 would depend on how the rows are cut into blocks.
     """
-    size = min(n_columns, 2 * n_components + 96)
-    basis = torch.randn(n_columns, size, generator=generator).double()
+    basis = torch.randn(n_columns, min(n_columns, size), generator=generator).double()
 
     def rows() -> Rows:
         for views, _, present in blocks():
