@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sklearn_mmae._core import archive
 from sklearn_mmae._core.archive import read, write
 from sklearn_mmae._core.errors import ModelFileError
 
@@ -440,3 +441,40 @@ def test_processes_that_write_one_path_leave_one_whole_file(tmp_path):
     assert [writer.wait() for writer in writers] == [0, 0]
     assert np.ptp(read(path, kind="test")) == 0
     assert [file.name for file in tmp_path.iterdir()] == ["a.mmae"]
+
+
+def test_only_files_are_written_over_and_keep_their_mode(tmp_path):
+    path, pipe = tmp_path / "a.mmae", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for other in (pipe, tmp_path):
+        with pytest.raises(ModelFileError, match="a folder or a device"):
+            write(other, {}, kind="test")
+    write(path, {}, kind="test")
+    path.chmod(0o640)
+    write(path, {"a": 1}, kind="test")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    writer = """
+import itertools, os, sys
+from sklearn_mmae._core import archive
+parts = itertools.chain([bytes(10**6)], (os.kill(os.getpid(), 9) for _ in "1"))
+archive._replace(sys.argv[1], parts)
+"""
+    path = tmp_path / "a.mmae"
+    killed = subprocess.run([sys.executable, "-c", writer, str(path)], check=False)
+    assert killed.returncode == -9
+    assert len([*tmp_path.iterdir()]) == 1
+    write(path, {}, kind="test")
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_nothing_is_removed_that_is_still_written(tmp_path):
+    def parts():
+        yield b"some"
+        write(tmp_path / "b.mmae", {}, kind="test")  # as another process would
+        yield b"more"
+
+    archive._replace(tmp_path / "a.mmae", parts())
+    assert (tmp_path / "a.mmae").read_bytes() == b"somemore"

@@ -13,7 +13,6 @@ gets a second ``$``. Nothing here knows a class of the package.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
@@ -22,11 +21,10 @@ import re
 import secrets
 import stat
 from contextlib import suppress
-from itertools import islice
 
 import numpy as np
 
-from .errors import ModelFileError, did_you_mean
+from .errors import ModelFileError
 
 try:
     import fcntl
@@ -41,7 +39,6 @@ _METADATA = {"format", "version", "sha256", "kind", "tree"}
 # some 80 bytes once it is parsed, so counting marks first bounds what a small header can grow to.
 _HEADER_BYTES, _MARKS, _ARRAYS, _DIMENSIONS, _DEPTH = 8_000_000, 300_000, 10_000, 32, 64
 _ASIDE = ".sklearn-mmae-"  # begins the names of files that are not yet complete
-_LOOKED_AT = 1000  # names of a folder, for one that is near
 _BLANK = "0" * 64  # stands for the checksum while it is computed
 _DTYPES = {
     **{"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "|b1", "I8": "|i1", "U8": "|u1"},
@@ -68,6 +65,8 @@ def write(path, tree, *, kind):
 
     Raises
     ------
+    ModelFileError
+        If there is a folder or a device of that name.
     TypeError
         For any other value, naming its place in the tree.
     ValueError
@@ -142,8 +141,10 @@ def read(path, *, kind):
             raise ModelFileError("it is a folder or a device, not a file")
         with open(path, "rb") as file:
             return _read(file, kind)
-    except FileNotFoundError as error:
-        raise _missing(path) from error
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no such file: {os.fspath(path)!r}. Give the path that was given to save."
+        ) from None
     except ModelFileError as error:
         raise ModelFileError(f"cannot read {os.fspath(path)!r}: {error}") from error
 
@@ -180,31 +181,12 @@ def _read(file, kind):
     return tree
 
 
-def _missing(path):
-    """Return the error that says what is not there, and the nearest name that is."""
-    folder, name = os.path.split(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        return FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
-    near = did_you_mean(name, islice(_names_in(folder), _LOOKED_AT))
-    missing = f"there is no such model file.{near} Not found" if near else "there is no model file"
-    return FileNotFoundError(errno.ENOENT, missing, os.fspath(path))
-
-
-def _names_in(folder):
-    """Yield the names of a folder, none where we may not look."""
-    with suppress(PermissionError), os.scandir(folder) as entries:
-        yield from (entry.name for entry in entries)
-
-
 def _replace(path, parts):
     # Through links, as any program that opens a file for writing would.
     path = os.path.realpath(path)
-    folder = os.path.dirname(path)
-    if not os.path.isdir(folder):
-        raise _missing(path)
     before = _file_before(path)
-    _remove_left(folder)
-    aside = os.path.join(folder, f"{_ASIDE}{secrets.token_hex(8)}.tmp")
+    _remove_left(os.path.dirname(path))
+    aside = os.path.join(os.path.dirname(path), f"{_ASIDE}{secrets.token_hex(8)}.tmp")
     try:
         # What replaces a file of its owner's eyes only is never open to others.
         mode = 0o666 if before is None else 0o600
@@ -216,7 +198,10 @@ def _replace(path, parts):
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
+            if fcntl is not None:  # while it is locked
+                os.replace(aside, path)
+        if fcntl is None:  # Windows moves no file that is open
+            os.replace(aside, path)
     except BaseException:
         if os.path.exists(aside):
             os.unlink(aside)
@@ -225,13 +210,9 @@ def _replace(path, parts):
 
 def _file_before(path):
     """Return the state of the file that is to be replaced, or None; refuse what is no file."""
-    try:
-        before = os.stat(path)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(before.st_mode):
-        code = errno.EISDIR if stat.S_ISDIR(before.st_mode) else errno.EINVAL
-        raise OSError(code, "a model is saved to a file. Give its name; here is no file", path)
+    before = os.stat(path) if os.path.exists(path) else None
+    if before is not None and not stat.S_ISREG(before.st_mode):
+        raise ModelFileError(f"cannot write {path!r}: it is a folder or a device, not a file")
     return before
 
 
@@ -259,16 +240,16 @@ def _refuse_locked(file):
 
 def _remove_left(folder):
     """Remove what killed processes have left of their saves: begun, and locked by nobody."""
-    for name in _names_in(folder):
-        if not name.startswith(_ASIDE):
-            continue
-        path = os.path.join(folder, name)
+    left = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [e for e in entries if e.name.startswith(_ASIDE) and e.is_file()]
+    for entry in left:
         with suppress(OSError):
-            with open(path, "rb") as file:
+            with open(entry, "rb") as file:
                 _refuse_locked(file)
-                has_begun = os.fstat(file.fileno()).st_size  # an empty one may soon be locked
+                has_begun = os.fstat(file.fileno()).st_size  # else it may soon be locked
             if has_begun:
-                os.unlink(path)
+                os.unlink(entry)
 
 
 def _encode(node, place, arrays, depth):

@@ -20,8 +20,16 @@ from .._core.threads import one_thread
 from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
 from ..model._components import components
-from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
+from ..model._distributions import (
+    Interval,
+    category_probabilities,
+    category_sets,
+    predict_interval,
+    word_shares,
+)
+from ..model._draws import check_count, draw_rows
 from ..model._model import Model, Read
+from ..model._search import Matches, search
 from ..model._weights import weighted
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
@@ -408,8 +416,52 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         hidden = self._model.chosen(to, "to")
         read = self._read(X, hidden)
-        columns = self._model.decode(self._model.encode(read), hidden)
+        columns = self._model.decode(self._model.encode(read), hidden, read=read)
         return self._model.write(columns, read.index)
+
+    def search(self, X: Rows, among: Rows, to: Names, n: int = 10) -> Matches:
+        """Find the rows of one modality, or some, that fit rows of others best.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            What is known: a caption, say. Columns of `to` are not looked at.
+        among : DataFrame, array, sparse matrix or SliceDict of shape (others, columns)
+            Where to search: photos, say. Only columns of `to` are looked at; rows that have
+            nothing of them are not found.
+        to : str or list of str
+            Names of modalities, as in `modalities_`.
+        n : int, default=10
+            How many to find for each row.
+
+        Returns
+        -------
+        rows, scores : ndarray of shape (rows, n)
+            Positions in `among`, the best first, and how well they fit, 1 at most; a named tuple.
+
+        Raises
+        ------
+        ValueError
+            For an `n` of more rows than there are; and where nothing is known of how vectors go
+            together: it is learned by `fit`, of three rows and more.
+
+        Notes
+        -----
+        A score is the mean of two cosines: of standardised vectors, and of their regularised
+        canonical variates, each as long as the two sides correlate.
+
+        Examples
+        --------
+        >>> from sklearn_mmae import MultimodalAutoencoder
+        >>> from sklearn_mmae.datasets import load_digits_frame
+        >>> frame = load_digits_frame()[:300]
+        >>> mmae = MultimodalAutoencoder(n_components=8, max_epochs=0, random_state=0).fit(frame)
+        >>> rows, scores = mmae.search(frame[["caption"]], frame, to="image", n=3)
+        >>> rows.shape
+        (300, 3)
+        """
+        check_is_fitted(self)
+        return search(self._model, X, among, to, n, self)
 
     def impute(self, X: Rows) -> SameContainer:
         """Fill the holes: cells, modalities of a row, columns that are missing altogether.
@@ -425,8 +477,55 @@ class BaseMultimodalAutoencoder(
             in their own, or in a wider one.
         """
         read = self._read(X)
-        predicted = self._model.decode(self._model.encode(read), rows=read.rows)
+        predicted = self._model.decode(self._model.encode(read), rows=read.rows, read=read)
         return self._model.fill(read, predicted)
+
+    def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
+        """Draw rows that might as well have been seen.
+
+        Parameters
+        ----------
+        n : int, default=1
+            How many; for each row of `given`, if there are any.
+        given : DataFrame, array, sparse matrix or SliceDict, optional
+            Rows of any part of the modalities, whose holes are filled by draws.
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+            Numbers are drawn with their noise, categories by their probabilities; pictures,
+            sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
+            a given row follow one another.
+
+        Raises
+        ------
+        ValueError
+            For an `n` below 1; and where the vectors of `MultimodalAutoencoder` have no known
+            distribution: it is learned by `fit`, of three rows and more.
+
+        Notes
+        -----
+        `MultimodalVAE` draws vectors from its prior, or from the posterior of a given row. Those
+        of `MultimodalAutoencoder` have a Gaussian mixture, fitted to the training rows' vectors;
+        the vector of a part of a row is a noisy, linear look at the whole row's, so that the
+        mixture given a part is in closed form.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_mmae import MultimodalAutoencoder
+        >>> x = np.random.default_rng(0).normal(size=(200, 1))
+        >>> X = np.hstack([x, -x, x])
+        >>> mmae = MultimodalAutoencoder(n_components=1, max_epochs=0, random_state=0).fit(X)
+        >>> mmae.sample(5).shape
+        (5, 3)
+        >>> given = [[1.0, np.nan, np.nan]]
+        >>> bool(np.allclose(mmae.sample(2, given=given), [1, -1, 1], atol=0.3))
+        True
+        """
+        n = check_count("n", n)
+        check_is_fitted(self)
+        return draw_rows(self._model, n, given, self)
 
     def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
         """Return an interval for each number, calibrated on rows held out in `fit`.
@@ -500,6 +599,40 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         return category_probabilities(self._model, X, self)
 
+    def category_sets(self, X: Rows, level: float = 0.9) -> dict[Any, Any]:
+        """Return which categories a cell may be of, calibrated on rows held out in `fit`.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        level : float in (0, 1), default=0.9
+            The share of the truth that the sets should hold.
+
+        Returns
+        -------
+        dict of column name to DataFrame of shape (rows, categories), bool
+            Of each categorical and bool column of the tables: whether the category belongs to the
+            row's set. The most likely one always does; all do where too few rows were held out for
+            the level.
+
+        Raises
+        ------
+        ValueError
+            If no column is categorical, or no rows were held out.
+
+        Notes
+        -----
+        The smallest sets that hold what they say on average [1]_: categories above a probability,
+        which held-out rows choose in groups as for `predict_interval`.
+
+        References
+        ----------
+        .. [1] Sadinle, Lei & Wasserman (2019), "Least ambiguous set-valued classifiers with bounded
+           error levels", JASA 114.
+        """
+        check_is_fitted(self)
+        return category_sets(self._model, X, level, self)
+
     def word_shares(self, X: Rows) -> dict[Any, Any]:
         """Return how much each word of the vocabulary is expected to count in each row.
 
@@ -566,7 +699,8 @@ class BaseMultimodalAutoencoder(
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         by_modality : bool, default=False
-            Return a column per modality, which says which one is odd.
+            Return a column per modality: the lowest of an unusual row is the odd one, which does
+            not go with the others.
 
         Returns
         -------
@@ -574,11 +708,28 @@ class BaseMultimodalAutoencoder(
             Minus the deviance of the row's reconstruction, 0 is perfect and -1 what the column
             means give an average row; the mean over the modalities present. NaN where nothing is
             observed.
+
+            By modality: its pointwise mutual information with the others, in nats. Above 0, they
+            make it likelier than it is by itself; 0 where there are none; NaN where it is absent.
+
+        Notes
+        -----
+        If one modality was exchanged for that of another row, all those that are predicted from
+        it look odd, too. With ``p(m) p(others)`` for the density of such a row, the likeliest
+        exchange is that of the modality whose mutual information [1]_ with the others is lowest:
+        without it the others agree. Densities are Gaussian, of views as the linear start sees
+        them, with shrunk second moments.
+
+        References
+        ----------
+        .. [1] Church & Hanks (1990), "Word association norms, mutual information, and
+           lexicography", Computational Linguistics 16(1).
         """
         read = self._read(X)
-        deviance, _ = self._model.deviances(read, self._model.encode(read))
         if by_modality:
-            return pd.DataFrame(-deviance, columns=self._model.names, index=read.index)
+            found = self._model.agreements(read)
+            return pd.DataFrame(found, columns=self._model.names, index=read.index)
+        deviance, _ = self._model.deviances(read, self._model.encode(read))
         total = np.where(read.present, deviance, 0).sum(1)
         counts = read.present.sum(1)
         return np.where(counts, -total / np.maximum(counts, 1), np.nan)

@@ -27,6 +27,7 @@ from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
 from ..tables import Columns, read
 from ..training._calibration import calibrate
+from ..training._density import learn_density
 from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
@@ -122,6 +123,8 @@ def learn_model(
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     model.facts = look_at(network, rows, statistics)
+    fills = [part.modality.fill for part in model.parts]
+    model.density = learn_density(network, rows, fills, statistics.of("density"))
     return model, learned.interrupted
 
 
@@ -200,7 +203,7 @@ def _undo_lags(model, values, max_lag, statistics):
             if not values[m].present.any():
                 seconds = model.lags.seconds
                 raise ValueError(
-                    f"max_lag={max_lag:g}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
+                    f"max_lag={max_lag!r}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
                     f" later than the others, of {seconds}, and no row lasts longer. Give a smaller"
                     " max_lag."
                 )
@@ -289,9 +292,10 @@ def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     rows = as_rows([*values, *labels], index).to(patterns.device)
     with as_before_on_error(model.net):
         one_more_epoch(model.net, rows)
-        history = model.history + _plain_history(model.net)[-1:]
-        # The calibration was that of other weights, and perhaps of these very rows.
-        vars(model).update(history=history, n_iter=model.n_iter + 1, calibration=None)
+        changed = {"history": model.history + _plain_history(model.net)[-1:]}
+        # Those of other weights, and perhaps of these very rows.
+        changed |= {"n_iter": model.n_iter + 1, "calibration": None, "density": None}
+        vars(model).update(changed)
 
 
 def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:

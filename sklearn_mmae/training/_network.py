@@ -14,6 +14,7 @@ from ._batches import Batch
 from ._joint import JointNetwork, NewGenerator, Paths, RowBlocks, Views
 from ._patterns import Solved
 from .start._linear import fit_linear_start, ridge
+from .start._moments import ViewMoments
 
 __all__ = ["MultimodalNetwork"]
 
@@ -84,7 +85,7 @@ class MultimodalNetwork(JointNetwork):
     @torch.no_grad()
     def learn_start(
         self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
-    ) -> list[Tensor]:
+    ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path to joint principal components and the regressions onto them."""
         linear = fit_linear_start(
             blocks,
@@ -106,7 +107,7 @@ class MultimodalNetwork(JointNetwork):
         self.scale.copy_(linear.spread / linear.spread.square().mean().sqrt())
         self.n_rows.fill_(linear.n_rows)
         self._forget_solved()
-        return linear.decoders
+        return linear.decoders, linear.views
 
     def regressions(self, patterns: Tensor) -> Tensor:
         """Return the projection for all modalities, the own share for one, ridge for others."""
@@ -122,7 +123,7 @@ class MultimodalNetwork(JointNetwork):
             elif members:
                 solved = self.solved.get(tuple(members), self._regression)
                 for m, own in zip(members, solved, strict=True):
-                    table[i, :, m] = own @ self._bases[m]
+                    table[i, :, m] = (own @ self._bases[m]).to(table.dtype)
         return table.flatten(2)
 
     def _regression(self, members: tuple[int, ...]) -> list[Tensor]:
@@ -130,11 +131,11 @@ class MultimodalNetwork(JointNetwork):
 
         The same as on their projected columns, without the directions that those do not span.
         """
-        bases = [self._bases[m].double() for m in members]
+        bases = [self._bases[m] for m in members]
         basis, at = torch.block_diag(*bases), self._columns(members)
         moments = basis @ self.moments[at][:, at].double() @ basis.T
         targets, weight = basis @ self.targets[at].double(), self.spread.double() ** 2
-        solved = ridge(moments, targets, weight, int(self.n_rows)).float()
+        solved = ridge(moments, targets, weight, int(self.n_rows))
         return list(solved.T.split([len(basis) for basis in bases], 1))
 
     def _columns(self, members: Sequence[int]) -> Tensor:
@@ -153,7 +154,7 @@ class MultimodalNetwork(JointNetwork):
         for m, network in enumerate(self.networks):
             at = self._columns([m])
             _, vectors = torch.linalg.eigh(self.moments[at][:, at].double())
-            bases.append(vectors.T[-network.n_view :].float())
+            bases.append(vectors.T[-network.n_view :])
         return bases
 
     def paths_of(self, patterns: Tensor) -> Paths:
@@ -164,7 +165,8 @@ class MultimodalNetwork(JointNetwork):
     def own_paths(self) -> Paths:
         """The network's own patterns and their regressions."""
         if self.table is None:
-            self.table = self.regressions(self.patterns)
+            with torch.inference_mode(False), torch.no_grad():  # training may need it, too
+                self.table = self.regressions(self.patterns)
         return self.patterns, self.table
 
     def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..statistics import PLAIN, Statistics
 
 __all__ = [
+    "MOST_ENUMERATED",
     "Solved",
     "chances_of",
     "index_contained",
@@ -23,7 +24,7 @@ __all__ = [
 
 MOST_ENUMERATED = 6  # modalities up to which every pattern of presence has its own regression
 MOST_OF_ROWS = 32  # patterns that are taken from the rows, beyond that
-MOST_REMEMBERED = 2**23  # numbers, of what was solved for patterns
+MOST_REMEMBERED = 2**22  # numbers, of what was solved for patterns
 
 
 class Solved:
@@ -35,6 +36,9 @@ class Solved:
     def __init__(self) -> None:
         self._known: dict[Hashable, list[Tensor]] = {}
         self._size = 0
+
+    def __reduce__(self) -> tuple[type, tuple]:
+        return Solved, ()  # no pickle or copy needs to be as large
 
     def get(self, key: Hashable, solve: Callable[..., list[Tensor]]) -> list[Tensor]:
         """Return what ``solve(key)`` returned, now or when it was asked for before."""

@@ -15,8 +15,10 @@ from torch import Tensor
 from .._core.threads import side_by_side
 from ._batches import Rows
 from ._joint import JointNetwork
+from ._translation import Translation
 
 __all__ = [
+    "agreements",
     "block_size",
     "decode",
     "decode_average",
@@ -72,28 +74,42 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
         patterns = torch.cat([patterns, torch.as_tensor(unknown, device=device)])
     codes = torch.empty(len(rows), len(network.scale))
     for used, places in _by_patterns(network, rows):
-        paths = network.paths_of(patterns[used.to(device)])
+        paths = None if used is None else network.paths_of(patterns[used.to(device)])
 
         def work(here: slice, index: Tensor, n: int, used=used, places=places, paths=paths) -> None:
             batch = rows.take(places[index])
-            pattern = torch.searchsorted(used, batch.pattern).to(device)
-            code = network.encode(network.views(batch.to(device).values), pattern, paths)
+            pattern = batch.pattern if used is None else torch.searchsorted(used, batch.pattern)
+            views = network.views(batch.to(device).values)
+            code = network.encode(views, pattern.to(device), paths)
             codes[places[here]] = (code * network.scale)[:n].cpu()
 
         for_blocks(len(places), size, work)
     return codes
 
 
-def _by_patterns(network: JointNetwork, rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the patterns that occur, some at a time, and the places of the rows that have them."""
+def _by_patterns(network: JointNetwork, rows: Rows) -> Iterator[tuple[Tensor | None, Tensor]]:
+    """Yield patterns that occur, some at a time, and the places of the rows that have them.
+
+    None for all of them, where the network has few.
+    """
     numbers = rows.pattern if rows.rows is None else rows.pattern[rows.rows]
+    if network.has_few_paths:
+        yield None, torch.arange(len(rows))
+        return
     width = sum(projection.out_features for projection in network.projections)
     most = max(1, MOST_NUMBERS // (width * len(network.scale)))
     for used in numbers.unique().split(most):
         yield used, torch.isin(numbers, used).nonzero().flatten()
 
 
-def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None) -> np.ndarray:
+def decode(
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    seed: int | None = None,
+    beside: Translation | None = None,
+    log_scales: Tensor | None = None,
+) -> np.ndarray:
     """Return the predictions of one of the decoders for codes, as an array.
 
     Parameters
@@ -102,16 +118,24 @@ def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None
     codes : Tensor of shape (rows, components)
     m : int
     seed : int, optional
-        Draw them, noise and all, from a `VariationalNetwork`.
+        Draw them, noise and all.
+    beside : Translation, optional
+        What else is known of rows that lack the modality.
+    log_scales : Tensor, optional
+        Of that noise; see `ModalityNetwork.draw`. Also of each row, (rows, n_scales).
     """
     part, device = network.decoders[m], network.patterns.device
 
     def draw(outputs: Tensor, first: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(seed + first)
-        return part.draw(outputs, network.noise_scales(m), generator)
+        own = log_scales
+        if own.dim() == 2:
+            rows = torch.arange(first, first + len(outputs)).clamp_max(len(own) - 1)
+            own = own[rows.to(device)]
+        return part.draw(outputs, own, generator)
 
     if seed is None:
-        return read_outputs(network, codes, m, part.predict)
+        return read_outputs(network, codes, m, part.predict, beside)
     return _read(network, codes, m, draw)
 
 
@@ -123,14 +147,22 @@ def decode_average(network: JointNetwork, m: int) -> np.ndarray:
 
 
 def read_outputs(
-    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor], Tensor]
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    read: Callable[[Tensor], Tensor],
+    beside: Translation | None = None,
 ) -> np.ndarray:
     """Return what ``read(outputs)`` makes of the outputs of a modality for codes, as an array."""
-    return _read(network, codes, m, lambda outputs, first: read(outputs))
+    return _read(network, codes, m, lambda outputs, first: read(outputs), beside)
 
 
 def _read(
-    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor, int], Tensor]
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    read: Callable[[Tensor, int], Tensor],
+    beside: Translation | None = None,
 ) -> np.ndarray:
     """Return what ``read(outputs, first row)`` makes of each block, as an array."""
     device, size = network.patterns.device, block_size(network)
@@ -138,11 +170,48 @@ def _read(
 
     def work(here: slice, index: Tensor, n: int) -> None:
         code = codes.index_select(0, index).to(device) / network.scale
-        predicted = read(network.outputs(code, m), here.start)
+        outputs = network.outputs(code, m) if beside is None else beside.outputs(code, index)
+        predicted = read(outputs, here.start)
         blocks[here.start] = predicted[:n].cpu().numpy()
 
     for_blocks(len(codes), size, work)
     return np.concatenate([blocks[start] for start in sorted(blocks)])
+
+
+def agreements(network: JointNetwork, rows: Rows, present: np.ndarray) -> np.ndarray:
+    """Return how far the others of a row speak for each of its modalities, in nats.
+
+    Parameters
+    ----------
+    network : JointNetwork
+        Of several modalities.
+    rows : Rows
+        On the CPU.
+    present : ndarray of shape (rows, modalities), bool
+
+    Returns
+    -------
+    ndarray of shape (rows, modalities), float64
+        Pointwise mutual information; NaN where the modality is absent.
+    """
+    device, found = network.patterns.device, np.full(present.shape, np.nan)
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    told = [
+        network.direct.information(pattern) if pattern.any() else {}
+        for pattern in torch.from_numpy(patterns)
+    ]
+
+    def work(here: slice, index: Tensor, n: int) -> None:
+        batch = rows.take(index).to(device)
+        reduced = network.reduce(network.views(batch.values)).double()
+        of_rows = which.ravel()[index.numpy()[:n]]
+        for p in np.unique(of_rows):
+            for m, information in told[p].items():
+                values = information.of(reduced)[:n].cpu().numpy()
+                found[here, m] = np.where(of_rows == p, values, found[here, m])
+
+    for_blocks(len(rows), block_size(network), work)
+    return found
 
 
 def deviances(

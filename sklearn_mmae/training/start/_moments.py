@@ -9,7 +9,9 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,11 +29,17 @@ from ...statistics._factors import (
 )
 from ...statistics._samples import SampledRows
 
-__all__ = ["Views", "reduced_bases", "second_moments"]
+__all__ = [
+    "ViewMoments",
+    "Views",
+    "learn_view_moments",
+    "reduced_bases",
+    "reduced_sizes",
+    "second_moments",
+]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
-MOST_TOGETHER = 1000  # columns of all views, as far as reducing the widest can make them so few
-LEADING_BESIDE = 96  # axes that such a view keeps besides twice the components
+MOST_TOGETHER = 1000  # columns of all views: if there are more, the widest are reduced, too
 SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
@@ -40,46 +48,93 @@ Rows = Iterator[tuple[View, Tensor]]  # blocks of rows, and which of their cells
 More = Callable[[View, int], Tensor]  # columns beside a reduced view, of rows from a number on
 
 
-def reduced_bases(
+@dataclass(frozen=True)
+class ViewMoments:
+    """Second moments of the views of some rows side by side, wide ones reduced.
+
+    Attributes
+    ----------
+    bases : list of Tensor of shape (columns, reduced), or None
+        Of each view; None for one that is as it is.
+    sizes : list of int
+        Columns of each reduced view.
+    covariance : Tensor of shape (reduced columns of all, same), float64
+    n_rows : int
+    """
+
+    bases: list[Tensor | None]
+    sizes: list[int]
+    covariance: Tensor
+    n_rows: int
+
+    @property
+    def slices(self) -> list[slice]:
+        """Where each reduced view stands."""
+        return [slice(a, b) for a, b in pairwise(np.cumsum([0, *self.sizes]).tolist())]
+
+    def of_first(self, n: int) -> ViewMoments:
+        """Return the moments of the first views alone."""
+        size = sum(self.sizes[:n])
+        covariance = self.covariance[:size, :size]
+        return ViewMoments(self.bases[:n], self.sizes[:n], covariance, self.n_rows)
+
+    def with_rows(self, blocks: Views, n_components: int, statistics: Statistics) -> ViewMoments:
+        """Return those of these rows and of others, by the same bases."""
+        more, n = second_moments(blocks, self.bases, n_components, statistics)
+        total = self.n_rows + n
+        covariance = self.covariance * (self.n_rows / total) + more * (n / total)
+        return ViewMoments(self.bases, self.sizes, covariance, total)
+
+
+def learn_view_moments(
     blocks: Views, n_components: int, generator: torch.Generator, statistics: Statistics
+) -> ViewMoments:
+    """Return the second moments of rows; parameters as of `fit_linear_start`."""
+    bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
+    covariance, n_rows = second_moments(blocks, bases, n_components, statistics)
+    return ViewMoments(bases, sizes, covariance, n_rows)
+
+
+def reduced_sizes(widths: Sequence[int], n_components: int) -> list[int]:
+    """Return how many columns views of these widths are reduced to, the widest ones first."""
+    least = min(2 * n_components + 96, max(2 * n_components, MOST_TOGETHER // max(len(widths), 1)))
+    for widest in sorted({w for w in widths if w <= MOST_COLUMNS}, reverse=True):
+        sizes = [width if width <= widest else min(width, least) for width in widths]
+        if sum(sizes) <= MOST_TOGETHER:
+            return sizes
+    return [min(width, least) for width in widths]
+
+
+def reduced_bases(
+    blocks: Views,
+    n_components: int,
+    generator: torch.Generator,
+    statistics: Statistics,
+    *,
+    has_target: bool = False,
 ) -> tuple[list[Tensor | None], list[int]]:
     """Return a basis for each wide view, None for the others, and how many columns they leave.
 
     Parameters
     ----------
-    blocks, n_components, generator, statistics
+    blocks, n_components, generator, statistics, has_target
         As of `fit_linear_start`.
     """
     views, *_ = next(iter(blocks()))
-    size = 2 * n_components + LEADING_BESIDE
-    widest = _widest_whole([view.shape[1] for view in views], size)
+    widths = [view.shape[1] for view in views]
+    n = len(widths) - has_target
+    sizes = reduced_sizes(widths[:n], n_components) + reduced_sizes(widths[n:], n_components)
     bases = [
-        leading_basis(blocks, m, view.shape[1], size, generator, statistics)
-        if view.shape[1] > widest
-        else None
-        for m, view in enumerate(views)
-    ]
-    sizes = [
-        view.shape[1] if basis is None else basis.shape[1]
-        for view, basis in zip(views, bases, strict=True)
+        leading_basis(blocks, m, (width, size), generator, statistics) if size < width else None
+        for m, (width, size) in enumerate(zip(widths, sizes, strict=True))
     ]
     return bases, sizes
-
-
-def _widest_whole(widths: list[int], size: int) -> int:
-    """Return up to which width views stay whole, where others keep so many columns."""
-    for widest in sorted({*widths}, reverse=True):
-        total = sum(width if width <= widest else min(width, size) for width in widths)
-        if widest <= MOST_COLUMNS and total <= MOST_TOGETHER:
-            return widest
-    return size  # of which no less is left
 
 
 def leading_basis(
     blocks: Views,
     m: int,
-    n_columns: int,
-    size: int,
+    shape: tuple[int, int],
     generator: torch.Generator,
     statistics: Statistics,
 ) -> Tensor:
@@ -87,7 +142,7 @@ def leading_basis(
 
     So are its sums: those of float32 would depend on how the rows are cut into blocks.
     """
-    basis = torch.randn(n_columns, min(n_columns, size), generator=generator).double()
+    basis = torch.randn(shape, generator=generator).double()
 
     def rows() -> Rows:
         for views, _, present in blocks():
