@@ -23,6 +23,7 @@ WANTED = {
     "large data": "large_data",
     "prediction interval": "uncertainty",
     "cost": "cost",
+    "privacy": "privacy",
 }
 SCRIPTS = ("_static/searchtools.js", "_static/language_data.js", "searchindex.js")
 # What the scripts expect of a page. The index calls `Search.setIndex`.

@@ -96,6 +96,7 @@ SEARCHED = {
     ("large_data", None): ("large data", "out-of-core"),
     ("uncertainty", None): ("uncertainty", "prediction interval"),
     ("cost", None): ("cost", "speed"),
+    ("privacy", None): ("privacy", "differential privacy"),
     ("metrics", "## Retrieval: one modality finds its row by another"): ("retrieval",),
     ("faq", "## Can it use a GPU?"): ("GPU", "CUDA"),
     ("faq", "## What is the embedding, and how long should it be?"): ("embedding",),

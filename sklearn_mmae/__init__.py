@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from . import modalities
-from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
+from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError, PrivacyError
 from .estimators import MultimodalAutoencoder, MultimodalVAE, load
 from .fusion import Fusion
 from .modalities import *  # noqa: F403
 from .objectives import Objective
+from .privacy import Privacy
 
 __version__ = "0.1.0"
 
@@ -21,6 +22,8 @@ __all__ = [
     "MultimodalAutoencoder",
     "MultimodalVAE",
     "Objective",
+    "Privacy",
+    "PrivacyError",
     "__version__",
     "load",
 ]

@@ -29,6 +29,7 @@ from sklearn_mmae import (
     ImageModality,
     MultimodalAutoencoder,
     MultimodalVAE,
+    Privacy,
     SequenceModality,
     TabularModality,
     TextModality,
@@ -102,6 +103,7 @@ OTHER_EFFECTS = {
     "max_lag": "test_max_lag_moves_what_comes_late",
     "target_weight": "test_target_weight_and_cv_change_what_labels_do",
     "target_cv": "test_target_weight_and_cv_change_what_labels_do",
+    "privacy": "test_privacy_adds_noise",
 }
 
 
@@ -146,6 +148,19 @@ def test_target_weight_and_cv_change_what_labels_do(kind):
         for weight, cv in ((0.0, None), (1.0, None), (9.0, None), (9.0, 2))
     ]
     for one, other in itertools.pairwise(codes):
+        assert not np.array_equal(one, other)
+
+
+@pytest.mark.filterwarnings("ignore:random_state=:sklearn_mmae.DataWarning")
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+def test_privacy_adds_noise(kind):
+    X = np.random.default_rng(0).uniform(size=(100, 3))
+    table = [("table", TabularModality(bounds=(0, 1)), slice(0, 3))]
+    codes = [
+        make_estimator(kind, modalities=table, init="linear", max_epochs=0, privacy=privacy)
+        for privacy in (None, Privacy(9.0), Privacy(0.5), Privacy(0.5, delta=1e-9))
+    ]
+    for one, other in itertools.pairwise(estimator.fit_transform(X) for estimator in codes):
         assert not np.array_equal(one, other)
 
 
@@ -423,6 +438,8 @@ OF_MODALITIES = {
     TabularModality: {
         "scale": (numbers, ["size", "count"], {}, "common"),
         "max_categories": (grades, ["x", "letter"], {}, 3),
+        "bounds": (numbers, ["size", "count"], {}, (0, 1)),
+        "categories": (grades, ["x", "letter"], {}, {"letter": ["a", "b"]}),
         "mask": (numbers, ["size", "count"], {}, 0.3),
     },
     TextModality: {

@@ -23,6 +23,7 @@ from pathlib import Path
 
 TORCH = ("torch==2.13.0", "numpy==2.4.6")
 ENVIRONMENTS = {
+    "diffprivlib": [("diffprivlib==0.6.6", "scikit-learn==1.4.2", "numpy<2")],
     "prince": [("prince==0.23.0",)],
     "cca_zoo": [("cca-zoo==4.0.1",)],
     "mvlearn": [

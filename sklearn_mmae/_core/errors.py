@@ -20,6 +20,7 @@ __all__ = [
     "ConvergenceError",
     "DataWarning",
     "ModelFileError",
+    "PrivacyError",
     "check_names",
     "did_you_mean",
     "listing",
@@ -46,6 +47,10 @@ class ConvergenceError(ValueError):
 
 class ModelFileError(ValueError):
     """A model file is damaged, of another kind or version, or asks for what it must not."""
+
+
+class PrivacyError(ValueError):
+    """A private fit would have to take from its rows what it may not."""
 
 
 class CellError(ValueError):

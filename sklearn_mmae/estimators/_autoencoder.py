@@ -11,6 +11,7 @@ import torch
 from ..fusion import Fusion
 from ..modalities import Modality
 from ..model._model import Model
+from ..privacy import Privacy
 from ..training._build import build_fusion, build_target, weights_of_terms
 from ..training._network import MultimodalNetwork
 from ._base import BaseMultimodalAutoencoder
@@ -130,6 +131,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     verbose : int, default=0
         1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
         workers of joblib; 2 also where standard error leads to a file.
+    privacy : Privacy or None, default=None
+        Fit with differential privacy for rows: what is learned of them has noise, is given as a
+        public fact, or is left out; see `Privacy`. It is the linear start alone, of tables.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None
@@ -154,6 +158,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Share of the variance of all modalities that each component explains in the linear start.
     explained_deviance_ : dict of str to float
         Per modality, on the training rows, or 4,096 of them.
+    privacy_spent_ : PrivacySpent
+        With `privacy`: what the fit has revealed of its rows, by step, and what is taken as public.
+        There is then no `explained_deviance_`.
     lags_ : dict of str to float
         With `max_lag`: how much later than the first of them each modality that goes on in time
         comes, in seconds.
@@ -243,6 +250,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         memory: Any = None,
         callbacks: list | None = None,
         verbose: int | bool = 0,
+        privacy: Privacy | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:

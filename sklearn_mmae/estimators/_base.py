@@ -29,8 +29,10 @@ from ..model._distributions import (
 )
 from ..model._draws import check_count, draw_rows
 from ..model._model import Model, Read
+from ..model._public import check_private
 from ..model._search import Matches, search
 from ..model._weights import weighted
+from ..privacy import PrivacySpent
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
 from ._diagram import diagram
@@ -66,6 +68,7 @@ class BaseMultimodalAutoencoder(
     n_iter_: int
     n_components_: int
     explained_deviance_: dict[str, float]
+    privacy_spent_: PrivacySpent
     lags_: dict[str, float]
     lag_intervals_: dict[str, tuple[float, float]]
     classes_: np.ndarray | list[np.ndarray]
@@ -96,6 +99,15 @@ class BaseMultimodalAutoencoder(
     def _sk_visual_block_(self):
         """Return the diagram that a notebook shows."""
         return diagram(self, self._model if hasattr(self, "net_") else None)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why an attribute is missing, where privacy is the reason."""
+        if name == "explained_deviance_" and "privacy_spent_" in vars(self):
+            raise AttributeError(
+                "explained_deviance_ is of the training rows, and left out with privacy. Give"
+                " other rows: explained_deviance(X)."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # Nested parameters, as ColumnTransformer has them ----------------------------------------
 
@@ -199,6 +211,7 @@ class BaseMultimodalAutoencoder(
             After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
         """
         check_parameters(self)
+        check_private(self, weighted=sample_weight is not None)
         context = None
         if hasattr(self, "_init_callback_context"):
             context = self._init_callback_context(max_subtasks=self.max_epochs)
@@ -234,6 +247,7 @@ class BaseMultimodalAutoencoder(
         from ..model._learn import add_epoch
 
         check_parameters(self)
+        check_private(self, in_parts=True)
         with weighted(X, y, sample_weight, self) as (rows, labels):
             if hasattr(self, "net_"):
                 add_epoch(self._model, rows, labels, self)
@@ -255,22 +269,28 @@ class BaseMultimodalAutoencoder(
         return learn_model(self, X, y, self._build_network, self._look_at, previous, context)
 
     def _keep(self, model: Model) -> None:
-        """Take over a model, and forget what an earlier fit knew."""
-        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
-            del self.__dict__[name]
-        self._model = model
-        self.modalities_ = Modalities(model.parts, model.columns.names)
-        self.net_, self.history_, self.n_iter_ = model.net, model.history, model.n_iter
-        self.n_components_ = model.built["n_components"]
-        self.explained_deviance_ = model.explained
-        self.n_features_in_ = len(model.columns.names)
+        """Take over a model, and forget what an earlier fit knew, in one step: all or nothing."""
+        state = {n: v for n, v in vars(self).items() if n.startswith("_") or not n.endswith("_")}
+        state |= {
+            "_model": model,
+            "modalities_": Modalities(model.parts, model.columns.names),
+            "net_": model.net,
+            "history_": model.history,
+            "n_iter_": model.n_iter,
+            "n_components_": model.built["n_components"],
+            "n_features_in_": len(model.columns.names),
+        }
+        if model.privacy is None:
+            state["explained_deviance_"] = model.explained
+        else:
+            state["privacy_spent_"] = model.privacy
         if model.feature_names is not None:
-            self.feature_names_in_ = np.array(model.feature_names, dtype=object)
+            state["feature_names_in_"] = np.array(model.feature_names, dtype=object)
         if model.lags is not None:
-            self.lags_, self.lag_intervals_ = model.lags.seconds, model.lags.intervals
+            state |= {"lags_": model.lags.seconds, "lag_intervals_": model.lags.intervals}
         if model.target is not None and model.target.has_classes:
-            self.classes_ = model.target.all_classes
-        vars(self).update({f"{name}_": value for name, value in model.facts.items()})
+            state["classes_"] = model.target.all_classes
+        self.__dict__ = state | {f"{name}_": value for name, value in model.facts.items()}
 
     @property
     def components_(self) -> dict[str, pd.DataFrame]:

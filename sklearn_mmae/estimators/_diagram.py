@@ -40,6 +40,8 @@ def diagram(estimator, model=None):
         if part != "drop"
     ]
     built = model.built if model else vars(estimator)
+    spent = model and model.privacy
+    private = [_box("privacy", *_spent(spent))] if spent else []
     fusion, length = built["fusion"], built["n_components"]
     return VisualBlock(
         "serial",
@@ -48,6 +50,7 @@ def diagram(estimator, model=None):
             _network(f"fusion: {_name(fusion)}", network and [network.fusion]),
             _box("code", f"{length} components"),
             _side_by_side(decoders, [entry for entry in listed if entry[1] != "drop"]),
+            *private,
         ],
         dash_wrapped=False,
     )
@@ -81,6 +84,17 @@ def _network(name, parts):
         return _box(name, "", "built by fit")
     n = sum(weight.numel() for part in parts for weight in part.parameters())
     return _box(name, f"{n:,} weights", "\n".join(map(str, parts)))
+
+
+def _spent(spent):
+    """Return what a private fit has told of its rows, in short and in full."""
+    steps = [f"{step}: epsilon {epsilon:.3g}" for step, epsilon in spent.by_step.items()]
+    lines = [
+        *steps,
+        f"neighbours: {spent.neighbours}",
+        *(f"public: {fact}" for fact in spent.public),
+    ]
+    return f"epsilon {spent.epsilon:.3g}, delta {spent.delta:.1g}", "\n".join(lines)
 
 
 def _columns(key):

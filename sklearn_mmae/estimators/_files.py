@@ -26,11 +26,12 @@ from ..modalities import BUILTIN, Modality
 from ..model._model import Model
 from ..model._parts import modality_from_plain
 from ..objectives import OBJECTIVES, Objective
+from ..privacy import Privacy
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._settings import OPTIMIZERS
 from ._parameters import check_parameters
 
-__all__ = ["load_as", "save"]
+__all__ = ["limit_reading", "load_as", "save"]
 
 KIND = "estimator"  # of the file
 OF_MACHINE = {"device", "memory", "callbacks", "verbose"}  # parameters that are never in a file
@@ -68,6 +69,16 @@ def load_as(path: str | os.PathLike, trusted: Any, estimators: dict[str, type]) 
         raise ModelFileError(f"cannot read {os.fspath(path)!r}: {error}") from error
 
 
+def limit_reading(estimator: Any, root: str | os.PathLike | None, max_pixels: int) -> None:
+    """Let the modalities of a loaded estimator read no more than their reader allows."""
+    listed = [] if isinstance(estimator.modalities, str) else estimator.modalities
+    for modality in [m for _, m, _ in listed] + [part.modality for part in estimator._model.parts]:
+        if root is not None and hasattr(modality, "root"):
+            modality.root = root
+        if hasattr(modality, "max_pixels"):
+            modality.max_pixels = min(modality.max_pixels, max_pixels)
+
+
 def _trusted(trusted):
     """Return the classes that a file may name."""
     classes = dict(_BUILT_IN)
@@ -101,7 +112,7 @@ def _restore(tree, classes, estimators):
     model.calibration = model.calibrated(calibration)
     model.density = model.with_density(density)
     with suppress(ImportError):  # rows of polars come back only where it is installed
-        estimator.inverse_transform(np.zeros((1, estimator.n_components_)))
+        model.write_average()
     return estimator
 
 
@@ -121,7 +132,10 @@ def _parameters_to_plain(estimator, model):
     }
     if isinstance(estimator.optimizer, type):
         parameters["optimizer"] = {"class": estimator.optimizer.__name__}
-    if isinstance(estimator.random_state, np.random.RandomState):
+    if estimator.privacy is not None:
+        parameters["privacy"] = estimator.privacy.get_params()
+    # A seed of noise must not be known to those from whom it hides rows.
+    if isinstance(estimator.random_state, np.random.RandomState) or estimator.privacy is not None:
         parameters["random_state"] = None
     for name, value in parameters.items():
         if isinstance(value, int) and value > LARGEST:
@@ -150,6 +164,10 @@ def _parameters_from_plain(node, kind, classes):
         check(not isinstance(value, int) or value <= LARGEST, f"{name}={value!r} is too large")
     for name in NAMED.keys() & parameters.keys():
         parameters[name] = named_from_plain(name, parameters[name], classes)
+    if parameters["privacy"] is not None:
+        given = fields(parameters["privacy"], *Privacy._get_param_names())
+        parameters["privacy"] = Privacy(**dict(zip(Privacy._get_param_names(), given, strict=True)))
+        parameters["privacy"].check_parameters()
     if isinstance(parameters["optimizer"], dict):
         (name,) = fields(parameters["optimizer"], "class")
         parameters["optimizer"] = class_of(name, torch.optim.Optimizer, _TORCH_OPTIMIZERS | classes)

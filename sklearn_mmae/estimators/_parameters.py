@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 from .._core.errors import listing
 from ..alignment import LagRange
 from ..fusion import FUSIONS, Fusion
+from ..privacy import Privacy
 from ..training._build import weights_of_terms
 from ..training._settings import OPTIMIZERS
 from ..training.start._size import MOST
@@ -62,6 +63,7 @@ CONSTRAINTS = {
     "memory": [str, PathLike, HasMethods(["cache"]), None],
     "callbacks": [list, None],
     "verbose": ["verbose"],
+    "privacy": [Privacy, None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
 }

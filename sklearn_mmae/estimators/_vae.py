@@ -27,6 +27,7 @@ from ..model._draws import (
 )
 from ..model._model import Model, Read
 from ..objectives import OBJECTIVES, Objective, Penalty
+from ..privacy import Privacy
 from ..training._batches import Rows as BatchRows
 from ..training._build import build_fusion, build_objective, build_target, weights_of_terms
 from ..training._inference import information
@@ -133,6 +134,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     verbose : int, default=0
         1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
         workers of joblib; 2 also where standard error leads to a file.
+    privacy : Privacy or None, default=None
+        Fit with differential privacy for rows: what is learned of them has noise, is given as a
+        public fact, or is left out; see `Privacy`. It is the linear start alone, of tables.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None
@@ -142,11 +146,11 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     ----------
     information_ : ndarray of shape (`n_components_`,)
         Nats of information of each component on a training row, on average: its divergence from
-        the prior.
+        the prior. With `privacy`: as the linear model expects of a row that is complete.
     modalities_, net_, history_, n_iter_, n_components_, components_,
     explained_deviance_ratio_, explained_deviance_, classes_, n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
-    lags_, lag_intervals_, feature_names_in_
+    lags_, lag_intervals_, privacy_spent_, feature_names_in_
         See `MultimodalAutoencoder`.
 
     Notes
@@ -223,6 +227,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         memory: Any = None,
         callbacks: list | None = None,
         verbose: int | bool = 0,
+        privacy: Privacy | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:

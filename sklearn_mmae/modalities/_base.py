@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from .._core.errors import PrivacyError
 from .._core.typing import Array
 from ..statistics import PLAIN, Statistics
 from ..tables._cells import Cells, Values
@@ -139,6 +140,26 @@ class Modality(BaseEstimator, ABC):
         """How much the fitted modality counts beside others, unless the user says; default: 1."""
         return 1.0
 
+    def check_public(self, cells: Cells) -> None:
+        """Refuse, before a private fit looks at cells, what it would have to take from them.
+
+        Override it in a modality whose `fit` takes nothing from rows but answers of private
+        `statistics`, and names and dtypes of columns.
+
+        Parameters
+        ----------
+        cells : Cells
+
+        Raises
+        ------
+        PrivacyError, CellError
+            Naming column and parameter that has to be given. Default: always.
+        """
+        raise PrivacyError(
+            f"{type(self).__name__} cannot be fitted with privacy. Fit without, or leave its"
+            " columns out ('drop')."
+        )
+
     def expect_target(self) -> None:
         """Prepare, before `fit`, for embeddings that are to predict a target. Default: nothing."""
 
@@ -195,6 +216,20 @@ class Modality(BaseEstimator, ABC):
         -------
         ndarray
             Default: the predictions, for cells that are all of one size.
+        """
+        return predictions
+
+    def shortest(self, predictions: np.ndarray) -> np.ndarray:
+        """Return predictions of cells as short as they come: those that `load` tries to write.
+
+        Parameters
+        ----------
+        predictions : ndarray, rows first
+
+        Returns
+        -------
+        ndarray
+            Default: the same.
         """
         return predictions
 

@@ -17,6 +17,7 @@ from ..training._holes import bins_of, observed_cells
 from ..training._predict import decode, read_outputs
 from ._model import Model
 from ._parts import Part
+from ._public import refuse_private
 
 __all__ = [
     "Interval",
@@ -192,9 +193,11 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
             f"{problem} is in a TabularModality; the modalities are"
             f" {listing(map(repr, model.names))}."
         )
+    method = problem.partition(":")[0]
+    refuse_private(model.privacy, f"{method} needs residuals of rows that were held out")
     if model.calibration is None:
         raise ValueError(
-            f"{problem.partition(':')[0]} needs rows that training has never seen, and there are"
+            f"{method} needs rows that training has never seen, and there are"
             " none: they are held out by fit with early_stopping=True, and neither by partial_fit"
             " nor by a warm start. Call fit on all rows with early_stopping=True and"
             " warm_start=False."

@@ -25,10 +25,10 @@ from .._core.errors import ConvergenceError, check_names, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
-from ..tables import Columns, read
+from ..tables import Columns, read, read_schema
 from ..training._calibration import calibrate
 from ..training._density import learn_density
-from ..training._lesson import Lesson, make_net, one_more_epoch
+from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
@@ -36,6 +36,7 @@ from ..training.start._size import find_size
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
+from ._public import statistics_of
 from ._target import Target
 from ._weights import sorted_rows
 
@@ -53,7 +54,7 @@ def learn_model(
     look_at: Callable,
     previous: Model | None = None,
     context: Any = None,
-    statistics: Statistics = PLAIN,
+    statistics: Statistics | None = None,
 ) -> tuple[Model, KeyboardInterrupt | None]:
     """Learn everything, and leave the estimator as it is.
 
@@ -71,8 +72,8 @@ def learn_model(
     previous : Model, optional
         One to go on from.
     context : sklearn.callback.CallbackContext, optional
-    statistics : Statistics, default=PLAIN
-        What is asked about the rows.
+    statistics : Statistics, optional
+        What is asked about the rows. Default: as the estimator's `privacy` says.
 
     Returns
     -------
@@ -80,6 +81,7 @@ def learn_model(
     interrupted : KeyboardInterrupt or None
         What ended training early.
     """
+    statistics = statistics_of(estimator, X) if statistics is None else statistics
     deadline = math.inf if estimator.max_time is None else monotonic() + estimator.max_time
     if previous is None:
         model, values, labels = _learn_parts(estimator, X, y, statistics)
@@ -89,7 +91,8 @@ def learn_model(
         model = Model(previous.columns, parts, {}, previous.lags, target)
         labels = _labels(model, y, len(values[0].present), estimator)
     model.weights_of_loss = _weights(estimator, model)
-    values, labels = _sorted(values, labels)
+    if not statistics.is_private:  # a row less would move others, and what is taken by place
+        values, labels = _sorted(values, labels)
     present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
@@ -102,7 +105,7 @@ def learn_model(
         learned = Lesson(
             network,
             rows,
-            _settings(estimator),
+            _settings(estimator, statistics),
             generators,
             statistics.of("training"),
             progress,
@@ -117,14 +120,17 @@ def learn_model(
         ).learn()
     model.net = learned.net
     network.eval()
-    model.explained = _explain(model, values, present, statistics)
     model.history = _plain_history(model.net)
     model.n_iter = len(model.history)
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     model.facts = look_at(network, rows, statistics)
-    fills = [part.modality.fill for part in model.parts]
-    model.density = learn_density(network, rows, fills, statistics.of("density"))
+    if statistics.is_private:
+        model.privacy = statistics.spent()
+    else:  # whatever more is learned from the rows of a fit is learned here
+        model.explained = _explain(model, values, present, statistics)
+        fills = [part.modality.fill for part in model.parts]
+        model.density = learn_density(network, rows, fills, statistics.of("density"))
     return model, learned.interrupted
 
 
@@ -143,7 +149,10 @@ def _learn_parts(estimator, X, y, statistics):
         if estimator.target_weight:
             part.modality.expect_target()
     values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
-    _check_anything_present(parts, presence(values))
+    if statistics.is_private:  # dtypes of columns are public, and what objects there are is not
+        table = read_schema(table)
+    else:
+        _check_anything_present(parts, presence(values))
     model = Model(Columns.of(table), parts, {}, target=target)
     if estimator.max_lag is not None:
         _undo_lags(model, values, estimator.max_lag, statistics)
@@ -257,9 +266,12 @@ def _find_size(estimator, model, values, device, statistics):
         return find_size(estimator.n_components, parts, rows, present, weights, own)
 
 
-def _settings(estimator):
-    """Return what the parameters say about training."""
-    return Settings(**{field.name: getattr(estimator, field.name) for field in fields(Settings)})
+def _settings(estimator, statistics=PLAIN):
+    """Return what the parameters say about training; a private fit is the linear start."""
+    given = {field.name: getattr(estimator, field.name) for field in fields(Settings)}
+    if statistics.is_private:
+        given |= {"early_stopping": False, "max_epochs": 0}
+    return Settings(**given)
 
 
 @one_thread(helpers=False)
@@ -289,11 +301,13 @@ def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     values, labels = _sorted(values, _labels(model, y, len(values[0].present), estimator))
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
-    one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
-    model.history = model.history + _plain_history(model.net)[-1:]
-    model.n_iter += 1
-    # Those of other weights, and perhaps of these very rows.
-    model.calibration = model.density = None
+    rows = as_rows([*values, *labels], index).to(patterns.device)
+    with as_before_on_error(model.net):
+        one_more_epoch(model.net, rows)
+        changed = {"history": model.history + _plain_history(model.net)[-1:]}
+        # Those of other weights, and perhaps of these very rows.
+        changed |= {"n_iter": model.n_iter + 1, "calibration": None, "density": None}
+        vars(model).update(changed)
 
 
 def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:

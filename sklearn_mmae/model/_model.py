@@ -14,6 +14,7 @@ from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_positive, is_whole
+from ..privacy import PrivacySpent
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
 from ..tables import Cells, Columns, Table, read
@@ -23,7 +24,7 @@ from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
 from ..training._density import Density
 from ..training._patterns import index_patterns
-from ..training._predict import agreements, decode, deviances, encode
+from ..training._predict import agreements, decode, decode_average, deviances, encode
 from ..training._translation import Translation, translation
 from ._lags import Lags
 from ._parts import Part
@@ -82,13 +83,15 @@ class Model:
         Losses per epoch.
     n_iter : int
     explained : dict of str to float
-        Deviance explained of each modality, on the training rows.
+        Deviance explained of each modality, on the training rows; of none with privacy.
     calibration : dict of str to Groups, or None
         Of the tables; None where no rows were held out.
     density : Density or None
         Of codes; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
+    privacy : PrivacySpent or None
+        Of a private fit: what it has told of its rows.
     """
 
     columns: Columns
@@ -104,6 +107,7 @@ class Model:
     calibration: dict[str, Groups] | None = None
     density: Density | None = None
     facts: dict[str, np.ndarray] = field(default_factory=dict)
+    privacy: PrivacySpent | None = None
 
     @property
     def network(self) -> torch.nn.Module:
@@ -286,6 +290,16 @@ class Model:
         """Return columns, by their positions in `fit`, in the container of `fit`."""
         return self.columns.write(columns, index)
 
+    @one_thread()
+    def write_average(self) -> None:
+        """Write the average row, which fails where what a file says does not go together."""
+        columns = {}
+        for m, part in enumerate(self.parts):
+            outputs = decode_average(self.network, m)
+            written = part.write(part.modality.shortest(outputs))
+            columns |= self.columns.place(part.places, written)
+        self.write(columns)
+
     def fill(self, read: Read, predicted: dict[int, np.ndarray]) -> Any:
         """Return rows whose missing cells are predicted ones; observed cells are as they were."""
         return self.columns.fill(read.table, read.at, predicted)
@@ -352,6 +366,7 @@ class Model:
                 if name != "n_components"
             },
             "explained_deviance": self.explained,
+            "privacy": self.privacy and self.privacy.to_plain(),
             "n_features_in": len(self.columns.names),
             "feature_names_in": self.feature_names,
             **self.facts,
@@ -397,7 +412,10 @@ class Model:
         check(whole and all(map(is_positive, weights)), "the weights of its losses")
         model.history, model.n_iter = _history(values["history"]), values["n_iter"]
         model.explained = values["explained_deviance"]
-        floats = isinstance(model.explained, dict) and list(model.explained) == model.names
+        spent = values["privacy"]
+        model.privacy = spent and PrivacySpent.from_plain(spent)
+        explained = [] if spent else model.names
+        floats = isinstance(model.explained, dict) and list(model.explained) == explained
         floats = floats and all(type(share) is float for share in model.explained.values())
         check(floats, "its explained deviance")
         for name in facts:
@@ -456,7 +474,7 @@ def as_rows(values: list, index: np.ndarray) -> Rows:
 
 _KEPT = (
     *("modalities", "places", "container", "lags", "target", "weights_of_loss", "history"),
-    *("n_iter", "n_components", "built", "explained_deviance"),
+    *("n_iter", "n_components", "built", "explained_deviance", "privacy"),
     *("n_features_in", "feature_names_in"),
 )
 

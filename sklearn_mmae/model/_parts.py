@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import numbers
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from .._core.errors import did_you_mean, listing, naming
+from .._core.errors import PrivacyError, did_you_mean, listing, naming
 from .._core.plain import (
     check,
     fields,
@@ -54,8 +55,16 @@ class Part:
     n_skipped: int = 0
 
     def learn(self, cells: Cells, statistics: Statistics) -> Values:
-        """Fit the modality to cells; return what it makes of them."""
+        """Fit the modality to cells; return what it makes of them.
+
+        With private statistics nothing is said of a cell: no warning, and no error of its own.
+        """
         fit = self.modality.fit_transform
+        if statistics.is_private:
+            with _named(self.name):
+                self.modality.check_public(cells)
+            with _silenced(self.name):
+                return fit(cells, statistics)
         with _named(self.name):
             return fit(cells, statistics) if asks(fit) else fit(cells)
 
@@ -117,9 +126,23 @@ def _named(name: str):
         try:
             yield
         except (TypeError, ValueError) as error:
-            if type(error) not in (TypeError, ValueError, InvalidParameterError):
+            if type(error) not in (TypeError, ValueError, InvalidParameterError, PrivacyError):
                 raise  # a CellError is told by `locate`; others may need more than a message
             raise type(error)(f"modality {name!r}: {error}") from error
+
+
+@contextmanager
+def _silenced(name: str):
+    """Let nothing of a modality be heard that may speak of cells."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception:
+            raise PrivacyError(
+                f"modality {name!r}: there are cells that cannot be read. With privacy it is not"
+                " said which: fit without it, where nobody else looks, to be told."
+            ) from None
 
 
 def resolve(modalities, frame, X, reserved):

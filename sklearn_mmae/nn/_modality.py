@@ -63,6 +63,11 @@ class ModalityNetwork(nn.Module, ABC):
         self.register_buffer("null_outputs", torch.zeros(n_outputs))
         self.register_buffer("gain", torch.ones(()))
 
+    @property
+    def largest(self) -> int:
+        """Numbers to a row in the largest tensor of a deviance or prediction; default: `n_view`."""
+        return self.n_view
+
     @abstractmethod
     def view(self, tensors: dict[str, Tensor]) -> View:
         """Return the centred numbers of a batch, (rows, n_view), zero for a missing row."""
@@ -100,6 +105,16 @@ class ModalityNetwork(nn.Module, ABC):
         weight : Tensor of shape (n_view, n_components)
             The linear start: ``view ~ weight @ embedding``.
         """
+
+    def expected_gain(self, weight: Tensor) -> float:
+        """Return the `gain` that the linear start itself makes likely, where rows may not be asked.
+
+        Parameters
+        ----------
+        weight : Tensor of shape (n_view, n_components)
+            As of `start`.
+        """
+        return 1.0
 
     def link(self, view: Tensor) -> Tensor | None:
         """Return the outputs that stand for predicted views, (..., n_view) to (..., n_outputs).

@@ -26,6 +26,7 @@ from ._questions import (
     Products,
     Quantile,
     Question,
+    Sums,
 )
 from ._samples import Sample, SampledRows
 
@@ -59,6 +60,7 @@ class Statistics:
     """
 
     scope = ""
+    is_private = False  # whether answers have noise, and what else is learned is public
 
     @property
     def repeatable(self) -> bool:
@@ -200,7 +202,24 @@ class Statistics:
         """
         return self.ask(name, PairProducts(), pairs)
 
-    def choose(self, name: str, losses: Any, *, margin: float | None = None) -> int:
+    def sums(
+        self, name: str, rows: np.ndarray, norm: float, *, share: float = 1.0
+    ) -> tuple[np.ndarray, float]:
+        """Return the sum of rows, and the standard deviation of the noise in its entries.
+
+        Parameters
+        ----------
+        name : str
+        rows : ndarray of shape (rows, columns)
+            0 where nothing is observed.
+        norm : float
+            The largest that a row may have: private answers cut longer ones.
+        share : float, default=1.0
+            Of what a modality may ask, that a private answer takes.
+        """
+        return self.ask(name, Sums(), rows), 0.0
+
+    def choose(self, name: str, losses: Any, *, margin: float | None = None, usual: int = 0) -> int:
         """Return the number of the option with the smallest mean loss.
 
         Parameters
@@ -210,6 +229,8 @@ class Statistics:
         margin : float, optional
             Standard errors of the paired difference by which another option must beat option 0,
             10 over the number of rows added to them; otherwise it is option 0.
+        usual : int, default=0
+            The option to take where rows may not be asked.
         """
         return self.ask(name, Choice(margin), losses)
 

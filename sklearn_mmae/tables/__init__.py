@@ -3,6 +3,15 @@
 from .._core.holes import observed
 from ._cells import Cells, Values
 from ._columns import Columns
-from ._table import Table, read
+from ._table import Table, count_rows, read, read_schema
 
-__all__ = ["Cells", "Columns", "Table", "Values", "observed", "read"]
+__all__ = [
+    "Cells",
+    "Columns",
+    "Table",
+    "Values",
+    "count_rows",
+    "observed",
+    "read",
+    "read_schema",
+]

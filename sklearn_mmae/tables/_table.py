@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 import scipy.sparse
 from sklearn.utils.validation import check_array
 
+from .._core.compat import cached_property
 from .._core.errors import listing
 from ._arrays import plain
 from ._cells import Cells, Column
@@ -19,7 +19,7 @@ from ._kinds import kind_of, library
 
 __all__ = [
     *("Table", "count_rows", "list_columns", "names_of_rows", "read", "read_columns"),
-    *("replace", "rows_with", "select", "take_rows"),
+    *("read_schema", "replace", "rows_with", "select", "take_rows"),
 ]
 
 LARGEST_DENSE = 8 * 2**30  # bytes that a sparse matrix may take when made dense
@@ -134,6 +134,11 @@ def read(X: Any, estimator: Any) -> Table:
             " required."
         )
     return table
+
+
+def read_schema(table: Table) -> Table:
+    """Return a data frame's or an array's names and dtypes, without its rows."""
+    return table.take(np.empty(0, int))
 
 
 def _check_pandas(X: pd.DataFrame) -> None:

@@ -29,7 +29,10 @@ class _Inference:
 
     def __init__(self, network: VariationalNetwork, unknown: np.ndarray):
         self.network, self.device = network, network.patterns.device
-        self.paths = network.paths(torch.as_tensor(unknown, device=self.device))
+        self.paths = network.own_paths
+        if len(unknown):
+            others = torch.as_tensor(unknown, device=self.device)
+            self.paths = network.paths_of(torch.cat([network.patterns, others]))
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return the posterior of a batch."""
@@ -145,7 +148,13 @@ def log_densities(
 def information(
     network: VariationalNetwork, rows: Rows, statistics: Statistics = PLAIN
 ) -> np.ndarray:
-    """Return how many nats each component says of a row, on average, (components,)."""
+    """Return how many nats each component says of a row, on average, (components,).
+
+    With privacy: of a row of which all is there, as the linear model expects it.
+    """
+    if statistics.is_private:
+        variance = network.roots[-1].square().sum(-1)
+        return (-0.5 * variance.log()).cpu().numpy()
     n = min(len(rows), MOST_ROWS)
     total, size = 0, block_size(network)
     for block, index in enumerate(torch.arange(n, device=rows.pattern.device).split(size)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -11,7 +11,15 @@ import torch
 
 from ..._core.errors import did_you_mean, listing, locate, warn
 from ..._core.typing import Array
-from ..._core.values import are_floats, are_text, are_values, check_share, is_positive, is_whole
+from ..._core.values import (
+    are_floats,
+    are_text,
+    are_values,
+    check_share,
+    dtype_from,
+    is_positive,
+    is_whole,
+)
 from ...statistics import PLAIN, Statistics
 from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
@@ -29,8 +37,10 @@ from ._cells import (
     kind_of,
 )
 from ._dates import parse
-from ._formats import SPECIFICATION
+from ._formats import DATE_FORM, SPECIFICATION
 from ._network import TabularNetwork
+from ._private import ColumnSums
+from ._public import bounds_of, check_columns, check_given, public_dtype, public_kind
 
 __all__ = ["TabularModality"]
 
@@ -63,6 +73,13 @@ class TabularModality(Modality):
         The most categories that a column keeps. Where it has more, the last one, "other", is shared
         by all rarer values and those never seen: such a cell comes back as the most frequent of
         them. In a column without it, a value never seen is read as missing.
+    bounds : (low, high), or dict of column to it, default=None
+        Between which numbers lie, or dates, as strings such as "2020-01-01": cells beyond are read
+        as the nearest bound. A pair alone is of all numbers, or of all dates. None takes cells as
+        they are. A private fit needs bounds of every number and date.
+    categories : dict of column to list, default=None
+        Columns that hold categories, and which: other cells are read as missing. A private fit
+        needs them of every column that holds neither numbers, bools nor dates, by its dtype.
     mask : float, default=0.0
         Share of the cells, 0 to below 1, that the encoder does not see in a step of training, other
         ones in each. Without effect where the estimator's `noise` is 0.
@@ -126,10 +143,18 @@ class TabularModality(Modality):
     noise_: np.ndarray
 
     def __init__(
-        self, max_categories: int = 200, *, scale: str = "auto", mask: float = 0.0
+        self,
+        max_categories: int = 200,
+        *,
+        scale: str = "auto",
+        bounds: tuple | dict[Any, tuple] | None = None,
+        categories: dict[Any, list] | None = None,
+        mask: float = 0.0,
     ) -> None:
         self.max_categories = max_categories
         self.scale = scale
+        self.bounds = bounds
+        self.categories = categories
         self.mask = mask
 
     @property
@@ -156,20 +181,17 @@ class TabularModality(Modality):
         self
         """
         self.check_parameters()
-        if cells.matrix is not None:
-            self.kinds_ = ["number"] * len(cells.names)
-            self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
-        else:
-            self.kinds_, self.dtypes_ = [], []
-            for name, column in zip(cells.names, cells.looked_at, strict=True):
-                with locate(column=name):
-                    self.kinds_.append(column.once(kind_of))
-                    self.dtypes_.append(come_back_as(column, self.kinds_[-1]))
+        check_columns(self.bounds, self.categories, cells.names)
+        if statistics.is_private:
+            return self._fit_privately(cells, statistics)
+        self._find_kinds(cells)
         columns = [(tuple(self.kinds_), tuple(self.dtypes_))]
         self.kinds_, self.dtypes_ = map(list, next(iter(statistics.frequent("kinds", columns))))
         numbers = self._numbers(cells)
         self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
-        self.scaling_, self.scale_ = self._learn_scale(numbers, variance, statistics)
+        self.scaling_, self.scale_ = self._learn_scale(
+            variance, lambda: statistics.quantile("ranges", numbers, np.array([0, 1]))
+        )
         weight = (self.n_observed_ * variance / self.scale_**2).sum()
         present = (
             ~np.isnan(numbers).all(1)
@@ -205,6 +227,67 @@ class TabularModality(Modality):
                 " of it, and it will come back empty."
             )
         return self
+
+    def _find_kinds(self, cells: Cells) -> None:
+        """Look at what each column holds, and as what it comes back."""
+        if cells.matrix is not None and not self.categories:
+            self.kinds_ = ["number"] * len(cells.names)
+            self.dtypes_ = [str(cells.matrix.dtype)] * len(cells.names)
+            return
+        self.kinds_, self.dtypes_ = [], []
+        for name, column in zip(cells.names, cells.looked_at, strict=True):
+            with locate(column=name):
+                given = name in (self.categories or {})
+                self.kinds_.append("category" if given else column.once(kind_of))
+                self.dtypes_.append(come_back_as(column, self.kinds_[-1]))
+
+    def check_public(self, cells: Cells) -> None:
+        """Refuse columns of which a private fit would have to find out what they hold."""
+        self.check_parameters()
+        check_columns(self.bounds, self.categories, cells.names)
+        for name, column in zip(cells.names, cells.looked_at, strict=True):
+            public_kind(name, column, self.bounds, self.categories)
+
+    def _fit_privately(self, cells: Cells, statistics: Statistics) -> Self:
+        """Learn scales and shares of categories from one sum of rows; the rest is public."""
+        known = list(zip(cells.names, cells.looked_at, strict=True))
+        self.kinds_ = [public_kind(*each, self.bounds, self.categories) for each in known]
+        self.dtypes_ = [public_dtype(c, k) for (_, c), k in zip(known, self.kinds_, strict=True)]
+        low, high = self._bounds(cells.names)
+        middle, half = (low + high) / 2, (high - low) / 2
+        numbers = (self._numbers(cells).astype(np.float64) - middle) / half
+        self.categories_ = [
+            [False, True] if kind == "bool" else list(self.categories[name])
+            for name, kind in zip(cells.names, self.kinds_, strict=True)
+            if kind in ("bool", "category")
+        ]
+        indicators = [
+            codes_of(column, values)[0][:, None] == np.arange(len(values))
+            for (_, column), values in zip(self._coded(cells), self.categories_, strict=True)
+        ]
+        sums = ColumnSums.ask(numbers, indicators, statistics)
+        variance = sums.variance * half**2
+        self.n_observed_, self.mean_ = sums.counts, middle + half * sums.mean
+        self.shared_ = [-1] * len(self.categories_)
+        sizes = np.cumsum([len(values) for values in self.categories_])[:-1]
+        self.counts_ = np.split(sums.categories, sizes) if indicators else []
+        self.scaling_, self.scale_ = self._learn_scale(variance, lambda: np.stack([low, high], 1))
+        weight = (sums.counts * variance / self.scale_**2).sum()
+        weight += sum(counts.sum() for counts in self.counts_ if len(counts) > 1)
+        self.weight_ = float(weight / sums.n_present)
+        width = len(middle) + sum(map(len, self.categories_))
+        self.loadings_, self.noise_ = np.zeros((width, 0)), np.ones(width)
+        return self
+
+    def _bounds(self, names: Sequence) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds of numbers and dates, infinite where there are none."""
+        found = [
+            bounds_of(self.bounds, name, kind, dtype) or (-np.inf, np.inf)
+            for name, kind, dtype in zip(names, self.kinds_, self.dtypes_, strict=True)
+            if kind in ("number", "date")
+        ]
+        low, high = np.array(found, np.float64).reshape(-1, 2).T
+        return low, high
 
     def transform(self, cells: Cells) -> Values:
         """Return standardised numbers and the codes of categories.
@@ -357,6 +440,7 @@ class TabularModality(Modality):
                 f"max_categories={most!r}: give a whole number of at least 2, such as 200."
             )
         check_share("mask", self.mask)
+        check_given(self.bounds, self.categories)
         if self.scale not in SCALES:
             raise ValueError(
                 f"scale={self.scale!r}: give one of {listing(map(repr, SCALES))}."
@@ -364,14 +448,14 @@ class TabularModality(Modality):
             )
 
     def _learn_scale(
-        self, numbers: np.ndarray, variance: np.ndarray, statistics: Statistics
+        self, variance: np.ndarray, find_ends: Callable[[], np.ndarray]
     ) -> tuple[str, np.ndarray]:
         """Return the kind of scaling, and what each number or date is divided by."""
         is_number = np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
         varies = is_number & (variance > 0)
         scaling = self.scale
         if scaling == "auto":
-            scaling = "common" if _of_one_unit(numbers, varies, statistics) else "column"
+            scaling = "common" if _of_one_unit(varies, find_ends) else "column"
         scale = np.sqrt(np.where(variance > 0, variance, 1))
         if scaling == "common" and varies.any():
             scale[is_number] = np.sqrt(variance[varies].mean())
@@ -397,6 +481,7 @@ class TabularModality(Modality):
             numbers = cells.matrix
             if numbers.dtype.kind != "f":
                 numbers = numbers.astype(np.float64)
+            numbers = self._within_bounds(numbers, cells.names)
             check_finite(numbers, cells.names)
             return numbers
         names, parts = [], []
@@ -407,8 +492,16 @@ class TabularModality(Modality):
                 with locate(column=name):
                     parts.append(column.once(as_floats, kind, dtype))
         numbers = np.stack(parts, 1) if parts else np.empty((len(cells), 0))
+        numbers = self._within_bounds(numbers, cells.names)
         check_finite(numbers, names)
         return numbers
+
+    def _within_bounds(self, numbers: np.ndarray, names: Sequence) -> np.ndarray:
+        """Return numbers moved to the nearest bound, if there are any; NaN is a hole."""
+        if self.bounds is None:
+            return numbers
+        low, high = self._bounds(names)
+        return np.clip(numbers, low.astype(numbers.dtype), high.astype(numbers.dtype))
 
     def _standardise(self, numbers: np.ndarray) -> np.ndarray:
         standardised = np.empty(numbers.shape, np.float32)
@@ -428,6 +521,8 @@ class TabularModality(Modality):
         self, name: Any, column: Column, declared: list | None, statistics: Statistics
     ) -> tuple[list, int]:
         """Return a column's values in order of their codes, and which of them rarer ones share."""
+        if name in (self.categories or {}):
+            return list(self.categories[name]), -1
         if declared is not None and len(declared) <= self.max_categories:
             return list(declared), -1
         values = column.values[column.observed].tolist()
@@ -529,17 +624,20 @@ def _sorted(values: list) -> list:
 
 def _is_sound_dtype(dtype: str) -> bool:
     """Whether a dtype that a file names has a time zone and a format that can be used."""
-    _, zone, form = parse(dtype)
-    if not dtype.startswith("datetime64") and form:
-        return SPECIFICATION.fullmatch(form) is not None
-    return zone is None or is_zone(zone)
+    plain, _, form = dtype.partition("|")
+    if not plain.startswith("datetime64"):
+        dtype_from(plain)
+        return not form or SPECIFICATION.fullmatch(form) is not None
+    unit, zone, _ = parse(dtype)
+    dtype_from(unit)
+    return (zone is None or is_zone(zone)) and DATE_FORM.fullmatch(form) is not None
 
 
-def _of_one_unit(numbers, varies, statistics):
+def _of_one_unit(varies, find_ends):
     """Whether many columns vary, and most of these have the same minimum and maximum."""
     if varies.sum() < MANY_ALIKE:
         return False
-    ends = statistics.quantile("ranges", numbers, np.array([0, 1]))[varies]
+    ends = find_ends()[varies]
     return np.unique(ends, axis=0, return_counts=True)[1].max() > varies.sum() / 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -54,7 +55,11 @@ def start_linear(
             part.start(decoders[m])
             deviance = part.deviance(network.outputs(code, m), batch.values[m])
             losses.append(torch.where(present[:, m], deviance, 0))
-        part.gain.fill_(GAINS[statistics.choose(f"gain of modality {m}", torch.stack(losses))])
+        name = f"gain of modality {m}"
+        expected = part.expected_gain(decoders[m])
+        usual = min(range(len(GAINS)), key=lambda i: abs(math.log(GAINS[i] / expected)))
+        best = statistics.choose(name, torch.stack(losses), usual=usual)
+        part.gain.fill_(GAINS[best])
         part.start(decoders[m])
     return moments
 
