@@ -1,9 +1,10 @@
-"""What single cells of tables are, given the others: a blend that no held-out cell speaks against.
+"""What single cells of tables are, given the others: a blend that no hidden cell speaks against.
 
-Two answers of a multivariate normal, of weaker and stronger shrinkage, and one of trees, which see
-what the normal makes of the row without the cell. Their weights are those that predict cells best
-that were hidden from them [1]_, column by column, and never negative [2]_; a column that no answer
-predicts better than its mean keeps its mean.
+Two answers are those of a multivariate normal, with weaker and stronger shrinkage. Two are those of
+trees: of the row as the normal completes it without the cell, and of that row with its other holes
+as the first trees fill them. Weights are those that predict cells best that were hidden [1]_,
+column by column and never negative [2]_; a column that no answer predicts better than its mean
+keeps its mean.
 
 References
 ----------
@@ -14,12 +15,13 @@ References
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
 
 from .._core.plain import check, fields
+from .._core.values import is_array
 from ._gaussian import FOLDS, Gaussian, fit_gaussians
 from ._plain import Statistics
 from ._questions import Blocks
@@ -33,13 +35,14 @@ MOST_ROWS = 2000  # to learn from
 MOST_WORK = 3 * 10**8  # rows times columns cubed, which bounds the rows of wide tables, down to
 FEWEST_ROWS = 300
 RIDGES = (1.0, 10.0)
-OF_TREES = 1  # which normal completes the rows that trees see
-LEAST_HOLES = 0.2  # share of cells hidden while weights are learned: rows to come may have holes
+LEAST_HOLES = 0.1  # share of cells hidden while weights are learned: rows to come may have holes
 FEWEST_FOR_TREES = 100  # rows
-TREES = 30  # per column
-MOST_TREES = 600  # in all
+TREES = 24  # per column, in each of two rounds
+MOST_TREES = 1200  # in a round
 TRUST = 20  # rows, beside a column's own, that say it has the weights of all columns
 MARGIN = 1.0  # standard errors by which a column's mean must be beaten
+
+Forest = list[Trees | None]  # for each target, None where they are of no use
 
 
 class CellModel(NamedTuple):
@@ -52,9 +55,9 @@ class CellModel(NamedTuple):
     means : ndarray of shape (2, columns)
     covariances : ndarray of shape (2, columns, columns)
         Of the two normals.
-    trees : list of Trees or None
-        One per target.
-    weights : ndarray of shape (targets, 3)
+    first, second : list of Trees or None
+        Of the two rounds, for each target.
+    weights : ndarray of shape (targets, 4)
         Of the normals and the trees.
     low, high : ndarray of shape (columns of all targets,)
         The range of what was observed.
@@ -63,13 +66,16 @@ class CellModel(NamedTuple):
     sizes: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
-    trees: list[Trees | None]
+    first: Forest
+    second: Forest
     weights: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
     @classmethod
-    def learn(cls, blocks: Blocks, sizes: list[int], n_columns: int, statistics: Statistics) -> Self:
+    def learn(
+        cls, blocks: Blocks, sizes: list[int], n_columns: int, statistics: Statistics
+    ) -> CellModel:
         """Learn from a bounded sample of rows.
 
         Parameters
@@ -88,34 +94,25 @@ class CellModel(NamedTuple):
         """
         most = min(MOST_ROWS, max(FEWEST_ROWS, MOST_WORK // n_columns**3))
         sample = statistics.second_moments("cells", blocks, products=False, most_rows=most).sample
-        rows, row_weights = sample
-        targets, n = _slices(sizes), len(rows)
+        rows, targets = sample.rows, _slices(sizes)
         random = np.random.RandomState(0)
-        fold = random.permutation(n) % min(FOLDS, n)
+        fold = random.permutation(len(rows)) % min(FOLDS, len(rows))
         whole, beyond = fit_gaussians(sample, RIDGES, fold)
-        shown = _with_holes(rows, targets, random)
-        hidden = [_completed_without(shown, gaussians, fold, targets) for gaussians in beyond]
-        answers = [[of_normal[t][:, own] for of_normal in hidden] for t, own in enumerate(targets)]
-        trees: list[Trees | None] = [None] * len(targets)
-        if n >= FEWEST_FOR_TREES:
-            n_trees = min(TREES, -(-MOST_TREES // len(targets)))
-            for t, own in enumerate(targets):
-                seen = ~np.isnan(rows[:, own.start])
-                trees[t], left_out = _grow(hidden[OF_TREES][t], rows[:, own], row_weights, seen, n_trees, t)
-                answers[t].append(left_out)
-        weights = _blend(rows, row_weights, targets, answers, statistics)
-        trees = [grown if w[-1] > 0 else None for grown, w in zip(trees, weights, strict=True)]
-        end = sum(sizes)
-        low, high = (
-            np.nan_to_num(f(np.where(np.isnan(rows[:, :end]), 0, rows[:, :end]), 0)) for f in (np.min, np.max)
-        )
+        hidden = _Hidden.of(sample, targets, beyond, fold, random)
+        first, second = hidden.grow_both() if len(rows) >= FEWEST_FOR_TREES else ([], [])
+        weights = _blend(sample, targets, hidden.answers, statistics)
+        second = _where(second, weights[:, 3] > 0)
+        # The second round reads what the first fills in.
+        first = _where(first, (weights[:, 2] > 0) | any(trees is not None for trees in second))
+        known = rows[:, : sum(sizes)]
         return cls(
             np.array(sizes, np.int64),
             *(np.stack(parts) for parts in zip(*whole, strict=True)),
-            trees,
+            first or [None] * len(sizes),
+            second or [None] * len(sizes),
             weights,
-            low,
-            high,
+            np.nanmin(known, 0, initial=0),
+            np.nanmax(known, 0, initial=0),
         )
 
     def expected(self, rows: np.ndarray) -> np.ndarray:
@@ -131,48 +128,149 @@ class CellModel(NamedTuple):
         ndarray of shape (rows, columns of all targets)
             NaN where a cell is observed.
         """
-        completed = [Gaussian(*g).complete(rows) for g in zip(self.means, self.covariances, strict=True)]
-        of_trees = completed[OF_TREES].astype(np.float32)
-        found = np.full((len(rows), len(self.low)), np.nan)
-        for own, trees, weights in zip(_slices(self.sizes), self.trees, self.weights, strict=True):
-            hole = np.isnan(rows[:, own.start])
-            answer = sum(w * some[hole, own] for w, some in zip(weights, completed, strict=False))
+        normals = zip(self.means, self.covariances, strict=True)
+        weak, strong = (Gaussian(*normal).complete(rows) for normal in normals)
+        filled, targets = strong.copy(), _slices(self.sizes)
+        holes = [np.flatnonzero(np.isnan(rows[:, own.start])) for own in targets]
+        read = strong.astype(np.float32)
+        for own, hole, trees in zip(targets, holes, self.first, strict=True):
             if trees is not None:
-                answer = answer + weights[-1] * trees.predict(of_trees[hole])
-            found[hole, own] = np.clip(answer, self.low[own], self.high[own])
+                filled[hole, own] = trees.predict(read[hole])
+        read = filled.astype(np.float32)
+        found = np.full((len(rows), len(self.low)), np.nan)
+        for own, hole, trees, weights in zip(
+            targets, holes, self.second, self.weights, strict=True
+        ):
+            answers = [some[hole, own] for some in (weak, strong, filled)]
+            if trees is not None:
+                answers.append(trees.predict(read[hole]))
+            blend = sum(w * answer for w, answer in zip(weights, answers, strict=False))
+            found[hole, own] = np.clip(blend, self.low[own], self.high[own])
         return found
 
     def to_plain(self) -> dict:
         """Return plain values and arrays."""
-        trees = [None if some is None else some._asdict() for some in self.trees]
-        return {**self._asdict(), "trees": trees}
+        forests = {
+            name: [trees and trees._asdict() for trees in getattr(self, name)]
+            for name in ("first", "second")
+        }
+        return {**self._asdict(), **forests}
 
     @classmethod
-    def from_plain(cls, node: Any, sizes: list[int], n_columns: int) -> Self:
+    def from_plain(cls, node: Any, sizes: list[int], n_columns: int) -> CellModel:
         """Return what `to_plain` gave, checked against the columns that there are."""
-        what, n = "its model of cells", len(sizes)
-        own, means, covariances, trees, weights, low, high = fields(node, *cls._fields)
+        what, n, width = "its model of cells", len(sizes), sum(sizes)
+        model = cls(*fields(node, *cls._fields))
         shapes = [
-            *((means, (2, n_columns)), (covariances, (2, n_columns, n_columns))),
-            *((weights, (n, 3)), (low, (sum(sizes),)), (high, (sum(sizes),))),
+            *((model.means, (2, n_columns)), (model.covariances, (2, n_columns, n_columns))),
+            *((model.weights, (n, 4)), (model.low, (width,)), (model.high, (width,))),
         ]
         for array, shape in shapes:
             floats = isinstance(array, np.ndarray) and array.dtype == np.float64
             check(floats and array.shape == shape and bool(np.isfinite(array).all()), what)
-        check(isinstance(own, np.ndarray) and own.tolist() == sizes, what)
-        check(bool((weights >= 0).all() and (low <= high).all()), what)
-        check(np.allclose(covariances, covariances.swapaxes(1, 2)), what)
-        check(bool((np.linalg.eigvalsh(covariances) > 0).all()), what)
-        check(isinstance(trees, list) and len(trees) == n, what)
-        trees = [some and Trees(*fields(some, *Trees._fields)) for some in trees]
-        for some, size in zip(trees, sizes, strict=True):
-            check(some is None or some.is_sound(n_columns, size), what)
-        return cls(own, means, covariances, trees, weights, low, high)
+        check(is_array(model.sizes, "i") and model.sizes.tolist() == sizes, what)
+        check(bool((model.weights >= 0).all() and (model.low <= model.high).all()), what)
+        check(np.allclose(model.covariances, model.covariances.swapaxes(1, 2)), what)
+        check(bool((np.linalg.eigvalsh(model.covariances) > 0).all()), what)
+        forests = [_forest_from_plain(some, sizes, n_columns, what) for some in model[3:5]]
+        return model._replace(first=forests[0], second=forests[1])
+
+
+def _forest_from_plain(node, sizes, n_columns, what):
+    check(isinstance(node, list) and len(node) == len(sizes), what)
+    forest = [None if some is None else Trees(*fields(some, *Trees._fields)) for some in node]
+    for trees, size in zip(forest, sizes, strict=True):
+        check(trees is None or trees.is_sound(n_columns, size), what)
+    return forest
 
 
 def _slices(sizes):
     """Return where the columns of each target are."""
     return [slice(a, b) for a, b in pairwise(np.cumsum([0, *sizes]).tolist())]
+
+
+def _where(forest, useful):
+    """Return a forest without the trees that are of no use."""
+    return [trees if use else None for trees, use in zip(forest, useful, strict=False)]
+
+
+class _Hidden(NamedTuple):
+    """Rows as each target's answers see them while it is hidden, and what these are.
+
+    Attributes
+    ----------
+    sample : SampledRows
+    targets : list of slice
+    shown : ndarray of shape (rows, columns)
+        The rows with some more cells hidden.
+    whole : ndarray of shape (rows, columns)
+        These completed.
+    without : ndarray of shape (targets, rows, columns)
+        These completed without the target.
+    answers : list of list of ndarray, each of shape (rows, columns of the target)
+        For each target.
+    """
+
+    sample: SampledRows
+    targets: list[slice]
+    shown: np.ndarray
+    whole: np.ndarray
+    without: np.ndarray
+    answers: list[list[np.ndarray]]
+
+    @classmethod
+    def of(
+        cls,
+        sample: SampledRows,
+        targets: list[slice],
+        beyond: list[list[Gaussian]],
+        fold: np.ndarray,
+        random: np.random.RandomState,
+    ) -> _Hidden:
+        """Complete each row by normals that have not seen it."""
+        shown = _with_holes(sample.rows, targets, random)
+        whole = np.empty(shown.shape)
+        by_ridge = np.empty((len(beyond), len(targets), *shown.shape))
+        for without, gaussians in zip(by_ridge, beyond, strict=True):
+            for k, gaussian in enumerate(gaussians):
+                without[:, fold == k] = gaussian.complete_without(shown[fold == k], targets)
+        for k, gaussian in enumerate(beyond[-1]):
+            whole[fold == k] = gaussian.complete(shown[fold == k])
+        answers = [[without[t][:, own] for without in by_ridge] for t, own in enumerate(targets)]
+        return cls(sample, targets, shown, whole, by_ridge[-1], answers)
+
+    def grow_both(self) -> tuple[Forest, Forest]:
+        """Grow trees twice, and add what they say of the rows left out to the answers."""
+        first = self._grow(self.without, 0)
+        # A hole as trees fill it in the whole row, but for what the target tells of it linearly.
+        filled, read = self.whole.copy(), self.whole.astype(np.float32)
+        for own, trees, answers in zip(self.targets, first, self.answers, strict=True):
+            hole = np.isnan(self.shown[:, own.start])
+            if trees is not None and hole.any():
+                # Trees know the cells that were hidden besides.
+                left_out = answers[-1][hole]
+                unseen = np.isnan(left_out).any(1)
+                left_out[unseen] = trees.predict(read[hole][unseen])
+                filled[hole, own] = left_out
+        again = np.where(np.isnan(self.shown), self.without + (filled - self.whole), self.without)
+        for t, own in enumerate(self.targets):
+            again[t][:, own] = self.answers[t][-1]
+        return first, self._grow(again, len(self.targets))
+
+    def _grow(self, inputs: np.ndarray, seed: int) -> Forest:
+        rows, weights = self.sample
+        n_trees = min(TREES, -(-MOST_TREES // len(self.targets)))
+        forest: Forest = [None] * len(self.targets)
+        for t, own in enumerate(self.targets):
+            seen = ~np.isnan(rows[:, own.start]) & ~np.isnan(inputs[t]).any(1)
+            left_out = np.full((len(rows), own.stop - own.start), np.nan)
+            if seen.any():
+                given = inputs[t][seen].astype(np.float32)
+                forest[t], left_out[seen] = grow(
+                    *(given, rows[seen, own], weights[seen], n_trees, seed + t)
+                )
+            self.answers[t].append(left_out)
+        return forest
 
 
 def _with_holes(rows, targets, random):
@@ -186,40 +284,25 @@ def _with_holes(rows, targets, random):
     return shown
 
 
-def _completed_without(rows, gaussians, fold, targets):
-    """Return for each target the rows, completed without it and by a normal that never saw them."""
-    completed = np.empty((len(targets), *rows.shape))
-    for k, gaussian in enumerate(gaussians):
-        completed[:, fold == k] = gaussian.complete_without(rows[fold == k], targets)
-    return completed
-
-
-def _grow(inputs, values, weights, seen, n_trees, seed):
-    """Return trees of the rows that have a target, and what they say of rows left out."""
-    left_out = np.full(values.shape, np.nan)
-    if not seen.any():
-        return None, left_out
-    given = inputs[seen].astype(np.float32)
-    trees, left_out[seen] = grow(given, values[seen], weights[seen], n_trees, seed)
-    return trees, left_out
-
-
-def _blend(rows, row_weights, targets, answers, statistics):
-    """Return the weights of each target's answers, (targets, 3)."""
+def _blend(sample, targets, answers, statistics):
+    """Return the weights of each target's answers, (targets, 4)."""
     known, sums = [], []
     for own, of_target in zip(targets, answers, strict=True):
         given = np.stack(of_target, -1)  # (rows, columns of the target, answers)
-        valid = ~np.isnan(given).any((1, 2)) & ~np.isnan(rows[:, own.start])
-        given, truth, w = given[valid], rows[valid, own], row_weights[valid]
+        valid = ~np.isnan(given).any((1, 2)) & ~np.isnan(sample.rows[:, own.start])
+        given, truth, w = given[valid], sample.rows[valid, own], sample.weights[valid]
+        weighted = given * w[:, None, None]
         known.append((given, truth))
-        sums.append((np.einsum("r,rca,rcb->ab", w, given, given), np.einsum("r,rca,rc->a", w, given, truth)))
-    squares, products = (sum(parts) for parts in zip(*sums, strict=True))
+        sums.append(
+            (np.einsum("rca,rcb", weighted, given), np.einsum("rca,rc", weighted, truth), w.sum())
+        )
+    squares, products, _ = (sum(parts) for parts in zip(*sums, strict=True))
     common = _nonnegative(squares, products)
-    weights = np.zeros((len(targets), 3))
-    for t, ((given, truth), (own, towards)) in enumerate(zip(known, sums, strict=True)):
+    weights = np.zeros((len(targets), 4))
+    for t, ((given, truth), (own, towards, n)) in enumerate(zip(known, sums, strict=True)):
         if not len(truth):
             continue
-        prior = TRUST * np.trace(own) / len(own) / len(truth)
+        prior = TRUST * np.trace(own) / len(own) / n
         found = _nonnegative(own + prior * np.eye(len(own)), towards + prior * common)
         losses = np.stack([(truth**2).sum(1), ((truth - given @ found) ** 2).sum(1)])
         if statistics.choose(f"column {t}", losses, margin=MARGIN):
@@ -229,5 +312,6 @@ def _blend(rows, row_weights, targets, answers, statistics):
 
 def _nonnegative(squares, products):
     """Return the least-squares weights of these normal equations, none of them negative."""
-    root = np.linalg.cholesky(squares + 1e-9 * (np.trace(squares) + 1) * np.eye(len(squares)))
+    some = 1e-9 * (np.trace(squares) + 1)
+    root = np.linalg.cholesky(squares + some * np.eye(len(squares)))
     return nnls(root.T, np.linalg.solve(root, products))[0]

@@ -21,6 +21,7 @@ __all__ = ["Gaussian", "fit_gaussians"]
 ROUNDS = 20
 SETTLED = 1e-3  # change of the covariance, of columns of variance 1, at which it is enough
 FOLDS = 5
+MORE_ROUNDS = 2  # of the rows beyond a fold, in which what the fold told is forgotten
 AT_ONCE = 2**21  # numbers of the matrices that are inverted at a time
 DECIMALS = 4  # of what is expected: the last bits would depend on the rows beside
 
@@ -180,5 +181,14 @@ def fit_gaussians(
     of_folds = gaussian.moments(rows, weights, fold)
     total = of_folds.sum(0)
     whole = [Gaussian.of_moments(total, ridge) for ridge in ridges]
-    beyond = [[Gaussian.of_moments(total - own, ridge) for own in of_folds] for ridge in ridges]
-    return whole, beyond
+    beyond = [_beyond(sample, ridges, fold != k, total - own) for k, own in enumerate(of_folds)]
+    return whole, [list(of_ridge) for of_ridge in zip(*beyond, strict=True)]
+
+
+def _beyond(sample, ridges, others, sums):
+    """Return the normals of the other rows, given their expected moments by all rows."""
+    rows, weights = (part[others] for part in sample)
+    for _ in range(MORE_ROUNDS):
+        gaussian = Gaussian.of_moments(sums, ridges[0])
+        (sums,) = gaussian.moments(rows, weights, np.zeros(len(rows), int))
+    return [Gaussian.of_moments(sums, ridge) for ridge in ridges]

@@ -17,6 +17,7 @@ __all__ = ["Trees", "grow"]
 
 LEAF = 2  # rows at least
 LEAVES = 500  # about as many a tree has at most
+SPLITS = 16  # columns tried at a node
 
 
 class Trees(NamedTuple):
@@ -103,7 +104,9 @@ def grow(
         for _ in range(n_trees):
             drawn = np.bincount(random.randint(n, size=n), minlength=n)
             tree = ExtraTreeRegressor(
-                min_samples_leaf=leaf, max_features=1.0, random_state=random.randint(2**31 - 1)
+                min_samples_leaf=leaf,
+                max_features=min(SPLITS, rows.shape[1]),
+                random_state=random.randint(2**31 - 1),
             )
             tree = tree.fit(rows, values, sample_weight=weights * drawn, check_input=False).tree_
             value = tree.value[:, :, 0]
@@ -114,7 +117,9 @@ def grow(
             parts.append((np.where(inner, tree.feature, -1), tree.threshold, right, value))
             roots.append(roots[-1] + tree.node_count)
     kinds = ("int16", "float32", "int32", "float32")
-    arrays = [np.concatenate(a).astype(k) for a, k in zip(zip(*parts, strict=True), kinds, strict=True)]
+    arrays = [
+        np.concatenate(a).astype(k) for a, k in zip(zip(*parts, strict=True), kinds, strict=True)
+    ]
     with np.errstate(invalid="ignore"):
         left_out = total / count[:, None]
     return Trees(np.array(roots[:-1], np.int32), *arrays), left_out
