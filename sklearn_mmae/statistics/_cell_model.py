@@ -32,13 +32,14 @@ __all__ = ["MOST_COLUMNS", "CellModel"]
 
 MOST_COLUMNS = 100  # of numbers and indicators: a wider table has no cell model
 MOST_ROWS = 2000  # to learn from
-MOST_WORK = 3 * 10**8  # rows times columns cubed, which bounds the rows of wide tables, down to
+MOST_WORK = 4 * 10**8  # rows times columns cubed, which bounds the rows of wide tables, down to
 FEWEST_ROWS = 300
 RIDGES = (1.0, 10.0)
 LEAST_HOLES = 0.1  # share of cells hidden while weights are learned: rows to come may have holes
 FEWEST_FOR_TREES = 100  # rows
 TREES = 24  # per column, in each of two rounds
-MOST_TREES = 1200  # in a round
+MOST_TREES = 1920  # in a round
+MOST_FILLS = 3 * 10**5  # holes times targets, up to which each is filled anew without the target
 TRUST = 20  # rows, beside a column's own, that say it has the weights of all columns
 MARGIN = 1.0  # standard errors by which a column's mean must be beaten
 
@@ -242,27 +243,36 @@ class _Hidden(NamedTuple):
     def grow_both(self) -> tuple[Forest, Forest]:
         """Grow trees twice, and add what they say of the rows left out to the answers."""
         first = self._grow(self.without, 0)
-        # A hole as trees fill it in the whole row, but for what the target tells of it linearly.
-        filled, read = self.whole.copy(), self.whole.astype(np.float32)
-        for own, trees, answers in zip(self.targets, first, self.answers, strict=True):
-            hole = np.isnan(self.shown[:, own.start])
-            if trees is not None and hole.any():
-                # Trees know the cells that were hidden besides.
-                left_out = answers[-1][hole]
-                unseen = np.isnan(left_out).any(1)
-                left_out[unseen] = trees.predict(read[hole][unseen])
-                filled[hole, own] = left_out
-        again = np.where(np.isnan(self.shown), self.without + (filled - self.whole), self.without)
+        return first, self._grow(self._filled(first), len(self.targets))
+
+    def _filled(self, forest: Forest) -> np.ndarray:
+        """Return the rows without each target, their holes as trees fill them."""
+        hole = np.isnan(self.shown[:, [own.start for own in self.targets]])
+        exact = hole.sum() * len(self.targets) <= MOST_FILLS
+        filled = self.without.copy()
+        for other, trees, holes in zip(self.targets, forest, hole.T, strict=True):
+            if trees is None or not holes.any():
+                continue
+            if exact:
+                inputs = self.without[:, holes].reshape(-1, filled.shape[2])
+                fills = trees.predict(inputs.astype(np.float32))
+                filled[:, holes, other] = fills.reshape(len(filled), -1, fills.shape[1])
+            else:
+                # Of many columns, one tells the trees little but what it tells the normal.
+                whole = self.whole[holes]
+                fills = trees.predict(whole.astype(np.float32)) - whole[:, other]
+                filled[:, holes, other] += fills
         for t, own in enumerate(self.targets):
-            again[t][:, own] = self.answers[t][-1]
-        return first, self._grow(again, len(self.targets))
+            filled[t][:, own] = self.answers[t][-1]
+        return filled
 
     def _grow(self, inputs: np.ndarray, seed: int) -> Forest:
         rows, weights = self.sample
         n_trees = min(TREES, -(-MOST_TREES // len(self.targets)))
         forest: Forest = [None] * len(self.targets)
         for t, own in enumerate(self.targets):
-            seen = ~np.isnan(rows[:, own.start]) & ~np.isnan(inputs[t]).any(1)
+            # Not those hidden besides: to fill these, trees must not know them.
+            seen = ~np.isnan(self.shown[:, own.start]) & ~np.isnan(inputs[t]).any(1)
             left_out = np.full((len(rows), own.stop - own.start), np.nan)
             if seen.any():
                 given = inputs[t][seen].astype(np.float32)
