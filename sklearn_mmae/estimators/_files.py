@@ -23,6 +23,7 @@ from .._core.plain import (
 )
 from ..fusion import FUSIONS, Fusion
 from ..modalities import BUILTIN, Modality
+from ..model._cells import Cells
 from ..model._model import Model
 from ..model._parts import modality_from_plain
 from ..objectives import OBJECTIVES, Objective
@@ -53,6 +54,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
         "attributes": model.to_plain(),
         "calibration": model.calibration
         and {name: groups.to_plain() for name, groups in model.calibration.items()},
+        "cells": model.cells and model.cells.to_plain(),
     }
     archive.write(path, {**to_plain(tree, ""), "weights": model.weights()}, kind=KIND)
 
@@ -85,8 +87,8 @@ def _trusted(trusted):
 
 
 def _restore(tree, classes, estimators):
-    name, parameters, attributes, calibration, weights = fields(
-        tree, "class", "parameters", "attributes", "calibration", "weights"
+    name, parameters, attributes, calibration, cells, weights = fields(
+        tree, "class", "parameters", "attributes", "calibration", "cells", "weights"
     )
     check(isinstance(name, str) and name in estimators, "its estimator is not known")
     kind = estimators[name]
@@ -98,6 +100,7 @@ def _restore(tree, classes, estimators):
     _check_weights(estimator._rebuild_network, len(model.parts), weights)
     estimator._restore(weights)
     model.calibration = model.calibrated(calibration)
+    model.cells = None if cells is None else Cells.from_plain(cells, model)
     with suppress(ImportError):  # rows of polars come back only where it is installed
         estimator.inverse_transform(np.zeros((1, estimator.n_components_)))
     return estimator

@@ -32,6 +32,7 @@ from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
 from ..training.start._size import find_size
+from ._cells import learn_cells
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
@@ -119,6 +120,7 @@ def learn_model(
     model.n_iter = len(model.history)
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
+    model.cells = learn_cells(model, rows, statistics.of("tables"))
     model.facts = look_at(network, rows, statistics)
     return model, learned.interrupted
 

@@ -84,6 +84,8 @@ class Model:
         Of the tables; None where no rows were held out.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
+    cells : Cells or None
+        What is known of single cells of the tables, if there are any; see `learn_cells`.
     """
 
     columns: Columns
@@ -98,6 +100,7 @@ class Model:
     explained: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, Groups] | None = None
     facts: dict[str, np.ndarray] = field(default_factory=dict)
+    cells: Any = None
 
     @property
     def network(self) -> torch.nn.Module:
@@ -219,6 +222,7 @@ class Model:
         wanted: np.ndarray | None = None,
         rows: Rows | None = None,
         seed: int | None = None,
+        better: dict[int, np.ndarray] | None = None,
     ) -> dict[int, np.ndarray]:
         """Return predicted columns by their positions in `fit`.
 
@@ -231,12 +235,16 @@ class Model:
             Those that the codes are of, for reconstructions as long as their rows.
         seed : int, optional
             Draw cells instead of predicting them; of a variational network.
+        better : dict of int to ndarray of shape (rows, outputs), optional
+            Outputs of some modalities that are to stand for the network's, NaN elsewhere.
         """
         columns = {}
         for m, part in enumerate(self.parts):
             if wanted is not None and not wanted[m]:
                 continue
             outputs = decode(self.network, codes, m, _seed_of(seed, m))
+            if better is not None and m in better:
+                outputs = np.where(np.isnan(better[m]), outputs, better[m])
             finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
             if not finite.all():
                 raise ConvergenceError(
