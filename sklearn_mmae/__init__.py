@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from . import modalities
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError
-from .estimators import MultimodalAutoencoder, MultimodalVAE, load
+from .estimators import MultimodalAutoencoder, MultimodalImputer, MultimodalVAE, load
 from .fusion import Fusion
 from .modalities import *  # noqa: F403
 from .objectives import Objective
@@ -19,6 +19,7 @@ __all__ = [
     "Fusion",
     "ModelFileError",
     "MultimodalAutoencoder",
+    "MultimodalImputer",
     "MultimodalVAE",
     "Objective",
     "__version__",

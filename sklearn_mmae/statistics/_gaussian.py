@@ -114,7 +114,7 @@ class Gaussian(NamedTuple):
         ndarray of shape (folds, 1 + columns, 1 + columns)
         """
         d = len(self.mean)
-        sums = np.zeros((fold.max() + 1, 1 + d, 1 + d))
+        sums = np.zeros((fold.max(initial=0) + 1, 1 + d, 1 + d))
         for here, observed, precision, along in self._precisions(rows):
             completed = np.where(observed, rows[here], self.mean + along @ self.covariance)
             whole = np.hstack([np.ones((len(along), 1)), completed])
