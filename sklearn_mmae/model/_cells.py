@@ -17,16 +17,19 @@ from .._core.threads import one_thread
 from ..nn._modality import ModalityNetwork
 from ..statistics import Statistics
 from ..statistics._cell_model import MOST_COLUMNS, CellModel
+from ..statistics._gaussian import DECIMALS
 from ..training._batches import Rows
 from ..training._calibration import observed_cells
 from ._model import Model, Read
 
 __all__ = ["Cells", "impute", "learn_cells"]
 
-COMPONENTS = 24  # of all modalities that are no tables
+COMPONENTS = 24  # of a modality that is no table
+MOST_COMPONENTS = 48  # of all of them
 MORE = 16  # axes of the subspace iteration beside these
 SWEEPS = 3
-MOST_CATEGORIES = 12  # of a column, the last for all rarer ones
+MOST_CATEGORIES = 20  # of a column, the last for all rarer ones; fewer where columns are many
+FEWEST_CATEGORIES = 3
 AT_ONCE = 512  # rows
 LEAST_SHARE = 1e-6  # of a category, as its logit tells it
 
@@ -49,11 +52,11 @@ class _Column(NamedTuple):
     scale: float
 
     @classmethod
-    def of(cls, shares: np.ndarray) -> _Column:
-        """Keep the most frequent categories."""
+    def of(cls, shares: np.ndarray, most: int) -> _Column:
+        """Keep the most frequent categories, `most` with the one for the others."""
         order = np.argsort(-shares, kind="stable")
         kept = np.empty(len(shares), int)
-        kept[order] = np.minimum(np.arange(len(shares)), MOST_CATEGORIES - 1)
+        kept[order] = np.minimum(np.arange(len(shares)), most - 1)
         column = cls(kept, shares, 1.0)
         return column._replace(scale=max(1 - (column.merged**2).sum(), 1e-12) ** -0.5)
 
@@ -130,7 +133,7 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
     """
     sizes, networks = _sizes(model), model.network.networks
     others = [m for m, network in enumerate(networks) if not network.is_table]
-    k = COMPONENTS // max(len(others), 1)
+    k = min(COMPONENTS, MOST_COMPONENTS // max(len(others), 1))
     if not sizes or sum(sizes) + k * len(others) > MOST_COLUMNS:
         return None
     bases = {model.names[m]: _basis(networks[m], rows, m, k, statistics) for m in others}
@@ -191,35 +194,32 @@ def _columns(
     model: Model, bases: dict[str, np.ndarray], values: list, present: torch.Tensor
 ) -> np.ndarray:
     """Return the rows of a `CellModel`, NaN in the holes, float64."""
-    targets, helpers = [], []
-    parts = zip(model.parts, model.network.networks, values, present.T, strict=False)
-    for part, network, tensors, there in parts:
-        if not network.is_table:
-            view = network.view(tensors).double()
-            basis = torch.as_tensor(bases[part.name], device=view.device).double()
-            components = view @ basis
-            helpers.append(torch.where(there[:, None], components, torch.nan).cpu().numpy())
-            continue
-        observed = observed_cells(tensors, network).cpu().numpy()
-        n = network.n_numbers
+    found = []
+    for m, network, columns in _tables(model):
+        tensors, n = values[m], network.n_numbers
         if n:
-            numbers = network.numbers(tensors).double().cpu().numpy()
-            targets.append(np.where(observed[:, :n], numbers, np.nan))
+            seen = observed_cells(tensors, network)[:, :n]
+            numbers = torch.where(seen, network.numbers(tensors), torch.nan)
+            found.append(numbers.double().cpu().numpy())
         codes = tensors["codes"].cpu().numpy().T if network.sizes else ()
-        columns = _categorical(part.modality)
-        targets += [column.indicators(own) for column, own in zip(columns, codes, strict=True)]
-    return np.concatenate([*targets, *(h.round(4) for h in helpers)], 1)
+        found += [column.indicators(own) for column, own in zip(columns, codes, strict=True)]
+    for m, (name, network) in enumerate(zip(model.names, model.network.networks, strict=True)):
+        if not network.is_table:
+            view = network.view(values[m]).double()
+            components = view @ torch.as_tensor(bases[name], device=view.device).double()
+            there = torch.where(present[:, m, None], components, torch.nan)
+            # The last bits of a product depend on the rows beside.
+            found.append(there.cpu().numpy().round(DECIMALS))
+    return np.concatenate(found, 1)
 
 
 def _outputs(model: Model, expected: np.ndarray) -> dict[int, np.ndarray]:
     """Return the outputs of each table's network that a `CellModel` knows better, else NaN."""
     found, at = {}, 0
-    for m, (part, network) in enumerate(zip(model.parts, model.network.networks, strict=True)):
-        if not network.is_table:
-            continue
+    for m, network, columns in _tables(model):
         parts = [expected[:, at : at + network.n_numbers]]
         at += network.n_numbers
-        for column in _categorical(part.modality):
+        for column in columns:
             size = len(column.merged)
             own = expected[:, at : at + size]
             parts.append(np.where(np.isnan(own[:, :1]), np.nan, column.logits(own)))
@@ -228,15 +228,21 @@ def _outputs(model: Model, expected: np.ndarray) -> dict[int, np.ndarray]:
     return found
 
 
-def _categorical(modality: Any) -> list[_Column]:
-    return [_Column.of(shares) for shares in modality.shares_]
+def _tables(model: Model) -> Iterator[tuple[int, ModalityNetwork, list[_Column]]]:
+    """Yield the position, the network and the categorical columns of each table."""
+    networks = enumerate(model.network.networks)
+    tables = [(m, network) for m, network in networks if network.is_table]
+    n_numbers = sum(network.n_numbers for _, network in tables)
+    n_categorical = sum(len(network.sizes) for _, network in tables)
+    room = (MOST_COLUMNS - MOST_COMPONENTS - n_numbers) // max(n_categorical, 1)
+    most = int(np.clip(room, FEWEST_CATEGORIES, MOST_CATEGORIES))
+    for m, network in tables:
+        yield m, network, [_Column.of(shares, most) for shares in model.parts[m].modality.shares_]
 
 
 def _sizes(model: Model) -> list[int]:
     """Return how many columns each number and each category has."""
     sizes = []
-    for part, network in zip(model.parts, model.network.networks, strict=True):
-        if network.is_table:
-            columns = _categorical(part.modality)
-            sizes += [1] * network.n_numbers + [len(column.merged) for column in columns]
+    for _, network, columns in _tables(model):
+        sizes += [1] * network.n_numbers + [len(column.merged) for column in columns]
     return sizes

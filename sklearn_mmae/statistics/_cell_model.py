@@ -32,7 +32,7 @@ __all__ = ["MOST_COLUMNS", "CellModel"]
 
 MOST_COLUMNS = 100  # of numbers and indicators: a wider table has no cell model
 MOST_ROWS = 2000  # to learn from
-MOST_WORK = 4 * 10**8  # rows times columns cubed, which bounds the rows of wide tables, down to
+MOST_WORK = 4 * 10**8  # patterns of holes times columns cubed, which bounds the rows, down to
 FEWEST_ROWS = 300
 RIDGES = (1.0, 10.0)
 LEAST_HOLES = 0.1  # share of cells hidden while weights are learned: rows to come may have holes
@@ -93,9 +93,9 @@ class CellModel(NamedTuple):
         -------
         CellModel
         """
-        most = min(MOST_ROWS, max(FEWEST_ROWS, MOST_WORK // n_columns**3))
-        sample = statistics.second_moments("cells", blocks, products=False, most_rows=most).sample
-        rows, targets = sample.rows, _slices(sizes)
+        answer = statistics.second_moments("cells", blocks, products=False, most_rows=MOST_ROWS)
+        sample, targets = _bounded(answer.sample, n_columns), _slices(sizes)
+        rows = sample.rows
         random = np.random.RandomState(0)
         fold = random.permutation(len(rows)) % min(FOLDS, len(rows))
         whole, beyond = fit_gaussians(sample, RIDGES, fold)
@@ -183,6 +183,15 @@ def _forest_from_plain(node, sizes, n_columns, what):
     for trees, size in zip(forest, sizes, strict=True):
         check(trees is None or trees.is_sound(n_columns, size), what)
     return forest
+
+
+def _bounded(sample, n_columns):
+    """Return a sample, or its first rows where they have too many patterns of holes."""
+    n_patterns = len(np.unique(np.isnan(sample.rows), axis=0))
+    if n_patterns * n_columns**3 <= MOST_WORK:
+        return sample
+    n = max(FEWEST_ROWS, MOST_WORK // n_columns**3)
+    return SampledRows(sample.rows[:n], sample.weights[:n])
 
 
 def _slices(sizes):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ._samples import SampledRows
 
-__all__ = ["Gaussian", "fit_gaussians"]
+__all__ = ["DECIMALS", "Gaussian", "fit_gaussians"]
 
 ROUNDS = 20
 SETTLED = 1e-3  # change of the covariance, of columns of variance 1, at which it is enough
@@ -51,9 +51,9 @@ class Gaussian(NamedTuple):
         ndarray of shape (rows, columns)
         """
         completed = np.empty(rows.shape)
-        for here, observed, _, along in self._precisions(rows):
+        for at, _, _, along in self._along(rows):
             expected = (self.mean + along @ self.covariance).round(DECIMALS)
-            completed[here] = np.where(observed, rows[here], expected)
+            completed[at] = np.where(np.isnan(rows[at]), expected, rows[at])
         return completed
 
     def complete_without(self, rows: np.ndarray, targets: list[slice]) -> np.ndarray:
@@ -71,34 +71,47 @@ class Gaussian(NamedTuple):
         ndarray of shape (targets, rows, columns)
         """
         completed = np.empty((len(targets), *rows.shape))
-        for here, observed, precision, along in self._precisions(rows):
+        for at, which, precision, along in self._along(rows):
             for t, own in enumerate(targets):
                 # Of the inverse without some columns: no second inversion per target.
-                given = np.linalg.solve(precision[:, own, own], along[:, own, None])
-                rest = along - (precision[:, :, own] @ given)[:, :, 0]
+                block = precision[:, :, own] @ np.linalg.inv(precision[:, own, own])
+                rest = along - (block[which] @ along[:, own, None])[:, :, 0]
                 rest[:, own] = 0
                 expected = (self.mean + rest @ self.covariance).round(DECIMALS)
-                completed[t, here] = np.where(observed, rows[here], expected)
-                completed[t, here, own] = expected[:, own]
+                completed[t, at] = np.where(np.isnan(rows[at]), expected, rows[at])
+                completed[t, at, own] = expected[:, own]
         return completed
 
-    def _precisions(
-        self, rows: np.ndarray
-    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield blocks: what is observed, its inverse covariances, and these times the cells.
+    def _along(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield some rows at a time, those that have the same cells together.
 
-        In the holes the inverse is 1 on the diagonal and 0 beside it, the product is 0.
+        Yields
+        ------
+        at : ndarray of shape (some,), int
+            Which rows.
+        which : ndarray of shape (some,), int
+            Which of these patterns each has.
+        precision : ndarray of shape (patterns, columns, columns)
+            Inverse covariances of what is observed; in the holes 1 on the diagonal, 0 beside it.
+        along : ndarray of shape (some, columns)
+            These times the centred cells, 0 in the holes.
         """
+        observed = ~np.isnan(rows)
+        patterns, which = np.unique(observed, axis=0, return_inverse=True)
+        which = which.ravel()
+        order = np.argsort(which, kind="stable")
         d = len(self.mean)
         size, eye = max(AT_ONCE // d**2, 1), np.eye(d)
-        for start in range(0, len(rows), size):
-            here = slice(start, start + size)
-            observed = ~np.isnan(rows[here])
-            both = observed[:, :, None] & observed[:, None, :]
+        for first in range(0, len(patterns), size):
+            both = patterns[first : first + size]
+            both = both[:, :, None] & both[:, None, :]
             precision = np.linalg.inv(np.where(both, self.covariance, eye))
-            centred = np.where(observed, rows[here] - self.mean, 0)
-            along = (precision @ centred[:, :, None])[:, :, 0]
-            yield here, observed, precision, along
+            ends = np.searchsorted(which[order], [first, first + size])
+            for start in range(ends[0], ends[1], size):
+                at = order[start : min(start + size, ends[1])]
+                centred = np.where(observed[at], rows[at] - self.mean, 0)
+                own = which[at] - first
+                yield at, own, precision, (precision[own] @ centred[:, :, None])[:, :, 0]
 
     def moments(self, rows: np.ndarray, weights: np.ndarray, fold: np.ndarray) -> np.ndarray:
         """Return the expected sums of ``[1 x]' [1 x]`` of each fold's rows.
@@ -113,22 +126,29 @@ class Gaussian(NamedTuple):
         -------
         ndarray of shape (folds, 1 + columns, 1 + columns)
         """
-        d = len(self.mean)
-        sums = np.zeros((fold.max(initial=0) + 1, 1 + d, 1 + d))
-        for here, observed, precision, along in self._precisions(rows):
-            completed = np.where(observed, rows[here], self.mean + along @ self.covariance)
-            whole = np.hstack([np.ones((len(along), 1)), completed])
-            both = observed[:, :, None] & observed[:, None, :]
-            inverse = np.where(both, precision, 0)
-            for k in np.unique(fold[here]):
-                own = fold[here] == k
-                w = weights[here][own]
-                sums[k] += (w[:, None] * whole[own]).T @ whole[own]
-                holes = ~observed[own]
-                unseen = self.covariance - self.covariance @ inverse[own] @ self.covariance
-                unseen *= (w[:, None] * holes)[:, :, None] * holes[:, None, :]
-                sums[k, 1:, 1:] += unseen.sum(0)
+        d, n_folds = len(self.mean), fold.max(initial=0) + 1
+        sums = np.zeros((n_folds, 1 + d, 1 + d))
+        for at, which, precision, along in self._along(rows):
+            hole = np.isnan(rows[at])
+            completed = np.where(hole, self.mean + along @ self.covariance, rows[at])
+            whole = np.hstack([np.ones((len(at), 1)), completed])
+            weighted = np.zeros((n_folds, len(precision)))
+            np.add.at(weighted, (fold[at], which), weights[at])
+            holes = np.zeros((len(precision), d), bool)
+            holes[which] = hole
+            unseen = self._unseen(holes, precision)
+            for k in np.unique(fold[at]):
+                own = fold[at] == k
+                sums[k] += (weights[at][own, None] * whole[own]).T @ whole[own]
+                sums[k, 1:, 1:] += np.tensordot(weighted[k], unseen, 1)
         return sums
+
+    def _unseen(self, holes: np.ndarray, precision: np.ndarray) -> np.ndarray:
+        """Return the covariance of what is not observed given the rest, for each pattern."""
+        # In the holes the inverse is 1, and the covariance with them does not count.
+        towards = np.where(holes[:, None, :], 0, self.covariance)
+        unseen = self.covariance - towards @ precision @ towards.swapaxes(1, 2)
+        return unseen * (holes[:, :, None] & holes[:, None, :])
 
     @classmethod
     def of_moments(cls, sums: np.ndarray, ridge: float) -> Gaussian:
