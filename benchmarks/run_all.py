@@ -34,6 +34,7 @@ NAMES = (
     "intervals",
     "noise",
     "holes",
+    "imputers",
     "peers",
 )
 
