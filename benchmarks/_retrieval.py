@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline, make_union
 
 from sklearn_mmae.metrics import recall_at_k
 
-__all__ = ["both", "cca", "hits", "text_components"]
+__all__ = ["both", "cca", "hits", "searched", "text_components"]
 
 
 def hits(cells, words, rows=None):
@@ -18,6 +18,19 @@ def hits(cells, words, rows=None):
     for queries, targets in ((cells, words), (words, cells)):
         queries = queries if rows is None else queries[rows]
         found += [recall_at_k(queries, targets, k, rows=rows) for k in (1, 10)]
+    return found
+
+
+def searched(mmae, frame, sides, among=None):
+    """Return the same shares by `search`: both ways between two columns, among all rows or others.
+
+    `among` are the rows to search, and where those of the frame stand in them.
+    """
+    among, rows = (frame, np.arange(len(frame))) if among is None else among
+    found = []
+    for x, to in (sides, sides[::-1]):
+        best = mmae.search(frame[[x]], among[[to]], to=to, n=10).rows
+        found += [float((best[:, :k] == rows[:, None]).any(1).mean()) for k in (1, 10)]
     return found
 
 

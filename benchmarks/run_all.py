@@ -13,6 +13,7 @@ from ._table import RESULTS
 NAMES = (
     "never_below_linear",
     "translation",
+    "odd_modality",
     "tables_with_text",
     "features",
     "probes",
@@ -31,6 +32,7 @@ NAMES = (
     "fusion",
     "delay",
     "exactness",
+    "sampling",
     "intervals",
     "noise",
     "holes",

@@ -440,3 +440,24 @@ def test_processes_that_write_one_path_leave_one_whole_file(tmp_path):
     assert [writer.wait() for writer in writers] == [0, 0]
     assert np.ptp(read(path, kind="test")) == 0
     assert [file.name for file in tmp_path.iterdir()] == ["a.mmae"]
+
+
+def test_only_files_are_written_over_and_keep_their_mode(tmp_path):
+    path, pipe = tmp_path / "a.mmae", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for other in (pipe, tmp_path):
+        with pytest.raises(ModelFileError, match="a folder or a device"):
+            write(other, {}, kind="test")
+    write(path, {}, kind="test")
+    path.chmod(0o640)
+    write(path, {"a": 1}, kind="test")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    old, new = (tmp_path / f".a.mmae.{digit * 16}.tmp" for digit in "01")
+    old.touch()
+    new.touch()
+    os.utime(old, (0, 0))
+    write(tmp_path / "a.mmae", {}, kind="test")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [new.name, "a.mmae"]

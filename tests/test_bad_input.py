@@ -610,7 +610,6 @@ COLUMNS_NOT_AS_IN_FIT = {
     "reordered (33)": (rows()[rows().columns[::-1]], "same order"),
     "one more (40)": (with_column(more=1), "unseen.*more"),
     "twice (33)": (pd.concat([rows(), rows()[["size"]]], axis=1), "'size'.*more than once"),
-    "a part of a modality": (rows().drop(columns="size"), "missing.*size"),
     "all others": (pd.DataFrame({"other": [1.0]}), "unseen.*other"),
 }
 

@@ -12,6 +12,7 @@ from sklearn_mmae._core.errors import CellError, CellTypeError, DataWarning
 from sklearn_mmae.datasets import (
     as_frame,
     load_audio_folder,
+    load_captioned_folder,
     load_digits_frame,
     load_image_folder,
     load_paired_folders,
@@ -489,3 +490,48 @@ def test_halves_make_the_whole_digit():
     frame, target = load_digits_frame(return_target=True)
     np.testing.assert_array_equal(np.rint(255 * whole[5]), frame["image"][5])
     np.testing.assert_array_equal(y, target)
+
+
+# A folder and a table that names its files
+
+
+@pytest.fixture
+def captioned(tmp_path):
+    for name in ("0017.png", "cats/1.png", "dogs/1.png", "dogs/Köter.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
+def test_files_are_joined_to_the_rows_that_name_them(captioned, separator):
+    names = ["0017", "cats/1.png", "dogs\\1", "/elsewhere/photos/dogs/Ko\u0308ter.png", "0017.png"]
+    lines = [separator.join(["number", "file_name", "caption"])]
+    lines += [separator.join([str(i / 2), name, f"text {i}"]) for i, name in enumerate(names)]
+    table = captioned / "captions.txt"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    frame = load_captioned_folder(captioned, table)
+    expected = ["0017.png", "cats/1.png", "dogs/1.png", "dogs/Köter.png", "0017.png"]
+    assert frame["file_name"].tolist() == [str(captioned / name) for name in expected]
+    assert frame["number"].tolist() == [0, 0.5, 1, 1.5, 2]
+    assert frame["caption"].tolist() == [f"text {i}" for i in range(5)]
+
+
+def test_rows_and_files_without_one_another_are_counted(captioned):
+    table = pd.DataFrame({"caption": ["a", "b"], "path": ["0017.png", "birds/1.png"]}, [7, 9])
+    with pytest.warns(DataWarning, match=r"1 rows without .*'birds/1.png'; 3 files .*'cats/1.png'"):
+        frame = load_captioned_folder(captioned, table)
+    assert frame["path"].to_dict() == {7: str(captioned / "0017.png"), 9: None}
+    assert table["path"].tolist() == ["0017.png", "birds/1.png"]  # the user's own stays as it is
+
+
+def test_what_cannot_be_joined_is_told(captioned):
+    table = pd.DataFrame({"path": ["1.png"], "caption": ["a cat"]})
+    with pytest.raises(ValueError, match=r"'1\.png' may mean '.*cats/1\.png', '.*dogs/1\.png'"):
+        load_captioned_folder(captioned, table)
+    with pytest.raises(ValueError, match=r"no column of the table \('caption'\) names files of"):
+        load_captioned_folder(captioned, table[["caption"]])
+    with pytest.raises(ValueError, match=r"column='pat'.*Did you mean 'path'"):
+        load_captioned_folder(captioned, table, column="pat")
+    with pytest.raises(FileNotFoundError):
+        load_captioned_folder(captioned, captioned / "none.csv")

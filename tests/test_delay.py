@@ -1,6 +1,7 @@
 """Lags between streams are found, told with their uncertainty, and undone, without the future."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_mmae import CellError, DataWarning, DelayAligner
+from sklearn_mmae import CellError, DataWarning, DelayAligner, MultimodalAutoencoder
 from sklearn_mmae.alignment import find_lag
 from sklearn_mmae.alignment._shift import read_at, reading_times, undoing_times
 
@@ -107,8 +108,12 @@ def test_streams_that_do_not_tell_of_one_another_have_lag_0_and_no_idea(pole):
     found = 0
     for seed in range(12):
         X = np.stack([wave(600, seed, pole), wave(600, seed + 100, pole)], 1)
-        aligner = DelayAligner(max_lag=60).fit(X)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            aligner = DelayAligner(max_lag=60).fit(X)
         found += aligner.lags_["x1"] != 0
+        told = not any("'x1' tells nothing of 'x0' within max_lag=60" in str(w) for w in caught)
+        assert told == (aligner.lag_intervals_["x1"] != (-60, 60))
         assert aligner.lags_["x1"] != 0 or aligner.lag_intervals_["x1"] == (-60, 60)
     assert found <= 1
 
@@ -184,8 +189,7 @@ def test_rows_of_sequences_have_one_lag_or_each_its_own():
     some = [0] * 15 + lags[:5]
     each = DelayAligner(max_lag=12, per_row=True).fit(sequences(some))
     assert np.abs(each.lags_["second"] - some).max() < 1
-    low, high = each.lag_intervals_["second"]
-    assert ((low <= some) & (some <= high)).mean() > 0.8
+    assert each.lag_intervals_ == {"first": None, "second": None}
     # A new row's lag is found from that row alone.
     new = sequences(lags, seed=0)
     aligned, alone = each.transform(new), each.transform(new.iloc[[3]])
@@ -274,7 +278,8 @@ def test_container_index_dtypes_and_other_columns_are_kept():
     polars = aligner.fit_transform(pl.from_pandas(X.reset_index(drop=True)))
     assert isinstance(polars, pl.DataFrame)
     np.testing.assert_array_equal(polars["early"].to_numpy(), aligned["early"])
-    counted = clone(aligner).set_params(streams=streams).fit(X).transform(X)
+    with pytest.warns(DataWarning, match="stream 'n' tells nothing of 'a' within max_lag=20"):
+        counted = clone(aligner).set_params(streams=streams).fit(X).transform(X)
     assert counted["count"].dtype == "float64" or counted["count"].equals(X["count"])
 
 
@@ -347,16 +352,59 @@ def test_a_pipeline_with_time_series_split_works():
     assert score[True] > score[False] + 0.1
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    n=st.integers(60, 150),
+    pole=st.sampled_from([0.0, 0.9, 0.99]),
+    lag=st.integers(-40, 40),
+    low=st.sampled_from([None, -5.0, 0.0, 1.5]),
+    high=st.floats(3, 25),
+)
+def test_a_lag_lies_within_max_lag_and_within_its_interval(seed, n, pole, lag, low, high):
+    signal = wave(n + 80, seed, pole)
+    X = np.stack([signal[40 : 40 + n], signal[40 - lag : 40 - lag + n]], 1)
+    X += 0.1 * np.random.default_rng(seed).normal(size=X.shape)
+    max_lag = high if low is None else (low, high)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # of lags that cannot be told
+        aligner = DelayAligner(max_lag=max_lag).fit(X)
+    first, last = aligner.lag_intervals_["x1"]
+    least, most = (-high, high) if low is None else max_lag
+    assert least <= first <= aligner.lags_["x1"] <= last <= most
+
+
+@pytest.mark.parametrize("max_lag", [(2, 1), (1, 1), (0, np.nan), (0, 1, 2), -1, 0, np.inf, "1"])
+def test_a_max_lag_that_makes_no_sense_is_refused(max_lag):
+    with pytest.raises(ValueError, match="max_lag"):
+        DelayAligner(max_lag=max_lag).fit(shifted(3, n=100))
+    table = {"sequence": [*np.random.default_rng(0).normal(size=(20, 30, 2))]}
+    mmae = MultimodalAutoencoder(max_lag=max_lag, max_epochs=0)
+    with pytest.raises(ValueError, match="max_lag"):
+        mmae.fit(pd.DataFrame(table | {"other": table["sequence"]}))
+
+
+def test_a_lower_bound_says_which_stream_comes_later():
+    rng = np.random.default_rng(0)
+    X = shifted(20, n=1500, noise=0.2, signal=beats(2500, rng))  # also 60 earlier, a beat before
+    assert DelayAligner(max_lag=(0, 70)).fit(X).lags_["late"] == pytest.approx(20, abs=1)
+    assert DelayAligner(max_lag=(-70, 0)).fit(X).lags_["late"] == pytest.approx(-60, abs=3)
+
+
 # scikit-learn --------------------------------------------------------------------------------
 
+# The checks' columns have nothing to do with one another.
+NOT_TOLD = pytest.mark.filterwarnings("ignore:stream .* its lag cannot be told")
 CHECKED = [DelayAligner(), DelayAligner(causal=False, max_lag=2, method="features")]
 
 
+@NOT_TOLD
 @parametrize_with_checks(CHECKED)
 def test_check_of_scikit_learn(estimator, check):
     check(estimator)
 
 
+@NOT_TOLD
 @pytest.mark.filterwarnings("ignore:X (does not have|has) .*feature names")
 @pytest.mark.parametrize(
     "check",

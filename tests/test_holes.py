@@ -73,9 +73,18 @@ def test_absent_columns_are_the_same_as_columns_of_holes(fitted):
     np.testing.assert_array_equal(absent, empty)
 
 
-def test_part_of_a_table_may_not_be_absent(fitted):
+def test_single_columns_of_a_table_may_be_absent_beside_other_modalities(fitted):
+    frame = make_frame(10, seed=1)
+    absent = frame.drop(columns=["count", "colour"])
+    empty = frame.astype({"count": "Int64"}).assign(count=pd.NA, colour=None)
+    np.testing.assert_array_equal(fitted.transform(absent), fitted.transform(empty))
+    whole = fitted.impute(absent)
+    assert list(whole.columns) == list(frame.columns)
+    assert bool(whole.notna().all(axis=None))
+    # Of a table alone scikit-learn asks for every column.
+    alone = make_estimator(max_epochs=0).fit(frame[["size", "count"]])
     with pytest.raises(ValueError, match="count"):
-        fitted.transform(make_frame(5).drop(columns="count"))
+        alone.transform(frame[["size"]])
 
 
 def test_columns_of_a_part_in_another_order_are_told_of(fitted):

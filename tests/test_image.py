@@ -3,8 +3,9 @@
 import io
 import os
 import struct
+import warnings
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import process_time
 
 import numpy as np
@@ -228,7 +229,99 @@ def test_shrinking_averages():
     np.testing.assert_allclose(small.astype(int), 127, atol=4)
 
 
+# Units of more than 8 bits
+
+
+def as_tiff(array):
+    return encoded(Image.fromarray(array), "TIFF")
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("give", [encoded, as_tiff, np.asarray], ids=["PNG", "TIFF", "array"])
+def test_pictures_use_the_range_of_their_bits(bits, give):
+    white = 2**bits - 1
+    pictures = [np.full((8, 8), level, np.uint16) for level in (0, white // 2, white)]
+    cells = [give(Image.fromarray(p)) if give is encoded else give(p) for p in pictures]
+    modality = ImageModality()
+    back = read(modality, column(*cells, None))
+    assert modality.units_ == {"16-bit": white}
+    assert [picture.max() for picture in back[:3]] == [0, 127, 255]
+    with warnings_as_errors():  # a dark picture is no other unit
+        modality.transform(column(cells[1], cells[0]))
+    brighter = np.full((8, 8), min(2 * white, 65535), np.uint16)
+    if bits < 16:
+        with pytest.warns(DataWarning, match="row 0: .*brighter than white"):
+            modality.transform(column(as_tiff(brighter)))
+
+
+@contextmanager
+def warnings_as_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_max_value_is_white_in_every_kind_of_number():
+    levels = np.linspace(0, 2000, 64).reshape(8, 8)
+    expected = np.rint(levels * (255 / 1000)).clip(0, 255)
+    modality = ImageModality(max_value=1000)
+    for kind in (np.uint16, np.int64, np.float32):
+        whole = levels.astype(kind)
+        found = read(modality, column(whole, np.zeros((8, 8), np.uint8)))[0]
+        np.testing.assert_allclose(found.astype(float), expected, atol=1)
+    file = modality.transform(column(as_tiff(levels.astype(np.uint16)))).tensors["pixels"]
+    np.testing.assert_allclose(file.reshape(8, 8).astype(float), expected, atol=1)
+    with pytest.raises(CellError, match=r"row 0: float pixels from -20 to 40.*max_value"):
+        ImageModality().fit(column(np.linspace(-20, 40, 64).reshape(8, 8)))
+
+
+def test_units_of_each_kind_of_file_are_their_own():
+    thermal = np.random.default_rng(0).random((8, 8)).astype(np.float32)
+    depth = np.full((8, 8), 1000, np.uint16)
+    modality = ImageModality().fit(
+        column(as_tiff(thermal), as_tiff(depth), random_pictures(1, 8, 8)[0])
+    )
+    assert modality.units_ == {"16-bit": 1023.0, "float": 1.0}
+
+
+@pytest.mark.parametrize("size", [None, 10])
+def test_colours_behind_what_is_transparent_are_not_seen(size):
+    picture = random_pictures(1, 20, 20, 4)[0]
+    picture[5:, :, 3] = 0
+    other = picture.copy()
+    other[5:, :, :3] = 255 - other[5:, :, :3]
+    for give in (np.asarray, lambda p: encoded(Image.fromarray(p))):
+        first, second = read(ImageModality(size), column(give(picture), give(other)))
+        np.testing.assert_array_equal(first, second)
+    for pictures in (stacked(np.stack([picture, other])),):
+        pixels = ImageModality(size).fit_transform(pictures).tensors["pixels"]
+        np.testing.assert_array_equal(*pixels)
+
+
+def test_pixels_that_are_nan_are_named_in_files_as_in_arrays():
+    broken = np.random.default_rng(0).random((4, 4)).astype(np.float32)
+    broken[0, 0] = np.nan
+    refused(as_tiff(broken), "pixels that are NaN or infinite")
+    refused(broken, "pixels that are NaN or infinite")
+
+
 # Holes
+
+
+def test_cells_that_cannot_be_read_are_holes_where_asked_for():
+    whole = encoded(Image.fromarray(random_pictures(1, 64, 64, 3)[0]), "JPEG")
+    cells = column(whole, whole[: len(whole) // 2], "gone.png", np.full((4, 4), np.nan), None, 3)
+    modality = ImageModality(8, on_error="missing")
+    with pytest.warns(DataWarning, match=r"rows 1, 2, 3, 5: 4 cells cannot be read.*truncated"):
+        values = modality.fit_transform(cells)
+    assert values.present.tolist() == [True] + [False] * 5
+    np.testing.assert_array_equal(modality.mean_, values.tensors["pixels"][0])
+    for nothing in (column("gone.png"), column(whole[: len(whole) // 2])):
+        with (
+            pytest.raises(CellError, match="no picture in any row"),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            ImageModality(8, on_error="missing").fit(nothing)
 
 
 def test_holes_are_zeros_that_are_not_present():
@@ -321,6 +414,16 @@ def test_bombs_are_refused_before_decoding():
     refused(small, "11 x 10 pixels", max_pixels=100)
     refused(Image.open(io.BytesIO(small)), "11 x 10 pixels", max_pixels=100)
     assert process_time() - start < 2
+
+
+def test_max_pixels_is_the_only_limit_of_pixels(monkeypatch):
+    large = encoded(Image.new("1", (300, 200)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # it warns above, and raises above twice
+    refused(large, "max_pixels=59999", max_pixels=59_999)
+    with warnings_as_errors():
+        modality = ImageModality(8, max_pixels=60_000).fit(column(large, large))
+        assert modality.transform(column(large)).present.all()
+    assert Image.MAX_IMAGE_PIXELS == 1000
 
 
 def test_vector_drawings_are_refused():
@@ -477,6 +580,8 @@ def test_accepts(tmp_path, monkeypatch):
     assert accepts(picture, encoded(picture), encoded(picture, "JPEG"), encoded(picture, "WEBP"))
     assert accepts(np.zeros((3, 3), np.uint8), np.zeros((9, 9)), np.zeros((2, 2, 3)))
     assert ImageModality.accepts("photo", np.array(["a.PNG"] * 3))
+    assert accepts("a.PNG", "a.PNG", "b.png")  # one that is missing is an error, or a hole
+    assert accepts(*["a.PNG"] * 4, "a.PNG ", "", " ", "a.heic", b"")
     assert not accepts("a.PNG", "b.png")
     assert not accepts("a.txt", "some words")
     assert not accepts(b"RIFF....WAVE")

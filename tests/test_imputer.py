@@ -1,6 +1,7 @@
 """What users of `MultimodalImputer`, and of `impute` for single cells, rely on."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.statistics import _gaussian as gaussian
 from sklearn_mmae.statistics._cell_model import CellModel
 from sklearn_mmae.statistics._trees import grow
+
 
 @parametrize_with_checks([MultimodalImputer(add_indicator=True)])
 def test_check_of_scikit_learn(estimator, check):
@@ -119,6 +121,30 @@ def test_files_and_pickles_keep_what_is_known_of_cells(fitted, tmp_path):
         pd.testing.assert_frame_equal(again.impute(holed), fitted.impute(holed))
 
 
+def test_cells_are_learned_when_they_are_asked_for_and_no_row_is_kept_longer(monkeypatch):
+    holed = with_holes(rows_of(150))
+    learned, learn = [], CellModel.learn
+
+    def noted(*given):
+        learned.append(given)
+        return learn(*given)
+
+    monkeypatch.setattr(CellModel, "learn", noted)
+    mmae = small(random_state=0).fit(holed)
+    mmae.transform(holed)
+    assert not learned
+    with ThreadPoolExecutor(4) as pool:
+        one, *others = pool.map(mmae.impute, [holed] * 4)
+    for other in others:
+        pd.testing.assert_frame_equal(one, other)
+    assert len(learned) == 1
+    again = pickle.loads(pickle.dumps(small(random_state=0).fit(holed)))
+    assert len(learned) == 2
+    pd.testing.assert_frame_equal(again.impute(holed), one)
+    MultimodalImputer(small(random_state=0)).fit(holed)
+    assert len(learned) == 3
+
+
 def _last_child_is_itself(cells):
     trees = next(some for some in cells["model"]["first"] if some is not None)
     trees["right"] = np.where(trees["column"] >= 0, 0, trees["right"]).astype(np.int32)
@@ -135,7 +161,7 @@ def _last_child_is_itself(cells):
         lambda cells: cells["model"].update(low=cells["model"]["high"] + 1),
         lambda cells: cells.update(bases={}),
         lambda cells: cells["bases"].update(text=cells["bases"]["text"][1:]),
-        lambda cells: cells["bases"].update(text=cells["bases"]["text"] * np.float32(np.nan)),
+        lambda cells: cells["bases"].update(text=cells["bases"]["text"] * np.nan),
     ],
 )
 def test_a_file_that_is_wrong_about_cells_is_refused(fitted, tmp_path, damage):
@@ -212,7 +238,8 @@ def test_what_is_learned_does_not_depend_on_the_order_of_blocks():
             for part in np.array_split(rows, 7):
                 yield np.nan_to_num(part), ~np.isnan(part)
 
-        return CellModel.learn(blocks, [1] * 4, 4, PLAIN)
+        answer = PLAIN.second_moments("cells", blocks, products=False, most_rows=2000)
+        return CellModel.learn(answer.sample, [1] * 4)
 
     one, other = learned(rows), learned(rows[::-1])
     np.testing.assert_array_equal(one.expected(rows[:50]), other.expected(rows[:50]))

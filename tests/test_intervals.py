@@ -77,7 +77,8 @@ def hide(frame, share, seed=0):
 def test_intervals_hold_the_share_that_they_say(level):
     new = numbers_of(4000, seed=1)
     held = coverage(of_two_tables().predict_interval(new, level), new.to_numpy())
-    assert abs(held.mean() - level) < 0.02
+    standard_error = np.sqrt(level * (1 - level) / 1000)  # of the quantiles of 1,000 held-out rows
+    assert abs(held.mean() - level) < 3 * standard_error
 
 
 def test_intervals_of_an_absent_modality_hold_it_too():
@@ -125,7 +126,12 @@ def test_intervals_are_around_what_the_model_says_of_the_cell():
     mmae, new = of_two_tables(), hide(numbers_of(200, seed=1), 0.3)
     low, high = mmae.predict_interval(new)
     middle = (low + high) / 2
-    np.testing.assert_allclose(middle, mmae.reconstruct(new))
+    there = np.zeros(new.shape, bool)
+    for columns in (LEFT, RIGHT):
+        at = new.columns.get_indexer(columns)
+        there[:, at] = new[columns].notna().any(axis=1).to_numpy()[:, None]
+    np.testing.assert_allclose(middle.to_numpy()[there], mmae.reconstruct(new).to_numpy()[there])
+    np.testing.assert_allclose(middle.to_numpy()[~there], mmae.impute(new).to_numpy()[~there])
     whole = numbers_of(200, seed=1)
     low, high = mmae.predict_interval(whole[LEFT])
     translated = mmae.translate(whole, to="right")
@@ -274,6 +280,52 @@ def test_a_temperature_cools_what_is_too_sure():
         mmae._model.calibration = calibration
 
 
+# Sets of categories -------------------------------------------------------------------------------
+
+
+def of_three_kinds(n, seed=0):
+    frame = numbers_of(n, seed)
+    noise = np.random.default_rng(seed + 100).normal(size=n)
+    cuts = [-np.inf, -0.5, 0.5, np.inf]
+    frame["kind"] = pd.cut(frame["b"] / 2 + noise / 2, cuts, labels=list("xyz")).astype(str)
+    return frame
+
+
+@cache
+def of_kinds():
+    return small(n_components=1).fit(of_three_kinds(4000))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
+def test_sets_hold_the_share_that_they_say_or_the_likeliest_category(level):
+    new = of_three_kinds(4000, seed=1)
+    sets = of_kinds().category_sets(new.assign(kind=None), level)["kind"]
+    assert sets.columns.tolist() == ["x", "y", "z"]
+    assert (sets.dtypes == "bool").all()
+    held = sets.to_numpy()[np.arange(len(new)), sets.columns.get_indexer(new["kind"])]
+    best = of_kinds().category_probabilities(new.assign(kind=None))["kind"].idxmax(axis=1)
+    least = max(level, (best == new["kind"]).mean())  # a set is never empty
+    assert abs(held.mean() - least) < 0.04
+    assert sets.any(axis=1).all()
+
+
+def test_higher_levels_and_less_seen_make_larger_sets():
+    new, before = of_three_kinds(400, seed=1), 0
+    for level in (0.3, 0.61, 0.9, 0.93, 0.99):
+        sets = of_kinds().category_sets(new.assign(kind=None), level)["kind"]
+        assert (sets >= before).all(axis=None)
+        before = sets
+    seen = of_kinds().category_sets(new)["kind"].sum(axis=1).mean()
+    hidden = of_kinds().category_sets(new.assign(kind=None))["kind"].sum(axis=1).mean()
+    fewer = of_kinds().category_sets(new.assign(kind=None, **dict.fromkeys("bcdef", np.nan)))
+    assert seen < hidden < fewer["kind"].sum(axis=1).mean()
+
+
+def test_too_few_rows_for_a_level_leave_every_category():
+    mmae = small(n_components=1).fit(of_three_kinds(40))  # 12 rows are held out
+    assert mmae.category_sets(of_three_kinds(9, seed=1), 0.99)["kind"].all(axis=None)
+
+
 # Promises -----------------------------------------------------------------------------------------
 
 
@@ -340,6 +392,9 @@ def edited(key, change, path):
         ("half_widths", lambda a: -a),
         ("half_widths", lambda a: a * np.nan),
         ("half_widths", lambda a: a.tolist()),
+        ("doubts", lambda a: a[:, :, 1:]),
+        ("doubts", lambda a: a - 2),
+        ("doubts", lambda a: a * np.nan),
         ("temperatures", lambda a: a * 0),
         ("temperatures", lambda a: a * np.inf),
         ("temperatures", lambda a: a.astype(int)),
@@ -378,9 +433,11 @@ def test_more_modalities_than_have_patterns_of_their_own():
 def test_a_level_outside_of_0_to_1_is_refused(level):
     with pytest.raises(ValueError, match=r"level=.*above 0 and below 1, such as 0\.9"):
         of_two_tables().predict_interval(numbers_of(5), level)
+    with pytest.raises(ValueError, match=r"level=.*above 0 and below 1, such as 0\.9"):
+        of_one_table().category_sets(simulated(5), level)
 
 
-@pytest.mark.parametrize("method", ["predict_interval", "category_probabilities"])
+@pytest.mark.parametrize("method", ["predict_interval", "category_probabilities", "category_sets"])
 def test_before_fit_there_is_no_interval(method):
     with pytest.raises(NotFittedError):
         getattr(small(), method)(numbers_of(5))
@@ -411,7 +468,7 @@ def without_held_out_rows():
 def test_without_held_out_rows_it_names_the_remedy(how, tmp_path):
     mmae = without_held_out_rows()[how]
     mmae.save(tmp_path / "model.mmae")
-    for method in ("predict_interval", "category_probabilities"):
+    for method in ("predict_interval", "category_probabilities", "category_sets"):
         for fitted in (mmae, load(tmp_path / "model.mmae")):
             with pytest.raises(ValueError, match=rf"{method} needs rows .*early_stopping=True"):
                 getattr(fitted, method)(simulated(5))

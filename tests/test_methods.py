@@ -125,6 +125,10 @@ def test_translate_learns_how_pictures_follow_words():
         ("foto", "no modality of this estimator. Did you mean 'photo'"),
         ([], "at least one"),
         (["tabular", "note", "photo"], "leave at least one"),
+        (
+            "colour",
+            r"'colour' is a column of 'tabular', a modality of this .* to='tabular', or give",
+        ),
     ],
 )
 def test_translate_says_what_cannot_be(frame, to, message):
@@ -164,7 +168,6 @@ def test_score_samples_finds_the_odd_row_and_its_modality():
     assert parts.shape == (80, 3)
     assert parts.loc[7].idxmin() == "photo"
     assert parts.loc[11].idxmin() == "tabular"
-    np.testing.assert_allclose(parts.mean(axis=1), scores, rtol=1e-6)
 
 
 def test_more_components_than_columns_are_fine():
@@ -294,7 +297,6 @@ def test_other_columns_than_in_fit_are_errors(frame):
     for wrong, message in [
         (frame.rename(columns={"size": "sizes"}), "sizes"),
         (frame[frame.columns[::-1]], "same order"),
-        (frame.drop(columns="size"), "size"),
         (frame.assign(more=1), "more"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -10,6 +10,7 @@ from conftest import make_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import procrustes
+from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
@@ -35,7 +36,9 @@ from sklearn_mmae.metrics import (
     linear_probe_score,
     recall_at_k,
     retrieval_ranks,
+    shared_components_test,
     translation_score,
+    worst_slab_coverage,
 )
 
 seeds = st.integers(0, 2**32 - 1)
@@ -525,7 +528,8 @@ def rows():
 
 @pytest.fixture
 def mmae():
-    return MultimodalAutoencoder(n_components=4, max_epochs=0, random_state=0)
+    # Without rows held out nothing is translated but by the code.
+    return MultimodalAutoencoder(n_components=4, max_epochs=0, early_stopping=False, random_state=0)
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -671,3 +675,113 @@ def test_scorers_name_what_they_score(rows, mmae):
 
 def test_every_public_name_is_exported():
     assert sorted(metrics.__all__) == metrics.__all__
+
+
+# The worst kind of rows --------------------------------------------------------------------------
+
+
+def slab_of(n=3000, grows=True):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 4))
+    noise = np.exp(x[:, :1] / 2) if grows else 1.0
+    y = rng.normal(size=(n, 2)) * noise
+    width = np.quantile(np.abs(y), 0.9)
+    return y, np.full((n, 2), -width), np.full((n, 2), width), x
+
+
+def test_the_worst_slab_finds_rows_that_are_held_less():
+    y, low, high, x = slab_of()
+    of_the_noisy = interval_coverage(*(part[x[:, 0] > 0.84] for part in (y, low, high)))
+    assert abs(worst_slab_coverage(y, low, high, x) - of_the_noisy) < 0.06
+
+
+def test_intervals_that_hold_all_kinds_alike_have_no_bad_slab():
+    y, low, high, x = slab_of(grows=False)
+    assert abs(worst_slab_coverage(y, low, high, x) - 0.9) < 0.04
+    assert abs(worst_slab_coverage(y, low, high, x, share=1.0) - 0.9) < 0.02
+
+
+def test_the_worst_slab_does_not_count_what_is_unknown():
+    y, low, high, x = slab_of()
+    y[::2, 1] = np.nan
+    expected = worst_slab_coverage(y, low, high, 3 * x + 1)
+    assert 0.6 < expected < 0.85
+    low[::2, 1] = np.nan
+    high[::2, 1] = np.nan
+    assert worst_slab_coverage(y, low, high, x) == pytest.approx(expected)
+
+
+def test_a_slab_of_other_rows_is_refused():
+    y, low, high, x = slab_of(50)
+    with pytest.raises(ValueError, match="number of rows differs"):
+        worst_slab_coverage(y, low, high, x[1:])
+    with pytest.raises(ValueError, match="one row cannot be cut"):
+        worst_slab_coverage(y[:1], low[:1], high[:1], x[:1])
+
+
+# What is shared at all ---------------------------------------------------------------------------
+
+
+def sharing(n, n_shared, seed, columns=6):
+    rng = np.random.default_rng(seed)
+    common = np.zeros((n, columns))
+    common[:, :n_shared] = rng.normal(size=(n, n_shared))
+    return [
+        common @ rng.normal(size=(columns, columns)) + rng.normal(size=(n, columns)) / 2
+        for _ in "ab"
+    ]
+
+
+@pytest.mark.parametrize("tails", ["normal", "heavy"])
+def test_p_values_are_uniform_where_nothing_is_shared(tails):
+    rng, found = np.random.default_rng(0), []
+    for seed in range(150):
+        X, Y = (
+            rng.normal(size=(40, k)) if tails == "normal" else rng.standard_t(2, size=(40, k))
+            for k in (7, 3)
+        )
+        found.append(shared_components_test(X, Y, n_permutations=39, random_state=seed).p_values[0])
+    assert kstest(np.array(found) - rng.uniform(0, 1 / 40, 150), "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("n_shared", [1, 3])
+def test_the_shared_components_are_counted(n_shared):
+    found = [
+        shared_components_test(*sharing(300, n_shared, seed), n_permutations=99).n_shared
+        for seed in range(20)
+    ]
+    assert np.mean(np.equal(found, n_shared)) >= 0.8
+
+
+@few
+@given(seeds)
+def test_units_and_sides_do_not_change_what_is_shared(seed):
+    X, Y = sharing(60, 2, seed)
+    found = shared_components_test(X, Y, n_permutations=19)
+    moved = shared_components_test(X * [1, 10, 0.1, 1, 5, 2] + 3, Y - 7, n_permutations=19)
+    np.testing.assert_allclose(found.p_values, moved.p_values)
+    np.testing.assert_allclose(found.correlations, moved.correlations)
+    n = len(found.p_values)
+    swapped = shared_components_test(Y, X, n_permutations=19).correlations[:n]
+    np.testing.assert_allclose(swapped, found.correlations[: len(swapped)])
+    assert (np.diff(found.p_values) >= 0).all()
+
+
+def test_more_columns_than_rows_share_nothing_by_themselves():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(2, 30, 100))
+    assert shared_components_test(X, Y, n_permutations=199).p_values[0] > 0.01
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "message"),
+    [
+        (codes(9), codes(9), "9 rows are too few"),
+        (codes(20), codes(21), "number of rows differs"),
+        (codes(20), np.ones((20, 2)), "Y is constant"),
+        (np.full((20, 2), np.nan), codes(20), "NaN"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(X, Y, message):
+    with pytest.raises(ValueError, match=message):
+        shared_components_test(X, Y)

@@ -470,8 +470,10 @@ OF_MODALITIES = {
 # These change no number of what is read from good files; each has a test of its own effect below.
 OWN_EFFECTS = {
     ImageModality: {
+        "max_value": "test_max_value_is_white",
         "root": "test_root_is_where_paths_begin",
         "max_pixels": "test_max_pixels_refuses_large_files",
+        "on_error": "test_on_error_makes_a_hole_of_what_cannot_be_read",
         "memory": "test_memory_keeps_what_was_read",
     },
     TextModality: {"memory": "test_memory_keeps_what_was_made_of_texts"},
@@ -565,6 +567,15 @@ def test_root_is_where_paths_begin(kind, tmp_path):
     assert np.isfinite(codes).all()
     with pytest.raises(CellError, match=r"column 'file', row 0: no such file '0\.bin'"):
         results(kind(root=tmp_path / "elsewhere"), X, ["file"])
+
+
+def test_max_value_is_white(tmp_path):
+    X = pictures(tmp_path)
+    X["photo"] = [photo.astype(np.uint16) for photo in X["photo"]]
+    _, dark = results(ImageModality(max_value=4095), X, ["photo"])
+    _, usual = results(ImageModality(), X, ["photo"])
+    assert max(photo.max() for photo in dark["photo"]) < 30  # of 255
+    assert max(photo.max() for photo in usual["photo"]) > 90
 
 
 @pytest.mark.parametrize("kind", owners("max_pixels"))

@@ -1,5 +1,7 @@
 """What `MultimodalVAE` adds: densities, draws and posteriors, beside closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -20,6 +22,7 @@ from sklearn_mmae.objectives import (
     MMVAEPlus,
     MoPoE,
 )
+from sklearn_mmae.objectives._base import Evidence, Penalty
 from sklearn_mmae.training._batches import Batch
 
 HALVES = [("left", TabularModality(), list(range(5))), ("right", TabularModality(), [5, 6, 7, 8])]
@@ -71,8 +74,10 @@ def test_densities_are_those_of_the_closed_form(linear):
     assert abs(np.mean(vae.score_samples(X) - joint)) < 0.02
     assert abs(np.mean(vae.score_samples(hide(X, RIGHT)) - left)) < 0.02
     assert abs(np.mean(vae.score_samples(X, given="left") - (joint - left))) < 0.02
-    by_modality = vae.score_samples(X, by_modality=True)
-    np.testing.assert_allclose(by_modality["right"], vae.score_samples(X, given="left"))
+    told = vae.score_samples(X, by_modality=True)
+    right = log_density(X, covariance, RIGHT)
+    np.testing.assert_allclose(told["left"], told["right"], atol=1e-4)  # of two, it is mutual
+    assert np.abs(told["right"] - (joint - left - right)).mean() < 0.1
 
 
 @pytest.mark.slow
@@ -276,6 +281,42 @@ def test_modalities_that_say_the_same_cost_the_mixture_prior_nothing():
     shown = network.draw(batch.pattern, generator)
     losses = network.row_losses(network.views(batch.values), batch, shown, generator)
     assert float(losses[-1].detach().abs().mean()) < 1e-3
+
+
+def test_what_is_private_is_told_as_well_by_the_row_as_by_the_modality_alone():
+    X = linear_gaussian(600)[0]
+    vae = MultimodalVAE(
+        HALVES, n_components=6, max_epochs=15, objective="mmvae+", random_state=0, init="random"
+    ).fit(X)
+    for m, (_, _, columns) in enumerate(HALVES):
+        own = vae.net_.module_.private.numpy()[m]
+        alone = np.full_like(X, np.nan)
+        alone[:, columns] = X[:, columns]
+        (_, by_row), (_, by_own) = vae.posterior(X), vae.posterior(alone)
+        assert by_row[:, own].mean() < 1.15 * by_own[:, own].mean()
+
+
+@pytest.mark.parametrize("kind", [JMVAE, MVTCAE])
+def test_single_posteriors_follow_the_joint_one_whatever_its_weight(linear, kind):
+    vae, X, _ = linear
+    network, found = vae.net_.module_, []
+    batch = Batch(read(vae, X), torch.full((len(X),), len(network.patterns) - 1))
+    for alpha in (0.1, 0.8):
+        network.objective, generator = kind(alpha), torch.Generator().manual_seed(0)
+        shown = network.draw(batch.pattern, generator)
+        posterior = network.posterior(network.views(batch.values), shown)
+        mean = posterior.mean.detach().requires_grad_()
+        evidence = Evidence(
+            replace(posterior, mean=mean),
+            network.patterns[shown].movedim(-1, 0),
+            network.patterns[batch.pattern].T,
+            lambda code: network.log_likelihood(code, batch, network.patterns[batch.pattern].T),
+            Penalty(),
+            generator,
+        )
+        _, divergence = network.objective.terms(evidence)
+        found.append(torch.autograd.grad(divergence.sum(), mean)[0][1:])
+    torch.testing.assert_close(*found)
 
 
 def test_private_components_reach_only_their_own_decoder():

@@ -65,6 +65,8 @@ def film(frames, kind="mp4", codec="libx264", pixels="yuv420p", rate=25, times=N
         stream.pix_fmt = pixels
         if codec == "libx264":
             stream.options = {"crf": "5"}
+        if pixels == "yuva420p":
+            stream.options, stream.metadata["alpha_mode"] = {"auto-alt-ref": "0"}, "1"
         if times is not None:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         for number, array in enumerate(frames):
@@ -205,6 +207,61 @@ def test_clips_are_upright_as_their_metadata_say(turn):
     height, width = upright.shape[:2]
     found = shown(data, 25, size=(height // 8, width // 8))[0]
     assert np.abs(found.astype(int) - upright[4::8, 4::8]).max() < 25
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("down", [1, -1])
+@pytest.mark.parametrize("right", [1, -1])
+def test_mirrored_clips_are_as_their_display_matrix_says(swapped, down, right):
+    picture = np.zeros((3, 32, 48, 3), np.uint8)
+    picture[:, :16, :16] = 255
+    data, one = film(picture), 1 << 16
+    a, b, c, d = (0, down, right, 0) if swapped else (right, 0, 0, down)
+    place = data.index(b"tkhd") + 44
+    matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    data = data[:place] + matrix + data[place + len(matrix) :]
+    expected = picture[0].swapaxes(0, 1) if swapped else picture[0]
+    expected = expected[::down, ::right]  # where a pixel goes: x to a x + c y, y to b x + d y
+    facts = describe(data, max_pixels=MANY)
+    assert (facts.height, facts.width) == expected.shape[:2]
+    found = shown(data, 25, size=expected.shape[:2])[0]
+    assert np.abs(found.astype(int) - expected).max() < 25
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_transparent_webm_is_laid_over_white(codec):
+    frames = np.zeros((3, 32, 32, 4), np.uint8)
+    frames[:, :, :16] = 200, 0, 0, 255
+    data = film(frames, "webm", codec, "yuva420p", rate=10)
+    clip = shown(data, 10, size=(4, 4))
+    assert np.abs(clip[:, :, 3].astype(int) - 255).max() < 10
+    assert np.abs(clip[:, :, 0].astype(int) - [200, 0, 0]).max() < 40
+
+
+class WithPauses:
+    """A container after each of whose packets comes an empty one, as of Theora."""
+
+    def __init__(self, container, seconds):
+        self.container, self.seconds = container, seconds
+
+    def demux(self, stream):
+        for packet in self.container.demux(stream):
+            yield packet
+            if packet.pts is not None:
+                empty = av.Packet()
+                empty.time_base = packet.time_base
+                empty.pts = packet.pts + int(self.seconds / packet.time_base)
+                yield empty
+
+
+def test_a_frame_stays_on_during_empty_packets():
+    with av.open(io.BytesIO(film(levels([10, 90, 200]), codec="mpeg4", rate=5))) as container:
+        stream = container.streams.video[0]
+        frames = _video._in_turn(
+            _video._decoded(WithPauses(container, 0.1), stream, MANY), stream, 10
+        )
+        ends = [end for _, end in frames]
+    np.testing.assert_allclose(ends, [0.2, 0.4, 0.7], atol=1e-6)  # the last: 0.5 and a frame
 
 
 def test_what_is_transparent_is_laid_over_white():

@@ -20,6 +20,8 @@ import os
 import re
 import secrets
 import stat
+from contextlib import suppress
+from time import time
 
 import numpy as np
 
@@ -32,6 +34,7 @@ _METADATA = {"format", "version", "sha256", "kind", "tree"}
 # What a file may ask of the reader. Every value costs one of the marks ``, : [ {`` and at most
 # some 80 bytes once it is parsed, so counting marks first bounds what a small header can grow to.
 _HEADER_BYTES, _MARKS, _ARRAYS, _DIMENSIONS, _DEPTH = 8_000_000, 300_000, 10_000, 32, 64
+ABANDONED = 3600  # seconds after which nobody is still writing
 _BLANK = "0" * 64  # stands for the checksum while it is computed
 _DTYPES = {
     **{"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "|b1", "I8": "|i1", "U8": "|u1"},
@@ -58,6 +61,8 @@ def write(path, tree, *, kind):
 
     Raises
     ------
+    ModelFileError
+        If there is a folder or a device of that name.
     TypeError
         For any other value, naming its place in the tree.
     ValueError
@@ -132,6 +137,10 @@ def read(path, *, kind):
             raise ModelFileError("it is a folder or a device, not a file")
         with open(path, "rb") as file:
             return _read(file, kind)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no such file: {os.fspath(path)!r}. Give the path that was given to save."
+        ) from None
     except ModelFileError as error:
         raise ModelFileError(f"cannot read {os.fspath(path)!r}: {error}") from error
 
@@ -171,18 +180,37 @@ def _read(file, kind):
 def _replace(path, parts):
     # Through links, as any program that opens a file for writing would.
     path = os.path.realpath(path)
-    aside = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.tmp")
+    before = os.stat(path).st_mode if os.path.exists(path) else None
+    if before is not None and not stat.S_ISREG(before):
+        raise ModelFileError(f"cannot write {path!r}: it is a folder or a device, not a file")
+    _remove_abandoned(path)
+    aside = os.path.join(
+        os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}.tmp"
+    )
     try:
         with open(aside, "xb") as file:
             for part in parts:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
+        if before is not None:
+            os.chmod(aside, stat.S_IMODE(before))
         os.replace(aside, path)
     except BaseException:
         if os.path.exists(aside):
             os.unlink(aside)
         raise
+
+
+def _remove_abandoned(path):
+    """Remove what writers of the same file left that were killed long ago."""
+    folder, name = os.path.split(path)
+    ours = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.tmp")
+    for entry in os.scandir(folder):
+        if ours.fullmatch(entry.name):
+            with suppress(OSError):  # another writer may be done with it just now
+                if time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED:
+                    os.unlink(entry)
 
 
 def _encode(node, place, arrays, depth):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from types import FrameType
 
@@ -23,9 +24,13 @@ __all__ = [
     "did_you_mean",
     "listing",
     "locate",
+    "naming",
     "warn",
 ]
 
+MOST_SAID = 1000  # warnings that are remembered
+_said: set[tuple] = set()  # text, category, file and line of those that were shown
+_modality: ContextVar[str | None] = ContextVar("modality", default=None)
 # Frames of these are no line of the user's: what wraps our methods (`set_output`, `one_thread`), or
 # calls them for the user (pipelines, searches).
 NOT_THE_USERS = frozenset({__package__.partition(".")[0], "contextlib", "joblib", "sklearn"})
@@ -100,6 +105,17 @@ def locate(*, modality=None, column=None, row=None):
         raise
 
 
+@contextmanager
+def naming(modality: str):
+    """Let errors and warnings of a modality's work say its name."""
+    token = _modality.set(modality)
+    try:
+        with locate(modality=modality):
+            yield
+    finally:
+        _modality.reset(token)
+
+
 def listing(items, most=6):
     """Return ``a, b, c and 14 more``."""
     items = [str(item) for item in items]
@@ -116,13 +132,21 @@ def did_you_mean(name, known):
 def check_names(given, known: Iterable, parameter: str, what: str) -> list:
     """Return the names that a parameter gives as a list, all for None, or say which there are.
 
-    `what` they are names of is said with one that is none: "modality of this estimator".
+    `what` they are names of is said with one that is none: "modality of this estimator". Of names
+    that are those of groups of columns, a mapping to these tells whose column one is instead.
     """
+    columns = known if isinstance(known, Mapping) else {}
     known, one = list(known), isinstance(given, str) or not isinstance(given, Iterable)
     names = known if given is None else [given] if one else list(given)
     told = listing(map(repr, known))
     for name in names:
         if name not in known:
+            whose = next((group for group, own in columns.items() if name in own), None)
+            if whose is not None:
+                raise ValueError(
+                    f"{parameter}={name!r} is a column of {whose!r}, a {what}. Give"
+                    f" {parameter}={whose!r}, or give the column one of its own: modalities=[...]."
+                )
             near = did_you_mean(name, known)
             raise ValueError(f"{parameter}={name!r} is no {what}.{near} They are {told}.")
     if not names:
@@ -131,11 +155,38 @@ def check_names(given, known: Iterable, parameter: str, what: str) -> list:
 
 
 def warn(message: str, category: type[Warning] = DataWarning) -> None:
-    """Warn, pointing at the user's line that led here: the first one outside of the package."""
+    """Warn, pointing at the user's line that led here: the first one outside of the package.
+
+    Where Python's filters say to show a warning once for a line, it is: Python itself forgets what
+    it has shown whenever somebody changes the filters, as scikit-learn does all the time.
+    """
+    if _modality.get() is not None and issubclass(category, DataWarning):
+        message = f"modality {_modality.get()!r}, {message}"
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _package_of(frame) in NOT_THE_USERS:
         frame, level = frame.f_back, level + 1
+    place = (message, category, frame.f_code.co_filename, frame.f_lineno)
+    if _action(message, category, frame) == "default":
+        if place in _said:
+            return
+        if len(_said) >= MOST_SAID:
+            _said.clear()
+        _said.add(place)
     warnings.warn(message, category, stacklevel=level)
+
+
+def _action(text: str, category: type[Warning], frame: FrameType) -> str:
+    """Return what Python's filters say of a warning."""
+    module = frame.f_globals.get("__name__", "")
+    for action, message, of, where, line in warnings.filters:
+        if (
+            (message is None or message.match(text))
+            and issubclass(category, of)
+            and (where is None or where.match(module))
+            and line in (0, frame.f_lineno)
+        ):
+            return action
+    return "default"
 
 
 def _package_of(frame: FrameType) -> str:

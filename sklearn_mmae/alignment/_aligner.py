@@ -17,6 +17,7 @@ from .._core.typing import Array, Rows, SameContainer
 from ..tables._table import replace
 from ._drift import find_drift
 from ._lag import find_lag
+from ._range import LagRange
 from ._rows import find_row_lags
 from ._shift import read_at, reading_times, undoing_times
 from ._table import (
@@ -53,9 +54,11 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         is a stream of its name ("x0", "x1", ... in arrays). Other columns stay as they are.
     reference : str, default=None
         The stream that the others are compared with, of lag 0. None: the first.
-    max_lag : float, default=None
+    max_lag : float or (float, float), default=None
         The largest lag looked for, either way: in rows (steps of a sequence), or in seconds with
-        `sampling_rate`. None: a tenth of the shortest sequence, 1,000 rows at most.
+        `sampling_rate`. A pair is the lowest and the highest: (0, 2.0) says that each stream comes
+        later than the reference, by 2 at most. Streams that agree best at an end of it are warned
+        of, and their lag is not told. None: a tenth of the shortest sequence, 1,000 rows at most.
     method : {"auto", "correlation", "features"}, default="auto"
         "correlation": the streams are alike, channel by channel, with one sign. "features":
         they differ; whatever mixture of channels, and of how much they change, tells most.
@@ -78,16 +81,17 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     lags_ : dict of str to float
-        Lag of each stream, positive where it comes later than the reference; 0 where the data do
-        not say otherwise. At the first row if `drift`; an array (rows,) if `per_row`.
+        Lag of each stream, positive where it comes later than the reference; 0, or what is allowed
+        next to 0, where the data do not say otherwise. At the first row if `drift`; an array
+        (rows,) if `per_row`.
     lag_intervals_ : dict of str to tuple (low, high)
-        Confidence intervals; arrays (rows,) if `per_row`. From -max_lag to max_lag where the
-        streams do not tell of one another.
+        Confidence intervals. All that `max_lag` allows where the streams do not tell of one
+        another. None if `per_row`: a row is too short to say how sure its lag is.
     drifts_ : dict of str to float
         Change of the lag per row, or per second; 0 unless `drift`.
     drift_intervals_ : dict of str to tuple (low, high)
-    max_lag_ : float
-        The largest lag that was looked for.
+    max_lag_ : float or (float, float)
+        The largest lag that was looked for, or the lowest and the highest, as in `max_lag`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
@@ -129,7 +133,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints = {
         "streams": [list, tuple, None],
         "reference": [str, None],
-        "max_lag": [Interval(Real, 0, None, closed="neither"), None],
+        "max_lag": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
         "method": [StrOptions({"auto", "correlation", "features"})],
         "drift": ["boolean"],
         "per_row": ["boolean"],
@@ -139,10 +143,10 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     }
 
     lags_: dict[str, Any]  # float, or with `per_row` arrays
-    lag_intervals_: dict[str, tuple[Any, Any]]
+    lag_intervals_: dict[str, tuple[float, float] | None]
     drifts_: dict[str, float]
     drift_intervals_: dict[str, tuple[float, float]]
-    max_lag_: float
+    max_lag_: float | tuple[float, float]
     n_features_in_: int
     feature_names_in_: Array
 
@@ -151,7 +155,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         streams: Sequence[tuple[str, Any]] | None = None,
         *,
         reference: str | None = None,
-        max_lag: float | None = None,
+        max_lag: float | tuple[float, float] | None = None,
         method: str = "auto",
         drift: bool = False,
         per_row: bool = False,
@@ -204,14 +208,14 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         streams = self._streams(table)
         sequences = self._kind(table, streams)
         rows = {name: stream_rows(table, columns, sequences) for name, columns in streams.items()}
-        max_steps = self._max_steps(rows, sequences)
+        allowed = self._allowed(rows, sequences)
         reference = next(iter(streams)) if self.reference is None else self.reference
         found = {
-            name: self._find(rows[reference], rows[name], max_steps, name, reference)
+            name: self._find(rows[reference], rows[name], allowed, name, reference)
             for name in streams
             if name != reference
         }
-        self._commit(streams, reference, sequences, max_steps, found, table.n_rows)
+        self._commit(streams, reference, sequences, allowed, found, table.n_rows)
         return self
 
     def transform(self, X: Rows) -> SameContainer:
@@ -303,34 +307,38 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ValueError("per_row=True is for cells that are sequences. Leave it out.")
         return sequences
 
-    def _max_steps(self, rows, sequences):
-        """Return the largest lag in steps, having seen to it that rows are longer."""
+    def _allowed(self, rows, sequences):
+        """Return the lags looked for, in steps, having seen to it that rows are longer."""
         lengths = [len(row) for stream in rows.values() for row in stream if row is not None]
         if not lengths:
             raise ValueError("every cell of every stream is a hole. Give at least one row.")
-        rate = self.sampling_rate or 1
         if self.max_lag is None:
-            steps = int(min(max(min(lengths) // 10, 1), MOST_STEPS))
+            allowed = LagRange.of(min(max(min(lengths) // 10, 1), MOST_STEPS))
         else:
-            steps = int(np.ceil(self.max_lag * rate - 1e-9))
-        if max(lengths) <= steps + 1:
+            allowed = LagRange.of(self.max_lag, step=1 / (self.sampling_rate or 1))
+        if allowed.high - allowed.low < 1:
+            raise ValueError(
+                f"max_lag={self.max_lag!r} allows for less than one row (step of a sequence)."
+                " Give a wider range; with `sampling_rate` it is in seconds."
+            )
+        if max(lengths) <= allowed.most + 1:
             what = (
                 f"a sequence has {max(lengths)} steps"
                 if sequences
                 else f"X has {max(lengths)} sample(s)"
             )
             raise ValueError(
-                f"{what} at most: too few to find a lag of up to {steps}. Give a smaller max_lag,"
-                " or more rows than n_samples = 1."
+                f"{what} at most: too few to find a lag of up to {allowed.most}. Give a smaller"
+                " max_lag, or more rows than n_samples = 1."
             )
-        return steps
+        return allowed
 
     # Learning --------------------------------------------------------------------------------
 
-    def _find(self, reference, stream, max_steps, name, reference_name):
+    def _find(self, reference, stream, allowed, name, reference_name):
         """Return what was found for one stream: a Lag, a Drift, or lags of rows and a relation."""
         with locate(column=name):
-            pairs, used = usable_pairs(reference, stream, max_steps, name)
+            pairs, used = usable_pairs(reference, stream, allowed.most, name)
         options = {"method": self.method, "level": self.level}
         for rows, which in ((0, reference_name), (1, name)):
             if not any(varies(pair[rows]) for pair in pairs):
@@ -347,42 +355,58 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 " method='features'."
             )
         left, right = ([pair[i] for pair in pairs] for i in (0, 1))
-        if self.drift:
-            return find_drift(left, right, max_steps, **options)
         if self.per_row and pairs:
-            lags, relation = find_row_lags(left, right, max_steps, **options)
-            by_row = dict(zip(used, lags, strict=True))
-            return [by_row.get(row) for row in range(len(stream))], relation
-        return find_lag(left, right, max_steps, **options)
+            lags, relation = find_row_lags(left, right, allowed, **options)
+            of_rows = np.full(len(stream), relation.common)
+            of_rows[used] = lags
+            return of_rows, relation
+        search = find_drift if self.drift else find_lag
+        found = search(left, right, allowed, **options)
+        if pairs:
+            self._warn_unless_told(found.start if self.drift else found, name, reference_name)
+        return found
 
-    def _commit(self, streams, reference, sequences, max_steps, found, n_rows):
+    def _warn_unless_told(self, found, name, reference_name):
+        """Say which stream's lag is not told, and what to write if there is one."""
+        if found.related and not found.at_edge:
+            return
+        span = "its default" if self.max_lag is None else repr(self.max_lag)
+        at_edge = f"agrees best with {reference_name!r} at an end of what max_lag={span} allows"
+        nothing = f"tells nothing of {reference_name!r} within max_lag={span}"
+        warn(
+            f"stream {name!r} {at_edge if found.at_edge else nothing}: its lag cannot be told and"
+            f" is taken for {found.lag:g}. Give a larger max_lag if it may lie beyond, or leave it"
+            " out of `streams`."
+        )
+
+    def _commit(self, streams, reference, sequences, allowed, found, n_rows):
         """Set the fitted attributes, once all is known."""
         unit = 1 / (self.sampling_rate or 1)
+        max_lag = allowed.high * unit if self.max_lag is None else self.max_lag
+        most = LagRange.of(max_lag)
         none = np.zeros(n_rows) if self.per_row else 0.0
-        lags, intervals = {reference: none}, {reference: (none, none)}
+        lags, intervals = {reference: none}, {reference: None if self.per_row else (0.0, 0.0)}
         drifts, drift_intervals = {reference: 0.0}, {reference: (0.0, 0.0)}
         relations = {}
         for name, result in found.items():
-            drifts[name], drift_intervals[name] = 0.0, (0.0, 0.0)
-            if isinstance(result, tuple):
-                result, relations[name] = result
-                common, far = relations[name].common, float(max_steps)
-                values = [(r.lag, r.low, r.high) if r else (common, -far, far) for r in result]
-                lag, low, high = np.array(values).T * unit
-            elif self.drift:
+            drifts[name], drift_intervals[name], intervals[name] = 0.0, (0.0, 0.0), None
+            if self.drift:
                 drifts[name] = result.slope
                 drift_intervals[name] = (result.low, result.high)
-                lag, low, high = (
-                    v * unit for v in (result.start.lag, result.start.low, result.start.high)
-                )
+                result = result.start
+            if isinstance(result, tuple):
+                of_rows, relations[name] = result
+                lags[name] = np.clip(of_rows * unit, *most)
+            elif self.per_row:  # nothing to learn a row's lag from
+                lags[name] = none + most.usual
             else:
-                lag, low, high = (v * unit for v in (result.lag, result.low, result.high))
-            lags[name], intervals[name] = lag, (low, high)
+                lags[name] = most.clipped(result.lag * unit)
+                intervals[name] = most.clipped(result.low * unit), most.clipped(result.high * unit)
         self.lags_ = {name: lags[name] for name in streams}
         self.lag_intervals_ = {name: intervals[name] for name in streams}
         self.drifts_ = {name: drifts[name] for name in streams}
         self.drift_intervals_ = {name: drift_intervals[name] for name in streams}
-        self.max_lag_ = max_steps * unit
+        self.max_lag_ = tuple(most) if isinstance(max_lag, tuple | list) else float(max_lag)
         self.streams_, self.reference_ = streams, reference
         self.sequences_, self.relations_ = sequences, relations
 
@@ -456,14 +480,13 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _own_lags(self, rows, n_rows):
         """Return the lags of rows, each found from that row alone, in the unit of `lags_`."""
         rate = self.sampling_rate or 1
-        steps = round(self.max_lag_ * rate)
         own = {name: np.zeros(n_rows) for name in self.streams_}
         for name, relation in self.relations_.items():
             for row, (x, y) in enumerate(zip(rows[self.reference_], rows[name], strict=True)):
-                if x is None or y is None or len(x) <= steps + 1:
+                if x is None or y is None or len(x) <= relation.allowed.most + 1:
                     own[name][row] = relation.common / rate
                     continue
                 with locate(column=name, row=row):
                     check_lengths(x, y)
-                own[name][row] = relation.lag(x, y, steps, self.level).lag / rate
+                own[name][row] = relation.lag(x, y, self.level) / rate
         return own

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._lag import Lag, Stream, find_lag
+from ._range import LagRange
 
 __all__ = ["Drift", "find_drift"]
 
@@ -33,7 +34,12 @@ class Drift:
 
 
 def find_drift(
-    reference: Stream, stream: Stream, max_lag: int, *, method: str = "auto", level: float = 0.95
+    reference: Stream,
+    stream: Stream,
+    max_lag: float | tuple[float, float],
+    *,
+    method: str = "auto",
+    level: float = 0.95,
 ) -> Drift:
     """Estimate a lag that changes linearly from the first step of each row.
 
@@ -49,13 +55,14 @@ def find_drift(
     -------
     Drift
     """
+    allowed = LagRange.of(max_lag)
     constant = find_lag(reference, stream, max_lag, method=method, level=level)
     time, lag, sd = [], [], []
     for x, y in zip(reference, stream, strict=True):
-        width = max(4 * max_lag, 2 * len(x) // (WINDOWS + 1))
+        width = max(4 * allowed.most, 2 * len(x) // (WINDOWS + 1))
         for start in range(0, len(x) - width + 1, max(width // 2, 1)):
-            found = _window(x[start : start + width], y[start : start + width], max_lag, method)
-            if found is not None and found.related:
+            found = _window(x[start : start + width], y[start : start + width], allowed, method)
+            if found is not None and found.related and not found.at_edge:
                 time.append(start + width / 2)
                 # The middle of the interval: not drawn to 0, as the lag is.
                 lag.append((found.low + found.high) / 2)
@@ -65,15 +72,18 @@ def find_drift(
         low, high = (-np.inf, np.inf) if line is None else line[2:4]
         return Drift(constant, 0.0, float(low), float(high))
     start, slope, low, high, off = line
-    return Drift(Lag(start, start - off, start + off, True), slope, low, high)
+    if not allowed.holds(start):
+        return Drift(Lag.not_told(allowed, at_edge=True), 0.0, -np.inf, np.inf)
+    ends = allowed.clipped(start - off), allowed.clipped(start + off)
+    return Drift(Lag(allowed.clipped(start), *ends, True), slope, low, high)
 
 
-def _window(x, y, max_lag, method):
+def _window(x, y, allowed, method):
     seen = [~np.isnan(part).all(1) for part in (x, y)]
-    if min(part.sum() for part in seen) <= max_lag:
+    if min(part.sum() for part in seen) <= allowed.most:
         return None
     try:
-        return find_lag([x], [y], max_lag, method=method)
+        return find_lag([x], [y], allowed, method=method)
     except ValueError:  # nothing varies in this window
         return None
 

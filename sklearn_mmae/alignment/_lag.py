@@ -34,18 +34,17 @@ import numpy as np
 from .._core.typing import Array
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
+from ._range import LagRange
 from ._spectra import Channels, Spectra, shares, spectra, threshold
 
 __all__ = [
-    "FINE",
     "ROUNDS",
     "Lag",
     "Stream",
+    "Summit",
     "choose",
     "find_lag",
-    "interval",
     "observed_pairs",
-    "top",
 ]
 
 Stream: TypeAlias = Sequence[Array]  # a row each
@@ -65,23 +64,32 @@ class Lag:
     Parameters
     ----------
     lag : float
-        The best lag; exactly 0 where the data do not say otherwise.
+        The best lag; exactly 0 where the data do not say otherwise, or what is allowed next to 0.
     low, high : float
         The confidence interval; all lags that were allowed where no relation was found.
     related : bool
         Whether the streams tell of one another at all.
+    at_edge : bool, default=False
+        Whether they agree best at an end of what was allowed, so that the lag may lie beyond it:
+        it is not told then.
     """
 
     lag: float
     low: float
     high: float
     related: bool
+    at_edge: bool = False
+
+    @classmethod
+    def not_told(cls, allowed: LagRange, *, at_edge: bool = False) -> Lag:
+        """Return the lag of streams that do not tell it: any that is allowed."""
+        return cls(allowed.usual, *allowed, related=at_edge, at_edge=at_edge)
 
 
 def find_lag(
     reference: Stream,
     stream: Stream,
-    max_lag: int,
+    max_lag: float | tuple[float, float],
     *,
     method: str = "auto",
     level: float = 0.95,
@@ -94,8 +102,9 @@ def find_lag(
     reference, stream : list of ndarray of shape (steps, channels), float
         One array per row, on a common sampling grid; a row has as many steps in both, rows may
         differ. NaN is unobserved; a row in which either is all NaN tells nothing.
-    max_lag : int
-        The largest lag looked at, in steps, either way; less than the steps of a row.
+    max_lag : float or (float, float)
+        The largest lag looked for, in steps, either way; or the lowest and the highest. Less than
+        the steps of a row.
     method : {"auto", "correlation", "features"}, default="auto"
         As in `DelayAligner`.
     level : float, default=0.95
@@ -110,7 +119,7 @@ def find_lag(
     Raises
     ------
     ValueError
-        If a stream does not vary.
+        If a stream does not vary, or `max_lag` is no such number or pair.
 
     Examples
     --------
@@ -122,17 +131,19 @@ def find_lag(
     >>> round(find_lag([early], [late], max_lag=20).lag, 1)
     7.0
     """
+    allowed = LagRange.of(max_lag)
     seen = observed_pairs(reference, stream)
     if not seen:
-        return Lag(0.0, -float(max_lag), float(max_lag), False)
-    model = choose(seen, max_lag, method, statistics)
+        return Lag.not_told(allowed)
+    wide = allowed.beyond(min(len(x) for x, _ in seen))
+    model = choose(seen, wide, method, statistics)
     pairs, alike = [model(*pair) for pair in seen], model.spectra.alike
     peaks = [
-        _refine(pairs, alike, start, max_lag, level, statistics.of(f"from {start} on"))
-        for start in _starts(model.profile)
+        _refine(pairs, alike, start, lags, level, statistics.of(f"from {start} on"))
+        for start, lags in _starts(model.profile, allowed, wide)
     ]
-    needed = _by_chance(model.spectra, max_lag)
-    return _conclude([peak for peak in peaks if peak], max_lag, level, needed)
+    needed = _by_chance(model.spectra, allowed)
+    return _conclude([peak for peak in peaks if peak], allowed, level, needed)
 
 
 def observed_pairs(reference: Stream, stream: Stream) -> list[Pair]:
@@ -158,13 +169,16 @@ class Model:
         return self.left(x), self.right(y)
 
 
-def choose(seen: list[Pair], max_lag: int, method: str, statistics: Statistics = PLAIN) -> Model:
+def choose(
+    seen: list[Pair], allowed: LagRange, method: str, statistics: Statistics = PLAIN
+) -> Model:
     """Return the model, alike or unlike, that explains more.
 
     Parameters
     ----------
     seen : list of tuple of ndarray of shape (steps, columns)
-    max_lag : int
+    allowed : LagRange
+        In steps.
     method : {"auto", "correlation", "features"}
 
     Returns
@@ -181,8 +195,8 @@ def choose(seen: list[Pair], max_lag: int, method: str, statistics: Statistics =
             for side, rows in zip(("reference", "stream"), zip(*seen, strict=True), strict=True)
         )
         channels = [(left(x), right(y)) for x, y in seen]
-        found = spectra(channels, max_lag, alike, statistics=asked)
-        models.append(Model(left, right, found, found.profile(max_lag)))
+        found = spectra(channels, allowed.most, alike, statistics=asked)
+        models.append(Model(left, right, found, found.profile(allowed.whole)))
     if len(models) == 1:
         return models[0]
     # Mixtures can do all that a plain correlation can and more, but their lags are less certain:
@@ -201,27 +215,39 @@ class _Peak:
     high: float
     evidence: float
     certain: float
+    at_edge: bool
 
 
-def _starts(curve):
-    """Return the whole lags at the highest peaks of a curve, and 0."""
-    half = len(curve) // 2
+def _starts(curve, allowed, wide):
+    """Return the whole lags at the highest peaks of a curve, and the range of each to climb in.
+
+    They are the highest that are allowed, 0 or what is next to it, and the highest beyond.
+    """
+    lags, usual = wide.whole, round(allowed.usual)
     padded = np.concatenate([[-np.inf], curve, [-np.inf]])
-    peaks = np.flatnonzero((curve >= padded[:-2]) & (curve > padded[2:]) & (curve > 0))
+    ends = np.isin(lags, allowed.whole[[0, -1]])  # whose hill may go on beyond
+    peak = (curve >= padded[:-2]) & (curve > padded[2:]) | ends
+    peaks = np.flatnonzero(peak & (curve > 0))
+    inside = np.isin(lags, allowed.whole)
     starts = []
-    if len(peaks):
-        highest = peaks[np.argsort(-curve[peaks], kind="stable")]
+    if inside[peaks].any():
+        highest = peaks[inside[peaks]]
+        highest = highest[np.argsort(-curve[highest], kind="stable")]
         # A peak has ripples: no other start within the width of the highest at half its height.
-        low = np.flatnonzero(curve < curve.max() / 2)
-        width = np.abs(low - highest[0]).min(initial=half)
-        for peak in highest:
-            if len(starts) < CANDIDATES and all(abs(peak - half - s) >= width for s in starts):
-                starts.append(int(peak) - half)
-    return list(dict.fromkeys([*starts, 0]))
+        low = np.flatnonzero(curve < curve[highest[0]] / 2)
+        width = np.abs(low - highest[0]).min(initial=len(curve) // 2)
+        for lag in lags[highest].tolist():
+            if len(starts) < CANDIDATES and all(abs(lag - s) >= width for s in starts):
+                starts.append(lag)
+    starts = [(lag, allowed) for lag in dict.fromkeys([*starts, usual])]
+    outer = peaks[~inside[peaks]]
+    if len(outer) and curve[outer].max() > curve[inside].max():
+        starts.append((int(lags[outer[np.argmax(curve[outer])]]), wide))
+    return starts
 
 
-def _refine(pairs, alike, start, max_lag, level, statistics):
-    """Climb to the top of the peak at a whole lag, on what overlaps there.
+def _refine(pairs, alike, start, allowed, level, statistics):
+    """Climb to the top of the peak at a whole lag, on what overlaps there, as far as is allowed.
 
     Returns
     -------
@@ -231,15 +257,17 @@ def _refine(pairs, alike, start, max_lag, level, statistics):
     if not overlapping:
         return None
     shortest = statistics.quantile("shortest", [len(x) for x, _ in overlapping], 0)
-    reach = min(max_lag, int(shortest) // 2)
+    reach = min(allowed.most, int(shortest) // 2)
     found = spectra(overlapping, reach, alike, statistics=statistics)
     lag = 0.0
     for _ in range(ROUNDS):
         weights, *_ = found.turned(lag).mixture()
         if not weights.any():
             return None
-        lags, values = found.curve(weights, reach, FINE)
-        lag, highest = top(lags, values)
+        summit = Summit.of(found, weights, reach, allowed, start)
+        if not len(summit.lags):
+            return None
+        lag = summit.lag
     weights, evidence, certain, freedom = found.turned(lag).mixture()
     n_rows = len(found.lengths)
     if n_rows >= MANY_ROWS:
@@ -249,8 +277,47 @@ def _refine(pairs, alike, start, max_lag, level, statistics):
         agree = min(total**2 / (n_rows * squares), 1 - 1e-9)
         by_rows = -n_rows / 2 * np.log1p(-agree) - threshold(found.n_parameters)
         certain = min(certain, by_rows)
-    low, high = interval(lags, values, lag, highest, level, freedom)
-    return _Peak(start + lag, start + low, start + high, evidence, certain)
+    low, high = _interval(summit, level, freedom)
+    return _Peak(start + lag, start + low, start + high, evidence, certain, summit.at_edge)
+
+
+@dataclass(frozen=True)
+class Summit:
+    """The likelihood by fixed weights at the lags that are allowed, and where it is highest.
+
+    Attributes
+    ----------
+    lags, values : ndarray of shape (lags,)
+        `FINE` a step; none where none is allowed so near.
+    lag, highest : float
+        Between them.
+    at_edge : bool
+        Whether it is the first or last of them, or higher just beyond what is allowed.
+    """
+
+    lags: np.ndarray
+    values: np.ndarray
+    lag: float
+    highest: float
+    at_edge: bool
+
+    @classmethod
+    def of(
+        cls, found: Spectra, weights: Array, reach: int, allowed: LagRange, start: int = 0
+    ) -> Summit:
+        """Look for it up to `reach` steps from a whole lag by which the stream was moved ahead."""
+        grid = np.arange(-reach * FINE, reach * FINE + 1)
+        lags, values = grid / FINE, found.curve(weights, grid, FINE)
+        inside = allowed.holds(start + lags)
+        if not inside.any():
+            return cls(lags[:0], values[:0], 0.0, -np.inf, True)
+        lag, highest = _top(lags[inside], values[inside])
+        # A hill beyond the edge has ripples, which are the peaks of what is on this side of it.
+        ripple = 1 / found.frequency_of(weights)
+        beside = values[~inside & (np.abs(lags - lag) < ripple)]
+        at_end = lag in lags[inside][[0, -1]] and len(beside)
+        at_edge = bool(at_end or beside.max(initial=-np.inf) > highest)
+        return cls(lags[inside], values[inside], lag, highest, at_edge)
 
 
 def _overlapping(x, y, lag):
@@ -259,7 +326,7 @@ def _overlapping(x, y, lag):
     return (x[: n - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: n + lag])
 
 
-def top(lags: Array, values: Array) -> tuple[float, float]:
+def _top(lags: Array, values: Array) -> tuple[float, float]:
     """Return where a curve is highest, between its points, and how high it is."""
     i = int(np.argmax(values))
     if not 0 < i < len(values) - 1:
@@ -270,15 +337,14 @@ def top(lags: Array, values: Array) -> tuple[float, float]:
     return float(lags[i] + aside * (lags[1] - lags[0])), float(top + bend * aside**2 / 2)
 
 
-def interval(
-    lags: Array, values: Array, lag: float, highest: float, level: float, freedom: float
-) -> list[float]:
+def _interval(summit, level, freedom):
     """Return the first and last lag that the likelihood ratio does not rule out (Wilks).
 
     The noise is not known but estimated, with `freedom` degrees of freedom: hence F, not chi2.
     """
     from scipy.stats import f
 
+    lags, values, lag, highest = summit.lags, summit.values, summit.lag, summit.highest
     # The square root of the ratio is nearly straight beside the top: good to interpolate.
     far = np.sqrt(2 * np.maximum(highest - values, 0))
     limit = np.sqrt(f.ppf(level, 1, max(freedom, 1)))
@@ -296,14 +362,15 @@ def interval(
     return sides
 
 
-def _by_chance(found, max_lag):
+def _by_chance(found, allowed):
     """Return the evidence that streams without a relation stay below at all lags."""
     from scipy.optimize import brentq
     from scipy.stats import chi2
 
     n, least = found.n_parameters, threshold(found.n_parameters)
-    # A band of width w has about 4 w independent lags per step of lag, either way together.
-    tries = sum(1 + 4 * max_lag * found.bands.widths) * (found.cross.shape[1] if found.alike else 1)
+    # A band of width w has about 2 w independent lags per step of lag.
+    tries = sum(1 + 2 * (allowed.high - allowed.low) * found.bands.widths)
+    tries *= found.cross.shape[1] if found.alike else 1
 
     def excess(evidence):
         return np.log(tries) + chi2.logsf(2 * (least + evidence), n) - np.log(ALPHA)
@@ -311,21 +378,29 @@ def _by_chance(found, max_lag):
     return brentq(excess, 0, 1000) if excess(0) > 0 else 0.0
 
 
-def _conclude(peaks, max_lag, level, needed):
-    """Choose the highest peak, unless 0 does nearly as well."""
+def _conclude(peaks, allowed, level, needed):
+    """Choose the highest peak, unless 0 does nearly as well, or it may lie beyond the edge."""
     from scipy.stats import chi2
 
-    best = max(peaks, key=lambda peak: peak.evidence, default=None)
-    if best is None or best.certain <= needed:
-        return Lag(0.0, -float(max_lag), float(max_lag), False)
+    inside = [peak for peak in peaks if allowed.holds(peak.lag)]
+    best, first = (max(p, key=lambda p: p.evidence, default=None) for p in (inside, peaks))
+    if first is None or first.certain <= needed:
+        return Lag.not_told(allowed)
     # A likelihood ratio above 1 / (1 - level) happens less often than 1 - level (Markov).
+    further = first is not best and (
+        best is None or first.certain + np.log(1 - level) > best.certain
+    )
+    if further or best.at_edge:
+        return Lag.not_told(allowed, at_edge=True)
+    peaks = inside
     near = best.certain + np.log(1 - level)
     rivals = [p for p in peaks if p.certain >= near or p is best]
-    low = max(min(p.low for p in rivals), -float(max_lag))
-    high = min(max(p.high for p in rivals), float(max_lag))
+    low = allowed.clipped(min(p.low for p in rivals))
+    high = allowed.clipped(max(p.high for p in rivals))
     # By the same bound 0 is given up: a hair's breadth beside it is not worth a correction.
     wider = np.sqrt(-2 * np.log(1 - level) / chi2.ppf(level, 1))
     for p in rivals:
-        if p.lag + wider * (p.low - p.lag) <= 0 <= p.lag + wider * (p.high - p.lag):
+        ends = p.lag + wider * (p.low - p.lag), p.lag + wider * (p.high - p.lag)
+        if allowed.usual == 0 and ends[0] <= 0 <= ends[1]:
             return Lag(0.0, min(low, 0.0), max(high, 0.0), True)
     return Lag(min(max(best.lag, low), high), low, high, True)

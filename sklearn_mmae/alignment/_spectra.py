@@ -246,21 +246,14 @@ class Spectra:
         turn = np.exp(2j * np.pi * self.frequency * lag)[:, None, None]
         return replace(self, cross=self.cross * turn)
 
-    def profile(self, max_lag):
-        """Return the log-likelihood at the whole lags from -max_lag to max_lag.
-
-        Returns
-        -------
-        ndarray of shape (2 * max_lag + 1,)
-        """
-        total, least = np.zeros(2 * max_lag + 1), threshold(self.n_parameters)
-        overlap = self._overlap(np.arange(-max_lag, max_lag + 1))[:, None, None]
+    def profile(self, lags):
+        """Return the log-likelihood at whole lags (lags,), which follow one another."""
+        total, least = np.zeros(len(lags)), threshold(self.n_parameters)
+        overlap = self._overlap(lags)[:, None, None]
         for mine, left, right, (a, b), count, _ in self.parts:
             band = np.zeros_like(self.cross[:, left, right])
             band[mine] = self.cross[mine][:, left, right]
-            gain = _gains(
-                a @ _correlation(band, self.n_fft, max_lag) @ b / overlap, count, self.alike
-            )
+            gain = _gains(a @ _correlation(band, self.n_fft, lags) @ b / overlap, count, self.alike)
             total += np.maximum(gain.sum(-1) - least, 0)
         return total
 
@@ -299,17 +292,15 @@ class Spectra:
                 weights[mine, left, right] = a @ (u * (2 * count * np.sqrt(r2) / (1 - r2))) @ v @ b
         return weights, evidence, certain, freedom
 
-    def curve(self, weights, max_lag, fine):
-        """Return the log-likelihood by fixed weights, `fine` values a step.
-
-        Returns
-        -------
-        lags, values : ndarray of shape (2 * fine * max_lag + 1,)
-        """
-        lags = np.arange(-max_lag * fine, max_lag * fine + 1) / fine
+    def curve(self, weights, lags, fine):
+        """Return the log-likelihood by fixed weights at lags in steps / `fine`, whole numbers."""
         mixed = (self.cross * weights).sum((1, 2))
-        values = _correlation(mixed, self.n_fft, max_lag, fine)
-        return lags, values / self._overlap(lags)
+        return _correlation(mixed, self.n_fft, lags, fine) / self._overlap(lags / fine)
+
+    def frequency_of(self, weights):
+        """Return the frequency of what both share by fixed weights: its root mean square."""
+        shared = np.abs((self.cross * weights).sum((1, 2)))
+        return float(np.sqrt(shared @ self.frequency**2 / max(shared.sum(), 1e-300)))
 
     def _overlap(self, lags):
         """Return the part of all steps that has a partner at each lag."""
@@ -397,13 +388,12 @@ def shares(pairs, found, weights, lag):
     return np.array([np.einsum("fp,fq,fpq->", np.conj(x), turn * y, weights).real for x, y in x_y])
 
 
-def _correlation(cross, n_fft, max_lag, fine=1):
-    """Return the sum over frequencies at the lags from -max_lag to max_lag, along axis 0."""
+def _correlation(cross, n_fft, lags, fine=1):
+    """Return the sum over frequencies at lags in steps / `fine`, along axis 0."""
     from scipy.fft import irfft
 
-    size, most = n_fft * fine, max_lag * fine
-    values = irfft(cross, size, axis=0) * (size / 2)
-    return np.concatenate([values[size - most :], values[: most + 1]])
+    size = n_fft * fine
+    return irfft(cross, size, axis=0)[lags] * (size / 2)
 
 
 def _whitener(covariance, count):

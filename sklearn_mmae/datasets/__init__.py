@@ -1,5 +1,6 @@
 """Tables of files, texts and numbers, from folders, from arrays, and one to try things on."""
 
+from ._captions import load_captioned_folder
 from ._digits import load_digits_frame
 from ._folders import (
     load_audio_folder,
@@ -13,6 +14,7 @@ from ._frames import as_frame
 __all__ = [
     "as_frame",
     "load_audio_folder",
+    "load_captioned_folder",
     "load_digits_frame",
     "load_image_folder",
     "load_paired_folders",

@@ -10,14 +10,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from .._core.errors import CellError, listing, warn
 from .._core.typing import Names, PathLike
-from ..modalities._pictures import FORMATS, SUFFIXES
-from ..modalities.video._cells import SUFFIXES as VIDEO_SUFFIXES
+from ..modalities._files import SUFFIXES
+from ..modalities._pictures import open_picture
 
 __all__ = [
+    *("CLIPS", "IMAGES", "SOUNDS", "files_of", "text_of"),
     "load_audio_folder",
     "load_image_folder",
     "load_paired_folders",
@@ -25,11 +26,12 @@ __all__ = [
     "load_video_folder",
 ]
 
-_IMAGES = tuple(f"*{suffix}" for suffix in SUFFIXES)
+IMAGES, SOUNDS, CLIPS = (
+    tuple(f"*{suffix}" for suffix in SUFFIXES[noun]) for noun in ("picture", "sound", "clip")
+)
+CLIPS += ("*.gif",)
 _TEXTS = ("*.txt", "*.md")
-_SOUNDS = ("*.wav", "*.flac", "*.ogg", "*.oga", "*.opus", "*.mp3", "*.aif", "*.aiff")
-_CLIPS = (*(f"*{suffix}" for suffix in VIDEO_SUFFIXES), "*.gif")
-_KINDS = {"image": _IMAGES, "text": _TEXTS, "audio": _SOUNDS, "video": _CLIPS}
+_KINDS = {"image": IMAGES, "text": _TEXTS, "audio": SOUNDS, "video": CLIPS}
 
 _MARKS = {  # the longer first: the mark of UTF-16 begins that of UTF-32
     codecs.BOM_UTF32_LE: "utf-32",
@@ -47,7 +49,7 @@ _NOT_1252 = re.compile(f"[{_LETTER}]{{3}}|[a-z][À-ÖØ-ÞŒŠŽŸ]|[A-Za-z][{_S
 
 
 def load_image_folder(
-    folder: PathLike, *, pattern: Names = _IMAGES, recursive: bool = True, sizes: bool = False
+    folder: PathLike, *, pattern: Names = IMAGES, recursive: bool = True, sizes: bool = False
 ) -> pd.DataFrame:
     """List the pictures of a folder as a table.
 
@@ -93,7 +95,7 @@ def load_image_folder(
     0   cat     40      30
     1   dog     40      30
     """
-    files = _files(folder, pattern, recursive)
+    files = files_of(folder, pattern, recursive)
     columns = {"path": [str(path) for path in files.values()], **_labels(files)}
     if sizes:
         columns["width"], columns["height"] = _sizes(files.values(), "path")
@@ -135,7 +137,7 @@ def load_text_folder(
     ...     load_text_folder(folder)["text"].tolist()
     ['one', 'naïve']
     """
-    files = _files(folder, pattern, recursive)
+    files = files_of(folder, pattern, recursive)
     columns = {
         "path": [str(path) for path in files.values()],
         "text": _texts(files.values(), encoding),
@@ -144,7 +146,7 @@ def load_text_folder(
 
 
 def load_audio_folder(
-    folder: PathLike, *, pattern: Names = _SOUNDS, recursive: bool = True
+    folder: PathLike, *, pattern: Names = SOUNDS, recursive: bool = True
 ) -> pd.DataFrame:
     """List the sounds of a folder as a table, as `load_image_folder` lists pictures.
 
@@ -172,7 +174,7 @@ def load_audio_folder(
 
 
 def load_video_folder(
-    folder: PathLike, *, pattern: Names = _CLIPS, recursive: bool = True
+    folder: PathLike, *, pattern: Names = CLIPS, recursive: bool = True
 ) -> pd.DataFrame:
     """List the clips of a folder as a table, as `load_image_folder` lists pictures.
 
@@ -257,7 +259,8 @@ def load_paired_folders(
         missing = listing(kind for kind in given if kind not in folders)
         raise ValueError(f"no folder for {missing}: two kinds are needed to make pairs")
     files = {
-        kind: _by_stem(_files(folder, _KINDS[kind], recursive)) for kind, folder in folders.items()
+        kind: _by_stem(files_of(folder, _KINDS[kind], recursive))
+        for kind, folder in folders.items()
     }
     stems = sorted(set().union(*files.values()), key=_natural)
     _report_unmatched(files, stems)
@@ -266,11 +269,11 @@ def load_paired_folders(
 
 
 def _listed(folder, pattern, recursive):
-    files = _files(folder, pattern, recursive)
+    files = files_of(folder, pattern, recursive)
     return pd.DataFrame({"path": [str(path) for path in files.values()], **_labels(files)})
 
 
-def _files(folder, pattern, recursive):
+def files_of(folder, pattern, recursive):
     """Return the files of a folder: relative POSIX path -> path, in natural order."""
     root = Path(folder)
     if not root.exists():
@@ -376,12 +379,12 @@ def _sizes(paths, column):
     sizes = []
     for path in paths:
         try:
-            with Image.open(path, formats=FORMATS) as image:
+            with open(path, "rb") as file, open_picture(file) as image:
                 # Asked of a picture without, `getexif` may decode the pixels to look behind them.
                 tagged = "exif" in image.info
                 turned = tagged and image.getexif().get(ExifTags.Base.Orientation, 1) > 4
                 sizes.append(image.size[::-1] if turned else image.size)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError) as error:
             raise CellError(
                 f"the picture {str(path)!r} cannot be read",
                 remedy="Replace or remove the file",
@@ -399,10 +402,10 @@ def _texts(paths, encoding):
             raise ValueError(
                 f"unknown encoding {encoding!r}. Use 'auto' or a codec of Python, as 'utf-8'"
             ) from None
-    return [_text(path, row, encoding) for row, path in enumerate(paths)]
+    return [text_of(path, row, encoding) for row, path in enumerate(paths)]
 
 
-def _text(path, row, encoding):
+def text_of(path, row, encoding):
     content = path.read_bytes()
     marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
     candidates = [encoding] if encoding != "auto" else [marked] if marked else ["utf-8", "cp1252"]

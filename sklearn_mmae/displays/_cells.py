@@ -74,7 +74,7 @@ def row_labels(X, n_rows):
 
 def named(estimator: Any, given: Names | None, parameter: str) -> list[str]:
     """Return names of modalities as a list, all of them for None, or say which there are."""
-    known = [name for name, _, _ in estimator.modalities_]
+    known = {name: columns for name, _, columns in estimator.modalities_}
     return check_names(given, known, parameter, "modality of this estimator")
 
 

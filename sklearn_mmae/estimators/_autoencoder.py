@@ -67,10 +67,12 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     target_cv : int, cross-validation splitter, iterable or None, default=None
         With a target: let `fit_transform` return the vector of each training row by a model that
         was fitted to the other folds, as `TargetEncoder` does. It costs a fit for each fold.
-    max_lag : float or None, default=None
+    max_lag : float, (float, float) or None, default=None
         Find the lags between the modalities that go on in time (sounds, clips, sequences), up to
         this many seconds either way (steps, for sequences without a rate), and undo them: one lag
-        per modality, the same for all rows. None takes them as they are.
+        per modality, the same for all rows. A pair is the lowest and the highest lag of each
+        against the first of them: (0, 2.0) says that the others come later, by 2 s at most.
+        None takes them as they are.
     extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
         Terms of the loss that pull together the vectors from each modality alone: "agreement",
         that they be the same; "contrastive", that they be told from those of other rows, as in
@@ -214,7 +216,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         modality_weights: dict[str, float] | None = None,
         target_weight: float = 0.0,
         target_cv: Any = None,
-        max_lag: float | None = None,
+        max_lag: float | tuple[float, float] | None = None,
         extra_terms: str | dict[str, float] | None = None,
         modality_dropout: float = 0.5,
         noise: float = 0.3,

@@ -17,12 +17,21 @@ from sklearn.utils.validation import check_is_fitted
 from .._core.compat import CallbackSupportMixin, with_callbacks
 from .._core.errors import listing
 from .._core.threads import one_thread
-from .._core.typing import Names, PathLike, Rows, SameContainer
+from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
 from ..model._cells import impute
 from ..model._components import components
-from ..model._distributions import Interval, category_probabilities, predict_interval, word_shares
+from ..model._distributions import (
+    Interval,
+    category_probabilities,
+    category_sets,
+    predict_interval,
+    word_shares,
+)
+from ..model._draws import check_count, draw_rows
 from ..model._model import Model, Read
+from ..model._search import Matches, search
+from ..model._weights import weighted
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
 from ._diagram import diagram
@@ -160,7 +169,7 @@ class BaseMultimodalAutoencoder(
     # Learning --------------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X: Rows, y: Any = None) -> Self:
+    def fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the modalities and the networks.
 
         Parameters
@@ -170,6 +179,10 @@ class BaseMultimodalAutoencoder(
             Labels, with `target_weight` above 0; else ignored. Numbers, or classes: strings,
             bools, categories, and whole numbers of at most 20 values (give floats to have such
             numbers predicted as numbers). NaN or None is a row without a label.
+        sample_weight : array of shape (rows,), default=None
+            How much each row counts. Whole numbers are as many copies of the row, exactly, 0 is a
+            row left out. Others, and whole ones of a mean above 10, are scaled to a mean of 1: a
+            row of 1.3 is then taken once or, in three of ten cases, twice.
 
         Returns
         -------
@@ -177,6 +190,8 @@ class BaseMultimodalAutoencoder(
 
         Raises
         ------
+        ValueError
+            For a negative weight, one that is not finite, or none above zero.
         CellError
             For a cell that cannot be read; it names modality, column, row and remedy.
         ConvergenceError
@@ -191,7 +206,8 @@ class BaseMultimodalAutoencoder(
             context.call_on_fit_task_begin(estimator=self, X=X)
         was_fitted = hasattr(self, "net_")
         previous = self._model if self.warm_start and was_fitted else None
-        model, interrupted = self._learn(X, y, previous, context)
+        with weighted(X, y, sample_weight, self) as (rows, labels):
+            model, interrupted = self._learn(rows, labels, previous, context)
         if interrupted is None or not was_fitted:
             self._keep(model)
         if interrupted is not None:
@@ -200,7 +216,7 @@ class BaseMultimodalAutoencoder(
             context.call_on_fit_task_end(estimator=self, X=X)
         return self
 
-    def partial_fit(self, X: Rows, y: Any = None) -> Self:
+    def partial_fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from some rows: the first call begins, later ones add an epoch each.
 
         Categories, vocabularies and scales are those of the first call. No rows are held out.
@@ -209,7 +225,8 @@ class BaseMultimodalAutoencoder(
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
-            As in `fit`.
+        sample_weight : array of shape (rows,), default=None
+            Both as in `fit`.
 
         Returns
         -------
@@ -218,12 +235,13 @@ class BaseMultimodalAutoencoder(
         from ..model._learn import add_epoch
 
         check_parameters(self)
-        if hasattr(self, "net_"):
-            add_epoch(self._model, X, y, self)
-            self._keep(self._model)
-            return self
-        once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
-        model, interrupted = once._learn(X, y)
+        with weighted(X, y, sample_weight, self) as (rows, labels):
+            if hasattr(self, "net_"):
+                add_epoch(self._model, rows, labels, self)
+                self._keep(self._model)
+                return self
+            once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
+            model, interrupted = once._learn(rows, labels)
         if interrupted is not None:
             raise interrupted
         self._keep(model)
@@ -304,14 +322,15 @@ class BaseMultimodalAutoencoder(
         """
         return self._codes(X)
 
-    def fit_transform(self, X: Rows, y: Any = None) -> Any:
+    def fit_transform(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Any:
         """Fit, and return the vectors of the same rows.
 
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
-            As in `fit`.
+        sample_weight : array of shape (rows,), default=None
+            Both as in `fit`.
 
         Returns
         -------
@@ -319,10 +338,10 @@ class BaseMultimodalAutoencoder(
             ``fit(X, y).transform(X)``. With `target_cv`, vectors by models that have not seen the
             row's label, for what is trained on them.
         """
-        self.fit(X, y)
+        self.fit(X, y, sample_weight)
         if self.target_cv is None or self._model.target is None:
             return self._codes(X)
-        return cross_fitted(self, X, y)
+        return cross_fitted(self, X, y, sample_weight)
 
     def _codes(self, X: Rows) -> np.ndarray:
         """Return the vector of each row, in the precision of X."""
@@ -395,8 +414,52 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         hidden = self._model.chosen(to, "to")
         read = self._read(X, hidden)
-        columns = self._model.decode(self._model.encode(read), hidden)
+        columns = self._model.decode(self._model.encode(read), hidden, read=read)
         return self._model.write(columns, read.index)
+
+    def search(self, X: Rows, among: Rows, to: Names, n: int = 10) -> Matches:
+        """Find the rows of one modality, or some, that fit rows of others best.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+            What is known: a caption, say. Columns of `to` are not looked at.
+        among : DataFrame, array, sparse matrix or SliceDict of shape (others, columns)
+            Where to search: photos, say. Only columns of `to` are looked at; rows that have
+            nothing of them are not found.
+        to : str or list of str
+            Names of modalities, as in `modalities_`.
+        n : int, default=10
+            How many to find for each row.
+
+        Returns
+        -------
+        rows, scores : ndarray of shape (rows, n)
+            Positions in `among`, the best first, and how well they fit, 1 at most; a named tuple.
+
+        Raises
+        ------
+        ValueError
+            For an `n` of more rows than there are; and where nothing is known of how vectors go
+            together: it is learned by `fit`, of three rows and more.
+
+        Notes
+        -----
+        A score is the mean of two cosines: of standardised vectors, and of their regularised
+        canonical variates, each as long as the two sides correlate.
+
+        Examples
+        --------
+        >>> from sklearn_mmae import MultimodalAutoencoder
+        >>> from sklearn_mmae.datasets import load_digits_frame
+        >>> frame = load_digits_frame()[:300]
+        >>> mmae = MultimodalAutoencoder(n_components=8, max_epochs=0, random_state=0).fit(frame)
+        >>> rows, scores = mmae.search(frame[["caption"]], frame, to="image", n=3)
+        >>> rows.shape
+        (300, 3)
+        """
+        check_is_fitted(self)
+        return search(self._model, X, among, to, n, self)
 
     def impute(self, X: Rows) -> SameContainer:
         """Fill the holes: cells, modalities of a row, columns that are missing altogether.
@@ -424,11 +487,59 @@ class BaseMultimodalAutoencoder(
         read = self._read(X)
         return self._model.fill(read, impute(self._model, read))
 
+    def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
+        """Draw rows that might as well have been seen.
+
+        Parameters
+        ----------
+        n : int, default=1
+            How many; for each row of `given`, if there are any.
+        given : DataFrame, array, sparse matrix or SliceDict, optional
+            Rows of any part of the modalities, whose holes are filled by draws.
+
+        Returns
+        -------
+        DataFrame, array or SliceDict, as given to `fit`
+            Numbers are drawn with their noise, categories by their probabilities; pictures,
+            sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
+            a given row follow one another.
+
+        Raises
+        ------
+        ValueError
+            For an `n` below 1; and where the vectors of `MultimodalAutoencoder` have no known
+            distribution: it is learned by `fit`, of three rows and more.
+
+        Notes
+        -----
+        `MultimodalVAE` draws vectors from its prior, or from the posterior of a given row. Those
+        of `MultimodalAutoencoder` have a Gaussian mixture, fitted to the training rows' vectors;
+        the vector of a part of a row is a noisy, linear look at the whole row's, so that the
+        mixture given a part is in closed form.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_mmae import MultimodalAutoencoder
+        >>> x = np.random.default_rng(0).normal(size=(200, 1))
+        >>> X = np.hstack([x, -x, x])
+        >>> mmae = MultimodalAutoencoder(n_components=1, max_epochs=0, random_state=0).fit(X)
+        >>> mmae.sample(5).shape
+        (5, 3)
+        >>> given = [[1.0, np.nan, np.nan]]
+        >>> bool(np.allclose(mmae.sample(2, given=given), [1, -1, 1], atol=0.3))
+        True
+        """
+        n = check_count("n", n)
+        check_is_fitted(self)
+        return draw_rows(self._model, n, given, self)
+
     def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
         """Return an interval for each number, calibrated on rows held out in `fit`.
 
-        It is around what `reconstruct` gives, of cells that are observed and of others. In these
-        `impute` may know better, from the row's other cells.
+        A cell that is observed has an interval around what `reconstruct` gives. So has a single
+        hole of a table, of which `impute` may know better, from the row's other cells. A cell of an
+        absent modality has one around what `translate` and `impute` give.
 
         Parameters
         ----------
@@ -474,7 +585,7 @@ class BaseMultimodalAutoencoder(
         -------
         dict of column name to DataFrame of shape (rows, categories)
             Of each categorical and bool column of the tables, observed or not: of what
-            `reconstruct` gives.
+            `reconstruct` gives, or `translate` where the table is absent.
 
         Raises
         ------
@@ -495,6 +606,40 @@ class BaseMultimodalAutoencoder(
         """
         check_is_fitted(self)
         return category_probabilities(self._model, X, self)
+
+    def category_sets(self, X: Rows, level: float = 0.9) -> dict[Any, Any]:
+        """Return which categories a cell may be of, calibrated on rows held out in `fit`.
+
+        Parameters
+        ----------
+        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        level : float in (0, 1), default=0.9
+            The share of the truth that the sets should hold.
+
+        Returns
+        -------
+        dict of column name to DataFrame of shape (rows, categories), bool
+            Of each categorical and bool column of the tables: whether the category belongs to the
+            row's set. The most likely one always does; all do where too few rows were held out for
+            the level.
+
+        Raises
+        ------
+        ValueError
+            If no column is categorical, or no rows were held out.
+
+        Notes
+        -----
+        The smallest sets that hold what they say on average [1]_: categories above a probability,
+        which held-out rows choose in groups as for `predict_interval`.
+
+        References
+        ----------
+        .. [1] Sadinle, Lei & Wasserman (2019), "Least ambiguous set-valued classifiers with bounded
+           error levels", JASA 114.
+        """
+        check_is_fitted(self)
+        return category_sets(self._model, X, level, self)
 
     def word_shares(self, X: Rows) -> dict[Any, Any]:
         """Return how much each word of the vocabulary is expected to count in each row.
@@ -562,7 +707,8 @@ class BaseMultimodalAutoencoder(
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         by_modality : bool, default=False
-            Return a column per modality, which says which one is odd.
+            Return a column per modality: the lowest of an unusual row is the odd one, which does
+            not go with the others.
 
         Returns
         -------
@@ -570,11 +716,28 @@ class BaseMultimodalAutoencoder(
             Minus the deviance of the row's reconstruction, 0 is perfect and -1 what the column
             means give an average row; the mean over the modalities present. NaN where nothing is
             observed.
+
+            By modality: its pointwise mutual information with the others, in nats. Above 0, they
+            make it likelier than it is by itself; 0 where there are none; NaN where it is absent.
+
+        Notes
+        -----
+        If one modality was exchanged for that of another row, all those that are predicted from
+        it look odd, too. With ``p(m) p(others)`` for the density of such a row, the likeliest
+        exchange is that of the modality whose mutual information [1]_ with the others is lowest:
+        without it the others agree. Densities are Gaussian, of views as the linear start sees
+        them, with shrunk second moments.
+
+        References
+        ----------
+        .. [1] Church & Hanks (1990), "Word association norms, mutual information, and
+           lexicography", Computational Linguistics 16(1).
         """
         read = self._read(X)
-        deviance, _ = self._model.deviances(read, self._model.encode(read))
         if by_modality:
-            return pd.DataFrame(-deviance, columns=self._model.names, index=read.index)
+            found = self._model.agreements(read)
+            return pd.DataFrame(found, columns=self._model.names, index=read.index)
+        deviance, _ = self._model.deviances(read, self._model.encode(read))
         total = np.where(read.present, deviance, 0).sum(1)
         counts = read.present.sum(1)
         return np.where(counts, -total / np.maximum(counts, 1), np.nan)

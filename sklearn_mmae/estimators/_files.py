@@ -54,6 +54,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
         "attributes": model.to_plain(),
         "calibration": model.calibration
         and {name: groups.to_plain() for name, groups in model.calibration.items()},
+        "density": model.density and model.density.to_plain(),
         "cells": model.cells and model.cells.to_plain(),
     }
     archive.write(path, {**to_plain(tree, ""), "weights": model.weights()}, kind=KIND)
@@ -87,8 +88,8 @@ def _trusted(trusted):
 
 
 def _restore(tree, classes, estimators):
-    name, parameters, attributes, calibration, cells, weights = fields(
-        tree, "class", "parameters", "attributes", "calibration", "cells", "weights"
+    name, parameters, attributes, calibration, density, cells, weights = fields(
+        tree, "class", "parameters", "attributes", "calibration", "density", "cells", "weights"
     )
     check(isinstance(name, str) and name in estimators, "its estimator is not known")
     kind = estimators[name]
@@ -100,6 +101,7 @@ def _restore(tree, classes, estimators):
     _check_weights(estimator._rebuild_network, len(model.parts), weights)
     estimator._restore(weights)
     model.calibration = model.calibrated(calibration)
+    model.density = model.with_density(density)
     model.cells = None if cells is None else Cells.from_plain(cells, model)
     with suppress(ImportError):  # rows of polars come back only where it is installed
         estimator.inverse_transform(np.zeros((1, estimator.n_components_)))
@@ -209,7 +211,24 @@ def _check_weights(build, n, weights):
         check((weights[name] > 0).all(), f"{name} is not positive")
     check((weights["explained"] >= 0).all(), "what its components explain")
     check(weights.get("n_rows", 0) >= 0, "its number of rows")
+    if "direct.weight" in weights:
+        _check_regressions(weights)
     if "precisions" in weights:
         precisions = weights["precisions"].astype(np.float64)
         symmetric = np.allclose(precisions, precisions.swapaxes(-1, -2), rtol=1e-3, atol=1e-5)
         check(symmetric and (np.linalg.eigvalsh(precisions) > -0.1).all(), "its precisions")
+
+
+def _check_regressions(weights):
+    """Refuse what regressions beside the codes cannot have learned."""
+    share, covariance = weights["direct.weight"], torch.as_tensor(weights["direct.covariance"])
+    check((share >= 0).all() and (share <= 1).all(), "the weights of its regressions")
+    check((weights["direct.penalty"] > 0).all(), "the penalties of its regressions")
+    check(0 < weights["direct.shrinkage"] <= 1, "the shrinkage of its second moments")
+    check(torch.allclose(covariance, covariance.T, rtol=1e-3, atol=1e-6), "its second moments")
+    # What rounding leaves below 0 is less than any penalty.
+    rounding = 1e-5 * covariance.diagonal().max().clamp_min(1e-12)
+    _, failed = torch.linalg.cholesky_ex(
+        covariance.double() + rounding * torch.eye(len(covariance), dtype=torch.float64)
+    )
+    check(not failed, "its second moments")

@@ -119,6 +119,9 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
                 f"column {listing(map(repr, empty))}: no cell is observed, so nothing can be filled"
                 " in. Drop the column, or leave it out of the estimator's modalities."
             )
+        cells = estimator._model.cells
+        if cells is not None:
+            cells.learn()  # here, not in the first `transform`
         self.estimator_ = estimator
         self.indicated_ = [name for name, c in columns.items() if not c.observed.all()]
         self.n_features_in_ = estimator.n_features_in_

@@ -11,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from .._core.errors import listing
+from ..alignment import LagRange
 from ..fusion import FUSIONS, Fusion
 from ..training._build import weights_of_terms
 from ..training._settings import OPTIMIZERS
@@ -41,7 +42,7 @@ CONSTRAINTS = {
     "modality_weights": [dict, None],
     "target_weight": [Interval(Real, 0, None, closed="left")],
     "target_cv": ["cv_object"],
-    "max_lag": [Interval(Real, 0, None, closed="neither"), None],
+    "max_lag": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
     "extra_terms": [str, dict, None],
     "modality_dropout": [Interval(Real, 0, 1, closed="left")],
     "noise": [Interval(Real, 0, None, closed="left")],
@@ -82,6 +83,8 @@ def check_parameters(estimator):
             )
     if isinstance(estimator.max_time, bool):
         raise ValueError(f"max_time={estimator.max_time}: give seconds, such as 60, or None.")
+    if estimator.max_lag is not None:
+        LagRange.of(estimator.max_lag)
     for name, weight in (estimator.modality_weights or {}).items():
         number = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
         if not number or not 0 < weight < np.inf:

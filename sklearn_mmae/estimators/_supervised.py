@@ -97,7 +97,7 @@ class PredictsTarget:
         return found[0] if self._model.target.is_flat else found
 
 
-def cross_fitted(estimator: Any, X: Any, y: Any) -> np.ndarray:
+def cross_fitted(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> np.ndarray:
     """Return codes of training rows by models that have not seen their labels.
 
     Each fold's model is turned onto that of all rows, by the rotation that brings the codes of its
@@ -108,6 +108,7 @@ def cross_fitted(estimator: Any, X: Any, y: Any) -> np.ndarray:
     estimator : BaseMultimodalAutoencoder
         Fitted to all rows.
     X, y : container of rows, labels
+    sample_weight : array of shape (rows,), optional
 
     Returns
     -------
@@ -118,7 +119,8 @@ def cross_fitted(estimator: Any, X: Any, y: Any) -> np.ndarray:
     for train, test in _splits(estimator, y, len(whole)):
         part = clone(estimator)
         part.set_params(target_cv=None, n_components=estimator.n_components_)
-        part.fit(_safe_indexing(X, train), _safe_indexing(y, train))
+        weights = None if sample_weight is None else np.asarray(sample_weight)[train]
+        part.fit(_safe_indexing(X, train), _safe_indexing(y, train), weights)
         turn = orthogonal_procrustes(part._codes(_safe_indexing(X, train)), whole[train])[0]
         codes[test] = part._codes(_safe_indexing(X, test)) @ turn
     return codes

@@ -8,7 +8,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -21,10 +20,8 @@ from ..model._draws import (
     OFTEN,
     Drawn,
     check_count,
-    conditional_densities,
     densities,
     draw_cells,
-    draw_rows,
     posterior,
     spread,
 )
@@ -84,7 +81,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     modality_weights : dict of str to float, default=None
     target_weight : float, default=0.0
     target_cv : int, cross-validation splitter, iterable or None, default=None
-    max_lag : float or None, default=None
+    max_lag : float, (float, float) or None, default=None
         Find and undo lags between modalities that go on in time; see `MultimodalAutoencoder`.
     extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
         Terms that pull together the vectors from each modality alone; see `MultimodalAutoencoder`.
@@ -200,7 +197,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         modality_weights: dict[str, float] | None = None,
         target_weight: float = 0.0,
         target_cv: Any = None,
-        max_lag: float | None = None,
+        max_lag: float | tuple[float, float] | None = None,
         extra_terms: str | dict[str, float] | None = None,
         modality_dropout: float = 0.5,
         noise: float = 0.1,
@@ -269,27 +266,6 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             The mean is what `transform` returns; under the prior, mean 0 and deviation 1.
         """
         return posterior(self._model, self._read(X))
-
-    def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
-        """Draw rows.
-
-        Parameters
-        ----------
-        n : int, default=1
-            How many; for each row of `given`, if there are any.
-        given : DataFrame, array, sparse matrix or SliceDict, optional
-            Rows of any part of the modalities, whose holes are filled by draws.
-
-        Returns
-        -------
-        DataFrame, array or SliceDict, as given to `fit`
-            Numbers are drawn with their noise, categories by their probabilities; pictures,
-            sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
-            a given row follow one another.
-        """
-        n = check_count("n", n)
-        check_is_fitted(self)
-        return draw_rows(self._model, n, given, self)
 
     def translate(
         self, X: Rows, to: Names, n_draws: int | None = None, return_std: bool = False
@@ -379,7 +355,9 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
             Of a row with holes it is the density of what is observed.
         by_modality : bool, default=False
-            Return a column per modality: its density given the others, which says which one is odd.
+            Return a column per modality, the lowest of an unusual row the odd one: its pointwise
+            mutual information with the others, in nats, as of `MultimodalAutoencoder`. Conditional
+            densities do not say it: a modality of many numbers has lower ones than one of few.
         given : str or list of str, optional
             The density of the other modalities, given these.
         n_draws : int, default=256
@@ -399,8 +377,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             raise ValueError("give either by_modality=True or given=..., not both.")
         model = self._model
         if by_modality:
-            density, read = conditional_densities(model, X, n_draws, self)
-            return pd.DataFrame(density, columns=model.names, index=read.index)
+            return super().score_samples(X, by_modality=True)
         read = self._read(X)
         density = densities(model, read, n_draws)
         if given is not None:

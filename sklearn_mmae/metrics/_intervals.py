@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
 from .._core.errors import listing
 from .._core.typing import Array, ArrayLike
+from ._checks import check_same_rows, check_vectors
 
-__all__ = ["interval_coverage", "interval_score", "interval_width"]
+__all__ = ["interval_coverage", "interval_score", "interval_width", "worst_slab_coverage"]
 
 
 @validate_params(
@@ -152,6 +153,111 @@ def interval_score(
     y_true, low, high = _check(low, high, y_true)
     missed = np.maximum(low - y_true, 0) + np.maximum(y_true - high, 0)
     return _mean(high - low + 2 / (1 - level) * missed, y_true, by_column)
+
+
+@validate_params(
+    {
+        "y_true": ["array-like"],
+        "low": ["array-like"],
+        "high": ["array-like"],
+        "features": ["array-like"],
+        "share": [Interval(Real, 0, 1, closed="right")],
+        "n_directions": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def worst_slab_coverage(
+    y_true: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    features: ArrayLike,
+    *,
+    share: float = 0.2,
+    n_directions: int = 500,
+    random_state: int | np.random.RandomState | None = 0,
+) -> float:
+    """Return the coverage of the kind of rows that intervals hold worst.
+
+    A kind of rows is a slab: those between two parallel planes among the features. Of slabs in
+    random directions that hold at least a share of the rows, the worst one is found on one half of
+    the rows, and its coverage on the other half is returned [1]_: on the same rows, the worst of
+    many is bad by chance.
+
+    Parameters
+    ----------
+    y_true, low, high : array-like of shape (rows,) or (rows, columns)
+        As in `interval_coverage`.
+    features : array-like of shape (rows, features)
+        What tells rows apart, such as their codes; standardised here.
+    share : float in (0, 1], default=0.2
+        Of the rows, at least, in a slab.
+    n_directions : int, default=500
+    random_state : int, RandomState or None, default=0
+        Of the halves and the directions.
+
+    Returns
+    -------
+    float
+        To be compared with `interval_coverage`, and with the level. NaN if nothing is known of the
+        other half's rows in the slab.
+
+    Raises
+    ------
+    ValueError
+        As `interval_coverage`, and for features of other rows, or not finite.
+
+    References
+    ----------
+    .. [1] Cauchois, Gupta & Duchi (2021), "Knowing what you know: valid and validated confidence
+       sets in multiclass and multilabel prediction", JMLR 22, section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae.metrics import interval_coverage, worst_slab_coverage
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.uniform(size=(2000, 3))
+    >>> y = 2 * x[:, 0] * rng.normal(size=2000)  # the noise grows with the first feature
+    >>> low, high = np.full(2000, -2.0), np.full(2000, 2.0)
+    >>> bool(interval_coverage(y, low, high) > 0.88)
+    True
+    >>> bool(worst_slab_coverage(y, low, high, x) < 0.8)
+    True
+    """
+    y_true, low, high = _check(low, high, y_true)
+    features = check_vectors(features, "features")
+    check_same_rows(y_true=y_true, features=features)
+    known = ~np.isnan(y_true)
+    held = np.where(known & (low <= y_true) & (y_true <= high), 1.0, 0.0).sum(1)
+    counts = known.sum(1).astype(np.float64)
+    rng = check_random_state(random_state)
+    order = rng.permutation(len(y_true))
+    if len(order) < 2:
+        raise ValueError("one row cannot be cut in halves. Give more rows.")
+    halves = order[::2], order[1::2]
+    spread = features.std(0)
+    features = (features - features.mean(0)) / np.where(spread > 0, spread, 1)
+    worst, slab = np.inf, None
+    for direction in rng.standard_normal((n_directions, features.shape[1])):
+        place = features @ direction
+        coverage, ends = _worst_run(place[halves[0]], held[halves[0]], counts[halves[0]], share)
+        if coverage < worst:
+            worst, slab = coverage, (place[halves[1]] >= ends[0]) & (place[halves[1]] <= ends[1])
+    others = halves[1][slab]
+    total = counts[others].sum()
+    return float(held[others].sum() / total) if total else float("nan")
+
+
+def _worst_run(place, held, counts, share):
+    """Return the least coverage of as many neighbours as make a share, and where they lie."""
+    order = np.argsort(place, kind="stable")
+    n = max(int(np.ceil(share * len(place))), 1)
+    held, counts = (np.append(0, values[order].cumsum()) for values in (held, counts))
+    held, counts = held[n:] - held[:-n], counts[n:] - counts[:-n]
+    coverage = np.where(counts > 0, held / np.maximum(counts, 1), np.inf)
+    first = int(coverage.argmin())
+    return coverage[first], (place[order[first]], place[order[first + n - 1]])
 
 
 def _check(low, high, y_true=None):

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from .._core.errors import CellTypeError, listing, locate, warn
+from .._core.errors import CellError, listing, warn
 from ..tables._cells import Column, sort_of
 from ..tables._table import Table
 from . import BUILTIN, TabularModality, TextModality
-from ._arrays import LONGEST_SIGNAL, LOOKED_AT, describe_arrays, kind_of_arrays
+from ._arrays import LOOKED_AT
 from ._base import Modality
-from .tabular._cells import are_identifiers, find_doubt, find_remedy, kind_of
+from ._doubts import cannot_tell, unread_files
+from .tabular._cells import are_identifiers, find_doubt
 
 __all__ = ["detect"]
 
@@ -43,25 +44,30 @@ def detect(table: Table) -> list[tuple[str, Modality, list[int]]]:
     Warns
     -----
     DataWarning
-        For a column that is left out, or that may be another thing than it is taken for.
+        For a column that is left out, or that may be another thing than it is taken for, such as
+        names of files that are not there.
     """
     if table.matrix is not None:
         return [("tabular", TabularModality(), list(range(len(table.names))))]
-    places, single, left_out = [], [], []
+    places, single, left_out, unread = [], [], [], {}
     for place, name in enumerate(table.names):
         column = table.column(place)
         if column.values.ndim == 2 and column.values.dtype.kind in "biuf":  # in a SliceDict
             single.append((str(name), TabularModality(), [place]))
             continue
         accepting = _accepting(name, column)
+        files = unread_files(name, column) if accepting in OF_TABLES else ""
+        if files:
+            unread[name] = files
         if accepting in OF_TABLES and _names_rows(column):
-            left_out.append(name)
+            left_out += [] if files else [name]
         elif accepting is TabularModality:
             _say_doubt(name, column)
             places.append(place)
         else:
             single.append((str(name), accepting(), [place]))
     found = [("tabular", TabularModality(), places)] if places else []
+    _say_unread(unread, bool(found or single))
     _say_left_out(left_out, bool(found or single))
     return found + single
 
@@ -76,6 +82,13 @@ def _say_doubt(name: Any, column: Column) -> None:
     doubt = column.once(find_doubt) if column.categories is None else ""
     if doubt:
         warn(f"column {name!r}: {doubt}.")
+
+
+def _say_unread(unread: dict[Any, str], any_left: bool) -> None:
+    for name, problem in unread.items():
+        if not any_left:
+            raise CellError(problem, column=name)
+        warn(f"column {name!r}: {problem}.")
 
 
 def _say_left_out(names: list, any_left: bool) -> None:
@@ -106,7 +119,7 @@ def _accepting(name: Any, column: Column) -> type[Modality]:
         asked = OF_TABLES
     accepting = next((m for m in asked if m.accepts(name, _shown(column, m))), None)
     if accepting is None:
-        raise _cannot_tell(name, column)
+        raise cannot_tell(name, column)
     return accepting
 
 
@@ -119,30 +132,3 @@ def _shown(column: Column, modality: type[Modality]) -> Column | np.ndarray:
     rows = np.flatnonzero(column.observed)
     some = np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)
     return column.values[rows[some]]
-
-
-def _cannot_tell(name: Any, column: Column) -> CellTypeError:
-    if kind_of_arrays(column.values) == "unclear":
-        return CellTypeError(
-            "cannot tell what this column is: arrays of shape"
-            f" {describe_arrays(column.values)} may be pictures, signals of up to"
-            f" {LONGEST_SIGNAL} steps, or sounds",
-            column=name,
-            remedy="Say which modality it is:"
-            f" modalities=[({str(name)!r}, SequenceModality(), [{name!r}]), ...], or"
-            " ImageModality(), or AudioModality(rate=...)",
-        )
-    if None not in {sort_of(kind) for kind in column.types}:  # a table would say what is wrong
-        with locate(column=name):
-            kind_of(column)
-    rows = np.flatnonzero(column.observed).tolist()
-    row = next(row for row in rows if sort_of(type(column.values[row])) is None)
-    kind = type(column.values[row])
-    return CellTypeError(
-        f"cannot tell what this column is: the argument must be a string, a picture, an array, a"
-        f" date or a number, but its cell is a {kind.__name__}",
-        column=name,
-        row=row,
-        remedy=f"{find_remedy(kind)}. Or say which modality it is:"
-        f" modalities=[({str(name)!r}, TextModality(), [{name!r}]), ...]",
-    )

@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import stat
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,13 +18,15 @@ import numpy as np
 from joblib import Memory
 from sklearn.utils.validation import check_memory
 
-from .._core.errors import CellError, DataWarning, did_you_mean, listing, locate, warn
+from .._core.errors import CellError, did_you_mean, listing, locate, warn
 from .._core.holes import observed
 
 __all__ = [
+    "SUFFIXES",
     "find_memory",
     "label_of",
     "looks_like_file",
+    "noun_of_name",
     "read_each",
     "read_facts",
     "regular_file",
@@ -33,6 +34,22 @@ __all__ = [
     "warn_of_rows",
 ]
 
+# Of the files that are read, by what a cell of them is called; and of others that people have.
+SUFFIXES = {
+    "picture": (
+        *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"),
+    ),
+    "sound": (*(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf"),),
+    "clip": (
+        *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".mpg", ".mpeg", ".mts", ".m2ts"),
+        *(".avi", ".ogv", ".3gp"),
+    ),
+}
+UNREAD = {
+    "picture": (".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga", ".svg", ".dcm"),
+    "sound": (".m4a", ".aac", ".wma", ".amr"),
+    "clip": (".flv", ".wmv"),
+}
 URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 
 
@@ -79,14 +96,35 @@ def regular_file(name: str, root: str | os.PathLike | None, what: str) -> Path:
     return path
 
 
-def looks_like_file(cell: Any, signature: re.Pattern[bytes], suffixes: tuple[str, ...]) -> bool:
-    """Whether a cell is meant as a file of some kind, going by its first bytes or its name."""
+def looks_like_file(cell: Any, signature: re.Pattern[bytes], noun: str) -> bool:
+    """Whether a cell is meant as a file of some kind that is there.
+
+    Goes by its name, or if that does not tell, as of a file without an ending, by its first bytes.
+    """
     if isinstance(cell, bytes | bytearray):
         return signature.match(cell) is not None
-    if isinstance(cell, str | os.PathLike):
-        path = os.fsdecode(cell)
-        return path.lower().endswith(suffixes) and os.path.isfile(path)
-    return False
+    if not isinstance(cell, str | os.PathLike):
+        return False
+    path = os.fsdecode(cell)
+    if not os.path.isfile(path):
+        return False
+    told = noun_of_name(path)
+    if told is not None:
+        return path.lower().endswith(SUFFIXES[noun])
+    try:
+        with open(path, "rb") as file:
+            return signature.match(file.read(64)) is not None
+    except OSError:
+        return False  # whoever reads it will say why it cannot be read
+
+
+def noun_of_name(cell: Any) -> str | None:
+    """Return the kind of file that a string or path ends like, one that is read or not."""
+    if not isinstance(cell, str | os.PathLike):
+        return None
+    name = os.fsdecode(cell).strip().lower()
+    nouns = (noun for noun in SUFFIXES if name.endswith(SUFFIXES[noun] + UNREAD[noun]))
+    return next(nouns, None)
 
 
 def label_of(cell: str | os.PathLike | bytes | bytearray) -> str:
@@ -155,11 +193,16 @@ def _stamp(cell: Any, root: str | os.PathLike | None) -> tuple | None:
 
 
 def read_each(
-    name: Any, column: np.ndarray, read: Callable[[Any], Any], on_error: str = "raise"
+    name: Any,
+    column: np.ndarray,
+    read: Callable[[Any], Any],
+    on_error: str = "raise",
+    *,
+    quiet: bool = False,
 ) -> Iterator[tuple[int, Any]]:
     """Read the observed cells of a column, one after the other.
 
-    Where `on_error` is "missing", one that cannot be read is a hole, and warned of.
+    Where `on_error` is "missing", one that cannot be read is a hole, and warned of unless `quiet`.
 
     Yields
     ------
@@ -179,7 +222,7 @@ def read_each(
             first = first or error.problem
             continue
         yield row, value
-    if unread:
+    if unread and not quiet:
         warn_of_rows(
             name,
             unread,
@@ -191,9 +234,7 @@ def read_facts(
     name: Any, column: np.ndarray, read: Callable[[Any], Any], on_error: str = "raise"
 ) -> dict[int, Any]:
     """Return what a first look at the cells of a column says, by row; see `read_each`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the second look warns of the same, and more
-        return dict(read_each(name, column, read, on_error))
+    return dict(read_each(name, column, read, on_error, quiet=True))  # a second look will warn
 
 
 def warn_of_rows(name: Any, rows: Sequence[int], problem: str) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "are_units",
     "is_count",
     "looked_at",
+    "mostly",
     "with_lengths",
 ]
 
@@ -155,10 +156,19 @@ class TimedMediaModality(MediaModality, TimedModality):
 
 
 def looked_at(column: np.ndarray, question: Callable[[Any], bool | None]) -> list[bool | None]:
-    """Ask a question of some cells of a column of objects or paths; none of any other."""
+    """Ask a question of some cells of a column of objects or paths; none of any other.
+
+    Strings of nothing are not asked: they may be meant as holes.
+    """
     if column.ndim != 1 or column.dtype.kind not in "OU":
         return []
-    return [question(cell) for cell in some_cells(column)]
+    cells = some_cells(column)
+    return [question(c) for c in cells if not (isinstance(c, str) and not c.strip())]
+
+
+def mostly(answers: Sequence[bool | None]) -> bool:
+    """Whether most of some answers are yes: the others are then cells that cannot be read."""
+    return 2 * sum(map(bool, answers)) > len(answers)
 
 
 def with_lengths(predictions: np.ndarray, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -180,7 +190,7 @@ def are_means(value: Any, n: int) -> bool:
 
 def are_units(value: Any) -> bool:
     """Whether a value from a file says what stands for white in some kinds of numbers."""
-    kinds = {"float", "integer"}
+    kinds = {"float", "integer", "16-bit"}
     return (
         isinstance(value, dict) and value.keys() <= kinds and all(map(is_positive, value.values()))
     )

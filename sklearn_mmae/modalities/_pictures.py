@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._core.errors import CellError, CellTypeError
 from ..statistics import Statistics
+from ._arrays import is_picture_shape, unwrapping
 from ._files import label_of, looks_like_file, regular_file, warn_of_rows
 from ._media import is_count
 
@@ -25,6 +26,7 @@ __all__ = [
     "learn_size",
     "learn_units",
     "looks_like_picture",
+    "open_picture",
     "warn_of_another_unit",
 ]
 
@@ -35,13 +37,13 @@ if TYPE_CHECKING:
 
 # No EPS, which would start Ghostscript, nor any format that few use and nobody attacks for us.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 SIGNATURE = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|RIFF....WEBP|BM|GIF8[79]a|II\*\0|MM\0\*|P[1-6]\s", re.DOTALL
 )
 VECTOR = re.compile(rb"<svg|%!PS|\xc5\xd0\xd3\xc6|%PDF")
 GREY = ("1", "L", "LA", "La", "I", "F")
-UNITS = {"float": (1.0, 255.0), "integer": (255.0, 65535.0)}
+DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of 8, 10, 12, 14 and 16 bits
+UNITS = {"float": (1.0, 255.0), "integer": DEPTHS, "16-bit": DEPTHS}
 SLACK = 0.01  # share of the range by which resampled pictures may overshoot; cut off
 MISSING = "None where the picture is missing"
 ANOTHER = f"Give a picture, or {MISSING}"
@@ -55,7 +57,7 @@ class PictureFacts(NamedTuple):
     height, width : int
     grey, transparent : bool
         Transparent: some pixel really is.
-    kind : {"float", "integer"} or None
+    kind : {"float", "integer", "16-bit"} or None
         Kind of number that needs a unit; None for those that say themselves what is white.
     low, high : float
         Smallest and largest number, where there is a kind.
@@ -70,12 +72,20 @@ class PictureFacts(NamedTuple):
     high: float = 255.0
 
 
-def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: int) -> PictureFacts:
+def describe(
+    cell: Any,
+    *,
+    max_value: float | None = None,
+    root: str | os.PathLike | None = None,
+    max_pixels: int,
+) -> PictureFacts:
     """Return the `PictureFacts` of a cell, reading no more of a file than needed.
 
     Parameters
     ----------
     cell : str, path, bytes, PIL picture or ndarray
+    max_value : float, optional
+        What stands for white in numbers that do not say so, if that is known.
     root : path, optional
         Folder that paths are relative to, and must not leave.
     max_pixels : int
@@ -84,17 +94,18 @@ def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: in
     Raises
     ------
     CellError
-        Where it cannot be read.
+        Where it cannot be read, or its numbers are in no unit of pixels.
     """
     from PIL import ExifTags, Image
 
     with _opened(cell, root, max_pixels) as picture:
         if isinstance(picture, Image.Image) and _is_wide(picture):
-            numbers = np.asarray(_upright(picture))
-            facts = _describe_array(numbers)
-            return facts._replace(kind=None) if picture.mode.startswith("I;16") else facts
+            picture = _numbers(picture)
         if isinstance(picture, np.ndarray):
-            return _describe_array(picture)
+            facts = _describe_array(picture)
+            if facts.kind is not None:
+                _smallest_unit(facts.kind, facts.low, facts.high, max_value)
+            return facts
         width, height = picture.size
         # Pillow turns TIFF itself, and says so in its size already.
         if picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation, 1) > 4:
@@ -111,6 +122,7 @@ def decode(
     mode: str,
     size: tuple[int, int],
     units: dict[str, float],
+    max_value: float | None = None,
     root: str | os.PathLike | None = None,
     max_pixels: int,
 ) -> tuple[np.ndarray, bool]:
@@ -125,7 +137,7 @@ def decode(
         Height and width; resampled with Lanczos' filter, widened to the step when shrinking.
     units : dict of kind to float
         The number that stands for white, for each kind of number seen in training.
-    root, max_pixels
+    max_value, root, max_pixels
         As in `describe`.
 
     Returns
@@ -148,13 +160,9 @@ def decode(
             if picture is not cell:
                 # A JPEG is decoded at a half, quarter or eighth, but never below twice the size.
                 picture.draft(None, (2 * max(size), 2 * max(size)))
-            picture = _upright(picture)
-            if picture.mode.startswith("I;16"):
-                picture = np.rint(np.asarray(picture) / 257).astype(np.uint8)
-            elif _is_wide(picture):
-                picture = np.asarray(picture)
+            picture = _numbers(picture) if _is_wide(picture) else _upright(picture)
         if isinstance(picture, np.ndarray):
-            picture, odd = _as_uint8(picture, units)
+            picture, odd = _as_uint8(picture, units, max_value)
             picture = Image.fromarray(picture)
         if mode != "RGBA" and picture.has_transparency_data:
             picture = picture.convert("RGBA")
@@ -163,7 +171,10 @@ def decode(
         picture = picture.convert(mode)
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        return np.asarray(picture), odd
+        pixels = np.asarray(picture)
+        if mode == "RGBA":  # no colour is behind what is transparent, as resampling has it, too
+            pixels = np.where(pixels[..., 3:] > 0, pixels, 0)
+        return pixels, odd
 
 
 def looks_like_picture(cell: Any) -> bool:
@@ -173,8 +184,8 @@ def looks_like_picture(cell: Any) -> bool:
     if isinstance(cell, Image.Image):
         return True
     if isinstance(cell, np.ndarray):  # beside files; of arrays alone, see `kind_of_arrays`
-        return cell.dtype.kind in "buif" and cell.size > 0 and cell.ndim in (2, 3)
-    return looks_like_file(cell, SIGNATURE, SUFFIXES)
+        return cell.dtype.kind in "buif" and cell.size > 0 and is_picture_shape(cell.shape)
+    return looks_like_file(cell, SIGNATURE, "picture")
 
 
 def check_size(size: Any) -> None:
@@ -199,9 +210,14 @@ def learn_size(
 
 
 def learn_units(
-    kinds: Iterable[str | None], facts: Iterable[Any], statistics: Statistics
+    kinds: Iterable[str | None],
+    facts: Iterable[Any],
+    statistics: Statistics,
+    max_value: float | None = None,
 ) -> dict[str, float]:
     """Return the number that stands for white, for the kinds of numbers that need a unit."""
+    if max_value is not None:
+        return dict.fromkeys(UNITS, float(max_value))
     units = {}
     for kind in sorted(set(kinds) - {None}):
         own = [fact for fact in facts if fact.kind == kind]
@@ -217,23 +233,47 @@ def warn_of_another_unit(name: Any, rows: Sequence[int], what: str) -> None:
         warn_of_rows(
             name,
             rows,
-            "the pixels suggest another unit than in training, such as 0..1 for 0..255. Scale all"
-            f" {what} alike.",
+            "the pixels suggest another unit than in training, such as 0..1 for 0..255, or are"
+            f" brighter than white. Scale all {what} alike.",
         )
 
 
-def _smallest_unit(kind: str, low: float, high: float) -> float:
+def _smallest_unit(kind: str, low: float, high: float, max_value: float | None = None) -> float:
     """Return the number that stands for white: the smallest unit of a kind that holds the range.
 
-    Floats count to 1 or to 255, integers other than uint8 to 255 or to 65535.
+    Floats count to 1 or to 255, integers other than uint8 to what 8 to 16 bits hold. What is above
+    a `max_value` is white.
     """
-    for unit in UNITS[kind]:
-        if low >= -SLACK * unit and high <= (1 + SLACK) * unit:
+    for unit in UNITS[kind] if max_value is None else (max_value,):
+        if low >= -SLACK * unit and (high <= (1 + SLACK) * unit or unit == max_value):
             return unit
     raise CellError(
         f"{kind} pixels from {low:g} to {high:g}",
-        remedy="Give floats in 0..1 or 0..255, integers in 0..255 or 0..65535, or uint8",
+        remedy="Give floats in 0..1 or 0..255, integers in 0..255 or 0..65535, uint8, or say what"
+        " is white: ImageModality(max_value=...), where black is 0",
     )
+
+
+def open_picture(source: IO[bytes]) -> Picture:
+    """Return an open file as a Pillow picture, its pixels not yet decoded.
+
+    As `PIL.Image.open`, without its limit of pixels: that is a global, and the user's.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    head = source.read(16)
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        factory, accept = Image.OPEN[name]
+        accepted = accept(head)
+        if accepted and not isinstance(accepted, str):  # which says what Pillow was built without
+            source.seek(0)
+            try:
+                return factory(source, "")
+            except (SyntaxError, IndexError, TypeError, struct.error):
+                continue
+    raise UnidentifiedImageError
 
 
 @contextmanager
@@ -246,29 +286,28 @@ def _opened(
     if isinstance(cell, np.ndarray):
         yield _checked(cell)
         return
-    label, source, head = "picture", None, b""
-    if isinstance(cell, bytes | bytearray):
-        label, source, head = label_of(cell), BytesIO(cell), bytes(cell[:512])
-    elif isinstance(cell, str | os.PathLike):
-        label, source = label_of(cell), regular_file(os.fsdecode(cell), root, "picture")
+    label, head = "picture", b""
+    if isinstance(cell, bytes | bytearray | str | os.PathLike):
+        label = label_of(cell)
     elif not isinstance(cell, Image.Image):
         raise CellTypeError(
             f"a {type(cell).__name__} is not a picture",
-            remedy=f"Give a path, bytes, a PIL picture or an array (H, W[, C]), or {MISSING}",
+            remedy=unwrapping(cell)
+            or f"Give a path, bytes, a PIL picture or an array (H, W[, C]), or {MISSING}",
         )
     try:
-        if source is None:
+        if isinstance(cell, Image.Image):
             _check_size(cell.size, label, max_pixels)
             yield cell
             return
-        if isinstance(source, Path):
-            with open(source, "rb") as file:
-                head = file.read(512)
-        if not head:
-            raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER)
-        with Image.open(source, formats=FORMATS) as picture:
-            _check_size(picture.size, label, max_pixels)
-            yield picture
+        with _source(cell, root) as source:
+            head = source.read(512)
+            if not head:
+                raise CellError(f"{label} is empty: 0 bytes", remedy=ANOTHER)
+            source.seek(0)
+            with open_picture(source) as picture:
+                _check_size(picture.size, label, max_pixels)
+                yield picture
     except CellError:
         raise
     except UnidentifiedImageError:
@@ -281,10 +320,14 @@ def _opened(
         raise CellError(
             f"{label} {what}", remedy="Convert it to PNG" if vector else ANOTHER
         ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise CellError(f"{label} has too many pixels ({error})", remedy=ANOTHER) from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise CellError(f"{label} cannot be read ({error})", remedy=ANOTHER) from error
+
+
+def _source(cell: str | os.PathLike | bytes | bytearray, root: str | os.PathLike | None) -> IO:
+    if isinstance(cell, bytes | bytearray):
+        return BytesIO(cell)
+    return regular_file(os.fsdecode(cell), root, "picture").open("rb")
 
 
 def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
@@ -313,12 +356,23 @@ def _checked(array: np.ndarray) -> np.ndarray:
             if first
             else "Give an array (H, W) or (H, W, C) of 1, 3 or 4 channels",
         )
+    _check_finite(array)
+    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def _check_finite(array: np.ndarray) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise CellError(
             "the picture has pixels that are NaN or infinite",
             remedy=f"Fill them in, or give {MISSING}",
         )
-    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def _numbers(picture: Picture) -> np.ndarray:
+    """Return an upright picture of more than 8 bits as an array."""
+    array = np.asarray(_upright(picture))
+    _check_finite(array)
+    return array
 
 
 def _describe_array(array: np.ndarray) -> PictureFacts:
@@ -326,7 +380,7 @@ def _describe_array(array: np.ndarray) -> PictureFacts:
     channels = array.shape[2] if array.ndim == 3 else 1
     kind = _kind(array)
     # In whichever unit, fully opaque is one of the numbers that can stand for white.
-    opaque = (255,) if kind is None else (1, 255, 65535)
+    opaque = (255,) if kind is None else (1, *DEPTHS)
     transparent = channels in (2, 4) and float(array[..., -1].min()) not in opaque
     facts = PictureFacts(height, width, channels < 3, transparent, kind)
     if kind is None:
@@ -334,24 +388,31 @@ def _describe_array(array: np.ndarray) -> PictureFacts:
     return facts._replace(low=float(array.min()), high=float(array.max()))
 
 
-def _as_uint8(array: np.ndarray, units: dict[str, float]) -> tuple[np.ndarray, bool]:
+def _as_uint8(
+    array: np.ndarray, units: dict[str, float], max_value: float | None
+) -> tuple[np.ndarray, bool]:
     """Return an array as uint8, and whether its numbers suggest another unit than `units` has."""
     if array.dtype == np.uint8:
         return array, False
     if array.dtype == bool:
         return array * np.uint8(255), False
     kind, high = _kind(array), float(array.max())
-    own = _smallest_unit(kind, float(array.min()), high)
+    smallest = UNITS[kind][0]
+    own = _smallest_unit(kind, float(array.min()), high, max_value)
     known = units.get(kind, own)
-    unit = max(own, known)
+    # Beyond the smallest unit there is another one; beyond the others there is white.
+    unit = max(own, known) if known == smallest else known
     pixels = np.rint(array.astype(np.float64) * (255 / unit)).clip(0, 255).astype(np.uint8)
-    return pixels, own != known and high > 0
+    dark = own < known and (own > smallest or kind == "16-bit" or high <= 0)
+    return pixels, own != known and not dark
 
 
 def _kind(array: np.ndarray) -> str | None:
     if array.dtype == np.uint8 or array.dtype == bool:
         return None
-    return "float" if array.dtype.kind == "f" else "integer"
+    if array.dtype.kind == "f":
+        return "float"
+    return "16-bit" if array.dtype.itemsize == 2 else "integer"
 
 
 def _is_wide(picture: Picture) -> bool:

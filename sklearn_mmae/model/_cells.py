@@ -7,6 +7,7 @@ of every other modality: so a cell is also told by the text beside it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,22 +17,24 @@ from .._core.plain import check, fields
 from .._core.threads import one_thread
 from ..nn._modality import ModalityNetwork
 from ..statistics import Statistics
-from ..statistics._cell_model import MOST_COLUMNS, CellModel
+from ..statistics._cell_model import MOST_COLUMNS, MOST_ROWS, CellModel
 from ..statistics._gaussian import DECIMALS
+from ..statistics._samples import SampledRows
 from ..training._batches import Rows
-from ..training._calibration import observed_cells
+from ..training._holes import observed_cells
 from ._model import Model, Read
 
 __all__ = ["Cells", "impute", "learn_cells"]
 
 COMPONENTS = 24  # of a modality that is no table
 MOST_COMPONENTS = 48  # of all of them
-MORE = 16  # axes of the subspace iteration beside these
-SWEEPS = 3
+LEAST_SPREAD = 1e-4  # of a component, beside the first
 MOST_CATEGORIES = 20  # of a column, the last for all rarer ones; fewer where columns are many
 FEWEST_CATEGORIES = 3
 AT_ONCE = 512  # rows
 LEAST_SHARE = 1e-6  # of a category, as its logit tells it
+
+_LOCK = Lock()  # a model of cells is learned once
 
 
 class _Column(NamedTuple):
@@ -80,38 +83,60 @@ class _Column(NamedTuple):
         return np.log(np.maximum(likely[:, self.kept] * within, LEAST_SHARE**2))
 
 
-class Cells(NamedTuple):
-    """What is known of the cells of all tables.
+class Cells:
+    """What is known of the cells of all tables: a model that is learned when it is first needed.
 
-    Attributes
+    Until then there is a sample of rows in its place, in memory alone: who fits, and never asks
+    for single cells, does not wait for it, and what is written to files holds no rows.
+
+    Parameters
     ----------
-    model : CellModel
-    bases : dict of str to ndarray of shape (columns of the view, components)
+    sizes : list of int
+        See `CellModel`.
+    bases : dict of str to ndarray of shape (columns of the reduced view, components)
         Of each modality that is no table; components have variance 1.
+    found : SampledRows or CellModel
     """
 
-    model: CellModel
-    bases: dict[str, np.ndarray]
+    def __init__(
+        self, sizes: list[int], bases: dict[str, np.ndarray], found: SampledRows | CellModel
+    ):
+        self.sizes, self.bases, self._found = sizes, bases, found
+
+    def learn(self) -> CellModel:
+        """Return the model, which the sample alone decides, whoever asks first."""
+        with _LOCK:
+            if isinstance(self._found, SampledRows):
+                self._found = self._learned(self._found)
+            return self._found
+
+    @one_thread(helpers=False)
+    def _learned(self, sample: SampledRows) -> CellModel:
+        return CellModel.learn(sample, self.sizes)
+
+    def __getstate__(self) -> dict:
+        """Return no row of the sample."""
+        return {"sizes": self.sizes, "bases": self.bases, "_found": self.learn()}
 
     def to_plain(self) -> dict:
         """Return plain values and arrays."""
-        return {"model": self.model.to_plain(), "bases": self.bases}
+        return {"model": self.learn().to_plain(), "bases": self.bases}
 
     @classmethod
     def from_plain(cls, node: Any, model: Model) -> Cells:
         """Return what `to_plain` gave, checked against the parts of a model."""
         cells, bases = fields(node, "model", "bases")
-        others = [m for m, network in enumerate(model.network.networks) if not network.is_table]
-        check(isinstance(bases, dict) and list(bases) == [model.names[m] for m in others], "bases")
-        for m, basis in zip(others, bases.values(), strict=True):
-            n_view = model.network.networks[m].n_view
-            floats = isinstance(basis, np.ndarray) and basis.dtype == np.float32
-            check(floats and basis.ndim == 2 and len(basis) == n_view, "the basis of a view")
-            check(bool(np.isfinite(basis).all()), "the basis of a view")
+        names = [model.names[m] for m in _others(model)]
+        check(isinstance(bases, dict) and list(bases) == names, "bases")
+        for m, basis in zip(_others(model), bases.values(), strict=True):
+            own = model.network.direct.slices[m]
+            floats = isinstance(basis, np.ndarray) and basis.dtype == np.float64
+            check(floats and basis.ndim == 2 and len(basis) == own.stop - own.start, "a basis")
+            check(bool(np.isfinite(basis).all()), "a basis")
         sizes = _sizes(model)
         n_columns = sum(sizes) + sum(basis.shape[1] for basis in bases.values())
         check(n_columns <= MOST_COLUMNS, "the columns of its model of cells")
-        return cls(CellModel.from_plain(cells, sizes, n_columns), bases)
+        return cls(sizes, bases, CellModel.from_plain(cells, sizes, n_columns))
 
 
 @one_thread(helpers=False)
@@ -131,12 +156,11 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
     Cells or None
         None where there is no table, or one with too many columns.
     """
-    sizes, networks = _sizes(model), model.network.networks
-    others = [m for m, network in enumerate(networks) if not network.is_table]
+    sizes, others = _sizes(model), _others(model)
     k = min(COMPONENTS, MOST_COMPONENTS // max(len(others), 1))
     if not sizes or sum(sizes) + k * len(others) > MOST_COLUMNS:
         return None
-    bases = {model.names[m]: _basis(networks[m], rows, m, k, statistics) for m in others}
+    bases = {model.names[m]: _basis(model, m, k) for m in others}
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, len(rows), AT_ONCE):
@@ -146,8 +170,8 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
             columns = _columns(model, bases, batch.values, present)
             yield np.nan_to_num(columns), ~np.isnan(columns)
 
-    n_columns = sum(sizes) + sum(basis.shape[1] for basis in bases.values())
-    return Cells(CellModel.learn(blocks, sizes, n_columns, statistics), bases)
+    answer = statistics.second_moments("cells", blocks, products=False, most_rows=MOST_ROWS)
+    return None if answer.sample is None else Cells(sizes, bases, answer.sample)
 
 
 @one_thread()
@@ -158,36 +182,26 @@ def impute(model: Model, read: Read) -> dict[int, np.ndarray]:
         with torch.no_grad():
             present = torch.from_numpy(read.present)
             columns = _columns(model, model.cells.bases, read.rows.values, present)
-        expected = model.cells.model.expected(columns)
+        expected = model.cells.learn().expected(columns)
         better = _outputs(model, expected)
-    return model.decode(model.encode(read), rows=read.rows, better=better)
+        for m, outputs in better.items():
+            outputs[~read.present[:, m]] = np.nan  # whole tables are translated
+    return model.decode(model.encode(read), rows=read.rows, read=read, better=better)
 
 
-def _basis(
-    network: ModalityNetwork, rows: Rows, m: int, k: int, statistics: Statistics
-) -> np.ndarray:
-    """Return the leading axes of a view, by subspace iteration, so that components vary by 1."""
-    own = statistics.of(f"view {m}")
-    device = rows.pattern.device
-    generator = torch.Generator().manual_seed(0)
-    size = min(network.n_view, k + MORE)
-    axes = torch.randn(network.n_view, size, generator=generator).double().to(device)
+def _others(model: Model) -> list[int]:
+    """Return the modalities that are no tables."""
+    return [m for m, network in enumerate(model.network.networks) if not network.is_table]
 
-    def blocks() -> Iterator[tuple]:
-        for start in range(0, len(rows), AT_ONCE):
-            index = torch.arange(start, min(start + AT_ONCE, len(rows)), device=device)
-            view = network.view(rows.take(index).values[m]).double()
-            yield view, torch.ones(len(index), 1, dtype=torch.bool, device=device)
 
-    for sweep in range(SWEEPS):
-        axes = torch.linalg.qr(axes).Q
-        answer = own.second_moments(f"sweep {sweep}", blocks, along=axes)
-        before, axes = axes, answer.product
-    values, turn = torch.linalg.eigh(before.T @ axes)
-    spread = (values.flip(0)[:k].clamp_min(0) / max(answer.n_rows, 1)).sqrt()
-    kept = spread > 1e-6
-    basis = (before @ turn.flip(1)[:, :k])[:, kept] / spread[kept]
-    return basis.float().cpu().numpy()
+def _basis(model: Model, m: int, k: int) -> np.ndarray:
+    """Return the leading axes of a reduced view, so that components vary by 1."""
+    direct = model.network.direct
+    own = direct.slices[m]
+    values, axes = torch.linalg.eigh(direct.covariance[own, own].double().cpu())
+    spread = values.flip(0)[:k].clamp_min(0).sqrt()
+    kept = spread > LEAST_SPREAD * spread[0].clamp_min(1e-12)
+    return (axes.flip(1)[:, :k][:, kept] / spread[kept]).numpy()
 
 
 def _columns(
@@ -203,13 +217,15 @@ def _columns(
             found.append(numbers.double().cpu().numpy())
         codes = tensors["codes"].cpu().numpy().T if network.sizes else ()
         found += [column.indicators(own) for column, own in zip(columns, codes, strict=True)]
-    for m, (name, network) in enumerate(zip(model.names, model.network.networks, strict=True)):
-        if not network.is_table:
-            view = network.view(values[m]).double()
-            components = view @ torch.as_tensor(bases[name], device=view.device).double()
-            there = torch.where(present[:, m, None], components, torch.nan)
-            # The last bits of a product depend on the rows beside.
-            found.append(there.cpu().numpy().round(DECIMALS))
+    for m in _others(model):
+        network, reduced = model.network.networks[m], model.network.direct.basis(m)
+        axes = torch.as_tensor(bases[model.names[m]], device=present.device)
+        if reduced is not None:
+            axes = reduced.double().to(axes.device) @ axes
+        components = network.view(values[m]).double() @ axes
+        there = torch.where(present[:, m, None], components, torch.nan)
+        # The last bits of a product depend on the rows beside.
+        found.append(there.cpu().numpy().round(DECIMALS))
     return np.concatenate(found, 1)
 
 
@@ -237,7 +253,9 @@ def _tables(model: Model) -> Iterator[tuple[int, ModalityNetwork, list[_Column]]
     room = (MOST_COLUMNS - MOST_COMPONENTS - n_numbers) // max(n_categorical, 1)
     most = int(np.clip(room, FEWEST_CATEGORIES, MOST_CATEGORIES))
     for m, network in tables:
-        yield m, network, [_Column.of(shares, most) for shares in model.parts[m].modality.shares_]
+        even = [np.full(size, 1 / size) for size in network.sizes]  # a user's own may not tell
+        shares = getattr(model.parts[m].modality, "shares_", even)
+        yield m, network, [_Column.of(own, most) for own in shares]
 
 
 def _sizes(model: Model) -> list[int]:

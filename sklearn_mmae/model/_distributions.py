@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -11,12 +12,20 @@ from scipy.special import softmax
 
 from .._core.errors import listing, warn
 from .._core.threads import one_thread
-from ..training._calibration import LEVELS, Groups, bins_of, observed_cells
+from ..training._calibration import LEVELS, Groups
+from ..training._holes import bins_of, observed_cells
 from ..training._predict import decode, read_outputs
 from ._model import Model
 from ._parts import Part
 
-__all__ = ["Interval", "category_probabilities", "check_level", "predict_interval", "word_shares"]
+__all__ = [
+    "Interval",
+    "category_probabilities",
+    "category_sets",
+    "check_level",
+    "predict_interval",
+    "word_shares",
+]
 
 ROUNDING = 8 * np.finfo(np.float32).eps  # of what is computed in single precision
 
@@ -94,27 +103,54 @@ def _columns_of_numbers(model, table):
 
 def category_probabilities(model: Model, X: Any, estimator: Any) -> dict:
     """Return a dict; see `BaseMultimodalAutoencoder.category_probabilities`."""
+    return _of_categories(
+        model, X, estimator, "category_probabilities", lambda probabilities, *_: probabilities
+    )
+
+
+def category_sets(model: Model, X: Any, level: float, estimator: Any) -> dict:
+    """Return a dict; see `BaseMultimodalAutoencoder.category_sets`."""
+    check_level(level)
+
+    def chosen(probabilities, groups, seen, of_rows):
+        doubts = _per_cell(_at_level(groups.doubts, level), seen, *of_rows)
+        return [
+            (shares >= 1 - doubt[:, None] - ROUNDING)
+            | (shares == shares.max(1, keepdims=True, initial=0))
+            for shares, doubt in zip(probabilities, doubts.T, strict=True)
+        ]
+
+    return _of_categories(model, X, estimator, "category_sets", chosen)
+
+
+def _of_categories(model: Model, X: Any, estimator: Any, method: str, answer: Callable) -> dict:
+    """Return a frame for each categorical column, of what an answer makes of probabilities."""
     kinds = {"bool", "category"}
-    tables = _tables(model, kinds, "category_probabilities: no categorical column")
+    tables = _tables(model, kinds, f"{method}: no categorical column")
     read = model.read(X, estimator)
     codes = model.encode(read)
     found = {}
     for table in tables:
-        modality, groups = table.part.modality, table.groups
-        labels = modality.labels()
-        logits = decode(model.network, codes, table.m)[:, len(modality.mean_) :]
-        sizes = np.cumsum([0, *map(len, labels)])
+        labels = table.part.modality.labels()
+        beside = model.beside(read, table.m)
+        logits = decode(model.network, codes, table.m, beside=beside)
+        logits = logits[:, len(table.part.modality.mean_) :]
         seen = read.rows.values[table.m]["codes"].numpy() >= 0
         of_rows = _groups_of_rows(model, read, table)
-        heat = _per_cell(groups.temperatures, seen, *of_rows)
-        seen = np.repeat(seen, np.diff(sizes), axis=1)
-        offsets = _per_cell(groups.offsets, seen, *of_rows)
-        for i, place in enumerate(table.places(kinds)):
-            own = slice(sizes[i], sizes[i + 1])
-            scaled = logits[:, own].astype(np.float64) / heat[:, i : i + 1] + offsets[:, own]
-            probabilities = softmax(scaled, 1) if scaled.shape[1] else scaled
-            found[place] = model.columns.frame_of(probabilities, labels[i], read.index)
+        probabilities = _calibrated(logits, [*map(len, labels)], table.groups, seen, of_rows)
+        answers = answer(probabilities, table.groups, seen, of_rows)
+        for place, one, own in zip(table.places(kinds), answers, labels, strict=True):
+            found[place] = model.columns.frame_of(one, own, read.index)
     return {model.columns.names[place]: found[place] for place in sorted(found)}
+
+
+def _calibrated(logits, sizes, groups, seen, of_rows):
+    """Return the probabilities of each column's categories, as its cells' groups scale them."""
+    heat = np.repeat(_per_cell(groups.temperatures, seen, *of_rows), sizes, axis=1)
+    offsets = _per_cell(groups.offsets, np.repeat(seen, sizes, axis=1), *of_rows)
+    columns = np.split(logits.astype(np.float64) / heat + offsets, np.cumsum(sizes)[:-1], axis=1)
+    # Of a column of which nothing is known there are no categories.
+    return [softmax(column, 1) if column.shape[1] else column for column in columns]
 
 
 @one_thread()
@@ -130,7 +166,13 @@ def word_shares(model: Model, X: Any, estimator: Any) -> dict:
         )
     return {
         part.columns[0]: model.columns.frame_of(
-            read_outputs(model.network, codes, m, model.network.networks[m].probabilities),
+            read_outputs(
+                model.network,
+                codes,
+                m,
+                model.network.networks[m].probabilities,
+                model.beside(read, m),
+            ),
             part.modality.words,
             read.index,
         )
@@ -163,7 +205,8 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
 def _numbers(model, read, codes, table, level):
     """Return the middles and half the widths of a table's numbers and dates, in their units."""
     modality, network = table.part.modality, model.network.networks[table.m]
-    outputs = decode(model.network, codes, table.m)[:, : network.n_numbers]
+    outputs = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
+    outputs = outputs[:, : network.n_numbers]
     centre = outputs * modality.scale_ + modality.mean_
     seen = observed_cells(read.rows.values[table.m], network).numpy()[:, : network.n_numbers]
     widths = _at_level(table.groups.half_widths, level)
@@ -194,7 +237,7 @@ def _groups_of_rows(model, read, table):
 
 
 def _at_level(half_widths, level):
-    """Return half the widths at a level, (groups, numbers), straight between those stored."""
+    """Return half the widths, or doubts, at a level, (groups, columns), between those stored."""
     upper = np.searchsorted(LEVELS, level - 1e-9)
     if upper == len(LEVELS):
         return np.full(half_widths.shape[:2], np.inf)

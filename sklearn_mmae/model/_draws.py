@@ -1,4 +1,4 @@
-"""Draws: rows and cells from the distributions that a variational network has learned."""
+"""Draws: rows and cells from the distribution of codes that a model has learned."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from sklearn.utils import check_random_state
 
 from .._core.threads import one_thread
+from ..training._holes import bins_of, observed_cells
 from ..training._inference import draw_codes, log_densities, posterior_moments
 from ._model import Model, Read
 
 __all__ = [
     "check_count",
-    "conditional_densities",
     "densities",
     "draw_cells",
     "draw_rows",
@@ -48,42 +48,52 @@ def densities(model: Model, read: Read, n_draws: int) -> np.ndarray:
     return log_densities(model.network, read.rows, read.unknown, n_draws)
 
 
-def conditional_densities(
-    model: Model, X: Any, n_draws: int, estimator: Any
-) -> tuple[np.ndarray, Read]:
-    """Return the log density of each modality given the others, (rows, modalities), and the rows.
-
-    NaN where the modality is absent.
-    """
-    read = model.read(X, estimator)
-    whole, n = densities(model, read, n_draws), len(model.parts)
-    found = np.full(read.present.shape, np.nan)
-    for m in range(n):
-        present = read.present[:, m]
-        if not present.any():
-            continue
-        rest = np.zeros(len(whole))
-        if n > 1:
-            others = model.read(X, estimator, hidden=np.arange(n) == m, quiet=True)
-            rest = densities(model, others, n_draws)
-        found[present, m] = (whole - rest)[present]
-    return found, read
-
-
 @one_thread()
 def draw_rows(model: Model, n: int, given: Any, estimator: Any) -> Any:
     """Return `n` rows of the prior, or of the posterior of each given row."""
+    if not model.network.has_prior and model.density is None:
+        raise ValueError(
+            "sample: nothing is known of how vectors are distributed. That is learned by fit, of"
+            " three rows or more, and forgotten by partial_fit: call fit on all rows."
+        )
     if given is None:
         of_codes, of_cells = _seeds(estimator.random_state, 2)
-        generator = torch.Generator().manual_seed(of_codes)
-        codes = torch.empty(n, model.built["n_components"]).normal_(generator=generator)
-        return model.write(model.decode(codes, seed=of_cells))
+        return model.write(model.decode(_new_codes(model, n, of_codes), seed=of_cells))
     read = model.read(given, estimator)
     draws = draw_cells(model, read, n, estimator.random_state)
     # A given row's draws stand together.
     repeated = read.table.take(np.repeat(np.arange(read.table.n_rows), n))
     together = {place: _interleaved([some[place] for some in draws]) for place in draws[0]}
     return model.columns.fill(repeated, read.at, together)
+
+
+def _new_codes(model, n, seed):
+    """Return codes of rows that might as well have been seen, (n, components)."""
+    if model.network.has_prior:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.empty(n, model.built["n_components"]).normal_(generator=generator)
+    return torch.from_numpy(model.density.draw(n, np.random.default_rng(seed))).float()
+
+
+def _codes_given(model, read, seen, seeds):
+    """Return draws of the codes of rows given what is present, (draws, rows, components)."""
+    if model.network.has_prior:
+        return draw_codes(model.network, read.rows, read.unknown, seeds)
+    generator = np.random.default_rng(seeds)
+    codes = model.encode(read).numpy()
+    return torch.from_numpy(model.density.draw_given(codes, *seen, len(seeds), generator)).float()
+
+
+def _bins(model, read):
+    """Return the bins of the holes of rows; see `bins_of`."""
+    observed = {
+        m: observed_cells(read.rows.values[m], part)
+        for m, part in enumerate(model.network.networks)
+        if part.is_table
+    }
+    if not observed:
+        return np.zeros(len(read.present), np.int64)
+    return bins_of(observed, torch.from_numpy(read.present), None).numpy()
 
 
 def _interleaved(draws):
@@ -97,9 +107,10 @@ def draw_cells(
 ) -> list[Drawn]:
     """Return drawn columns of the modalities that are wanted, a dict per draw."""
     seeds = _seeds(random_state, 2 * n_draws)
-    codes = draw_codes(model.network, read.rows, read.unknown, seeds[:n_draws])
+    seen = read.present, _bins(model, read)
+    codes = _codes_given(model, read, seen, seeds[:n_draws])
     return [
-        model.decode(some, wanted, seed=seed)
+        model.decode(some, wanted, seed=seed, seen=seen)
         for some, seed in zip(codes, seeds[n_draws:], strict=True)
     ]
 

@@ -80,7 +80,7 @@ def find_lags(
     names: list[str],
     modalities: list[Modality],
     read: list[Values],
-    max_lag: float,
+    max_lag: float | tuple[float, float],
     statistics: Statistics = PLAIN,
 ) -> Lags:
     """Find the lags between all modalities that go on in time.
@@ -92,8 +92,8 @@ def find_lags(
         Fitted.
     read : list of Values
         What they make of the training rows.
-    max_lag : float
-        In seconds.
+    max_lag : float or (float, float)
+        In seconds: the largest either way, or the lowest and the highest.
     statistics : Statistics, default=PLAIN
         What is asked about the rows.
 
@@ -110,12 +110,14 @@ def find_lags(
     Warns
     -----
     DataWarning
-        Of modalities that tell nothing of one another; their lag is taken to be 0.
+        Of modalities that tell nothing of one another, or agree best at an end of `max_lag`; their
+        lag is taken to be 0, or what is allowed next to 0.
     """
-    from ..alignment import find_lag
+    from ..alignment import LagRange, find_lag
 
-    timed, step, n_steps = _steps_of_lag(names, modalities, read, max_lag)
-    rows = _usable_rows(modalities, read, timed, step, n_steps, max_lag)
+    timed, step, allowed = _steps_of_lag(names, modalities, read, max_lag)
+    most = LagRange.of(max_lag)
+    rows = _usable_rows(modalities, read, timed, step, allowed.most, max_lag)
     streams = {
         m: _stream(modalities[m], read[m].tensors, rows, step, statistics.of(names[m]))
         for m in timed
@@ -129,14 +131,19 @@ def find_lags(
         reference = [a[:n] for (a, _), n in zip(pairs, shared, strict=True)]
         stream = [b[:n] for (_, b), n in zip(pairs, shared, strict=True)]
         asked = statistics.of(f"{names[m]} after {names[first]}")
-        found = find_lag(reference, stream, n_steps, statistics=asked)
-        if not found.related:
-            warn(
-                f"max_lag={max_lag:g}: modality {names[m]!r} tells nothing of when things happen in"
-                f" {names[first]!r}. Their lag is taken to be 0."
+        found = find_lag(reference, stream, allowed, statistics=asked)
+        lags[names[m]] = most.clipped(found.lag * step)
+        intervals[names[m]] = most.clipped(found.low * step), most.clipped(found.high * step)
+        if found.at_edge or not found.related:
+            what = (
+                f"agrees best with {names[first]!r} at an end of what is allowed"
+                if found.at_edge
+                else f"tells nothing of when things happen in {names[first]!r}"
             )
-        lags[names[m]] = found.lag * step
-        intervals[names[m]] = (found.low * step, found.high * step)
+            warn(
+                f"max_lag={max_lag!r}: modality {names[m]!r} {what}. Their lag is taken to be"
+                f" {lags[names[m]]:g}. Give a larger max_lag if it may lie beyond."
+            )
     return Lags(lags, intervals)
 
 
@@ -187,27 +194,29 @@ def put_back(modality, columns, n):
 
 
 def _steps_of_lag(names, modalities, read, max_lag):
-    """Return which modalities go on in time, the step they share, and how many a lag may have."""
+    """Return which modalities go on in time, the step they share, and which lags in it to try."""
+    from ..alignment import LagRange
+
     timed = [m for m, modality in enumerate(modalities) if isinstance(modality, TimedModality)]
     if len(timed) < 2:
         raise ValueError(
-            f"max_lag={max_lag:g} needs two modalities that go on in time (sounds, clips,"
+            f"max_lag={max_lag!r} needs two modalities that go on in time (sounds, clips,"
             f" sequences), and {listing(map(repr, names))} are {len(timed)} of them. Leave it out."
         )
     for m in timed:
         if "times" in read[m].tensors:
             raise ValueError(
-                f"max_lag={max_lag:g}: modality {names[m]!r} has times of its own, in which a lag"
+                f"max_lag={max_lag!r}: modality {names[m]!r} has times of its own, in which a lag"
                 " would be lost. Give it without them, or leave max_lag out."
             )
     step = max(modalities[m].step_seconds_ for m in timed)
-    n_steps = int(max_lag / step + 1e-9)
-    if n_steps < 1:
+    allowed = LagRange.of(max_lag, step=step)
+    if min(max(-allowed.low, allowed.high), allowed.high - allowed.low) < 1 - 1e-9:
         raise ValueError(
-            f"max_lag={max_lag:g} is less than a step, which is {step:g} seconds for the slowest of"
+            f"max_lag={max_lag!r} is less than a step, which is {step:g} seconds for the slowest of"
             f" {listing(repr(names[m]) for m in timed)}. Give more, or leave it out."
         )
-    return timed, step, n_steps
+    return timed, step, allowed
 
 
 def _usable_rows(modalities, read, timed, step, n_steps, max_lag):
@@ -217,7 +226,7 @@ def _usable_rows(modalities, read, timed, step, n_steps, max_lag):
     rows = np.flatnonzero(shortest >= (n_steps + LEAST_STEPS) * step)
     if not len(rows):
         raise ValueError(
-            f"max_lag={max_lag:g}: no row goes on for {(n_steps + LEAST_STEPS) * step:g} seconds in"
+            f"max_lag={max_lag!r}: no row goes on for {(n_steps + LEAST_STEPS) * step:g} seconds in"
             f" all modalities, the longest for {shortest.max():g}. Give a smaller max_lag."
         )
     if len(rows) <= MOST_ROWS:

@@ -27,6 +27,7 @@ from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
 from ..tables import Columns, read
 from ..training._calibration import calibrate
+from ..training._density import learn_density
 from ..training._lesson import Lesson, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
@@ -37,6 +38,7 @@ from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
 from ._target import Target
+from ._weights import sorted_rows
 
 __all__ = ["add_epoch", "learn_model", "restore_net"]
 
@@ -88,6 +90,7 @@ def learn_model(
         model = Model(previous.columns, parts, {}, previous.lags, target)
         labels = _labels(model, y, len(values[0].present), estimator)
     model.weights_of_loss = _weights(estimator, model)
+    values, labels = _sorted(values, labels)
     present = presence(values)
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
@@ -122,6 +125,8 @@ def learn_model(
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     model.cells = learn_cells(model, rows, statistics.of("tables"))
     model.facts = look_at(network, rows, statistics)
+    fills = [part.modality.fill for part in model.parts]
+    model.density = learn_density(network, rows, fills, statistics.of("density"))
     return model, learned.interrupted
 
 
@@ -174,6 +179,12 @@ def _labels(model, y, n_rows, estimator):
     return [model.target.read(y, n_rows)]
 
 
+def _sorted(values, labels):
+    """Return the values of modalities and labels in an order that rows alone decide."""
+    rows = sorted_rows([*values, *labels])
+    return rows[: len(values)], rows[len(values) :]
+
+
 def _weights(estimator, model):
     """Return how much the loss of each modality counts, and last that of a target."""
     given = estimator.modality_weights or {}
@@ -194,7 +205,7 @@ def _undo_lags(model, values, max_lag, statistics):
             if not values[m].present.any():
                 seconds = model.lags.seconds
                 raise ValueError(
-                    f"max_lag={max_lag:g}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
+                    f"max_lag={max_lag!r}: modality {part.name!r} comes {seconds[part.name]:.3g} s"
                     f" later than the others, of {seconds}, and no row lasts longer. Give a smaller"
                     " max_lag."
                 )
@@ -277,13 +288,14 @@ def _plain_history(net):
 def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     """Train a model for an epoch of these rows; whatever raises leaves it as it was."""
     _, _, values = model.values(X, estimator)
-    labels = _labels(model, y, len(values[0].present), estimator)
+    values, labels = _sorted(values, _labels(model, y, len(values[0].present), estimator))
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
     one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
     model.history = model.history + _plain_history(model.net)[-1:]
     model.n_iter += 1
-    model.calibration = None  # that of other weights, and perhaps of these very rows
+    # Those of other weights, and perhaps of these very rows.
+    model.calibration = model.density = None
 
 
 def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:

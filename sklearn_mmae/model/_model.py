@@ -16,12 +16,15 @@ from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_positive, is_whole
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
-from ..tables import Columns, Table, read
+from ..tables import Cells, Columns, Table, read
+from ..tables._cells import Column
 from ..training._batches import Rows
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
+from ..training._density import Density
 from ..training._patterns import index_patterns
-from ..training._predict import decode, deviances, encode
+from ..training._predict import agreements, decode, deviances, encode
+from ..training._translation import Translation, translation
 from ._lags import Lags
 from ._parts import Part
 from ._target import Target
@@ -82,6 +85,8 @@ class Model:
         Deviance explained of each modality, on the training rows.
     calibration : dict of str to Groups, or None
         Of the tables; None where no rows were held out.
+    density : Density or None
+        Of codes; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
     cells : Cells or None
@@ -99,6 +104,7 @@ class Model:
     n_iter: int = 0
     explained: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, Groups] | None = None
+    density: Density | None = None
     facts: dict[str, np.ndarray] = field(default_factory=dict)
     cells: Any = None
 
@@ -121,7 +127,8 @@ class Model:
 
     def chosen(self, given: str | list[str], parameter: str) -> np.ndarray:
         """Return which modalities are named, (modalities,) bool: some of them, and not all."""
-        wanted = check_names(given, self.names, parameter, "modality of this estimator")
+        known = {part.name: part.columns for part in self.parts}
+        wanted = check_names(given, known, parameter, "modality of this estimator")
         chosen = np.array([name in wanted for name in self.names])
         if not chosen.any() or chosen.all():
             raise ValueError(
@@ -172,10 +179,14 @@ class Model:
         return table, at, values
 
     def _cells(self, places, table, at):
-        """Return the cells of a modality, all of them missing where a column is absent."""
-        if any(place not in at for place in places):
+        """Return the cells of a modality; columns that are absent hold missing values."""
+        if not any(place in at for place in places):
             return self.columns.holes(places, table.n_rows)
-        return table.cells([at[place] for place in places])
+        if all(place in at for place in places):
+            return table.cells([at[place] for place in places])
+        names = [self.columns.names[place] for place in places]
+        hole = Column(np.full(table.n_rows, None, object))
+        return Cells.of_columns(names, [table.column(at[p]) if p in at else hole for p in places])
 
     def _match(self, X, table, estimator):
         """Return where each column of `fit` stands now, having checked names and number."""
@@ -183,7 +194,8 @@ class Model:
         if named and table.kind != "array":
             now = {name: i for i, name in enumerate(table.names)}
             fitted = self.columns.names
-            whole = all(
+            # Of tables alone scikit-learn asks for every column, but for tables that are absent.
+            whole = not all(part.is_table for part in self.network.networks) or all(
                 len({fitted[place] in now for place in part.places}) == 1 for part in self.parts
             )
             expected = [name for name in fitted if name in now]
@@ -222,6 +234,8 @@ class Model:
         wanted: np.ndarray | None = None,
         rows: Rows | None = None,
         seed: int | None = None,
+        read: Read | None = None,
+        seen: tuple[np.ndarray, np.ndarray] | None = None,
         better: dict[int, np.ndarray] | None = None,
     ) -> dict[int, np.ndarray]:
         """Return predicted columns by their positions in `fit`.
@@ -234,7 +248,11 @@ class Model:
         rows : Rows, optional
             Those that the codes are of, for reconstructions as long as their rows.
         seed : int, optional
-            Draw cells instead of predicting them; of a variational network.
+            Draw cells instead of predicting them.
+        read : Read, optional
+            Those that the codes are of, so that what is absent is predicted beside them, too.
+        seen : tuple of ndarray, optional
+            Which modalities are present in the rows that are drawn, and the bins of their holes.
         better : dict of int to ndarray of shape (rows, outputs), optional
             Outputs of some modalities that are to stand for the network's, NaN elsewhere.
         """
@@ -242,7 +260,9 @@ class Model:
         for m, part in enumerate(self.parts):
             if wanted is not None and not wanted[m]:
                 continue
-            outputs = decode(self.network, codes, m, _seed_of(seed, m))
+            beside = None if read is None else self.beside(read, m)
+            scales = self._log_scales(seed, m, seen)
+            outputs = decode(self.network, codes, m, _seed_of(seed, m), beside, scales)
             if better is not None and m in better:
                 outputs = np.where(np.isnan(better[m]), outputs, better[m])
             finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
@@ -256,6 +276,19 @@ class Model:
                 outputs = part.modality.with_length_of(outputs, tensors)
             columns |= self.columns.place(part.places, part.write(outputs))
         return columns
+
+    def beside(self, read: Read, m: int) -> Translation | None:
+        """Return what is predicted of a modality beside the codes of rows that lack it."""
+        return translation(self.network, read.rows, read.present, m)
+
+    def _log_scales(self, seed, m, seen):
+        """Return the noise of a modality that is drawn from."""
+        if seed is None:
+            return None
+        if self.network.has_prior:
+            return self.network.noise_scales(m)
+        noise = self.density.noise[m][0] if seen is None else self.density.noise_of(m, *seen)
+        return torch.as_tensor(noise, device=self.network.scale.device)
 
     def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:
         """Return columns, by their positions in `fit`, in the container of `fit`."""
@@ -276,6 +309,13 @@ class Model:
     def deviances(self, read: Read, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the deviances of codes and of the best constant, (rows, modalities)."""
         return deviances(self.network, read.rows, codes, read.present)
+
+    @one_thread()
+    def agreements(self, read: Read) -> np.ndarray:
+        """Return how far the others of a row speak for each modality, (rows, modalities) nats."""
+        if len(self.parts) == 1:
+            return np.where(read.present, 0.0, np.nan)
+        return agreements(self.network, read.rows, read.present)
 
     def explained_deviance(
         self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN
@@ -393,6 +433,12 @@ class Model:
         return {
             name: Groups.from_plain(node[name], len(self.parts), part) for name, part in tables_
         }
+
+    def with_density(self, node: Any) -> Density | None:
+        """Return what a file says of the density of codes, checked."""
+        if node is None:
+            return None
+        return Density.from_plain(node, len(self.network.scale), self.network.networks)
 
 
 def _seed_of(seed, m):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 import numbers
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from .._core.errors import DataWarning, did_you_mean, listing, locate, warn
+from .._core.errors import did_you_mean, listing, naming
 from .._core.plain import (
     check,
     fields,
@@ -114,19 +113,13 @@ def modality_from_plain(node: Any, classes: dict[str, type]) -> Modality:
 @contextmanager
 def _named(name: str):
     """Let errors and warnings of a modality say its name."""
-    with locate(modality=name), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with naming(name):
         try:
             yield
         except (TypeError, ValueError) as error:
             if type(error) not in (TypeError, ValueError, InvalidParameterError):
                 raise  # a CellError is told by `locate`; others may need more than a message
             raise type(error)(f"modality {name!r}: {error}") from error
-    for warning in caught:
-        text = str(warning.message)
-        if issubclass(warning.category, DataWarning):
-            text = f"modality {name!r}, {text}"
-        warn(text, warning.category)
 
 
 def resolve(modalities, frame, X, reserved):

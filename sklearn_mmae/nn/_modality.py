@@ -101,6 +101,14 @@ class ModalityNetwork(nn.Module, ABC):
             The linear start: ``view ~ weight @ code``.
         """
 
+    def link(self, view: Tensor) -> Tensor | None:
+        """Return the outputs that stand for predicted views, (..., n_view) to (..., n_outputs).
+
+        Linear, as `start` makes the decoder's path: what regressions predict of a view counts
+        beside the network's own outputs. Default: None, for modalities that have no such outputs.
+        """
+        return None
+
     def encode(self, view: Tensor) -> Tensor:
         """Return the features of a view, (rows, n_view) to (rows, width)."""
         return self.encoder(view)

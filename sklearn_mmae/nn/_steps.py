@@ -151,6 +151,10 @@ class StepsNetwork(ModalityNetwork):
         self.decoder.linear.weight.copy_(weight * self.n_view**0.5)
         self.decoder.linear.bias.zero_()
 
+    def link(self, view: Tensor) -> Tensor:
+        """Return steps and length in units of the view, as `decode` does."""
+        return view
+
     def predict(self, outputs: Tensor) -> Tensor:
         """Return steps in their own units, (rows, n_steps * n_channels), and last the length."""
         steps = outputs[:, :-1] * self.step_unit + self.mean

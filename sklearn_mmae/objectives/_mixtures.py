@@ -134,7 +134,10 @@ class MMVAEPlus(_OfSingles):
         prior = log_prior(torch.where(mine, codes, 0), mine)
         divergence = evidence.penalty.beta * (shared + alone - prior)
         likelihood = torch.stack([mean_over(one, evidence.present) for one in likelihood])
-        return own, likelihood, mean_over(divergence, evidence.present)
+        # What is private to a modality is for that modality to say, whoever says what is shared.
+        said = torch.where(evidence.private[:, None], own, 0).sum(0)
+        whole = torch.where(private, said, own)
+        return whole, likelihood, mean_over(divergence, evidence.present)
 
 
 class MoPoE(Objective):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ._base import ALL, RANDOM, Evidence, Objective, each_alone, mean_over
+from ._posterior import Posterior
 
 __all__ = ["ELBO", "JMVAE", "MVAE", "MVTCAE"]
 
@@ -69,7 +70,7 @@ class JMVAE(Objective):
     Parameters
     ----------
     alpha : float, default=0.1
-        Weight of the single posteriors, at least 0.
+        How much the joint posterior is drawn to the single ones, at least 0.
 
     References
     ----------
@@ -88,11 +89,10 @@ class JMVAE(Objective):
 
     def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides."""
-        joint = evidence.posterior[0]
+        joint, alone = evidence.posterior[0], evidence.posterior[1:]
         likelihood = evidence.log_likelihood(evidence.sample(joint))
-        apart = joint.divergence_from(evidence.posterior[1:])
-        apart = torch.where(evidence.present, apart, 0).sum(0)
-        return likelihood, evidence.penalty.of(joint) + self.alpha * apart
+        apart, followed = _apart(joint, alone, evidence.present)
+        return likelihood, evidence.penalty.of(joint) + self.alpha * apart + followed
 
 
 class MVTCAE(Objective):
@@ -124,12 +124,27 @@ class MVTCAE(Objective):
 
     def terms(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """Return the two sides."""
-        joint = evidence.posterior[0]
+        joint, alone = evidence.posterior[0], evidence.posterior[1:]
         n = evidence.present.sum(0).clamp_min(1)
         likelihood = evidence.log_likelihood(evidence.sample(joint)) * ((n - self.alpha) / n)
-        apart = mean_over(joint.divergence_from(evidence.posterior[1:]), evidence.present)
         prior = evidence.penalty.of(joint)
-        return likelihood, (1 - self.alpha) * prior + self.alpha * evidence.penalty.beta * apart
+        apart, followed = _apart(joint, alone, evidence.present)
+        apart = self.alpha * evidence.penalty.beta * apart / n
+        return likelihood, (1 - self.alpha) * prior + apart + followed
+
+
+def _apart(joint: Posterior, alone: Posterior, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sums of ``KL(joint || alone)``, (rows,): what the joint one learns, and the others.
+
+    The second is 0 in value. The single posteriors follow the joint one with a weight of 1,
+    whatever the objective's: in the papers they have networks of their own, which learn as fast
+    with any weight; here all share theirs, and a small weight is drowned by the joint one's.
+    """
+    of_joint, of_alone = (
+        torch.where(present, one.divergence_from(other), 0).sum(0)
+        for one, other in ((joint, alone.detached()), (joint.detached(), alone))
+    )
+    return of_joint, of_alone - of_alone.detach()
 
 
 def counted_subsets(evidence: Evidence) -> Tensor:

@@ -23,12 +23,10 @@ from scipy.optimize import nnls
 from .._core.plain import check, fields
 from .._core.values import is_array
 from ._gaussian import FOLDS, Gaussian, fit_gaussians
-from ._plain import Statistics
-from ._questions import Blocks
 from ._samples import SampledRows
 from ._trees import Trees, grow
 
-__all__ = ["MOST_COLUMNS", "CellModel"]
+__all__ = ["MOST_COLUMNS", "MOST_ROWS", "CellModel"]
 
 MOST_COLUMNS = 100  # of numbers and indicators: a wider table has no cell model
 MOST_ROWS = 2000  # to learn from
@@ -41,7 +39,8 @@ TREES = 24  # per column, in each of two rounds
 MOST_TREES = 1920  # in a round
 MOST_FILLS = 3 * 10**5  # holes times targets, up to which each is filled anew without the target
 TRUST = 20  # rows, beside a column's own, that say it has the weights of all columns
-MARGIN = 1.0  # standard errors by which a column's mean must be beaten
+MARGIN = 1.0  # standard errors by which a column's mean must be beaten at least
+MORE_FOR_FEW = 10  # rows that do not count: of few, the standard error is not known well
 
 Forest = list[Trees | None]  # for each target, None where they are of no use
 
@@ -74,34 +73,28 @@ class CellModel(NamedTuple):
     high: np.ndarray
 
     @classmethod
-    def learn(
-        cls, blocks: Blocks, sizes: list[int], n_columns: int, statistics: Statistics
-    ) -> CellModel:
-        """Learn from a bounded sample of rows.
+    def learn(cls, sample: SampledRows, sizes: list[int]) -> CellModel:
+        """Learn from a sample of rows.
 
         Parameters
         ----------
-        blocks : callable
-            Called, yields ``(rows, observed)``: rows (rows, columns) of mean about 0 and variance
-            about 1, 0 in the holes, and which cells are observed.
+        sample : SampledRows
+            Columns of mean about 0 and variance about 1; more than the targets have, if there are
+            some that only help to predict.
         sizes : list of int
-        n_columns : int
-            More than the targets have, if there are columns that only help to predict.
-        statistics : Statistics
 
         Returns
         -------
         CellModel
         """
-        answer = statistics.second_moments("cells", blocks, products=False, most_rows=MOST_ROWS)
-        sample, targets = _bounded(answer.sample, n_columns), _slices(sizes)
+        sample, targets = _bounded(sample), _slices(sizes)
         rows = sample.rows
         random = np.random.RandomState(0)
         fold = random.permutation(len(rows)) % min(FOLDS, len(rows))
         whole, beyond = fit_gaussians(sample, RIDGES, fold)
         hidden = _Hidden.of(sample, targets, beyond, fold, random)
         first, second = hidden.grow_both() if len(rows) >= FEWEST_FOR_TREES else ([], [])
-        weights = _blend(sample, targets, hidden.answers, statistics)
+        weights = _blend(sample, targets, hidden.answers)
         second = _where(second, weights[:, 3] > 0)
         # The second round reads what the first fills in.
         first = _where(first, (weights[:, 2] > 0) | any(trees is not None for trees in second))
@@ -185,8 +178,9 @@ def _forest_from_plain(node, sizes, n_columns, what):
     return forest
 
 
-def _bounded(sample, n_columns):
+def _bounded(sample):
     """Return a sample, or its first rows where they have too many patterns of holes."""
+    n_columns = sample.rows.shape[1]
     n_patterns = len(np.unique(np.isnan(sample.rows), axis=0))
     if n_patterns * n_columns**3 <= MOST_WORK:
         return sample
@@ -303,7 +297,7 @@ def _with_holes(rows, targets, random):
     return shown
 
 
-def _blend(sample, targets, answers, statistics):
+def _blend(sample, targets, answers):
     """Return the weights of each target's answers, (targets, 4)."""
     known, sums = [], []
     for own, of_target in zip(targets, answers, strict=True):
@@ -311,22 +305,34 @@ def _blend(sample, targets, answers, statistics):
         valid = ~np.isnan(given).any((1, 2)) & ~np.isnan(sample.rows[:, own.start])
         given, truth, w = given[valid], sample.rows[valid, own], sample.weights[valid]
         weighted = given * w[:, None, None]
-        known.append((given, truth))
+        known.append((given, truth, w))
         sums.append(
             (np.einsum("rca,rcb", weighted, given), np.einsum("rca,rc", weighted, truth), w.sum())
         )
     squares, products, _ = (sum(parts) for parts in zip(*sums, strict=True))
     common = _nonnegative(squares, products)
     weights = np.zeros((len(targets), 4))
-    for t, ((given, truth), (own, towards, n)) in enumerate(zip(known, sums, strict=True)):
+    for t, ((given, truth, w), (own, towards, n)) in enumerate(zip(known, sums, strict=True)):
         if not len(truth):
             continue
         prior = TRUST * np.trace(own) / len(own) / n
         found = _nonnegative(own + prior * np.eye(len(own)), towards + prior * common)
-        losses = np.stack([(truth**2).sum(1), ((truth - given @ found) ** 2).sum(1)])
-        if statistics.choose(f"column {t}", losses, margin=MARGIN):
-            weights[t, : len(found)] = found
+        gain = (truth**2 - (truth - given @ found) ** 2).sum(1)
+        weights[t, : len(found)] = found * _trusted(gain, w)
     return weights
+
+
+def _trusted(gain, weights):
+    """Return which share of the rows' mean gain upon the column's mean is no chance [1]_.
+
+    References
+    ----------
+    .. [1] James & Stein (1961), "Estimation with quadratic loss", the positive part.
+    """
+    n = weights.sum()
+    mean = weights @ gain / n
+    of_chance = MARGIN**2 * (weights @ (gain - mean) ** 2 / n) / max(n - MORE_FOR_FEW, 1)
+    return max(1 - of_chance / mean**2, 0) if mean > 0 else 0.0
 
 
 def _nonnegative(squares, products):

@@ -90,14 +90,16 @@ class Sample(Question):
         return SampledRows(rows, weights), part.n_rows
 
 
-def keys_of(rows: np.ndarray, observed: np.ndarray) -> np.ndarray:
+def keys_of(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
     """Return numbers that look random, equal for equal rows, (rows,) uint64.
 
     They are made of two projections of a row, which tell rows apart, and which rounding in its
     last bits does not change.
     """
     axes = np.random.RandomState(0).standard_normal((2, rows.shape[1], 2))
-    places = (rows @ axes[0] + observed @ axes[1]) * PRECISION
+    places = rows @ axes[0] * PRECISION
+    if observed is not None:
+        places += observed @ axes[1] * PRECISION
     # Whole numbers, above all 0, are not to lie on an edge.
     places = np.rint(np.clip(places, -(2.0**62), 2.0**62) + 0.37).astype(np.int64).view(np.uint64)
     return _mixed(_mixed(places[:, 0]) + places[:, 1])

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn import config_context
-from sklearn.tree import ExtraTreeRegressor
 
 __all__ = ["Trees", "grow"]
 
@@ -97,6 +96,8 @@ def grow(
     left_out : ndarray of shape (rows, outputs)
         The mean over the trees that have not seen a row; NaN where all have.
     """
+    from sklearn.tree import ExtraTreeRegressor  # slow to import
+
     random, n = np.random.RandomState(seed), len(rows)
     total, count, parts, roots = np.zeros(values.shape), np.zeros(n), [], [0]
     leaf = max(LEAF, n // LEAVES)

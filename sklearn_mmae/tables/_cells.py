@@ -190,3 +190,8 @@ class Values:
 
     tensors: dict[str, np.ndarray]
     present: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Values:
+        """Return some rows, by their numbers."""
+        tensors = {name: array[rows] for name, array in self.tensors.items()}
+        return Values(tensors, self.present[rows])

@@ -9,7 +9,7 @@ The held-out rows say what it is like to see less: modalities and cells of them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,18 +22,19 @@ from ..nn._modality import ModalityNetwork
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
 from ._batches import Batch, Rows
+from ._holes import BINS, Fill, Tensors, bins_of, hide, observed_cells, without
 
 if TYPE_CHECKING:
+    from ._direct import Direct
     from ._joint import JointNetwork
 
-__all__ = ["LEVELS", "Groups", "bins_of", "calibrate", "observed_cells"]
+__all__ = ["LEVELS", "Groups", "calibrate"]
 
 # Stored quantiles; those between them are interpolated.
 LEVELS = np.r_[
     *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.875, 0.9, 0.92, 0.94),
     *(0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999),
 ]
-BINS = (0.2, 0.5)  # of the share of holes; none at all is a bin of its own
 TURNS = (8, 4, 4)  # times that cells are hidden in each other bin, others each time
 MOST_ROWS = 1000  # held-out rows looked at
 MOST_CODES = 2**16  # (row, pattern, turn), in all of the passes in which cells are hidden
@@ -44,9 +45,6 @@ BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
 FEWEST_TO_SCALE = 20  # cells
 TRUST = 1.0  # in logits as they are: a standard normal prior of 1 / temperature - 1 and offsets
 HOTTEST = 8.0  # the highest temperature, and one over the lowest
-
-Tensors = dict[str, Tensor]
-Fill = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 class Groups(NamedTuple):
@@ -62,6 +60,9 @@ class Groups(NamedTuple):
         Whether the cells themselves are seen.
     half_widths : ndarray of shape (groups, numbers, levels), float32
         Of the intervals at `LEVELS`, in standardised units; infinite where there were too few rows.
+    doubts : ndarray of shape (groups, categorical columns, levels), float32
+        One minus the probability, scaled as follows, below which a category is left out of a set
+        at `LEVELS`; infinite where there were too few rows.
     temperatures : ndarray of shape (groups, categorical columns), float32
         What logits are divided by.
     offsets : ndarray of shape (groups, categories of all columns), float32
@@ -72,6 +73,7 @@ class Groups(NamedTuple):
     bins: np.ndarray
     seen: np.ndarray
     half_widths: np.ndarray
+    doubts: np.ndarray
     temperatures: np.ndarray
     offsets: np.ndarray
 
@@ -115,69 +117,18 @@ class Groups(NamedTuple):
         shapes = [
             *((self.patterns, "b", (n, n_modalities)), (self.bins, "i", (n,))),
             *((self.seen, "b", (n,)), (self.half_widths, "f", (n, n_numbers, len(LEVELS)))),
+            (self.doubts, "f", (n, len(sizes), len(LEVELS))),
             *((self.temperatures, "f", (n, len(sizes))), (self.offsets, "f", (n, sum(sizes)))),
         ]
         return (
             0 < n <= most
             and all(a.dtype.kind == kind and a.shape == shape for a, kind, shape in shapes)
             and bool((~self.patterns.any(1) & (self.bins == 0) & ~self.seen).any())
-            and not np.isnan(self.half_widths).any()
-            and bool((self.half_widths >= 0).all())
+            and bool((self.half_widths >= 0).all())  # NaN is not
+            and bool((self.doubts >= 0).all())
             and bool((np.isfinite(self.temperatures) & (self.temperatures > 0)).all())
             and bool(np.isfinite(self.offsets).all())
         )
-
-
-def observed_cells(tensors: Tensors, part: ModalityNetwork) -> Tensor:
-    """Return which cells of a table are observed.
-
-    Parameters
-    ----------
-    tensors : dict of Tensor
-    part : ModalityNetwork
-        One that `is_table`.
-
-    Returns
-    -------
-    Tensor of shape (rows, numbers + categorical columns), bool
-    """
-    parts = []
-    if part.n_numbers:
-        some = next(iter(tensors.values()))
-        everything = torch.ones(1, dtype=torch.bool, device=some.device)
-        parts.append(tensors.get("observed", everything.expand(len(some), part.n_numbers)))
-    if part.sizes:
-        parts.append(tensors["codes"] >= 0)
-    return torch.cat(parts, 1)
-
-
-def bins_of(observed: dict[int, Tensor], present: Tensor, m: int) -> Tensor:
-    """Return the bin of each row: no holes, few, up to half, more.
-
-    What counts is the share of holes among the cells of table m or among those of all tables that
-    are present, whichever is larger.
-
-    Parameters
-    ----------
-    observed : dict of int to Tensor of shape (..., rows, cells), bool
-        The cells of each table, by its position among the modalities.
-    present : Tensor of shape (rows, modalities), bool
-    m : int
-
-    Returns
-    -------
-    Tensor of shape (..., rows), int64
-    """
-    seen = {o: cells.sum(-1) * present[:, o] for o, cells in observed.items()}
-    of_all = {o: cells.shape[-1] * present[:, o] for o, cells in observed.items()}
-    ratios = [
-        seen[m] / of_all[m].clamp_min(1),
-        sum(seen.values()) / sum(of_all.values()).clamp_min(1),
-    ]
-    counts = [of_all[m], sum(of_all.values())]
-    own, all_ = (torch.where(n > 0, 1 - r, 0) for n, r in zip(counts, ratios, strict=True))
-    holes = torch.maximum(own, all_)
-    return torch.bucketize(holes, torch.tensor([0.0, *BINS], device=holes.device) + 1e-6)
 
 
 @one_thread(helpers=False)
@@ -233,6 +184,10 @@ class _Measure(NamedTuple):
     statistics: Statistics
     groups: dict[int, list]
 
+    def beside(self, pattern: Tensor) -> dict[int, Direct]:
+        """Return what predicts the tables that a pattern lacks beside the code."""
+        return self.network.beside(pattern, [m for m in self.groups if not pattern[m]])
+
     def add(
         self,
         m: int,
@@ -254,16 +209,17 @@ def _calibrate_whole(measure: _Measure, places: Tensor) -> None:
     """Add the groups of rows with no more holes than they have."""
     network, tables = measure.network, measure.groups
     patterns = torch.arange(len(network.patterns), device=places.device)
-    codes = _encode(measure, places, patterns)
+    codes, reduced = _encode(measure, places, patterns)
     batch = _tables_of(measure.rows, places, tables)
     known = {m: observed_cells(batch.values[m], network.networks[m]) for m in tables}
     for p, code in zip(patterns.tolist(), codes, strict=True):
         pattern = network.patterns[p]
         contain = _contain(network, batch.pattern, pattern)
+        beside = measure.beside(pattern)
         for m in tables:
             bins = bins_of(known, pattern.expand(len(places), -1), m)
             valid = known[m] & (contain & (bins == 0))[:, None]
-            outputs = network.outputs(code, m)[None]
+            outputs = network.outputs(code, m, reduced, beside.get(m))[None]
             measure.add(m, pattern, 0, bool(pattern[m]), outputs, batch.values[m], valid[None])
 
 
@@ -286,19 +242,22 @@ def _calibrate_with_holes(
         for m, there in known.items()
     }
     turns = [
-        {m: _hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
+        {m: hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
         for turn in range(n_turns)
     ]
-    codes = torch.stack([_encode(measure, places, patterns, shown) for shown in turns], 1)
+    encoded = [_encode(measure, places, patterns, shown) for shown in turns]
+    codes = torch.stack([code for code, _ in encoded], 1)
+    reduced = torch.stack([reduced for _, reduced in encoded])
     still = {m: torch.stack([shown[m] for shown in turns]) for m in known}
     for p, code in zip(patterns.tolist(), codes, strict=True):
         pattern = network.patterns[p]
         contain = _contain(network, batch.pattern, pattern)
-        present = pattern.expand(len(places), -1)
+        present, beside = pattern.expand(len(places), -1), measure.beside(pattern)
         for m in tables:
             bins = bins_of(still, present, m)
             valid = known[m] & (contain & (bins == bin_))[..., None]
-            shown, outputs = still[m] & pattern[m], network.outputs(code, m)
+            shown = still[m] & pattern[m]
+            outputs = network.outputs(code, m, reduced, beside.get(m))
             for seen in (True, False) if pattern[m] else (False,):
                 cells = valid & (shown == seen)
                 measure.add(m, pattern, bin_, seen, outputs, batch.values[m], cells)
@@ -325,55 +284,27 @@ def _tables_of(rows: Rows, places: Tensor, tables: dict[int, list]) -> Batch:
     return type(rows)(values, rows.pattern, rows.rows).take(places)
 
 
-def _hide(there: Tensor, order: Tensor, share: Tensor, turn: float) -> Tensor:
-    """Return what is still seen if, in all, a share of the cells are holes; one always is.
-
-    Parameters
-    ----------
-    there : Tensor of shape (rows, cells), bool
-    order : Tensor of shape (rows, cells), int64
-        A permutation per row; its first observed cells are hidden first.
-    share : Tensor of shape (rows, 1)
-    turn : float
-        In [0, 1): where among its observed cells a row begins.
-    """
-    # there      1 0 1 1 1    cells of a row: share = 3/5 are to be holes, 1 is, so 2 are hidden
-    # shuffled   1 1 0 1 1    by order; rank among the observed 0 1 . 2 3, from `turn` on 2 3 . 0 1
-    # still      1 1 0 0 0    rank >= 2 is still seen; then put back where it stood
-    n_there = there.sum(1, keepdim=True)
-    n_hidden = (share * there.shape[1]).round().clamp_min(1) - (there.shape[1] - n_there)
-    n_hidden = torch.minimum(n_hidden.clamp_min(0), (n_there - 1).clamp_min(0))
-    shuffled = there.gather(1, order)
-    rank = shuffled.cumsum(1) - 1
-    rank = (rank + (n_there * turn).long()) % n_there.clamp_min(1)
-    still = shuffled & (rank >= n_hidden)
-    return torch.zeros_like(there).scatter_(1, order, still)
-
-
-def _without(tensors: Tensors, part: ModalityNetwork, shown: Tensor, fill: Fill) -> Tensors:
-    """Return a table's tensors with all cells but those shown as holes, and what these expect."""
-    n, hidden = part.n_numbers, {}
-    if n:
-        hidden["numbers"] = torch.where(shown[:, :n], part.numbers(tensors), 0)
-        hidden["observed"] = shown[:, :n]
-    if part.sizes:
-        hidden["codes"] = torch.where(shown[:, n:], tensors["codes"], -1)
-    filled = fill({name: values.cpu().numpy() for name, values in hidden.items()})
-    return {name: torch.as_tensor(a, device=shown.device) for name, a in filled.items()}
-
-
 def _encode(
     measure: _Measure, places: Tensor, patterns: Tensor, shown: dict[int, Tensor] | None = None
-) -> Tensor:
-    """Return the codes of rows as each of some patterns would show them, (patterns, rows, k)."""
-    network, blocks = measure.network, []
+) -> tuple[Tensor, Tensor]:
+    """Return how rows are seen.
+
+    Returns
+    -------
+    codes : Tensor of shape (patterns, rows, components)
+        As each of some patterns would show them.
+    reduced : Tensor of shape (rows, columns)
+        What regressions beside the codes look at.
+    """
+    network, blocks, seen = measure.network, [], []
     for start in range(0, len(places), BLOCK):
         batch = measure.rows.take(places[start : start + BLOCK])
         values = list(batch.values)
         for m, still in (shown or {}).items():
             still = still[start : start + BLOCK]
-            values[m] = _without(values[m], network.networks[m], still, measure.fills[m])
+            values[m] = without(values[m], network.networks[m], still, measure.fills[m])
         views = network.views(values)
+        seen.append(network.reduce(views))
         blocks.append(
             torch.cat(
                 [
@@ -382,7 +313,7 @@ def _encode(
                 ]
             )
         )
-    return torch.cat(blocks, 1)
+    return torch.cat(blocks, 1), torch.cat(seen)
 
 
 def _measure(
@@ -391,8 +322,8 @@ def _measure(
     tensors: Tensors,
     valid: Tensor,
     statistics: Statistics,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the half-widths, temperatures and offsets of one group.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the half-widths, doubts, temperatures and offsets of one group.
 
     Parameters
     ----------
@@ -409,7 +340,7 @@ def _measure(
     sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
     first = valid.byte().argmax(0).repeat_interleave(sizes, 1)
     outputs = outputs.gather(0, first[None])[0]
-    half_widths = np.empty((0, len(LEVELS)), np.float32)
+    half_widths, doubts = np.empty((2, 0, len(LEVELS)), np.float32)
     if n:
         scores = (outputs[:, :n] - part.numbers(tensors)).abs()
         # The residual of one more row is below the quantile with a chance of the level.
@@ -427,8 +358,33 @@ def _measure(
         )
     ]
     temperatures, offsets = zip(*scalings, strict=True) if scalings else ((), ())
+    if part.sizes:
+        logits = outputs[:, n:].split(part.sizes, 1)
+        scores = _doubts(logits, tensors["codes"], temperatures, offsets)
+        scores = np.where(counted[:, n:].cpu().numpy(), scores, np.nan)
+        doubts = statistics.quantile("doubts", scores, LEVELS, method="conformal")
     offsets = np.concatenate([np.empty(0), *offsets]).astype(np.float32)
-    return half_widths, np.array(temperatures, np.float32), offsets
+    return half_widths, doubts, np.array(temperatures, np.float32), offsets
+
+
+def _doubts(
+    logits: Sequence[Tensor],
+    codes: Tensor,
+    temperatures: Sequence[float],
+    offsets: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Return one minus the probability of each true category, (rows, categorical columns).
+
+    Infinite in columns of which too little is known to scale their logits.
+    """
+    doubts = np.full(codes.shape, np.inf, np.float32)
+    for i, own in enumerate(codes.T):
+        if np.isfinite(temperatures[i]):
+            added = torch.as_tensor(offsets[i], dtype=logits[i].dtype, device=codes.device)
+            shares = (logits[i] / temperatures[i] + added).softmax(1)
+            of_truth = shares.gather(1, own.long().clamp_min(0)[:, None])[:, 0]
+            doubts[:, i] = (1 - of_truth).cpu().numpy()
+    return doubts
 
 
 def _scaling(logits: Tensor, codes: Tensor, statistics: Statistics) -> tuple[float, np.ndarray]:
@@ -470,8 +426,8 @@ def _joined(groups: list[tuple], sizes: Sequence[int]) -> Groups:
     Intervals of cells that are not seen are made at least as wide as those of every group that saw
     more: so they never get narrower when something is taken away, and hold no less than they say.
     """
-    # groups           (pattern, bin, seen, half_widths, temperatures, offsets), one a row of Groups
-    # widths           (groups, numbers, levels): inf = gap, taken from the next group of the chain
+    # groups           (pattern, bin, seen, half_widths, doubts, ...), one a row of Groups
+    # widths, doubts   (groups, columns, levels): inf = gap, taken from the next group of the chain
     # heat, offsets    (groups, columns), (groups, categories of all): nan = gap, the same way
     patterns, bins, seen, *measured = zip(*groups, strict=True)
     joined = Groups(
@@ -480,16 +436,17 @@ def _joined(groups: list[tuple], sizes: Sequence[int]) -> Groups:
         np.array(seen, bool),
         *map(np.stack, measured),
     )
-    widths, heat, offsets = (array.copy() for array in joined[3:])
+    widths, doubts, heat, offsets = (array.copy() for array in joined[3:])
     of_outputs = np.repeat(np.arange(heat.shape[1]), sizes)
     for g in range(len(bins)):
         for other in joined.chain(joined.patterns[g], bins[g], seen[g])[1:]:
-            gaps, cold = np.isinf(widths[g]), np.isnan(heat[g])
+            gaps, unsure, cold = np.isinf(widths[g]), np.isinf(doubts[g]), np.isnan(heat[g])
             # Wider intervals are still right; the doubts of rows of which nothing was seen are not.
             cold &= joined.patterns[other].any()
-            if not gaps.any() and not cold.any():
+            if not gaps.any() and not unsure.any() and not cold.any():
                 break
             widths[g][gaps] = joined.half_widths[other][gaps]
+            doubts[g][unsure] = joined.doubts[other][unsure]
             heat[g][cold] = joined.temperatures[other][cold]
             offsets[g][cold[of_outputs]] = joined.offsets[other][cold[of_outputs]]
     widths = np.maximum.accumulate(widths, 2)
@@ -500,6 +457,7 @@ def _joined(groups: list[tuple], sizes: Sequence[int]) -> Groups:
         widths[g] = filled[saw_more].max(0)
     return joined._replace(
         half_widths=widths,
+        doubts=np.maximum.accumulate(doubts, 2),
         temperatures=np.nan_to_num(heat, nan=1.0),
         offsets=np.nan_to_num(offsets, nan=0.0),
     )

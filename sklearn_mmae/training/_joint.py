@@ -14,8 +14,10 @@ from ..nn._modality import ModalityNetwork
 from ..nn._sparse import View
 from ..statistics import Statistics
 from ._batches import Batch
+from ._direct import Direct, DirectRegressions
 from ._patterns import chances_of, meetings_of
 from ._terms import EXTRA_TERMS
+from .start._moments import ViewMoments
 
 __all__ = ["JointNetwork", "NewGenerator", "Paths", "RowBlocks", "Views"]
 
@@ -62,6 +64,8 @@ class JointNetwork(nn.Module, ABC):
     explained : Tensor of shape (components,)
         A buffer: share of the views' variance that each component explains in the linear start;
         zeros without one.
+    direct : DirectRegressions or None
+        What predicts absent modalities beside the code; None for one modality.
     table : Tensor of shape (patterns, components, modalities * projected)
         A buffer of the subclass: the `regressions` of its patterns.
     """
@@ -70,6 +74,7 @@ class JointNetwork(nn.Module, ABC):
     table: Tensor
     betas = (0.9, 0.999)  # of Adam, as a rule: a subclass may forget sooner
     own_losses: tuple[str, ...] = ()  # names of those beside the modalities' own
+    has_prior: bool = False  # whether codes have a distribution that is part of the model
     guards_parts: bool = True  # whether decoders are judged one by one, and codes by who reads them
 
     def __init__(
@@ -106,6 +111,7 @@ class JointNetwork(nn.Module, ABC):
         self.register_load_state_dict_post_hook(lambda network, _: network.obey_guards())
         alone = patterns & (patterns.sum(1, keepdim=True) == 1)
         self.register_buffer("singles", alone.int().argmax(0), persistent=False)
+        self.direct = DirectRegressions(networks, n_components) if len(networks) > 1 else None
         # Drawn by inverting the distribution: multinomial would wait for the device.
         chances = chances_of(patterns, modality_dropout)
         self.register_buffer("chances", chances, persistent=False)
@@ -150,7 +156,7 @@ class JointNetwork(nn.Module, ABC):
     @abstractmethod
     def learn_start(
         self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
-    ) -> list[Tensor]:
+    ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path from the closed form.
 
         Parameters
@@ -160,8 +166,10 @@ class JointNetwork(nn.Module, ABC):
 
         Returns
         -------
-        list of Tensor, each of shape (n_view, components)
-            The decoders: ``view ~ decoder @ code``.
+        decoders : list of Tensor, each of shape (n_view, components)
+            ``view ~ decoder @ code``.
+        moments : ViewMoments
+            Of the modalities' views.
         """
 
     @abstractmethod
@@ -312,12 +320,52 @@ class JointNetwork(nn.Module, ABC):
         # Nothing observed: the average row's code, whatever the fusion makes of nothing.
         return torch.where(present.any(-2)[..., None], code, 0)
 
-    def outputs(self, code: Tensor, m: int) -> Tensor:
-        """Return the outputs of one of `decoders`, (..., components) to (..., n_outputs).
+    def outputs(
+        self, code: Tensor, m: int, reduced: Tensor | None = None, beside: Direct | None = None
+    ) -> Tensor:
+        """Return the outputs of one of `decoders`.
 
         A modality hears nothing of others' private components.
+
+        Parameters
+        ----------
+        code : Tensor of shape (..., components)
+        m : int
+        reduced : Tensor of shape (..., reduced columns of all), optional
+            See `reduce`.
+        beside : Direct, optional
+            What else predicts the modality, if it is absent: see `beside`.
+
+        Returns
+        -------
+        Tensor of shape (..., n_outputs)
         """
-        return self.decoders[m].decode(self._heard(code, m))
+        outputs = self.decoders[m].decode(self._heard(code, m))
+        if beside is None:
+            return outputs
+        predicted = self.networks[m].link(self.direct.view(reduced, beside.coefficients, m))
+        return torch.lerp(predicted, outputs, beside.weight)
+
+    def reduce(self, views: Views) -> Tensor:
+        """Return what regressions beside the code look at, (rows, reduced columns of all)."""
+        if self.direct is None:
+            return self.scale.new_zeros(len(views[0]), 0)
+        return self.direct.reduce(views)
+
+    def beside(self, pattern: Tensor, targets: Sequence[int]) -> dict[int, Direct]:
+        """Return what predicts modalities beside the code, those of which anything does.
+
+        Parameters
+        ----------
+        pattern : Tensor of shape (modalities,), bool
+            What is present.
+        targets : sequence of int
+            Absent modalities.
+        """
+        if self.direct is None or not pattern.any():
+            return {}
+        counting = [m for m in targets if self.direct.counts_for(m)]
+        return self.direct.given(pattern, counting) if counting else {}
 
     def loadings(self, m: int) -> Tensor:
         """Return what a unit of each component of a code adds to the outputs of a modality.

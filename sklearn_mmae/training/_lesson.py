@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -37,7 +38,9 @@ from ._patterns import shares_of
 from ._progress import Progress
 from ._rates import finishing
 from ._settings import MOST_OF_AN_EPOCH, Settings
-from .start._begin import start_linear
+from ._translation import weigh
+from .start._begin import seen_blocks, start_linear
+from .start._moments import ViewMoments, learn_view_moments
 
 __all__ = ["Learned", "Lesson", "make_net", "one_more_epoch"]
 
@@ -48,7 +51,8 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
-LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still
+LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
+# but never more than `max_epochs` ask for
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ class Lesson:
         self.generators, self.statistics, self.progress = generators, statistics, progress
         self.names, self.previous = names, previous
         self.make_gradients, self.calibrate = make_gradients, calibrate
+        self.moments: ViewMoments | None = None  # of the views of the rows to train on
         self.starts_linear = previous is None and settings.init == "linear"
         # Against a good beginning the networks have to prove themselves.
         self.guarded = self.starts_linear or previous is not None
@@ -163,7 +168,7 @@ class Lesson:
         if self.starts_linear:
             of_order = self.generators.of_order
             self.before_start = of_order.get_state()
-            self._start_linear(self.train, "start", of_order)
+            self.moments = self._start_linear(self.train, "start", of_order)
             if self.network.target is not None and self.network.guards_parts:
                 # What the start knows of it is what linear models and trees read best.
                 self.network.guard(False, is_held=True)
@@ -180,12 +185,14 @@ class Lesson:
         """Run the epochs, until they are over, do not help, or are interrupted."""
         self.interrupted = None
         self.first = self.net.weights_.copy()
+        trains = self.settings.max_epochs > 0
         if self.held_out is not None:
-            self.before = self._held_out_losses() if self.guarded else None
+            self.before = self._held_out_losses() if self.guarded and trains else None
             self.best = _BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
-        if self._parts_are_guarded and len(self.names) > 1 and not self.network.is_held:
+        may_lose = len(self.names) > 1 and not self.network.is_held
+        if trains and self._parts_are_guarded and may_lose:
             readers = LinearReaders(
                 self.network, self.train, self.held_out, self.best.is_last, self.statistics
             )
@@ -195,7 +202,7 @@ class Lesson:
                 self._run_cycle()
         else:
             self._run_cycle()
-        if self.settings.max_epochs and not len(self.net.history):
+        if trains and not len(self.net.history):
             self.net.weights_.restart(self.first)
             if self.interrupted is None:
                 warn(
@@ -245,12 +252,37 @@ class Lesson:
         self.net.weights_.set(self.best.best_)
         if self._parts_are_guarded and self.best.epoch_:
             judge_decoders(self.network, self.train, self.held_out, self.statistics)
-        self.helped = not self.guarded or self._beats(self.before, self._held_out_losses())
+        self.helped = not self.guarded or (
+            self.before is not None and self._beats(self.before, self._held_out_losses())
+        )
         if not self.helped:
             LOG.info("the networks do not lower the loss of held-out rows: they are left out")
             self._undo()
         if self.previous is None:  # which may have been trained on these very rows
+            self._weigh_direct()
             self.calibration = self.calibrate(self.network, self.held_out)
+
+    def _weigh_direct(self) -> None:
+        """Learn the regressions beside the code, and how much they count."""
+        direct = self.network.direct
+        if direct is not None:
+            direct.learn(self._moments())
+            direct.cross_validate(self.moments.n_rows)
+            weigh(self.network, self.held_out, self.statistics.of("regressions"))
+
+    def _moments(self) -> ViewMoments:
+        """Return the second moments of the rows to train on, learning them if need be."""
+        if self.moments is None:
+            self.moments = learn_view_moments(
+                self._blocks_of(self.train),
+                len(self.network.scale),
+                torch.Generator().manual_seed(0),
+                self.statistics.of("views"),
+            )
+        return self.moments
+
+    def _blocks_of(self, rows: Rows) -> Callable:
+        return partial(seen_blocks, self.network, list(self.network.networks), rows)
 
     def _undo(self) -> None:
         """Go back to what there was before, without the networks of the linear start."""
@@ -266,16 +298,22 @@ class Lesson:
         weights = self.net.weights_
         if self.held_out is None:
             weights.swap()
+            if self.network.direct is not None and self.previous is None:
+                self.network.direct.learn(self._moments())
             if self.starts_linear and not len(self.net.history):
                 self.network.guard(True, is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
         if self.helped and self.interrupted is None and self.best.epoch_:
-            self._learn_on(max(LEAST_FINISH, round(FINISH * self.best.epoch_)))
+            epochs = max(LEAST_FINISH, round(FINISH * self.best.epoch_))
+            self._learn_on(min(epochs, self.settings.max_epochs))
+            self._complete_direct()
         elif not self.helped and self.starts_linear:
             # The same draws again: what refused networks leave is what max_epochs=0 gives.
             again = torch.Generator()
             again.set_state(self.before_start)
-            self._start_linear(self.rows, "start of all rows", again)
+            self.moments = self._start_linear(self.rows, "start of all rows", again)
+            if self.network.direct is not None:
+                self.network.direct.learn(self.moments)
         weights.averages = weights.copy()
         return Learned(self.net, self.interrupted, self.calibration)
 
@@ -302,9 +340,16 @@ class Lesson:
         order = torch.randperm(n, generator=self.generators.of_order).to(rows.pattern.device)
         return rows.subset(order[n_held:].sort().values), rows.subset(order[:n_held].sort().values)
 
-    def _start_linear(self, rows: Rows, scope: str, generator: torch.Generator) -> None:
+    def _start_linear(self, rows: Rows, scope: str, generator: torch.Generator) -> ViewMoments:
         statistics = self.statistics.of(scope)
-        start_linear(self.network, rows, self.settings, generator, statistics)
+        return start_linear(self.network, rows, self.settings, generator, statistics)
+
+    def _complete_direct(self) -> None:
+        """Let the regressions learn from the rows held out, too."""
+        if self.network.direct is not None and self.previous is None:
+            blocks, k = self._blocks_of(self.held_out), len(self.network.scale)
+            statistics = self.statistics.of("rows held out")
+            self.network.direct.learn(self.moments.with_rows(blocks, k, statistics))
 
     def _learn_on(self, epochs: int) -> None:
         """Go on from the weights there are with all rows, steps shrinking to nothing."""

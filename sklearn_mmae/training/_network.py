@@ -13,6 +13,7 @@ from ..statistics import Statistics
 from ._batches import Batch
 from ._joint import JointNetwork, NewGenerator, Paths, RowBlocks, Views
 from .start._linear import fit_linear_start, ridge
+from .start._moments import ViewMoments
 
 __all__ = ["MultimodalNetwork"]
 
@@ -78,7 +79,7 @@ class MultimodalNetwork(JointNetwork):
     @torch.no_grad()
     def learn_start(
         self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
-    ) -> list[Tensor]:
+    ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path to joint principal components and the regressions onto them."""
         linear = fit_linear_start(
             blocks,
@@ -100,7 +101,7 @@ class MultimodalNetwork(JointNetwork):
         self.scale.copy_(linear.spread / linear.spread.square().mean().sqrt())
         self.n_rows.fill_(linear.n_rows)
         self.table.copy_(self.regressions(self.patterns))
-        return linear.decoders
+        return linear.decoders, linear.views
 
     def regressions(self, patterns: Tensor) -> Tensor:
         """Return the projection for all modalities, the own share for one, ridge for others."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..statistics import PLAIN, Statistics
 
 __all__ = [
+    "MOST_ENUMERATED",
     "chances_of",
     "index_contained",
     "index_patterns",

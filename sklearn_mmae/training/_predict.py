@@ -15,8 +15,10 @@ from torch import Tensor
 from .._core.threads import side_by_side
 from ._batches import Rows
 from ._joint import JointNetwork
+from ._translation import Translation
 
 __all__ = [
+    "agreements",
     "block_size",
     "decode",
     "deviances",
@@ -78,7 +80,14 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
     return codes
 
 
-def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None) -> np.ndarray:
+def decode(
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    seed: int | None = None,
+    beside: Translation | None = None,
+    log_scales: Tensor | None = None,
+) -> np.ndarray:
     """Return the predictions of one of the decoders for codes, as an array.
 
     Parameters
@@ -87,28 +96,44 @@ def decode(network: JointNetwork, codes: Tensor, m: int, seed: int | None = None
     codes : Tensor of shape (rows, components)
     m : int
     seed : int, optional
-        Draw them, noise and all, from a `VariationalNetwork`.
+        Draw them, noise and all.
+    beside : Translation, optional
+        What else is known of rows that lack the modality.
+    log_scales : Tensor, optional
+        Of that noise; see `ModalityNetwork.draw`. Also of each row, (rows, n_scales).
     """
     part, device = network.decoders[m], network.patterns.device
 
     def draw(outputs: Tensor, first: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(seed + first)
-        return part.draw(outputs, network.noise_scales(m), generator)
+        own = log_scales
+        if own.dim() == 2:
+            rows = torch.arange(first, first + len(outputs)).clamp_max(len(own) - 1)
+            own = own[rows.to(device)]
+        return part.draw(outputs, own, generator)
 
     if seed is None:
-        return read_outputs(network, codes, m, part.predict)
+        return read_outputs(network, codes, m, part.predict, beside)
     return _read(network, codes, m, draw)
 
 
 def read_outputs(
-    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor], Tensor]
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    read: Callable[[Tensor], Tensor],
+    beside: Translation | None = None,
 ) -> np.ndarray:
     """Return what ``read(outputs)`` makes of the outputs of a modality for codes, as an array."""
-    return _read(network, codes, m, lambda outputs, first: read(outputs))
+    return _read(network, codes, m, lambda outputs, first: read(outputs), beside)
 
 
 def _read(
-    network: JointNetwork, codes: Tensor, m: int, read: Callable[[Tensor, int], Tensor]
+    network: JointNetwork,
+    codes: Tensor,
+    m: int,
+    read: Callable[[Tensor, int], Tensor],
+    beside: Translation | None = None,
 ) -> np.ndarray:
     """Return what ``read(outputs, first row)`` makes of each block, as an array."""
     device, size = network.patterns.device, block_size(network)
@@ -116,11 +141,48 @@ def _read(
 
     def work(here: slice, index: Tensor, n: int) -> None:
         code = codes.index_select(0, index).to(device) / network.scale
-        predicted = read(network.outputs(code, m), here.start)
+        outputs = network.outputs(code, m) if beside is None else beside.outputs(code, index)
+        predicted = read(outputs, here.start)
         blocks[here.start] = predicted[:n].cpu().numpy()
 
     for_blocks(len(codes), size, work)
     return np.concatenate([blocks[start] for start in sorted(blocks)])
+
+
+def agreements(network: JointNetwork, rows: Rows, present: np.ndarray) -> np.ndarray:
+    """Return how far the others of a row speak for each of its modalities, in nats.
+
+    Parameters
+    ----------
+    network : JointNetwork
+        Of several modalities.
+    rows : Rows
+        On the CPU.
+    present : ndarray of shape (rows, modalities), bool
+
+    Returns
+    -------
+    ndarray of shape (rows, modalities), float64
+        Pointwise mutual information; NaN where the modality is absent.
+    """
+    device, found = network.patterns.device, np.full(present.shape, np.nan)
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    told = [
+        network.direct.information(pattern) if pattern.any() else {}
+        for pattern in torch.from_numpy(patterns)
+    ]
+
+    def work(here: slice, index: Tensor, n: int) -> None:
+        batch = rows.take(index).to(device)
+        reduced = network.reduce(network.views(batch.values)).double()
+        of_rows = which.ravel()[index.numpy()[:n]]
+        for p in np.unique(of_rows):
+            for m, information in told[p].items():
+                values = information.of(reduced)[:n].cpu().numpy()
+                found[here, m] = np.where(of_rows == p, values, found[here, m])
+
+    for_blocks(len(rows), block_size(network), work)
+    return found
 
 
 def deviances(

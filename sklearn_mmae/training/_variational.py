@@ -16,6 +16,7 @@ from ..statistics import Statistics
 from ._batches import Batch
 from ._joint import JointNetwork, NewGenerator, Paths, RowBlocks, Views
 from .start._factor_analysis import fit_factor_analysis
+from .start._moments import ViewMoments
 
 __all__ = ["VariationalNetwork"]
 
@@ -48,6 +49,7 @@ class VariationalNetwork(JointNetwork):
     """
 
     own_losses = ("divergence",)
+    has_prior = True
     guards_parts = False  # its objective holds its codes, and its decoders have their noise
 
     def __init__(
@@ -99,7 +101,7 @@ class VariationalNetwork(JointNetwork):
     @torch.no_grad()
     def learn_start(
         self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
-    ) -> list[Tensor]:
+    ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path to that of factor analysis."""
         groups = [self._groups(m) for m in range(len(self.networks))]
         private = self.private
@@ -133,7 +135,7 @@ class VariationalNetwork(JointNetwork):
         self.explained.copy_(sum(loadings.square().sum(0) for loadings in own) / len(own))
         self.table.copy_(self.regressions(self.patterns))
         self._set_roots()
-        return decoders
+        return decoders, learned.views.of_first(len(self.networks))
 
     @torch.no_grad()
     def _set_roots(self) -> None:
@@ -224,7 +226,8 @@ class VariationalNetwork(JointNetwork):
             elif subset == RANDOM:
                 shown.append(self._random_part(pattern, generator))
             else:
-                shown.append(self.meet[pattern, self.singles[subset]])
+                # A tensor without an axis would be read on the host, to index by a number.
+                shown.append(self.meet[pattern, self.singles[subset, None]])
         return torch.stack(shown)
 
     def row_losses(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from joblib import Memory
 
+from ..._core.errors import warn
 from ..._core.values import check_share, is_positive, is_whole
 from ...nn._steps import temporal_layers
 from ...statistics import Statistics
@@ -24,6 +25,7 @@ from .._media import (
     are_means,
     is_count,
     looked_at,
+    mostly,
     with_lengths,
 )
 from .._shown import Sounds
@@ -36,6 +38,7 @@ __all__ = ["AudioModality"]
 LARGEST_RATE = 22_050  # where sampling_rate=None
 LARGEST_SECONDS = 10.0  # where max_seconds=None
 SHARE_WHOLE = 0.99  # of the training sounds, where max_seconds=None
+LOUDEST = 255  # level: what is above has no other one
 STEP_SECONDS = 0.01  # of a hop, where hop_length=None
 WINDOW_SECONDS = 0.04  # of n_fft, at least, where it is None
 MOST_STEPS = 256  # that hop_length=None makes of the longest sound
@@ -48,12 +51,13 @@ BANDS, BLOCK = 8, 256  # bands and rows stretched at a time
 
 
 class AudioModality(TimedMediaModality, FileModality):
-    """Sounds, resampled to one rate, mixed down to one channel, learned as log-mel spectrograms.
+    """Sounds, resampled to one rate, learned as log-mel spectrograms.
 
     A cell is a path, the bytes of a file, an array of samples at `rate`, or a pair of both, either
     ``(rate, samples)`` as from `scipy.io.wavfile.read` or ``(samples, rate)`` as from
     `soundfile.read`. Arrays have the shape (n,) or (n, channels); whole numbers are scaled by their
-    dtype, floats count from -1 to 1. Read are WAV, FLAC, OGG, MP3, AIFF, AU and CAF. Sounds come
+    dtype, floats count from -1 to 1. Read are WAV, FLAC, OGG, MP3, AIFF, AU and CAF. Of several
+    channels the mean power is taken, so that those in opposite phase do not cancel. Sounds come
     back as arrays of samples at `sampling_rate`, their phases by Griffin and Lim's algorithm [1]_.
 
     Parameters
@@ -173,9 +177,8 @@ class AudioModality(TimedMediaModality, FileModality):
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether a column holds sounds with their rates, or paths of existing sound files."""
-        answers = looked_at(column, looks_like_sound)
-        return bool(answers) and all(answers)
+        """Whether most cells are sounds with their rates, or paths of existing sound files."""
+        return mostly(looked_at(column, looks_like_sound))
 
     @property
     def n_steps_(self) -> int:
@@ -222,17 +225,26 @@ class AudioModality(TimedMediaModality, FileModality):
             rate=self.rate or self.sampling_rate_,
             n_steps=self.n_steps_,
         )
-        longer = []
+        longer, louder = [], []
         for row, (levels, ended) in sounds:
             steps[row, : len(levels)], length[row] = levels, len(levels)
             if not ended:
                 longer.append(row)
+            if levels.max() == LOUDEST:
+                louder.append(row)
         if longer and self.max_seconds is None:
+            # The same words whichever rows it is, so that a search over folds says it once.
+            warn(
+                f"column {name!r}: sounds that last longer than {LARGEST_SECONDS:.0f} s, or than"
+                f" {SHARE_WHOLE:.0%} of those in training, are cut. Give max_seconds, of the length"
+                " to keep."
+            )
+        if louder:
             warn_of_rows(
                 name,
-                longer,
-                f"{len(longer)} sounds last longer than {self.max_seconds_:.3g} s, and are cut."
-                " Give max_seconds, of the length to keep.",
+                louder,
+                "more than 6 dB above full scale, which is as loud as levels go. Divide floats by"
+                " the largest number that a sample can be.",
             )
         return Values({"steps": steps, "length": length}, length > 0)
 

@@ -63,7 +63,8 @@ class MelSpectrogram:
 
         Parameters
         ----------
-        samples : ndarray of shape (n,), float32, n > 0
+        samples : ndarray of shape (n,) or (n, channels), float32, n > 0
+            Of channels the mean power: none cancels another, as in a mean of samples.
 
         Returns
         -------
@@ -71,8 +72,8 @@ class MelSpectrogram:
             In units of 0.4 dB above -96 dB; a sine of full scale has 0 dB. One step for every
             started `hop_length`.
         """
-        spectrum = np.abs(self._spectra(samples)) * self._gain
-        power = (spectrum * spectrum) @ self.filters.T
+        channels = samples.reshape(len(samples), -1).T
+        power = sum(map(self._power, channels)) / np.float32(len(channels))
         decibels = 10 * np.log10(np.maximum(power, SMALLEST))
         return np.rint((decibels - FLOOR) / STEP).clip(0, 255).astype(np.uint8)
 
@@ -108,6 +109,11 @@ class MelSpectrogram:
         energy = np.square(self._spectra(samples).view(np.float32)).sum()
         samples *= np.sqrt(np.square(magnitude).sum() / max(energy, SMALLEST))
         return samples.clip(-1, 1)
+
+    def _power(self, samples: np.ndarray) -> np.ndarray:
+        """Return the power in each band at each step."""
+        spectrum = np.abs(self._spectra(samples)) * self._gain
+        return (spectrum * spectrum) @ self.filters.T
 
     @property
     def centres(self) -> np.ndarray:

@@ -13,13 +13,12 @@ from joblib import Memory
 from scipy.special import entr
 
 from ..._core.errors import CellError, CellTypeError, listing
-from ..._core.holes import observed
 from ..._core.typing import Array
 from ..._core.values import are_text, is_positive, is_whole
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
 from .._arrays import kind_of_arrays
-from .._media import FileModality, are_means, are_units, is_count, looked_at
+from .._media import FileModality, are_means, are_units, is_count, looked_at, mostly
 from .._pictures import (
     PictureFacts,
     check_size,
@@ -74,11 +73,17 @@ class ImageModality(FileModality):
         contrast, light and tint; mirrored left to right. Only for pictures of more than 16 x 16
         pixels. ``"auto"`` takes all three for ``"RGB"``, which are mostly photographs, and no
         mirror for other modes, which may be writing.
+    max_value : float or None, default=None
+        The number that stands for white in pictures that do not say so: files and arrays of more
+        than 8 bits, and floats. Black is 0, what is larger than white is white. None learns it,
+        see the notes.
     root : str, path or None, default=None
         Folder that paths are relative to. Absolute paths, and paths that lead out of it, are
         then refused; give it wherever paths come from others.
     max_pixels : int, default=50_000_000
-        A file of more pixels is refused before it is decoded.
+        A file of more pixels is refused before it is decoded; Pillow's own limit does not count.
+    on_error : {"raise", "missing"}, default="raise"
+        Whether a cell that cannot be read is an error, or a hole that is warned of.
     memory : str, path, joblib.Memory or None, default=None
         Folder that keeps the pixels of files and bytes, for the next time that they are read in
         the same way, as in a grid search; a file that has changed is read anew. Pickles are kept
@@ -96,8 +101,9 @@ class ImageModality(FileModality):
         Root of the pixels' total variance; 1 where it is zero.
     low_, high_ : float
         Range of a pixel: 0 and 255, but for `shape` that of the training rows.
-    units_ : dict of {"float", "integer"} to float
-        The number that stands for white, for the kinds of arrays seen in training.
+    units_ : dict of {"float", "integer", "16-bit"} to float
+        The number that stands for white, for the kinds of numbers seen in training; with
+        `max_value` for all.
     dtypes_ : list of str or None
         Of the pixel columns.
     null_deviance_ : float
@@ -107,8 +113,9 @@ class ImageModality(FileModality):
     -----
     Pictures are kept as uint8. Floats within 0..1 are scaled by 255, and floats within 0..255 are
     taken as they are; which of the two, is decided once for all training pictures. In the same
-    way integers other than uint8 are taken as 0..255 or, where one is larger, as 16 bits and
-    divided by 257, as are files with 16 bits. Any other range is an error.
+    way pictures of 16 bits, files and arrays, and those of other integers are taken as 8, 10, 12,
+    14 or 16 bits deep, the fewest that hold the brightest pixel of the training pictures: cameras
+    and scanners of 12 bits use their range. Any other range is an error.
 
     Examples
     --------
@@ -142,8 +149,10 @@ class ImageModality(FileModality):
         shape: tuple[int, ...] | None = None,
         loss: str = "squared",
         augment: str | Sequence[str] | None = "auto",
+        max_value: float | None = None,
         root: str | os.PathLike | None = None,
         max_pixels: int = 50_000_000,
+        on_error: str = "raise",
         memory: str | os.PathLike | Memory | None = None,
     ) -> None:
         self.size = size
@@ -151,18 +160,19 @@ class ImageModality(FileModality):
         self.shape = shape
         self.loss = loss
         self.augment = augment
+        self.max_value = max_value
         self.root = root
         self.max_pixels = max_pixels
+        self.on_error = on_error
         self.memory = memory
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether a column holds pictures, or paths of existing picture files."""
+        """Whether most cells of a column are pictures, or paths of existing picture files."""
         kind = kind_of_arrays(column)
         if kind is not None:
             return kind == "picture"
-        answers = looked_at(column, looks_like_picture)
-        return bool(answers) and all(answers)
+        return mostly(looked_at(column, looks_like_picture))
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         if self.shape is None:
@@ -189,8 +199,8 @@ class ImageModality(FileModality):
             where only some of its pixels are.
         """
         if self.shape is None:
-            present = observed(self._only_column(cells)[1])
-            tensors = {"pixels": self._decoded(cells)}
+            pixels, present = self._decoded(cells)
+            tensors = {"pixels": pixels}
         else:
             tensors, present = self._columns(cells)
         if not present.all():
@@ -297,18 +307,20 @@ class ImageModality(FileModality):
                 f"augment={self.augment!r}: give 'auto', None or a list of some of"
                 f" {listing(map(repr, AUGMENTATIONS))}."
             )
+        self._check_number("max_value")
         self._check_count("max_pixels")
         self._check_reading()
 
     def _learn_pictures(self, cells: Cells, statistics: Statistics) -> None:
         """Learn size, mode and units, before pictures are decoded."""
-        facts = self._facts(cells, describe, max_pixels=self.max_pixels).values()
+        settings = {"max_value": self.max_value, "max_pixels": self.max_pixels}
+        facts = self._facts(cells, describe, **settings).values()
         kinds = statistics.frequent("kind", [fact.kind for fact in facts])
         if not kinds:
             raise self._nothing()
         self.mode_ = _learn_mode(facts, statistics) if self.mode == "auto" else self.mode
         self.size_ = learn_size(self.size, facts, LARGEST, statistics)
-        self.units_ = learn_units(kinds, facts, statistics)
+        self.units_ = learn_units(kinds, facts, statistics, self.max_value)
         self.low_, self.high_, self.dtypes_ = 0.0, 255.0, None
 
     def _learn_columns(self, cells: Cells, statistics: Statistics) -> None:
@@ -343,6 +355,8 @@ class ImageModality(FileModality):
                 share = ((chunk - np.float32(self.low_)) / np.float32(span)).clip(0, 1)
                 null = (mean[columns] - self.low_) / span
                 nats += _divergence(share, null.clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE))
+        if not count.any():  # each looked whole at first
+            raise self._nothing()
         # A pixel that was never observed is the average one.
         mean[count == 0] = np.average(mean, weights=count)
         (n_rows,), (divergence,), _ = statistics.moments("null deviance", nats[:, None])
@@ -350,8 +364,11 @@ class ImageModality(FileModality):
         self.scale_ = math.sqrt(squares / n_rows) or 1.0
         self.null_deviance_ = float(divergence) or 1.0
 
-    def _decoded(self, cells: Cells) -> np.ndarray:
-        """Return the pixels of a column of pictures; its own memory where nothing is to be done."""
+    def _decoded(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pixels of a column of pictures, and where there is one.
+
+        The column's own memory where nothing is to be done.
+        """
         name, column = self._only_column(cells)
         channels = CHANNELS[self.mode_]
         as_it_is = (*self.size_, channels) if column.ndim == 4 else self.size_
@@ -359,20 +376,23 @@ class ImageModality(FileModality):
             column.dtype == np.uint8
             and column.shape[1:] == as_it_is
             and (column.ndim == 4 or channels == 1)
+            and self.mode_ != "RGBA"  # there may be colours behind what is transparent
             and column.flags.writeable  # torch warns of memory that it could write to, but must not
             and column.flags.c_contiguous
         ):
-            return column.reshape(len(column), -1)
+            return column.reshape(len(column), -1), np.ones(len(column), bool)
         pixels = np.zeros((len(column), math.prod(self.size_) * channels), np.uint8)
-        settings = {"mode": self.mode_, "size": self.size_, "units": self.units_}
-        odd_rows = []
-        pictures = self._read(cells, decode, max_pixels=self.max_pixels, **settings)
-        for row, (picture, odd) in pictures:
-            pixels[row] = picture.reshape(-1)
+        present, odd_rows = np.zeros(len(column), bool), []
+        settings = {
+            **{"mode": self.mode_, "size": self.size_, "units": self.units_},
+            **{"max_value": self.max_value, "max_pixels": self.max_pixels},
+        }
+        for row, (picture, odd) in self._read(cells, decode, **settings):
+            pixels[row], present[row] = picture.reshape(-1), True
             if odd:
                 odd_rows.append(row)
         warn_of_another_unit(name, odd_rows, "pictures")
-        return pixels
+        return pixels, present
 
     def _matrix(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the pixel columns as one array, and where they are observed."""

@@ -193,13 +193,20 @@ class ImageNetwork(ModalityNetwork):
         """Set the linear path: pixels directly, logits by their slope at the mean picture."""
         linear = self.decoder.linear
         if self.has_link:
-            share = self.null_outputs.sigmoid()
-            slope = self.scale / self.span / (share * (1 - share) + RARE)
-            linear.weight.copy_(weight * (self.gain * slope)[:, None])
+            linear.weight.copy_((weight.T * self._slope()).T)
             linear.bias.copy_(self.null_outputs)
         else:
             linear.weight.copy_(weight * self.n_view**0.5)
             linear.bias.zero_()
+
+    def link(self, view: Tensor) -> Tensor:
+        """Return pixels in units of the view, or logits by their slope at the mean picture."""
+        return self.null_outputs + view * self._slope() if self.has_link else view
+
+    def _slope(self) -> Tensor:
+        """Return what a unit of each pixel of the view adds to its logit."""
+        share = self.null_outputs.sigmoid()
+        return self.gain * (self.scale / self.span / (share * (1 - share) + RARE))
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Return pixels in their own units, within the range seen in training."""

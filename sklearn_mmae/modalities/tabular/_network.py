@@ -186,16 +186,20 @@ class TabularNetwork(ModalityNetwork):
 
     def start(self, weight):
         """Set the linear path: numbers directly, logits by the slope of log p at the mean."""
-        n = self.n_numbers
-        weight = weight * self.weight**0.5
         with torch.no_grad():
             linear = self.decoder.linear
-            linear.weight[:n] = weight[:n]
+            linear.weight.copy_(self._added(weight.T).T)
             linear.bias.copy_(self.null_outputs)
-            if self.sizes:
-                unit = torch.where(self.indicator_scale > 0, self.indicator_scale, torch.inf)
-                slope = 1 / (unit * (self.share + RARE))
-                linear.weight[n:] = weight[n:] * (self.gain * slope)[:, None]
+
+    def link(self, view):
+        """Return numbers as they are, logits by the slope of log p at the mean."""
+        return self.null_outputs + self._added(view)
+
+    def _added(self, view):
+        """Return what a view adds to the outputs of the best constant."""
+        unit = torch.where(self.indicator_scale > 0, self.indicator_scale, torch.inf)
+        slope = self.gain / (unit * (self.share + RARE))
+        return view * self.view_unit * torch.cat([self.mean.new_ones(self.n_numbers), slope])
 
 
 def _indicator_scale(counts, shares):

@@ -97,13 +97,16 @@ class TextNetwork(ModalityNetwork):
         A word's share of a row is about its weight in the view over the sum of all words'
         weights, so that ``d log p = d view / (mean + RARE * sum of the means)``.
         """
-        mean = self.mean[: self.n_words]
-        slope = weight[: self.n_words] / (mean + RARE * mean.sum())[:, None]
-        known = self.word_of >= 0
-        slope = torch.where(known[:, None], slope[self.word_of.clamp_min(0)], 0)
         with torch.no_grad():
-            self.decoder.linear.weight[: self.n_logits] = self.gain * slope
+            self.decoder.linear.weight[: self.n_logits] = self._logits(weight.T).T
             self.decoder.linear.bias.copy_(self.null_outputs)
+
+    def _logits(self, view: Tensor) -> Tensor:
+        """Return what a view adds to the logits, (..., n_view) to (..., logits)."""
+        mean = self.mean[: self.n_words]
+        slope = view[..., : self.n_words] / (mean + RARE * mean.sum())
+        known = self.word_of >= 0
+        return self.gain * torch.where(known, slope[..., self.word_of.clamp_min(0)], 0)
 
 
 class KeyWordsNetwork(TextNetwork):
@@ -141,6 +144,10 @@ class KeyWordsNetwork(TextNetwork):
         shares = shares / torch.where(total > 0, total, 1)
         words = torch.where(is_word, features, 0).expand(*outputs.shape[:-1], -1)
         return shares, F.log_softmax(outputs, -1).gather(-1, words)
+
+    def link(self, view: Tensor) -> Tensor:
+        """Return the logits of words, by the slope of log p at the mean."""
+        return self.null_outputs + self._logits(view)
 
     def deviance(self, outputs, tensors):
         """Return KL(shares of the row || softmax of outputs); 0 for rows without a known word."""

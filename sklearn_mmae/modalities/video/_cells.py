@@ -18,6 +18,7 @@ import numpy as np
 
 from ..._core.errors import CellError, CellTypeError
 from ..._core.optional import optional
+from .._arrays import unwrapping
 from .._files import label_of, looks_like_file, regular_file
 from .._pictures import decode as decode_picture
 from .._pictures import describe as describe_picture
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClipFacts", "decode", "describe", "is_moving", "looks_like_clip"]
 
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".mpg", ".mpeg", ".mts", ".m2ts"),
-    *(".avi", ".ogv", ".3gp"),
-)
 SIGNATURE = re.compile(
     rb"....ftyp(?!M4[AB] |hei|avif|mif1|crx)|\x1aE\xdf\xa3|\0\0\x01[\xba\xb3]|RIFF....AVI ",
     re.DOTALL,
@@ -43,6 +40,8 @@ NAMED = "MP4, WebM, MPEG, AVI, OGG or GIF"
 MISSING = "None where the clip is missing"
 ANOTHER = f"Give a clip, or {MISSING}"
 SMALLER = "Give a smaller clip, or raise max_pixels if you trust its source"
+# FFmpeg's own decoders of WebM's codecs leave transparency out.
+WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 COVER = 1024  # by which FFmpeg marks the picture on an album
 SLACK = 1e-3  # seconds by which time stamps are rounded: those of WebM are whole milliseconds
 
@@ -102,11 +101,12 @@ def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: in
             high=facts.high,
         )
     with _opened(cell, root, max_pixels) as (container, stream):
-        frame = next(iter(container.decode(stream)), None)
+        shown = _decoded(container, stream, max_pixels)
+        frame = next((frame for frame, _, _ in shown if frame is not None), None)
         if frame is None:
             raise _no_frames(cell)
         height, width = frame.height, frame.width
-        if _quarters(frame) % 2:
+        if _orientation(frame)[0]:
             height, width = width, height
         rate = stream.average_rate or stream.guessed_rate
         seconds = _claimed_seconds(container, stream) or _scanned_seconds(container, stream, frame)
@@ -160,7 +160,7 @@ def decode(
         return _decode_array(_checked(cell), frames, mode, fps, rate, units, max_pixels)
     with _opened(cell, root, max_pixels) as (container, stream):
         length = end = 0
-        for frame, until in _in_turn(container.decode(stream), stream, fps):
+        for frame, until in _in_turn(_decoded(container, stream, max_pixels), stream, fps):
             end = until
             # The first frame is always taken: a clip may be shorter than a step.
             steps = max(_steps_before(end, fps, len(frames)), 1) - length
@@ -184,7 +184,7 @@ def looks_like_clip(cell: Any) -> bool:
     """Whether a cell is meant as a clip, going by its type, first bytes or name; no GIF is."""
     if isinstance(cell, np.ndarray):
         return cell.ndim == 4 and cell.dtype.kind in "buif" and cell.shape[3] in (1, 3, 4)
-    return looks_like_file(cell, SIGNATURE, SUFFIXES)
+    return looks_like_file(cell, SIGNATURE, "clip")
 
 
 def is_moving(cell: Any) -> bool | None:
@@ -222,7 +222,8 @@ def _opened(
     else:
         raise CellTypeError(
             f"a {type(cell).__name__} is not a clip",
-            remedy=f"Give a path, bytes or an array (T, H, W[, C]), or {MISSING}",
+            remedy=unwrapping(cell)
+            or f"Give a path, bytes or an array (T, H, W[, C]), or {MISSING}",
         )
     label = label_of(cell)
     with source:
@@ -277,22 +278,47 @@ def _pictures(container: InputContainer, label: str, max_pixels: int) -> VideoSt
     return stream
 
 
+def _decoded(
+    container: InputContainer, stream: VideoStream, max_pixels: int
+) -> Iterator[tuple[VideoFrame | None, float | None, float]]:
+    """Yield frames, when they come and how long they last, in seconds; 0 if that is not said.
+
+    None where a packet is empty, by which Theora says that the frame before stays on.
+    """
+    av = optional("av", extra="video", why="VideoModality")
+    codec = stream.codec_context
+    said = {name.lower(): value for name, value in stream.metadata.items()}
+    if said.get("alpha_mode") == "1" and codec.name in WITH_ALPHA:
+        codec = av.CodecContext.create(WITH_ALPHA[codec.name], "r")
+        codec.options = {"max_pixels": _with_padding(max_pixels)}
+    for packet in container.demux(stream):
+        # The last one, which has no time, makes the codec hand out what it has held back.
+        if not packet.size and packet.pts is not None:
+            unit = packet.time_base
+            yield None, float(packet.pts * unit), float((packet.duration or 0) * unit)
+            continue
+        for frame in codec.decode(packet):
+            yield frame, frame.time, float((frame.duration or 0) * frame.time_base)
+
+
 def _in_turn(
-    decoded: Iterable[VideoFrame], stream: VideoStream, fps: float
+    decoded: Iterable[tuple[VideoFrame | None, float | None, float]],
+    stream: VideoStream,
+    fps: float,
 ) -> Iterator[tuple[VideoFrame, float]]:
     """Yield each frame, and when it leaves the screen: seconds after the first one came."""
-    last, start, end, time = None, 0.0, 0.0, 0.0
+    last, start, end, time, lasts = None, 0.0, 0.0, 0.0, 0.0
     usual = 1 / float(stream.average_rate or stream.guessed_rate or fps)
-    for number, frame in enumerate(decoded):
-        time = number * usual if frame.time is None else frame.time
+    for number, (frame, comes, stays) in enumerate(decoded):
+        time = number * usual if comes is None else comes
+        lasts = stays or usual
         if last is None:
             start = time
-        else:
+        elif frame is not None:
             end = max(time - start, end)  # damaged time stamps may lead backwards
             yield last, end
-        last = frame
+        last = last if frame is None else frame
     if last is not None:
-        lasts = float((last.duration or 0) * last.time_base) or usual
         yield last, max(time - start, end) + lasts
 
 
@@ -303,21 +329,34 @@ def _steps_before(end: float, fps: float, n_steps: int) -> int:
 
 def _pixels(frame: VideoFrame, size: tuple[int, int], mode: str) -> np.ndarray:
     """Return a frame of PyAV as an upright array (height, width, channels)."""
-    turns = _quarters(frame)
-    height, width = size[::-1] if turns % 2 else size
+    turned = _orientation(frame)
+    height, width = size[::-1] if turned[0] else size
     transparent = any(component.is_alpha for component in frame.format.components)
     kind = "rgba" if transparent else {"L": "gray", "RGB": "rgb24"}[mode]
     pixels = frame.reformat(width, height, kind, interpolation="AREA").to_ndarray()
+    pixels = _upright(pixels, *turned)
     if transparent:
-        return decode_picture(
-            np.rot90(pixels, turns), mode=mode, size=size, units={}, max_pixels=pixels.size
-        )[0].reshape(*size, -1)
-    return np.rot90(pixels, turns).reshape(*size, -1)
+        pixels, _ = decode_picture(pixels, mode=mode, size=size, units={}, max_pixels=pixels.size)
+    return pixels.reshape(*size, -1)
 
 
-def _quarters(frame: VideoFrame) -> int:
-    """Return by how many quarters a frame is to be turned to the left."""
-    return round(frame.rotation / 90) % 4
+def _orientation(frame: VideoFrame) -> tuple[bool, int, int]:
+    """Return whether a frame's axes are to be swapped, and then the signs of rows and columns.
+
+    Of the display matrix ((a, b, u), (c, d, v), (x, y, w)), which says where a pixel goes: from
+    (x, y) to (a x + c y, b x + d y).
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, 1, 1
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
+    swapped = abs(b) + abs(c) > abs(a) + abs(d)
+    down, right = (b, c) if swapped else (d, a)
+    return swapped, -1 if down < 0 else 1, -1 if right < 0 else 1
+
+
+def _upright(pixels: np.ndarray, swapped: bool, down: int, right: int) -> np.ndarray:
+    return (pixels.swapaxes(0, 1) if swapped else pixels)[::down, ::right]
 
 
 def _is_grey(frame: VideoFrame) -> bool:

@@ -24,6 +24,7 @@ from .._media import (
     are_means,
     are_units,
     looked_at,
+    mostly,
     with_lengths,
 )
 from .._pictures import check_size, learn_size, learn_units, warn_of_another_unit
@@ -42,7 +43,7 @@ class VideoModality(TimedMediaModality, FileModality):
     """Clips, all brought to one size and rate, each as long as it is.
 
     A cell is a path or the bytes of a file, or an array (T, H, W) or (T, H, W, C) of 1, 3 or 4
-    channels. Read are MP4, WebM, MPEG, AVI, OGG and GIF, turned as their metadata say; other
+    channels. Read are MP4, WebM, MPEG, AVI, OGG and GIF, turned and mirrored as they say; other
     proportions are stretched, what is transparent is laid over white, and sound is left aside:
     `AudioModality` reads it from a file of sound. Needs PyAV for files: ``pip install
     'sklearn-mmae[video]'``.
@@ -98,7 +99,7 @@ class VideoModality(TimedMediaModality, FileModality):
         Root of the frames' total variance; 1 where it is zero.
     log_length_, log_length_scale_ : float
         Mean and standard deviation of the logarithm of the number of frames.
-    units_ : dict of {"float", "integer"} to float
+    units_ : dict of {"float", "integer", "16-bit"} to float
         The number that stands for white, for the kinds of arrays seen in training.
 
     Notes
@@ -165,13 +166,13 @@ class VideoModality(TimedMediaModality, FileModality):
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether a column holds clips, or paths of existing files; one moving GIF is enough."""
+        """Whether most cells are clips, or paths of existing files; one moving GIF is enough."""
         if column.ndim == 5:
             return bool(
                 column.dtype.kind in "buif" and column.size and column.shape[4] in (1, 3, 4)
             )
         answers = looked_at(column, lambda cell: looks_like_clip(cell) or is_moving(cell))
-        return None not in answers and any(answers)
+        return any(answers) and mostly([answer is not None for answer in answers])
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         self._learn_settings(cells, statistics)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,8 +14,9 @@ from ...statistics import Statistics
 from .._batches import BatchIterator, Rows
 from .._joint import JointNetwork
 from .._settings import Settings
+from ._moments import ViewMoments
 
-__all__ = ["BLOCK", "seen_views", "start_linear"]
+__all__ = ["BLOCK", "seen_blocks", "seen_views", "start_linear"]
 
 BLOCK = 512  # rows at a time
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -28,15 +30,10 @@ def start_linear(
     settings: Settings,
     generator: torch.Generator,
     statistics: Statistics,
-) -> None:
-    """Set a network's linear path from the closed form on these rows."""
-
-    def blocks():
-        for batch in BatchIterator(rows, BLOCK):
-            yield *seen_views(network.decoders, batch.values), network.present(batch)
-
-    decoders = network.learn_start(
-        blocks,
+) -> ViewMoments:
+    """Set a network's linear path from the closed form, and return the moments of these rows."""
+    decoders, moments = network.learn_start(
+        partial(seen_blocks, network, network.decoders, rows),
         generator,
         rotate=settings.rotation == "varimax",
         statistics=statistics,
@@ -59,6 +56,24 @@ def start_linear(
             losses.append(torch.where(present[:, m], deviance, 0))
         part.gain.fill_(GAINS[statistics.choose(f"gain of modality {m}", torch.stack(losses))])
         part.start(decoders[m])
+    return moments
+
+
+def seen_blocks(
+    network: JointNetwork, parts: Sequence[ModalityNetwork], rows: Rows
+) -> Iterator[tuple[list[View], list[Tensor | None], Tensor]]:
+    """Yield what `fit_linear_start` asks for: blocks of rows, of the first decoders of a network.
+
+    Parameters
+    ----------
+    network : JointNetwork
+    parts : list of ModalityNetwork
+        The networks of its modalities, or all of its decoders.
+    rows : Rows
+    """
+    for batch in BatchIterator(rows, BLOCK):
+        present = network.present(batch)[:, : len(parts)]
+        yield *seen_views(parts, batch.values[: len(parts)]), present
 
 
 def seen_views(

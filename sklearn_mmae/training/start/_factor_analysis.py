@@ -26,7 +26,7 @@ from torch import Tensor
 from ...statistics import PLAIN, Statistics
 from ...statistics._factors import PatternMoments, maximise
 from ._linear import fixed_signs, varimax
-from ._moments import Views, reduced_bases, second_moments
+from ._moments import ViewMoments, Views, learn_view_moments
 
 __all__ = ["FactorAnalysis", "fit_factor_analysis"]
 
@@ -47,10 +47,13 @@ class FactorAnalysis:
     loadings : list of Tensor, each of shape (columns, components)
     noise : list of Tensor, each of shape (columns,)
         Variances.
+    views : ViewMoments
+        What they were found from.
     """
 
     loadings: list[Tensor]
     noise: list[Tensor]
+    views: ViewMoments
 
 
 def fit_factor_analysis(
@@ -85,8 +88,13 @@ def fit_factor_analysis(
     -------
     FactorAnalysis
     """
-    bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
-    moments, n_rows = second_moments(blocks, bases, n_components, statistics)
+    learned = learn_view_moments(blocks, n_components, generator, statistics)
+    bases, sizes, moments, n_rows = (
+        learned.bases,
+        learned.sizes,
+        learned.covariance,
+        learned.n_rows,
+    )
     views, *_ = next(iter(blocks()))
     widths = [view.shape[1] for view in views]
     groups = [
@@ -117,6 +125,7 @@ def fit_factor_analysis(
             noise[own] if basis is None else noise[own][0].expand(width)
             for basis, own, width in zip(bases, places, widths, strict=True)
         ],
+        learned,
     )
 
 

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ...statistics import PLAIN, Statistics
 from ...statistics._factors import TIED
-from ._moments import Views, reduced_bases, second_moments
+from ._moments import ViewMoments, Views, reduced_bases, second_moments
 from ._scores import Scores, learn_scores
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Reduced",
     "fit_linear_start",
     "fixed_signs",
+    "penalty_of",
     "ridge",
     "totals_of",
     "units_of",
@@ -71,6 +72,8 @@ class LinearStart:
     explained : Tensor of shape (components,)
         Share of the variance of the divided views that each explains.
     n_rows : int
+    views : ViewMoments
+        Of the views alone, without a target.
     """
 
     decoders: list[Tensor]
@@ -80,6 +83,7 @@ class LinearStart:
     spread: Tensor
     explained: Tensor
     n_rows: int
+    views: ViewMoments
 
 
 def fit_linear_start(
@@ -174,6 +178,7 @@ def fit_linear_start(
         spread=spread,
         explained=(axes[: targets.start] * spread).square().sum(0) / total,
         n_rows=n_rows,
+        views=_moments_of_views(own_covariance, slices, views, n_rows),
     )
 
 
@@ -205,6 +210,17 @@ class Reduced:
         own, of_scores = projection.tensor_split([self.n_reduced])
         own = own if self.basis is None else self.basis @ own
         return own if self.scores is None else own + self.scores.weights @ of_scores
+
+
+def _moments_of_views(
+    covariance: Tensor, slices: list[slice], views: list[Reduced], n_rows: int
+) -> ViewMoments:
+    """Return the second moments without the scores that predict a target."""
+    pairs = list(zip(slices, views, strict=False))
+    own = torch.cat([torch.arange(s.start, s.start + view.n_reduced) for s, view in pairs])
+    own = own.to(covariance.device)
+    bases, sizes = [v.basis for _, v in pairs], [v.n_reduced for _, v in pairs]
+    return ViewMoments(bases, sizes, covariance[own][:, own], n_rows)
 
 
 def _regression(
@@ -241,6 +257,24 @@ def ridge(
     values, vectors = torch.linalg.eigh(moments)
     values = values.clamp_min(0)
     along = vectors.T @ targets
+    penalty = penalty_of(values, along, weight, n_rows, cautious=cautious)
+    return vectors @ ((1 / (values + penalty))[:, None] * along)
+
+
+def penalty_of(
+    values: Tensor, along: Tensor, weight: Tensor, n_rows: int, *, cautious: bool = False
+) -> float:
+    """Return the penalty of `ridge` that generalised cross-validation chooses.
+
+    Parameters
+    ----------
+    values : Tensor of shape (directions,)
+        Eigenvalues of the moments, none below 0.
+    along : Tensor of shape (directions, outputs)
+        The targets along the eigenvectors.
+    weight, n_rows, cautious
+        As of `ridge`.
+    """
     largest = max(float(values.max()), 1e-300)
     penalties = largest * torch.logspace(-8, 1, 28, dtype=torch.float64, device=values.device)
     shrunk = 1 / (values + penalties[:, None])  # (penalty, direction)
@@ -256,7 +290,7 @@ def ridge(
     if cautious and n_rows > 1:
         as_good = criterion <= criterion[best] * (1 + CAUTION * (2 / n_rows) ** 0.5)
         best = int(as_good.nonzero().max())
-    return vectors @ (shrunk[best][:, None] * along)
+    return float(penalties[best])
 
 
 def _rounded(decoder: Tensor) -> Tensor:

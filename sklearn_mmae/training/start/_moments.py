@@ -9,7 +9,9 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,7 +29,14 @@ from ...statistics._factors import (
 )
 from ...statistics._samples import SampledRows
 
-__all__ = ["Views", "reduced_bases", "second_moments"]
+__all__ = [
+    "ViewMoments",
+    "Views",
+    "learn_view_moments",
+    "reduced_bases",
+    "reduced_size",
+    "second_moments",
+]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
 SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
@@ -36,6 +45,60 @@ SWEEPS = 4  # of the subspace iteration that reduces a wide view
 Views = Callable[[], Iterable[tuple[list[View], list[Tensor | None], Tensor]]]
 Rows = Iterator[tuple[View, Tensor]]  # blocks of rows, and which of their cells are observed
 More = Callable[[View, int], Tensor]  # columns beside a reduced view, of rows from a number on
+
+
+@dataclass(frozen=True)
+class ViewMoments:
+    """Second moments of the views of some rows side by side, wide ones reduced.
+
+    Attributes
+    ----------
+    bases : list of Tensor of shape (columns, reduced), or None
+        Of each view; None for one that is as it is.
+    sizes : list of int
+        Columns of each reduced view.
+    covariance : Tensor of shape (reduced columns of all, same), float64
+    n_rows : int
+    """
+
+    bases: list[Tensor | None]
+    sizes: list[int]
+    covariance: Tensor
+    n_rows: int
+
+    @property
+    def slices(self) -> list[slice]:
+        """Where each reduced view stands."""
+        return [slice(a, b) for a, b in pairwise(np.cumsum([0, *self.sizes]).tolist())]
+
+    def of_first(self, n: int) -> ViewMoments:
+        """Return the moments of the first views alone."""
+        size = sum(self.sizes[:n])
+        covariance = self.covariance[:size, :size]
+        return ViewMoments(self.bases[:n], self.sizes[:n], covariance, self.n_rows)
+
+    def with_rows(self, blocks: Views, n_components: int, statistics: Statistics) -> ViewMoments:
+        """Return those of these rows and of others, by the same bases."""
+        more, n = second_moments(blocks, self.bases, n_components, statistics)
+        total = self.n_rows + n
+        covariance = self.covariance * (self.n_rows / total) + more * (n / total)
+        return ViewMoments(self.bases, self.sizes, covariance, total)
+
+
+def learn_view_moments(
+    blocks: Views, n_components: int, generator: torch.Generator, statistics: Statistics
+) -> ViewMoments:
+    """Return the second moments of rows; parameters as of `fit_linear_start`."""
+    bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
+    covariance, n_rows = second_moments(blocks, bases, n_components, statistics)
+    return ViewMoments(bases, sizes, covariance, n_rows)
+
+
+def reduced_size(n_columns: int, n_components: int) -> int:
+    """Return how many columns a view is reduced to, if it is wide."""
+    if n_columns <= MOST_COLUMNS:
+        return n_columns
+    return min(n_columns, 2 * n_components + 96)
 
 
 def reduced_bases(
@@ -74,7 +137,7 @@ def leading_basis(
 
     So are its sums: those of float32 would depend on how the rows are cut into blocks.
     """
-    size = min(n_columns, 2 * n_components + 96)
+    size = reduced_size(n_columns, n_components)
     basis = torch.randn(n_columns, size, generator=generator).double()
 
     def rows() -> Rows:
