@@ -286,6 +286,10 @@ def test_what_cannot_be_filled_is_said_by_name():
         pytest.warns(DataWarning),
     ):
         MultimodalImputer().fit(X)
+    with pytest.warns(DataWarning, match="column 'empty': no cell is observed"):
+        mmae = MultimodalAutoencoder(max_epochs=0, random_state=0).fit(X)
+    with pytest.warns(DataWarning, match="column 'empty': no cell was observed in fit"):
+        mmae.impute(X)
     known = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [2.0, 4.0, 6.0, 8.0]})
     imputer = MultimodalImputer().fit(known)
     with pytest.warns(DataWarning, match="row 1: nothing is observed"):

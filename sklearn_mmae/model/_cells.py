@@ -11,8 +11,10 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
+from .._core.errors import listing, warn
 from .._core.plain import check, fields
 from .._core.threads import one_thread
 from ..nn._modality import ModalityNetwork
@@ -186,7 +188,20 @@ def impute(model: Model, read: Read) -> dict[int, np.ndarray]:
         better = _outputs(model, expected)
         for m, outputs in better.items():
             outputs[~read.present[:, m]] = np.nan  # whole tables are translated
-    return model.decode(model.encode(read), rows=read.rows, read=read, better=better)
+    found = model.decode(model.encode(read), rows=read.rows, read=read, better=better)
+    _warn_of_empty(model, found)
+    return found
+
+
+def _warn_of_empty(model: Model, found: dict[int, np.ndarray]) -> None:
+    """Warn of columns of tables that come back empty."""
+    places = [place for m, *_ in _tables(model) for place in model.parts[m].places]
+    empty = [model.columns.names[place] for place in places if pd.isna(found[place]).all()]
+    if empty:
+        warn(
+            f"column {listing(map(repr, empty))}: no cell was observed in fit, so nothing can be"
+            " filled in. Drop the column, or leave it out of the modalities."
+        )
 
 
 def _others(model: Model) -> list[int]:

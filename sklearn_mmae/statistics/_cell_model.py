@@ -40,7 +40,7 @@ MOST_TREES = 1920  # in a round
 MOST_FILLS = 3 * 10**5  # holes times targets, up to which each is filled anew without the target
 TRUST = 20  # rows, beside a column's own, that say it has the weights of all columns
 MARGIN = 1.0  # standard errors by which a column's mean must be beaten at least
-MORE_FOR_FEW = 10  # rows that do not count: of few, the standard error is not known well
+FEW = 3  # rows that do not count: of few, the standard error is not known well
 
 Forest = list[Trees | None]  # for each target, None where they are of no use
 
@@ -331,7 +331,7 @@ def _trusted(gain, weights):
     """
     n = weights.sum()
     mean = weights @ gain / n
-    of_chance = MARGIN**2 * (weights @ (gain - mean) ** 2 / n) / max(n - MORE_FOR_FEW, 1)
+    of_chance = MARGIN**2 * (weights @ (gain - mean) ** 2 / n) / max(n - FEW, 1)
     return max(1 - of_chance / mean**2, 0) if mean > 0 else 0.0
 
 
