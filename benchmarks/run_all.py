@@ -37,6 +37,7 @@ NAMES = (
     "intervals",
     "noise",
     "holes",
+    "imputers",
     "peers",
 )
 

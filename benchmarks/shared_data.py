@@ -29,6 +29,7 @@ __all__ = [
     "load_grid",
     "load_grocery",
     "load_halves",
+    "load_imputation",
     "load_mfeat",
     "load_nutrimouse",
     "load_salaries",
@@ -293,6 +294,17 @@ def load_sonic_pi():
     frame = table[["text", "group"]].copy()
     frame.insert(0, "sound", _members(folder / "flac.zip", table["file"]))
     return frame
+
+
+def load_imputation():
+    """Load the tables of numbers on which imputers are compared, whole ones.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (rows, columns), float
+    """
+    files = sorted(_folder("uci_imputation").glob("*.csv.gz"))
+    return {path.name.partition(".")[0]: pd.read_csv(path).to_numpy(float) for path in files}
 
 
 def load_halves():

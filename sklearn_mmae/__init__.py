@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from . import modalities
 from ._core.errors import CellError, ConvergenceError, DataWarning, ModelFileError, PrivacyError
-from .estimators import MultimodalAutoencoder, MultimodalVAE, load
+from .estimators import MultimodalAutoencoder, MultimodalImputer, MultimodalVAE, load
 from .fusion import Fusion
 from .modalities import *  # noqa: F403
 from .objectives import Objective
@@ -20,6 +20,7 @@ __all__ = [
     "Fusion",
     "ModelFileError",
     "MultimodalAutoencoder",
+    "MultimodalImputer",
     "MultimodalVAE",
     "Objective",
     "Privacy",

@@ -19,6 +19,7 @@ from .._core.errors import listing
 from .._core.threads import one_thread
 from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
+from ..model._cells import impute
 from ..model._components import components
 from ..model._distributions import (
     Interval,
@@ -483,6 +484,12 @@ class BaseMultimodalAutoencoder(
     def impute(self, X: Rows) -> SameContainer:
         """Fill the holes: cells, modalities of a row, columns that are missing altogether.
 
+        A cell of a table is what the row's other cells and the components of its other modalities
+        make likely: a blend of two multivariate normals and of trees, whose weights are those that
+        predict cells best that were hidden in `fit` [1]_; a column that they do not predict better
+        than its mean gets the mean. All else, and cells of tables of more than 100 columns, are
+        what the networks predict.
+
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
@@ -492,10 +499,13 @@ class BaseMultimodalAutoencoder(
         DataFrame, array or SliceDict, as given to `fit`
             Observed cells are as they were: in the dtype of `fit` where it holds them exactly, else
             in their own, or in a wider one.
+
+        References
+        ----------
+        .. [1] Breiman (1996), "Stacked regressions", Machine Learning 24(1).
         """
         read = self._read(X)
-        predicted = self._model.decode(self._model.encode(read), rows=read.rows, read=read)
-        return self._model.fill(read, predicted)
+        return self._model.fill(read, impute(self._model, read))
 
     def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
         """Draw rows that might as well have been seen.
@@ -547,8 +557,9 @@ class BaseMultimodalAutoencoder(
     def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
         """Return an interval for each number, calibrated on rows held out in `fit`.
 
-        A cell that is observed has an interval around what `reconstruct` gives, one that is not
-        around what `impute` fills in.
+        A cell that is observed has an interval around what `reconstruct` gives. So has a single
+        hole of a table, of which `impute` may know better, from the row's other cells. A cell of an
+        absent modality has one around what `translate` and `impute` give.
 
         Parameters
         ----------
@@ -593,8 +604,8 @@ class BaseMultimodalAutoencoder(
         Returns
         -------
         dict of column name to DataFrame of shape (rows, categories)
-            Of each categorical and bool column of the tables. Of a cell that is observed: of its
-            reconstruction.
+            Of each categorical and bool column of the tables, observed or not: of what
+            `reconstruct` gives, or `translate` where the table is absent.
 
         Raises
         ------

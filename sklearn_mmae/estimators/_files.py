@@ -23,6 +23,7 @@ from .._core.plain import (
 )
 from ..fusion import FUSIONS, Fusion
 from ..modalities import BUILTIN, Modality
+from ..model._cells import Cells
 from ..model._model import Model
 from ..model._parts import modality_from_plain
 from ..objectives import OBJECTIVES, Objective
@@ -55,6 +56,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
         "calibration": model.calibration
         and {name: groups.to_plain() for name, groups in model.calibration.items()},
         "density": model.density and model.density.to_plain(),
+        "cells": model.cells and model.cells.to_plain(),
     }
     archive.write(path, {**to_plain(tree, ""), "weights": model.weights()}, kind=KIND)
 
@@ -97,8 +99,8 @@ def _trusted(trusted):
 
 
 def _restore(tree, classes, estimators):
-    name, parameters, attributes, calibration, density, weights = fields(
-        tree, "class", "parameters", "attributes", "calibration", "density", "weights"
+    name, parameters, attributes, calibration, density, cells, weights = fields(
+        tree, "class", "parameters", "attributes", "calibration", "density", "cells", "weights"
     )
     check(isinstance(name, str) and name in estimators, "its estimator is not known")
     kind = estimators[name]
@@ -111,6 +113,7 @@ def _restore(tree, classes, estimators):
     estimator._restore(weights)
     model.calibration = model.calibrated(calibration)
     model.density = model.with_density(density)
+    model.cells = None if cells is None else Cells.from_plain(cells, model)
     with suppress(ImportError):  # rows of polars come back only where it is installed
         model.write_average()
     return estimator

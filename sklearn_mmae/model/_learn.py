@@ -33,6 +33,7 @@ from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
 from ..training.start._size import find_size
+from ._cells import learn_cells
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
@@ -129,6 +130,7 @@ def learn_model(
         model.privacy = statistics.spent()
     else:  # whatever more is learned from the rows of a fit is learned here
         model.explained = _explain(model, values, present, statistics)
+        model.cells = learn_cells(model, rows, statistics.of("tables"))
         fills = [part.modality.fill for part in model.parts]
         model.density = learn_density(network, rows, fills, statistics.of("density"))
     return model, learned.interrupted

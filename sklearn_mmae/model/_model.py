@@ -92,6 +92,8 @@ class Model:
         Fitted attributes of one kind of estimator alone.
     privacy : PrivacySpent or None
         Of a private fit: what it has told of its rows.
+    cells : Cells or None
+        What is known of single cells of the tables, if there are any; see `learn_cells`.
     """
 
     columns: Columns
@@ -108,6 +110,7 @@ class Model:
     density: Density | None = None
     facts: dict[str, np.ndarray] = field(default_factory=dict)
     privacy: PrivacySpent | None = None
+    cells: Any = None
 
     @property
     def network(self) -> torch.nn.Module:
@@ -237,6 +240,7 @@ class Model:
         seed: int | None = None,
         read: Read | None = None,
         seen: tuple[np.ndarray, np.ndarray] | None = None,
+        better: dict[int, np.ndarray] | None = None,
     ) -> dict[int, np.ndarray]:
         """Return predicted columns by their positions in `fit`.
 
@@ -253,6 +257,8 @@ class Model:
             Those that the codes are of, so that what is absent is predicted beside them, too.
         seen : tuple of ndarray, optional
             Which modalities are present in the rows that are drawn, and the bins of their holes.
+        better : dict of int to ndarray of shape (rows, outputs), optional
+            Outputs of some modalities that are to stand for the network's, NaN elsewhere.
         """
         columns = {}
         for m, part in enumerate(self.parts):
@@ -261,6 +267,8 @@ class Model:
             beside = None if read is None else self.beside(read, m)
             scales = self._log_scales(seed, m, seen)
             outputs = decode(self.network, codes, m, _seed_of(seed, m), beside, scales)
+            if better is not None and m in better:
+                outputs = np.where(np.isnan(better[m]), outputs, better[m])
             finite = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
             if not finite.all():
                 raise ConvergenceError(

@@ -19,7 +19,7 @@ from ._kinds import kind_of, library
 
 __all__ = [
     *("Table", "count_rows", "list_columns", "names_of_rows", "read", "read_columns"),
-    *("read_schema", "replace", "rows_with", "select", "take_rows"),
+    *("read_schema", "replace", "rows_with", "select", "take_rows", "with_flags"),
 ]
 
 LARGEST_DENSE = 8 * 2**30  # bytes that a sparse matrix may take when made dense
@@ -337,6 +337,23 @@ def rows_with(X: Any, keys: list) -> np.ndarray:
             " fitted on."
         )
     return np.any([columns[key].observed for key in keys], 0)
+
+
+def with_flags(X: Any, flags: dict[str, np.ndarray]) -> Any:
+    """Return a container with columns of bools appended, 0 and 1 in an array of numbers.
+
+    Parameters
+    ----------
+    X : container of rows
+    flags : dict of str to ndarray of shape (rows,), bool
+    """
+    kind = kind_of(X)
+    if kind == "array":
+        return np.hstack([X, np.stack(list(flags.values()), 1).astype(X.dtype)])
+    door = library(kind)
+    old = {name: door.native(X, j) for j, name in enumerate(door.names(X))}
+    both = {**old, **{name: door.natural(values) for name, values in flags.items()}}
+    return door.join(list(both), list(both.values()), X.index if kind == "pandas" else None)
 
 
 def replace(X: Any, changed: dict[int, np.ndarray]) -> Any:

@@ -1,0 +1,126 @@
+"""Extremely randomised trees [1]_ as plain arrays, which a file can hold without code.
+
+References
+----------
+.. [1] Geurts, Ernst & Wehenkel (2006), "Extremely randomized trees", Machine Learning 63(1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn import config_context
+
+__all__ = ["Trees", "grow"]
+
+LEAF = 2  # rows at least
+LEAVES = 500  # about as many a tree has at most
+SPLITS = 16  # columns tried at a node
+
+
+class Trees(NamedTuple):
+    """Trees one after the other; the left child of a node is the next one.
+
+    Attributes
+    ----------
+    roots : ndarray of shape (trees,), int32
+    column : ndarray of shape (nodes,), int16
+        By which a node splits, -1 for a leaf.
+    threshold : ndarray of shape (nodes,), float32
+        Up to which a row goes left.
+    right : ndarray of shape (nodes,), int32
+        0 for a leaf.
+    value : ndarray of shape (nodes, outputs), float32
+    """
+
+    roots: np.ndarray
+    column: np.ndarray
+    threshold: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return the mean over the trees, (rows, outputs), of rows (rows, columns) float32."""
+        total = np.zeros((len(rows), self.value.shape[1]))
+        each = np.arange(len(rows))
+        for root in self.roots:
+            node = np.full(len(rows), root)
+            inner = each
+            while len(inner):
+                at = node[inner]
+                column = self.column[at]
+                inner, at, column = (a[column >= 0] for a in (inner, at, column))
+                left = rows[inner, column] <= self.threshold[at]
+                node[inner] = np.where(left, at + 1, self.right[at])
+            total += self.value[node]
+        return total / len(self.roots)
+
+    def is_sound(self, n_columns: int, n_outputs: int) -> bool:
+        """Whether what a file says are trees, each row of which comes to a leaf."""
+        kinds = zip(self, ("int32", "int16", "float32", "int32", "float32"), strict=True)
+        if not all(isinstance(a, np.ndarray) and a.dtype == kind for a, kind in kinds):
+            return False
+        n = len(self.column)
+        shapes = [a.shape for a in self[1:]] == [(n,)] * 3 + [(n, n_outputs)]
+        if not shapes or self.roots.ndim != 1 or not len(self.roots):
+            return False
+        inner = np.flatnonzero(self.column >= 0)
+        return bool(
+            ((self.roots >= 0) & (self.roots < n)).all()
+            and (self.column < n_columns).all()
+            and (inner + 1 < n).all()
+            # Every step goes on, so that there is a last one.
+            and (self.right[inner] > inner).all()
+            and (self.right[inner] < n).all()
+            and np.isfinite(self.threshold).all()
+            and np.isfinite(self.value).all()
+        )
+
+
+def grow(
+    rows: np.ndarray, values: np.ndarray, weights: np.ndarray, n_trees: int, seed: int
+) -> tuple[Trees, np.ndarray]:
+    """Grow trees, each of a bootstrap sample of rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (rows, columns), float32
+    values : ndarray of shape (rows, outputs)
+    weights : ndarray of shape (rows,)
+    n_trees, seed : int
+
+    Returns
+    -------
+    trees : Trees
+    left_out : ndarray of shape (rows, outputs)
+        The mean over the trees that have not seen a row; NaN where all have.
+    """
+    from sklearn.tree import ExtraTreeRegressor  # slow to import
+
+    random, n = np.random.RandomState(seed), len(rows)
+    total, count, parts, roots = np.zeros(values.shape), np.zeros(n), [], [0]
+    leaf = max(LEAF, n // LEAVES)
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        for _ in range(n_trees):
+            drawn = np.bincount(random.randint(n, size=n), minlength=n)
+            tree = ExtraTreeRegressor(
+                min_samples_leaf=leaf,
+                max_features=min(SPLITS, rows.shape[1]),
+                random_state=random.randint(2**31 - 1),
+            )
+            tree = tree.fit(rows, values, sample_weight=weights * drawn, check_input=False).tree_
+            value = tree.value[:, :, 0]
+            total[drawn == 0] += value[tree.apply(rows[drawn == 0])]
+            count += drawn == 0
+            inner = tree.children_left >= 0
+            right = np.where(inner, tree.children_right + roots[-1], 0)
+            parts.append((np.where(inner, tree.feature, -1), tree.threshold, right, value))
+            roots.append(roots[-1] + tree.node_count)
+    kinds = ("int16", "float32", "int32", "float32")
+    arrays = [
+        np.concatenate(a).astype(k) for a, k in zip(zip(*parts, strict=True), kinds, strict=True)
+    ]
+    with np.errstate(invalid="ignore"):
+        left_out = total / count[:, None]
+    return Trees(np.array(roots[:-1], np.int32), *arrays), left_out
