@@ -114,7 +114,7 @@ def reduced_bases(
     views, *_ = next(iter(blocks()))
     bases = [
         leading_basis(blocks, m, view.shape[1], n_components, generator, statistics)
-        if view.shape[1] > MOST_COLUMNS
+        if view.shape[1] > MOST_COLUMNS and not statistics.is_private  # as it is, in one sum
         else None
         for m, view in enumerate(views)
     ]
