@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sklearn_mmae._core import archive
 from sklearn_mmae._core.archive import read, write
 from sklearn_mmae._core.errors import ModelFileError
 
@@ -455,9 +456,25 @@ def test_only_files_are_written_over_and_keep_their_mode(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
-    old, new = (tmp_path / f".a.mmae.{digit * 16}.tmp" for digit in "01")
-    old.touch()
-    new.touch()
-    os.utime(old, (0, 0))
-    write(tmp_path / "a.mmae", {}, kind="test")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [new.name, "a.mmae"]
+    writer = """
+import itertools, os, sys
+from sklearn_mmae._core import archive
+parts = itertools.chain([bytes(10**6)], (os.kill(os.getpid(), 9) for _ in "1"))
+archive._replace(sys.argv[1], parts)
+"""
+    path = tmp_path / "a.mmae"
+    killed = subprocess.run([sys.executable, "-c", writer, str(path)], check=False)
+    assert killed.returncode == -9
+    assert len([*tmp_path.iterdir()]) == 1
+    write(path, {}, kind="test")
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_nothing_is_removed_that_is_still_written(tmp_path):
+    def parts():
+        yield b"some"
+        write(tmp_path / "b.mmae", {}, kind="test")  # as another process would
+        yield b"more"
+
+    archive._replace(tmp_path / "a.mmae", parts())
+    assert (tmp_path / "a.mmae").read_bytes() == b"somemore"

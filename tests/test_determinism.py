@@ -14,6 +14,8 @@ import pytest
 import torch
 from conftest import make_frame
 from sklearn.base import clone
+from skorch.callbacks import Callback
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
 from sklearn_mmae.training._gradients import LEAST_ROWS
@@ -200,12 +202,43 @@ def test_threads_that_fit_leave_no_trace_on_the_thread_counts(two_threads):
         assert pool.submit(torch.get_num_threads).result() == 2
 
 
+def blas_threads():
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return [library["num_threads"] for library in libraries]
+
+
+class CountsThreadsOfBlas(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        self.seen_ = blas_threads()
+
+
+class Interrupts(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_blas_computes_alone_until_the_last_fit_is_over():
+    X, counts = make_wide()[:, :40], CountsThreadsOfBlas()
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        estimator = make_estimator(callbacks=[counts])
+        with ThreadPoolExecutor(2) as pool:
+            assert len(list(pool.map(lambda _: clone(estimator).fit(X), range(4)))) == 4
+        assert blas_threads() == before
+        estimator.fit(X)
+        assert set(estimator.callbacks[0].seen_) == {1}
+        with pytest.raises(KeyboardInterrupt):
+            estimator.set_params(callbacks=[Interrupts()]).fit(X)
+        assert blas_threads() == before
+
+
 def global_state():
     return [
         torch.get_rng_state().numpy().tobytes(),
         str(np.random.get_state()),
         random.getstate(),
         torch.get_num_threads(),
+        blas_threads(),
         torch.get_default_dtype(),
         torch.are_deterministic_algorithms_enabled(),
         torch.is_grad_enabled(),

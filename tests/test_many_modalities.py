@@ -60,7 +60,7 @@ def test_codes_and_gradients_while_training_are_those_of_later():
     weights = [projection.weight for projection in network.projections]
     found = []
     for training in (True, False):
-        code = network.train(training)._linear(views, pattern, network.table)
+        code = network.train(training)._linear(views, pattern, network.own_paths[1])
         found.append([code, *torch.autograd.grad(code, weights, slope)])
     torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
 

@@ -24,7 +24,7 @@ from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._calibration import calibrate
 from sklearn_mmae.training._gradients import FlatWeights, Gradients, PlainGradients, limit
-from sklearn_mmae.training._lesson import Lesson, one_more_epoch
+from sklearn_mmae.training._lesson import Lesson, as_before_on_error, one_more_epoch
 from sklearn_mmae.training._patterns import index_contained, list_patterns
 from sklearn_mmae.training._progress import Progress
 from sklearn_mmae.training._settings import Settings
@@ -317,7 +317,7 @@ def test_an_epoch_that_fails_is_undone():
             return super().teach(losses_of, batch, shown)
 
     net.make_gradients, n_steps = Fails, net.weights_.n_steps
-    with pytest.raises(RuntimeError, match="second step"):
+    with pytest.raises(RuntimeError, match="second step"), as_before_on_error(net):
         one_more_epoch(net, lesson.rows)
     after = [*net.weights_.copy(), *net.weights_.averages]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

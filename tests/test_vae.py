@@ -286,7 +286,7 @@ def test_modalities_that_say_the_same_cost_the_mixture_prior_nothing():
 def test_what_is_private_is_told_as_well_by_the_row_as_by_the_modality_alone():
     X = linear_gaussian(600)[0]
     vae = MultimodalVAE(
-        HALVES, n_components=6, max_epochs=15, objective="mmvae+", random_state=0, init="random"
+        HALVES, n_components=6, max_epochs=8, objective="mmvae+", random_state=0, init="random"
     ).fit(X)
     for m, (_, _, columns) in enumerate(HALVES):
         own = vae.net_.module_.private.numpy()[m]

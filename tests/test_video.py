@@ -386,7 +386,7 @@ def test_clips_and_captions_tell_of_one_another(tmp_path):
         ("clip", VideoModality(), ["clip"]),
         ("caption", TextModality(), ["caption"]),
     ]
-    mmae = MultimodalAutoencoder(modalities, n_components=4, max_epochs=20, random_state=0)
+    mmae = MultimodalAutoencoder(modalities, n_components=4, max_epochs=10, random_state=0)
     mmae.fit(frame)
     words = mmae.translate(frame[["clip"]], to="caption")["caption"]
     for word in ("right", "left", "quickly", "slowly"):

@@ -21,11 +21,15 @@ import re
 import secrets
 import stat
 from contextlib import suppress
-from time import time
 
 import numpy as np
 
 from .errors import ModelFileError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["read", "write"]
 
@@ -34,7 +38,7 @@ _METADATA = {"format", "version", "sha256", "kind", "tree"}
 # What a file may ask of the reader. Every value costs one of the marks ``, : [ {`` and at most
 # some 80 bytes once it is parsed, so counting marks first bounds what a small header can grow to.
 _HEADER_BYTES, _MARKS, _ARRAYS, _DIMENSIONS, _DEPTH = 8_000_000, 300_000, 10_000, 32, 64
-ABANDONED = 3600  # seconds after which nobody is still writing
+_ASIDE = ".sklearn-mmae-"  # begins the names of files that are not yet complete
 _BLANK = "0" * 64  # stands for the checksum while it is computed
 _DTYPES = {
     **{"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "|b1", "I8": "|i1", "U8": "|u1"},
@@ -180,37 +184,72 @@ def _read(file, kind):
 def _replace(path, parts):
     # Through links, as any program that opens a file for writing would.
     path = os.path.realpath(path)
-    before = os.stat(path).st_mode if os.path.exists(path) else None
-    if before is not None and not stat.S_ISREG(before):
-        raise ModelFileError(f"cannot write {path!r}: it is a folder or a device, not a file")
-    _remove_abandoned(path)
-    aside = os.path.join(
-        os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}.tmp"
-    )
+    before = _file_before(path)
+    _remove_left(os.path.dirname(path))
+    aside = os.path.join(os.path.dirname(path), f"{_ASIDE}{secrets.token_hex(8)}.tmp")
     try:
-        with open(aside, "xb") as file:
+        # What replaces a file of its owner's eyes only is never open to others.
+        mode = 0o666 if before is None else 0o600
+        with open(aside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            _lock(file)
+            if before is not None:
+                _own_as(before, aside)
             for part in parts:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
-        if before is not None:
-            os.chmod(aside, stat.S_IMODE(before))
-        os.replace(aside, path)
+            if fcntl is not None:  # while it is locked
+                os.replace(aside, path)
+        if fcntl is None:  # Windows moves no file that is open
+            os.replace(aside, path)
     except BaseException:
         if os.path.exists(aside):
             os.unlink(aside)
         raise
 
 
-def _remove_abandoned(path):
-    """Remove what writers of the same file left that were killed long ago."""
-    folder, name = os.path.split(path)
-    ours = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.tmp")
-    for entry in os.scandir(folder):
-        if ours.fullmatch(entry.name):
-            with suppress(OSError):  # another writer may be done with it just now
-                if time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED:
-                    os.unlink(entry)
+def _file_before(path):
+    """Return the state of the file that is to be replaced, or None; refuse what is no file."""
+    before = os.stat(path) if os.path.exists(path) else None
+    if before is not None and not stat.S_ISREG(before.st_mode):
+        raise ModelFileError(f"cannot write {path!r}: it is a folder or a device, not a file")
+    return before
+
+
+def _own_as(before, path):
+    """Give a file the owner of another one, where we may, and its mode."""
+    now = os.stat(path)
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        with suppress(PermissionError):
+            os.chown(path, before.st_uid, before.st_gid)
+    os.chmod(path, stat.S_IMODE(before.st_mode))
+
+
+def _lock(file):
+    """Lock a file until it is closed, which the end of the process does, too."""
+    with suppress(OSError):  # of a file system that has no locks
+        if fcntl is not None:  # Windows removes no file that is open
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _refuse_locked(file):
+    """Raise `OSError` if a file is locked, or where that cannot be known."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_left(folder):
+    """Remove what killed processes have left of their saves: begun, and locked by nobody."""
+    left = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [e for e in entries if e.name.startswith(_ASIDE) and e.is_file()]
+    for entry in left:
+        with suppress(OSError):
+            with open(entry, "rb") as file:
+                _refuse_locked(file)
+                has_begun = os.fstat(file.fileno()).st_size  # else it may soon be locked
+            if has_begun:
+                os.unlink(entry)
 
 
 def _encode(node, place, arrays, depth):

@@ -1,16 +1,42 @@
-"""What older versions of scikit-learn lack."""
+"""What older versions of Python and scikit-learn lack."""
 
 from __future__ import annotations
+
+import sys
 
 from sklearn.utils import get_tags
 
 __all__ = [
     "CallbackSupportMixin",
     "VisualBlock",
+    "cached_property",
     "has_progress_bar",
     "requires_fit",
     "with_callbacks",
 ]
+
+if sys.version_info >= (3, 12):
+    from functools import cached_property
+else:
+
+    class cached_property:  # noqa: N801
+        """A property that is computed once, without the lock that functools' own had.
+
+        All instances shared it: threads waited for one another, and a child that was forked
+        meanwhile waited for ever.
+        """
+
+        def __init__(self, compute):
+            self.compute, self.__doc__ = compute, compute.__doc__
+
+        def __set_name__(self, owner, name):
+            self.name = name
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            return vars(instance).setdefault(self.name, self.compute(instance))
+
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock, Thread, local
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["one_thread", "side_by_side"]
 
 _LOCK = Lock()
 _CALLER = local()  # `helpers`: what `side_by_side` may use in this thread, within `one_thread`
+
+
+def _begin_anew():
+    """Forget, in a forked child, the lock and the helpers of threads that are not there."""
+    global _LOCK, _CALLER
+    _LOCK, _CALLER = Lock(), local()
+    _Blas.n_inside = 0
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @contextmanager
@@ -30,7 +44,9 @@ def one_thread(*, helpers=True):
     -----
     ``torch.set_num_threads`` sets OpenMP's and MKL's count of the calling thread, and a global
     number that only threads which have not yet computed anything begin with. That number is put
-    back at once, from a thread made for it, so that nobody else ever meets ours.
+    back at once, from a thread made for it, so that nobody else ever meets ours. The BLAS of numpy
+    and scipy has but one count for all threads: it is 1 while anybody is within, and put back by
+    the last one out. Our matrices are small: a second thread of it only waits, at full power.
 
     Examples
     --------
@@ -46,9 +62,11 @@ def one_thread(*, helpers=True):
     if outside is None or not helpers:
         ours = _Helpers(before - 1 if helpers else 0)
     _CALLER.helpers = ours
+    _Blas.enter()
     try:
         yield
     finally:
+        _Blas.leave()
         _CALLER.helpers = outside
         if ours is not outside:
             ours.stop()
@@ -103,6 +121,34 @@ class _Helpers:
     def stop(self):
         if self.pool is not None:
             self.pool.shutdown()
+
+
+class _Blas:
+    """The libraries behind numpy's and scipy's linear algebra, for the whole process."""
+
+    n_inside, limits = 0, None
+
+    @classmethod
+    def enter(cls):
+        """Let them compute with one thread."""
+        with _LOCK:
+            cls.n_inside += 1
+            if cls.limits is None:
+                cls.limits = _controller().limit(limits=1, user_api="blas")
+
+    @classmethod
+    def leave(cls):
+        """Give them back their threads, if nobody else is within."""
+        with _LOCK:
+            cls.n_inside -= 1
+            if not cls.n_inside:
+                cls.limits.restore_original_limits()
+                cls.limits = None
+
+
+@cache
+def _controller():
+    return ThreadpoolController()  # looks through all libraries of the process: milliseconds
 
 
 def _compute_alone():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from numbers import Real
 
 import numpy as np
@@ -12,10 +13,25 @@ __all__ = [
     "are_text",
     "are_values",
     "check_share",
+    "dtype_from",
     "is_array",
     "is_positive",
     "is_whole",
 ]
+
+# Of one number or date to a cell: "(100000000,)f8" and "S500000000" are dtypes to numpy, too.
+_UNIT = r"\[\d{0,6}(?:Y|M|W|D|h|m|s|ms|us|ns)\]"
+_DTYPE = re.compile(
+    r"bool|object|u?int(?:8|16|32|64)|float(?:16|32|64|80|96|128)|[<>](?:[iu][248]|f(?:[248]|1[026]))"
+    rf"|(?:datetime64|timedelta64|[<>][mM]8){_UNIT}"
+)
+
+
+def dtype_from(name):
+    """Return the numpy dtype that a file names; raises ValueError for any but plain ones."""
+    if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+        raise ValueError(f"{str(name)[:40]!r} is no dtype of a column")
+    return np.dtype(name)
 
 
 def is_whole(value):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
+from .._core.compat import cached_property
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Means, Question
 

@@ -269,25 +269,28 @@ class BaseMultimodalAutoencoder(
         return learn_model(self, X, y, self._build_network, self._look_at, previous, context)
 
     def _keep(self, model: Model) -> None:
-        """Take over a model, and forget what an earlier fit knew."""
-        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
-            del self.__dict__[name]
-        self._model = model
-        self.modalities_ = Modalities(model.parts, model.columns.names)
-        self.net_, self.history_, self.n_iter_ = model.net, model.history, model.n_iter
-        self.n_components_ = model.built["n_components"]
+        """Take over a model, and forget what an earlier fit knew, in one step: all or nothing."""
+        state = {n: v for n, v in vars(self).items() if n.startswith("_") or not n.endswith("_")}
+        state |= {
+            "_model": model,
+            "modalities_": Modalities(model.parts, model.columns.names),
+            "net_": model.net,
+            "history_": model.history,
+            "n_iter_": model.n_iter,
+            "n_components_": model.built["n_components"],
+            "n_features_in_": len(model.columns.names),
+        }
         if model.privacy is None:
-            self.explained_deviance_ = model.explained
+            state["explained_deviance_"] = model.explained
         else:
-            self.privacy_spent_ = model.privacy
-        self.n_features_in_ = len(model.columns.names)
+            state["privacy_spent_"] = model.privacy
         if model.feature_names is not None:
-            self.feature_names_in_ = np.array(model.feature_names, dtype=object)
+            state["feature_names_in_"] = np.array(model.feature_names, dtype=object)
         if model.lags is not None:
-            self.lags_, self.lag_intervals_ = model.lags.seconds, model.lags.intervals
+            state |= {"lags_": model.lags.seconds, "lag_intervals_": model.lags.intervals}
         if model.target is not None and model.target.has_classes:
-            self.classes_ = model.target.all_classes
-        vars(self).update({f"{name}_": value for name, value in model.facts.items()})
+            state["classes_"] = model.target.all_classes
+        self.__dict__ = state | {f"{name}_": value for name, value in model.facts.items()}
 
     @property
     def components_(self) -> dict[str, pd.DataFrame]:

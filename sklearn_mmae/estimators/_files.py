@@ -31,7 +31,7 @@ from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._settings import OPTIMIZERS
 from ._parameters import check_parameters
 
-__all__ = ["load_as", "save"]
+__all__ = ["limit_reading", "load_as", "save"]
 
 KIND = "estimator"  # of the file
 OF_MACHINE = {"device", "memory", "callbacks", "verbose"}  # parameters that are never in a file
@@ -69,6 +69,16 @@ def load_as(path: str | os.PathLike, trusted: Any, estimators: dict[str, type]) 
         raise ModelFileError(f"cannot read {os.fspath(path)!r}: {error}") from error
 
 
+def limit_reading(estimator: Any, root: str | os.PathLike | None, max_pixels: int) -> None:
+    """Let the modalities of a loaded estimator read no more than their reader allows."""
+    listed = [] if isinstance(estimator.modalities, str) else estimator.modalities
+    for modality in [m for _, m, _ in listed] + [part.modality for part in estimator._model.parts]:
+        if root is not None and hasattr(modality, "root"):
+            modality.root = root
+        if hasattr(modality, "max_pixels"):
+            modality.max_pixels = min(modality.max_pixels, max_pixels)
+
+
 def _trusted(trusted):
     """Return the classes that a file may name."""
     classes = dict(_BUILT_IN)
@@ -102,7 +112,7 @@ def _restore(tree, classes, estimators):
     model.calibration = model.calibrated(calibration)
     model.density = model.with_density(density)
     with suppress(ImportError):  # rows of polars come back only where it is installed
-        estimator.inverse_transform(np.zeros((1, estimator.n_components_)))
+        model.write_average()
     return estimator
 
 

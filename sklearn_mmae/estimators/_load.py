@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from ..modalities._media import is_count
 from ._autoencoder import MultimodalAutoencoder
-from ._files import load_as
+from ._files import limit_reading, load_as
 from ._vae import MultimodalVAE
 
 __all__ = ["load"]
 
+MAX_PIXELS = 50_000_000  # as of pictures and clips
+
 
 def load(
-    path: str | os.PathLike, *, trusted: Sequence[type] = ()
+    path: str | os.PathLike,
+    *,
+    trusted: Sequence[type] = (),
+    root: str | os.PathLike | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> MultimodalAutoencoder | MultimodalVAE:
     """Load an estimator that `MultimodalAutoencoder` or `MultimodalVAE` has saved.
 
@@ -27,6 +34,11 @@ def load(
         Subclasses of `Modality`, `Fusion` and `Objective`, and optimizers, of your own that the
         file may use; and transformers that a `TextModality` has as vectorizers, scikit-learn's too.
         They are built with what the file says, so they must cope with any values.
+    root : str, path or None, default=None
+        Folder that the paths in cells of pictures, sounds and clips are relative to, whatever the
+        file says; give it wherever files or paths come from others. None leaves it to the file.
+    max_pixels : int, default=50_000_000
+        The most pixels of a picture or frame that are decoded. The file may ask for fewer.
 
     Returns
     -------
@@ -37,6 +49,8 @@ def load(
 
     Raises
     ------
+    ValueError
+        For a `max_pixels` that is no whole number above 0.
     ModelFileError
         If the file is damaged, of a newer version, or asks for what it must not.
     FileNotFoundError
@@ -61,4 +75,8 @@ def load(
     True
     """
     estimators = {kind.__name__: kind for kind in (MultimodalAutoencoder, MultimodalVAE)}
-    return load_as(path, trusted, estimators)
+    if not is_count(max_pixels):
+        raise ValueError(f"max_pixels={max_pixels!r}: give a whole number above 0.")
+    mmae = load_as(path, trusted, estimators)
+    limit_reading(mmae, root, max_pixels)
+    return mmae

@@ -219,6 +219,20 @@ class Modality(BaseEstimator, ABC):
         """
         return predictions
 
+    def shortest(self, predictions: np.ndarray) -> np.ndarray:
+        """Return predictions of cells as short as they come: those that `load` tries to write.
+
+        Parameters
+        ----------
+        predictions : ndarray, rows first
+
+        Returns
+        -------
+        ndarray
+            Default: the same.
+        """
+        return predictions
+
     def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return rows of which cells were hidden as `transform` would have given them.
 

@@ -131,6 +131,8 @@ class FileModality(MediaModality):
     def _check_reading(self) -> None:
         """Refuse parameters that say nothing about how to read."""
         self._check_choice("on_error", ("raise", "missing"))
+        if not (self.root is None or isinstance(self.root, str | os.PathLike)):
+            raise ValueError(f"root={self.root!r}: give None or the path of a folder.")
         find_memory(self.memory)  # raises for what is no memory
 
 
@@ -138,6 +140,10 @@ class TimedMediaModality(MediaModality, TimedModality):
     """A `MediaModality` whose cells go on in time, for a `StepsNetwork`."""
 
     mask: float
+
+    def shortest(self, predictions: np.ndarray) -> np.ndarray:
+        """Return predictions of one step each, which their last column says."""
+        return np.column_stack([predictions[:, :-1], np.ones(len(predictions))])
 
     def _steps_settings(self) -> dict[str, Any]:
         """Return what a `StepsNetwork` is told of the data."""

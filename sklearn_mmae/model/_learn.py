@@ -28,7 +28,7 @@ from ..statistics import PLAIN, Statistics
 from ..tables import Columns, read, read_schema
 from ..training._calibration import calibrate
 from ..training._density import learn_density
-from ..training._lesson import Lesson, make_net, one_more_epoch
+from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
@@ -301,11 +301,13 @@ def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     values, labels = _sorted(values, _labels(model, y, len(values[0].present), estimator))
     patterns = model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
-    one_more_epoch(model.net, as_rows([*values, *labels], index).to(patterns.device))
-    model.history = model.history + _plain_history(model.net)[-1:]
-    model.n_iter += 1
-    # Those of other weights, and perhaps of these very rows.
-    model.calibration = model.density = None
+    rows = as_rows([*values, *labels], index).to(patterns.device)
+    with as_before_on_error(model.net):
+        one_more_epoch(model.net, rows)
+        changed = {"history": model.history + _plain_history(model.net)[-1:]}
+        # Those of other weights, and perhaps of these very rows.
+        changed |= {"n_iter": model.n_iter + 1, "calibration": None, "density": None}
+        vars(model).update(changed)
 
 
 def restore_net(model: Model, estimator: Any, network: torch.nn.Module) -> None:

@@ -24,7 +24,7 @@ from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._calibration import Groups
 from ..training._density import Density
 from ..training._patterns import index_patterns
-from ..training._predict import agreements, decode, deviances, encode
+from ..training._predict import agreements, decode, decode_average, deviances, encode
 from ..training._translation import Translation, translation
 from ._lags import Lags
 from ._parts import Part
@@ -289,6 +289,16 @@ class Model:
     def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:
         """Return columns, by their positions in `fit`, in the container of `fit`."""
         return self.columns.write(columns, index)
+
+    @one_thread()
+    def write_average(self) -> None:
+        """Write the average row, which fails where what a file says does not go together."""
+        columns = {}
+        for m, part in enumerate(self.parts):
+            outputs = decode_average(self.network, m)
+            written = part.write(part.modality.shortest(outputs))
+            columns |= self.columns.place(part.places, written)
+        self.write(columns)
 
     def fill(self, read: Read, predicted: dict[int, np.ndarray]) -> Any:
         """Return rows whose missing cells are predicted ones; observed cells are as they were."""

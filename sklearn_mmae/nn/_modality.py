@@ -63,6 +63,11 @@ class ModalityNetwork(nn.Module, ABC):
         self.register_buffer("null_outputs", torch.zeros(n_outputs))
         self.register_buffer("gain", torch.ones(()))
 
+    @property
+    def largest(self) -> int:
+        """Numbers to a row in the largest tensor of a deviance or prediction; default: `n_view`."""
+        return self.n_view
+
     @abstractmethod
     def view(self, tensors: dict[str, Tensor]) -> View:
         """Return the centred numbers of a batch, (rows, n_view), zero for a row of holes."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
+
+from .._core.compat import cached_property
 
 __all__ = ["SparseView", "View"]
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._core.holes import is_hole
+from ._cells import is_zone
 from ._numbers import as_dates, as_digits, as_real, as_whole
 
 # Types with parameters: what makes them, and their parameters.
@@ -73,5 +74,7 @@ def from_plain(plain: Any) -> pa.DataType:
     name, *parameters = plain
     if name not in _MADE_OF:
         return pa.type_for_alias(name)
+    if name == "TimestampType" and parameters[1:] and not is_zone(parameters[1] or "UTC"):
+        raise ValueError(f"{parameters[1]} is no time zone")
     make = getattr(pa, _MADE_OF[name][0])
     return make(*(from_plain(p) if isinstance(p, list) else p for p in parameters))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from .._core.compat import cached_property
 from .._core.errors import CellError
 from .._core.holes import observed
 

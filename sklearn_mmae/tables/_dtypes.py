@@ -14,6 +14,8 @@ import pandas as pd
 from ._cells import objects, sort_of
 
 __all__ = [
+    "EARLIEST",
+    "LATEST",
     "OBJECT",
     "Form",
     "as_objects",

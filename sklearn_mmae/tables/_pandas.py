@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._core.holes import observed
+from .._core.values import dtype_from
 from ._cells import Column, is_zone, objects
 from ._dtypes import OBJECT, Form, as_objects, held_by, holds_arrays, name_objects
 from ._numbers import as_dates, as_real, as_whole
@@ -223,13 +224,6 @@ def from_plain(plain: list) -> Any:
     return _MAKERS[name](*arguments)
 
 
-def _numpy_dtype(name: str) -> np.dtype:
-    dtype = np.dtype(name)
-    if dtype.kind not in "biufmMO":
-        raise ValueError(f"{name} is no dtype of a column")
-    return dtype
-
-
 def _zoned_dtype(unit: str, zone: str) -> pd.DatetimeTZDtype:
     if not is_zone(zone):
         raise ValueError(f"{zone} is no time zone")
@@ -241,7 +235,7 @@ def _string_dtype(storage: str, knows_na: bool) -> pd.StringDtype:
 
 
 _MAKERS = {
-    "numpy": _numpy_dtype,
+    "numpy": dtype_from,
     "CategoricalDtype": lambda values, of, ordered: pd.CategoricalDtype(
         pd.Index(values, dtype=from_plain(of)), ordered
     ),

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 
 from .._core.holes import is_hole
-from ._cells import Column, objects
+from ._cells import Column, is_zone, objects
 from ._dtypes import Form, as_objects, holds_arrays, name_objects
 from ._numbers import as_dates, as_digits, as_real, as_whole
 
@@ -239,4 +239,6 @@ def from_plain(plain: list) -> pl.DataType:
         raise ValueError(f"{name} is no dtype of a column")
     if name in ("List", "Array"):
         parameters[0] = from_plain(parameters[0])
+    if name == "Datetime" and parameters[1] is not None and not is_zone(parameters[1]):
+        raise ValueError(f"{parameters[1]} is no time zone")
     return getattr(pl, name)(*parameters)

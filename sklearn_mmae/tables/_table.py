@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 import scipy.sparse
 from sklearn.utils.validation import check_array
 
+from .._core.compat import cached_property
 from .._core.errors import listing
 from ._arrays import plain
 from ._cells import Cells, Column

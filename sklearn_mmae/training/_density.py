@@ -437,14 +437,14 @@ def _look(
     both, weights = np.concatenate([codes, of_part], 1)[there], weights[there]
     members = mixture.memberships(codes[there]) * weights[:, None]
     n, k = len(both), codes.shape[1]
+    centre = np.average(both, axis=0, weights=weights)
+    apart = both - centre
     # A member of few rows is near the mean of all.
-    means = (members.T @ both + np.average(both, axis=0, weights=weights)) / (members.sum(0) + 1)[
-        :, None
-    ]
-    products = sum(
-        ((both - mean) * member[:, None]).T @ (both - mean)
-        for mean, member in zip(means, members.T, strict=True)
-    )
+    sums, sizes = members.T @ apart, members.sum(0)[:, None]
+    means = sums / (sizes + 1)
+    # Squares about the means: those about the centre, less what the means explain of them.
+    products = (apart.T * weights) @ apart - (sums.T * (2 - sizes / (sizes + 1)).T) @ means
+    means = means + centre
     unit = RIDGE * max(np.trace(products[:k, :k]) / n / k, RIDGE)
     between = products[:k, k:]
     map_ = np.linalg.solve(products[:k, :k] + n * unit * np.eye(k), between)

@@ -27,7 +27,7 @@ from ..nn._blocks import matmul
 from ..nn._modality import ModalityNetwork
 from ..nn._sparse import View
 from .start._linear import penalty_of
-from .start._moments import ViewMoments, reduced_size
+from .start._moments import ViewMoments, reduced_sizes
 
 __all__ = ["Direct", "DirectRegressions"]
 
@@ -104,7 +104,7 @@ class DirectRegressions(nn.Module):
         super().__init__()
         n = len(parts)
         self.widths = [part.n_view for part in parts]
-        sizes = [reduced_size(width, n_components) for width in self.widths]
+        sizes = reduced_sizes(self.widths, n_components)
         if sum(sizes) > MOST_COLUMNS:
             sizes = [min(size, max(MOST_COLUMNS // n, 1)) for size in sizes]
         self.slices = _slices(sizes)

@@ -29,7 +29,10 @@ class _Inference:
 
     def __init__(self, network: VariationalNetwork, unknown: np.ndarray):
         self.network, self.device = network, network.patterns.device
-        self.paths = network.paths(torch.as_tensor(unknown, device=self.device))
+        self.paths = network.own_paths
+        if len(unknown):
+            others = torch.as_tensor(unknown, device=self.device)
+            self.paths = network.paths_of(torch.cat([network.patterns, others]))
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return the posterior of a batch."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..fusion import Fusion
 from ..nn._blocks import layer, matmul
@@ -15,7 +16,7 @@ from ..nn._sparse import View
 from ..statistics import Statistics
 from ._batches import Batch
 from ._direct import Direct, DirectRegressions
-from ._patterns import chances_of, meetings_of
+from ._patterns import MOST_ENUMERATED, chances_of, meetings_of
 from ._terms import EXTRA_TERMS
 from .start._moments import ViewMoments
 
@@ -26,7 +27,9 @@ Paths = tuple[Tensor, ...]  # patterns of presence and what belongs to each, pat
 RowBlocks = Callable[[], Iterable[tuple[list[View], list[Tensor | None], Tensor]]]
 NewGenerator = Callable[[], torch.Generator]
 
-MANY_PATTERNS = 32  # from which on rows are grouped by theirs
+MANY_PATTERNS = 32  # from which on rows are grouped by theirs in training
+TILE = 128  # rows of one pattern that are multiplied at a time, when nothing is trained,
+FEW_PATHS = 256  # unless the regressions of all patterns are so few columns
 
 
 class JointNetwork(nn.Module, ABC):
@@ -66,12 +69,10 @@ class JointNetwork(nn.Module, ABC):
         zeros without one.
     direct : DirectRegressions or None
         What predicts absent modalities beside the code; None for one modality.
-    table : Tensor of shape (patterns, components, modalities * projected)
-        A buffer of the subclass: the `regressions` of its patterns.
     """
 
     scale: Tensor
-    table: Tensor
+    table: Tensor | None  # regressions of the own patterns
     betas = (0.9, 0.999)  # of Adam, as a rule: a subclass may forget sooner
     own_losses: tuple[str, ...] = ()  # names of those beside the modalities' own
     has_prior: bool = False  # whether codes have a distribution that is part of the model
@@ -192,12 +193,13 @@ class JointNetwork(nn.Module, ABC):
     @property
     @abstractmethod
     def own_paths(self) -> Paths:
-        """Those of the network's own patterns, as they are kept."""
+        """Those of the network's own patterns, for training."""
 
-    def paths(self, others: Tensor) -> Paths:
-        """Return the own paths, then those of other patterns of presence."""
-        pairs = zip(self.own_paths, self.paths_of(others), strict=True)
-        return tuple(torch.cat(pair) for pair in pairs)
+    @property
+    def has_few_paths(self) -> bool:
+        """Whether it knows every pattern, and one product for all costs less than groups."""
+        knows_all = len(self.networks) <= MOST_ENUMERATED
+        return knows_all and len(self.patterns) * len(self.scale) <= FEW_PATHS
 
     @abstractmethod
     def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
@@ -297,8 +299,11 @@ class JointNetwork(nn.Module, ABC):
             [project(view) for project, view in zip(self.projections, views, strict=True)], 1
         )
         projected = projected.detach() if self.is_held else projected
-        if self.training and len(table) >= MANY_PATTERNS and projected.device.type == "cpu":
-            return _by_pattern(projected, pattern, table)
+        if projected.device.type == "cpu":
+            if self.training and len(table) >= MANY_PATTERNS:
+                return _by_pattern(projected, pattern, table)
+            if not self.training and not (self.has_few_paths and table is self.table):
+                return _by_tiles(projected, pattern, table)
         # One product for all patterns, then each row picks its own: no row-wise matrices.
         linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
         return linear[torch.arange(len(projected), device=linear.device), pattern]
@@ -487,9 +492,30 @@ def _by_pattern(projected: Tensor, pattern: Tensor, table: Tensor) -> Tensor:
 
     A row's last bits then depend on the rows beside it, which a gradient's do anyway.
     """
+    return _grouped(projected, pattern, table, lambda rows, weight: rows @ weight.T)
+
+
+def _by_tiles(projected: Tensor, pattern: Tensor, table: Tensor) -> Tensor:
+    """Return what `_by_pattern` does, by products of one size: a row's bits are its own."""
+    size = min(TILE, len(projected))
+
+    def multiply(rows: Tensor, weight: Tensor) -> Tensor:
+        tiles = F.pad(rows, (0, 0, 0, -len(rows) % size)).split(size)
+        return torch.cat([matmul(tile, weight) for tile in tiles])[: len(rows)]
+
+    return _grouped(projected, pattern, table, multiply)
+
+
+def _grouped(
+    projected: Tensor,
+    pattern: Tensor,
+    table: Tensor,
+    multiply: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Return the products of each row with the weights of its pattern, (..., rows, components)."""
     which = pattern.flatten()
     order = which.argsort(stable=True)
     sizes = which.bincount(minlength=len(table)).tolist()
     groups = projected.index_select(0, order % len(projected)).split(sizes)
-    linear = [rows @ weight.T for rows, weight in zip(groups, table, strict=True) if len(rows)]
+    linear = [multiply(rows, own) for rows, own in zip(groups, table, strict=True) if len(rows)]
     return torch.cat(linear).index_select(0, order.argsort()).unflatten(0, pattern.shape)

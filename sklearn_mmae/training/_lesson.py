@@ -11,8 +11,8 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -42,7 +42,7 @@ from ._translation import weigh
 from .start._begin import seen_blocks, start_linear
 from .start._moments import ViewMoments, learn_view_moments
 
-__all__ = ["Learned", "Lesson", "make_net", "one_more_epoch"]
+__all__ = ["Learned", "Lesson", "as_before_on_error", "make_net", "one_more_epoch"]
 
 LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
 LARGEST_HELD_OUT = 0.3
@@ -246,15 +246,27 @@ class Lesson:
 
     def judge(self) -> None:
         """Keep the best epoch, or what there was before; measure how far off it is."""
-        self.calibration = None
+        self.calibration, self.helped = None, True
         if self.held_out is None:
             return
         self.net.weights_.set(self.best.best_)
+        with self._best_kept():
+            self._judge()
+
+    @contextmanager
+    def _best_kept(self) -> Iterator[None]:
+        """Let Ctrl-C end what comes after the epochs, and leave what was learned until then."""
+        best = copy.deepcopy(self.network.state_dict())
+        try:
+            yield
+        except KeyboardInterrupt as interrupted:
+            self.network.load_state_dict(best)
+            self.interrupted = interrupted
+
+    def _judge(self) -> None:
         if self._parts_are_guarded and self.best.epoch_:
             judge_decoders(self.network, self.train, self.held_out, self.statistics)
-        self.helped = not self.guarded or (
-            self.before is not None and self._beats(self.before, self._held_out_losses())
-        )
+        self.helped = not self.guarded or self._has_helped()
         if not self.helped:
             LOG.info("the networks do not lower the loss of held-out rows: they are left out")
             self._undo()
@@ -303,17 +315,18 @@ class Lesson:
             if self.starts_linear and not len(self.net.history):
                 self.network.guard(True, is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration)
-        if self.helped and self.interrupted is None and self.best.epoch_:
-            epochs = max(LEAST_FINISH, round(FINISH * self.best.epoch_))
-            self._learn_on(min(epochs, self.settings.max_epochs))
-            self._complete_direct()
-        elif not self.helped and self.starts_linear:
-            # The same draws again: what refused networks leave is what max_epochs=0 gives.
-            again = torch.Generator()
-            again.set_state(self.before_start)
-            self.moments = self._start_linear(self.rows, "start of all rows", again)
-            if self.network.direct is not None:
-                self.network.direct.learn(self.moments)
+        with self._best_kept():
+            if self.helped and self.interrupted is None and self.best.epoch_:
+                epochs = max(LEAST_FINISH, round(FINISH * self.best.epoch_))
+                self._learn_on(min(epochs, self.settings.max_epochs))
+                self._complete_direct()
+            elif not self.helped and self.starts_linear:
+                # The same draws again: what refused networks leave is what max_epochs=0 gives.
+                again = torch.Generator()
+                again.set_state(self.before_start)
+                self.moments = self._start_linear(self.rows, "start of all rows", again)
+                if self.network.direct is not None:
+                    self.network.direct.learn(self.moments)
         weights.averages = weights.copy()
         return Learned(self.net, self.interrupted, self.calibration)
 
@@ -363,6 +376,10 @@ class Lesson:
             self.progress.finish(learning, epochs)
         weights.swap()
 
+    def _has_helped(self) -> bool:
+        """Whether there was an epoch that left the networks better than what there was before."""
+        return self.best.epoch_ > 0 and self._beats(self.before, self._held_out_losses())
+
     def _held_out_losses(self) -> Tensor:
         """Return the validation loss of each held-out row, as the epochs measure it."""
         self.network.eval()
@@ -409,19 +426,28 @@ def make_net(
 
 
 def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
-    """Train a net for one more epoch of these rows; whatever raises leaves it as it was."""
+    """Train a net for one more epoch of these rows, within `as_before_on_error`."""
+    weights, network = net.weights_, net.module_
+    network.guard(False, is_held=network.is_held)
+    weights.swap()  # what is shown are the means; steps are taken from the weights themselves
+    net.notify("on_train_begin", X=rows, y=None)
+    with suppress(StopTraining):  # it is one epoch anyway
+        net.learn_more(rows)
+    net.notify("on_train_end", X=rows, y=None)
+    weights.swap()
+
+
+@contextmanager
+def as_before_on_error(net: AutoencoderNet) -> Iterator[None]:
+    """Leave a net as it was, to the bit and to the next random number, if anything is raised."""
     weights, n_steps = net.weights_, net.weights_.n_steps
     shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
     moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
     network, guards = net.module_, net.module_.guards.clone()
-    network.guard(False, is_held=network.is_held)
-    weights.swap()  # what is shown are the means; steps are taken from the weights themselves
+    generators = [net.generator, net.iterator_train__generator]
+    states = [generator.get_state() for generator in generators]
     try:
-        net.notify("on_train_begin", X=rows, y=None)
-        with suppress(StopTraining):  # it is one epoch anyway
-            net.learn_more(rows)
-        net.notify("on_train_end", X=rows, y=None)
-        weights.swap()
+        yield
     except BaseException:
         weights.set(shown)
         network.guards.copy_(guards)
@@ -429,6 +455,8 @@ def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
         weights.averages, weights.n_steps = running, n_steps
         net.optimizer_.load_state_dict(moments)
         del net.history_[n_epochs:]
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
         raise
     finally:
-        net.module_.eval()
+        network.eval()

@@ -244,6 +244,7 @@ class AutoencoderNet(NeuralNet):
         groups = self.optimizer_.param_groups
         self.peaks_ = [group["lr"] for group in groups]
         self.rate_, self.done_ = rate, shares_done(n_steps, deadline)
+        _ = self.module_.own_paths  # solved once, before copies share them
         self.gradients_ = self.make_gradients(
             self.module_, self.generator, self.weights_, self.batch_size
         )

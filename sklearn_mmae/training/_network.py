@@ -12,6 +12,7 @@ from ..nn._modality import ModalityNetwork
 from ..statistics import Statistics
 from ._batches import Batch
 from ._joint import JointNetwork, NewGenerator, Paths, RowBlocks, Views
+from ._patterns import Solved
 from .start._linear import fit_linear_start, ridge
 from .start._moments import ViewMoments
 
@@ -74,7 +75,12 @@ class MultimodalNetwork(JointNetwork):
         self.register_buffer("spread", torch.ones(k))
         self.register_buffer("scale", torch.ones(k))
         self.register_buffer("n_rows", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("table", torch.zeros(len(patterns), k, n * self.n_projected))
+        self.register_buffer("table", None, persistent=False)  # of its own patterns, once needed
+        self.solved = Solved()
+        self.register_load_state_dict_post_hook(lambda network, _: network._forget_solved())
+
+    def _forget_solved(self) -> None:
+        self.table, self.solved = None, Solved()
 
     @torch.no_grad()
     def learn_start(
@@ -100,13 +106,13 @@ class MultimodalNetwork(JointNetwork):
         self.explained.copy_(linear.explained)
         self.scale.copy_(linear.spread / linear.spread.square().mean().sqrt())
         self.n_rows.fill_(linear.n_rows)
-        self.table.copy_(self.regressions(self.patterns))
+        self._forget_solved()
         return linear.decoders, linear.views
 
     def regressions(self, patterns: Tensor) -> Tensor:
         """Return the projection for all modalities, the own share for one, ridge for others."""
         k, n = len(self.spread), len(self.networks)
-        table = self.table.new_zeros(len(patterns), k, n, self.n_projected)
+        table = self.spread.new_zeros(len(patterns), k, n, self.n_projected)
         identity = torch.eye(k, device=table.device)
         for i, pattern in enumerate(patterns.tolist()):
             members = [m for m, there in enumerate(pattern) if there]
@@ -115,17 +121,41 @@ class MultimodalNetwork(JointNetwork):
             elif len(members) == 1:
                 table[i, :, members[0], k:] = identity
             elif members:
-                table[i, :, members] = self._regression(members).to(table.dtype)
+                solved = self.solved.get(tuple(members), self._regression)
+                for m, own in zip(members, solved, strict=True):
+                    table[i, :, m] = (own @ self._bases[m]).to(table.dtype)
         return table.flatten(2)
 
-    def _regression(self, members: list[int]) -> Tensor:
-        """Return the ridge regression on some modalities, (components, modalities, projected)."""
-        k = len(self.spread)
-        moments, targets = self.moments.double(), self.targets.double()
-        at = torch.arange(len(moments), device=moments.device).view(-1, 2 * k)[members].flatten()
-        weight = self.spread.double() ** 2
-        solved = ridge(moments[at][:, at], targets[at], weight, int(self.n_rows))
-        return solved.T.reshape(k, len(members), 2 * k)
+    def _regression(self, members: tuple[int, ...]) -> list[Tensor]:
+        """Return the ridge regression on some modalities: (components, rank) in each one's basis.
+
+        The same as on their projected columns, without the directions that those do not span.
+        """
+        bases = [self._bases[m] for m in members]
+        basis, at = torch.block_diag(*bases), self._columns(members)
+        moments = basis @ self.moments[at][:, at].double() @ basis.T
+        targets, weight = basis @ self.targets[at].double(), self.spread.double() ** 2
+        solved = ridge(moments, targets, weight, int(self.n_rows))
+        return list(solved.T.split([len(basis) for basis in bases], 1))
+
+    def _columns(self, members: Sequence[int]) -> Tensor:
+        """Return where in `moments` the projected columns of some modalities stand."""
+        width = 2 * len(self.spread)
+        places = torch.arange(len(self.moments), device=self.moments.device)
+        return places.view(-1, width)[list(members)].flatten()
+
+    @property
+    def _bases(self) -> list[Tensor]:
+        """Of each modality, an orthonormal basis of what its projected columns span, rows."""
+        return self.solved.get("bases", self._find_bases)
+
+    def _find_bases(self, _: str) -> list[Tensor]:
+        bases = []
+        for m, network in enumerate(self.networks):
+            at = self._columns([m])
+            _, vectors = torch.linalg.eigh(self.moments[at][:, at].double())
+            bases.append(vectors.T[-network.n_view :])
+        return bases
 
     def paths_of(self, patterns: Tensor) -> Paths:
         """Return patterns and their regressions."""
@@ -134,6 +164,9 @@ class MultimodalNetwork(JointNetwork):
     @property
     def own_paths(self) -> Paths:
         """The network's own patterns and their regressions."""
+        if self.table is None:
+            with torch.inference_mode(False), torch.no_grad():  # training may need it, too
+                self.table = self.regressions(self.patterns)
         return self.patterns, self.table
 
     def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
@@ -152,7 +185,7 @@ class MultimodalNetwork(JointNetwork):
     ) -> Tensor:
         """Return the deviance of each modality, over the subsets, and last the extra terms."""
         subsets = self._with_singles(shown, batch.pattern)
-        start = self._linear(views, subsets, self.table)
+        start = self._linear(views, subsets, self.own_paths[1])
         codes = self._fused(views, start, self.patterns[subsets])
         deviances = self.deviances(codes[: len(shown)], batch)
         if len(shown) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from itertools import product
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..statistics import PLAIN, Statistics
 
 __all__ = [
     "MOST_ENUMERATED",
+    "Solved",
     "chances_of",
     "index_contained",
     "index_patterns",
@@ -22,6 +24,32 @@ __all__ = [
 
 MOST_ENUMERATED = 6  # modalities up to which every pattern of presence has its own regression
 MOST_OF_ROWS = 32  # patterns that are taken from the rows, beyond that
+MOST_REMEMBERED = 2**22  # numbers, of what was solved for patterns
+
+
+class Solved:
+    """What was solved for patterns of presence: a memory that begins anew when it is full.
+
+    Threads may share it: in the worst case they solve the same twice.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, list[Tensor]] = {}
+        self._size = 0
+
+    def __reduce__(self) -> tuple[type, tuple]:
+        return Solved, ()  # no pickle or copy needs to be as large
+
+    def get(self, key: Hashable, solve: Callable[..., list[Tensor]]) -> list[Tensor]:
+        """Return what ``solve(key)`` returned, now or when it was asked for before."""
+        found = self._known.get(key)
+        if found is None:
+            found = solve(key)
+            self._size += sum(tensor.numel() for tensor in found)
+            if self._size > MOST_REMEMBERED:
+                self._known, self._size = {}, 0
+            self._known[key] = found
+        return found
 
 
 def list_patterns(present: Tensor, statistics: Statistics = PLAIN) -> Tensor:

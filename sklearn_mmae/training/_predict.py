@@ -6,7 +6,7 @@ for another shape, and the bits of a row would depend on its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -21,18 +21,20 @@ __all__ = [
     "agreements",
     "block_size",
     "decode",
+    "decode_average",
     "deviances",
     "encode",
     "for_blocks",
     "read_outputs",
 ]
 
+MOST_NUMBERS = 2**23  # of the regressions of patterns that are held at once
 LEAST_BLOCKS = 4  # below that, starting helpers costs more than they save
 
 
 def block_size(network: JointNetwork) -> int:
     """Return the rows per block: many for small networks, few for large ones."""
-    columns = sum(part.n_view for part in network.networks)
+    columns = sum(part.largest for part in network.networks)
     size = 2 ** int(np.log2(2**20 / columns)) if columns < 2**20 else 1
     return int(np.clip(size, 32, 1024))
 
@@ -66,18 +68,38 @@ def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None)
     unknown : ndarray of shape (patterns, modalities), bool, optional
         Patterns of presence beyond the network's own, as `index_patterns` numbers them.
     """
-    device, size, paths = network.patterns.device, block_size(network), None
+    device, size = network.patterns.device, block_size(network)
+    patterns = network.patterns
     if unknown is not None and len(unknown):
-        paths = network.paths(torch.as_tensor(unknown, device=device))
+        patterns = torch.cat([patterns, torch.as_tensor(unknown, device=device)])
     codes = torch.empty(len(rows), len(network.scale))
+    for used, places in _by_patterns(network, rows):
+        paths = None if used is None else network.paths_of(patterns[used.to(device)])
 
-    def work(here: slice, index: Tensor, n: int) -> None:
-        batch = rows.take(index).to(device)
-        code = network.encode(network.views(batch.values), batch.pattern, paths)
-        codes[here] = (code * network.scale)[:n].cpu()
+        def work(here: slice, index: Tensor, n: int, used=used, places=places, paths=paths) -> None:
+            batch = rows.take(places[index])
+            pattern = batch.pattern if used is None else torch.searchsorted(used, batch.pattern)
+            views = network.views(batch.to(device).values)
+            code = network.encode(views, pattern.to(device), paths)
+            codes[places[here]] = (code * network.scale)[:n].cpu()
 
-    for_blocks(len(rows), size, work)
+        for_blocks(len(places), size, work)
     return codes
+
+
+def _by_patterns(network: JointNetwork, rows: Rows) -> Iterator[tuple[Tensor | None, Tensor]]:
+    """Yield patterns that occur, some at a time, and the places of the rows that have them.
+
+    None for all of them, where the network has few.
+    """
+    numbers = rows.pattern if rows.rows is None else rows.pattern[rows.rows]
+    if network.has_few_paths:
+        yield None, torch.arange(len(rows))
+        return
+    width = sum(projection.out_features for projection in network.projections)
+    most = max(1, MOST_NUMBERS // (width * len(network.scale)))
+    for used in numbers.unique().split(most):
+        yield used, torch.isin(numbers, used).nonzero().flatten()
 
 
 def decode(
@@ -115,6 +137,13 @@ def decode(
     if seed is None:
         return read_outputs(network, codes, m, part.predict, beside)
     return _read(network, codes, m, draw)
+
+
+def decode_average(network: JointNetwork, m: int) -> np.ndarray:
+    """Return the prediction for the average row's code: one row, which costs little."""
+    with torch.inference_mode():
+        code = network.scale.new_zeros(1, len(network.scale))
+        return network.decoders[m].predict(network.outputs(code, m)).cpu().numpy()
 
 
 def read_outputs(

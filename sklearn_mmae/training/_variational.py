@@ -87,8 +87,8 @@ class VariationalNetwork(JointNetwork):
         )
         self.register_buffer("precisions", torch.zeros(n, k, k))
         self.register_buffer("scale", torch.ones(k))
-        self.register_buffer("table", torch.zeros(len(patterns), k, n * k))
-        for name in ("roots", "inverses"):  # these follow from the precisions
+        self.register_buffer("table", torch.zeros(len(patterns), k, n * k), persistent=False)
+        for name in ("roots", "inverses"):  # as the table, these follow from the precisions
             identity = torch.eye(k).repeat(len(patterns), 1, 1)
             self.register_buffer(name, identity, persistent=False)
         self.register_load_state_dict_post_hook(lambda network, _: network._set_roots())
@@ -133,12 +133,12 @@ class VariationalNetwork(JointNetwork):
         # Of views of variance 1.
         own = learned.loadings[: len(self.networks)]
         self.explained.copy_(sum(loadings.square().sum(0) for loadings in own) / len(own))
-        self.table.copy_(self.regressions(self.patterns))
         self._set_roots()
         return decoders, learned.views.of_first(len(self.networks))
 
     @torch.no_grad()
     def _set_roots(self) -> None:
+        self.table.copy_(self.regressions(self.patterns))
         roots, inverses = self.roots_of(self.patterns)
         self.roots.copy_(roots)
         self.inverses.copy_(inverses)

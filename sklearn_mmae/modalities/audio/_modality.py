@@ -44,6 +44,7 @@ WINDOW_SECONDS = 0.04  # of n_fft, at least, where it is None
 MOST_STEPS = 256  # that hop_length=None makes of the longest sound
 LARGEST_WINDOW = 2**14
 LARGEST_SPECTROGRAM = 2**24  # steps times n_fft
+MOST_OVERLAP = 32  # windows over one sample: more cost time, and say no more of it
 MOST_MELS = 512
 MOST_STRETCHED = 64  # steps that the network sees of a sound
 SMALLEST_VARIANCE = 1e-6  # of the levels, in their units; less is rounding
@@ -295,6 +296,7 @@ class AudioModality(TimedMediaModality, FileModality):
             and 2 <= self.n_fft_ <= LARGEST_WINDOW
             and self.n_fft_ % 2 == 0
             and 1 <= self.hop_length_ <= self.n_fft_ // 2
+            and self.n_fft_ <= MOST_OVERLAP * self.hop_length_
             and math.isclose(self.step_seconds_, self.hop_length_ / self.sampling_rate_)
             and self.n_steps_ * self.n_fft_ <= LARGEST_SPECTROGRAM
             and self.mean_.ndim == 2
@@ -323,6 +325,10 @@ class AudioModality(TimedMediaModality, FileModality):
         if not (hop is None or (is_count(hop) and hop <= (n_fft or LARGEST_WINDOW) // 2)):
             raise ValueError(
                 f"hop_length={hop!r}: give None or a whole number, at most half of n_fft={n_fft}."
+            )
+        if n_fft is not None and hop is not None and n_fft > MOST_OVERLAP * hop:
+            raise ValueError(
+                f"hop_length={hop!r}: give at least {math.ceil(n_fft / MOST_OVERLAP)}."
             )
         if not (isinstance(self.f_min, Real) and 0 <= self.f_min < HIGHEST_RATE):
             raise ValueError(f"f_min={self.f_min!r}: give hertz, 0 or more.")
@@ -365,10 +371,12 @@ class AudioModality(TimedMediaModality, FileModality):
             hop = max(round(STEP_SECONDS * rate), math.ceil(self.max_seconds_ * rate / MOST_STEPS))
         if self.n_fft is None:
             window = max(WINDOW_SECONDS * rate, 2 * hop, 2)
-            self.n_fft_ = min(2 ** math.ceil(math.log2(window)), LARGEST_WINDOW)
+            most = min(LARGEST_WINDOW, MOST_OVERLAP * hop)
+            self.n_fft_ = min(2 ** math.ceil(math.log2(window)), 2 ** int(math.log2(most)))
         else:
             self.n_fft_ = int(self.n_fft)
-        self.hop_length_ = int(min(max(hop, 1), self.n_fft_ // 2))
+        hop = max(hop, math.ceil(self.n_fft_ / MOST_OVERLAP))
+        self.hop_length_ = int(min(hop, self.n_fft_ // 2))
         self.step_seconds_ = self.hop_length_ / rate
         if self.n_steps_ * self.n_fft_ > LARGEST_SPECTROGRAM:
             raise ValueError(

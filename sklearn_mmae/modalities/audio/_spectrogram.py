@@ -7,9 +7,10 @@ in every process), and ran at half the speed.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from functools import cached_property
 
 import numpy as np
+
+from ..._core.compat import cached_property
 
 __all__ = ["FLOOR", "STEP", "MelSpectrogram"]
 

@@ -14,7 +14,7 @@ from scipy.special import entr
 
 from ..._core.errors import CellError, CellTypeError, listing
 from ..._core.typing import Array
-from ..._core.values import are_text, is_positive, is_whole
+from ..._core.values import are_text, dtype_from, is_positive, is_whole
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
 from .._arrays import kind_of_arrays
@@ -297,7 +297,9 @@ class ImageModality(FileModality):
             and (
                 self.dtypes_ is None
                 if self.shape is None
-                else are_text(self.dtypes_) and len(self.dtypes_) == n_pixels
+                else are_text(self.dtypes_)
+                and len(self.dtypes_) == n_pixels
+                and all(dtype_from(name).kind in "biuf" for name in self.dtypes_)
             )
         )
 

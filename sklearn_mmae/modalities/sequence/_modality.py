@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..._core.errors import CellError, did_you_mean, listing, locate
-from ..._core.values import are_floats, check_share, is_positive, is_whole
+from ..._core.values import are_floats, check_share, dtype_from, is_positive, is_whole
 from ...nn._steps import PaddedNetwork, temporal_layers
 from ...statistics import Statistics
 from ...tables._cells import Cells, Values
@@ -445,4 +445,4 @@ def _as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _is_dtype(name: Any) -> bool:
-    return type(name) is str and len(name) < 20 and np.dtype(name).kind in "biuf"
+    return dtype_from(name).kind in "biuf"

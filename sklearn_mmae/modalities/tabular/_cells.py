@@ -12,6 +12,7 @@ import pandas as pd
 from ..._core.errors import CellError, CellTypeError
 from ...statistics._questions import BLOCK
 from ...tables._cells import Column, objects, sort_of
+from ...tables._dtypes import EARLIEST, LATEST
 from ...tables._numbers import as_real, as_whole
 from ._dates import as_instants, date_dtype, other_order, parse, read_dates, to_days, write_dates
 from ._formats import NUMBER, number_form
@@ -274,7 +275,8 @@ def as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
         unit, zone, form = parse(dtype)
         dates = np.full(len(numbers), "NaT", unit)
         finite = np.isfinite(numbers)
-        dates[finite] = as_dtype(numbers[finite], "int64").astype(unit)
+        first, last = _ends_of(unit, on_clocks=zone is not None or "%" in form)
+        dates[finite] = as_dtype(numbers[finite].clip(first, last), "int64").astype(unit)
         if form and ":" not in form:
             dates[finite] = to_days(dates[finite], zone)
         return write_dates(dates, dtype) if "%" in form else dates
@@ -286,6 +288,20 @@ def as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
     if dtype == "bool":  # an array of bools is a block of numbers
         return numbers > 0.5
     return as_real(numbers, dtype)
+
+
+def _ends_of(unit: str, *, on_clocks: bool) -> tuple[int, int]:
+    """Return the first and last date that a unit has or, in their years, clocks can show."""
+    unit, limits = np.datetime_data(unit)[0], np.iinfo(np.int64)
+    if unit in ("Y", "M"):
+        return limits.min + 1, limits.max - 1024  # the least is NaT, the largest are no floats
+    per_day = int(np.timedelta64(1, "D") / np.timedelta64(1, unit))
+    first, last = limits.min + 2 * per_day, limits.max - max(2 * per_day, 1024)
+    if on_clocks:
+        ends = (EARLIEST, LATEST)
+        days = [int(end.astype("datetime64[D]").astype(int)) * per_day for end in ends]
+        first, last = max(first, days[0]), min(last, days[1])
+    return first, last
 
 
 def as_floats(column: Column, kind: str, dtype: str) -> np.ndarray:

@@ -33,6 +33,7 @@ _COMPACT = re.compile(r"(?:1[89]|2[01])\d{6}")  # may be a number of eight digit
 NUMBER = re.compile(
     r"\s*([+-]?)(\d{1,3}(?:,\d{3})+|\d+(?=[.eE\s]|$)|(?=\.\d))(?:\.(\d*))?([eE][+-]?\d+)?\s*"
 )
+DATE_FORM = re.compile(r"(?:%(?:[-^_]?[A-Za-z]|[1-9]f)|[^%]){0,100}")  # no widths: they cost memory
 SPECIFICATION = re.compile(r"\+?z?,?\.\d{1,2}[efg]")  # of `number_form`
 
 

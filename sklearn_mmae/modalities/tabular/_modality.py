@@ -11,7 +11,15 @@ import torch
 
 from ..._core.errors import did_you_mean, listing, locate, warn
 from ..._core.typing import Array
-from ..._core.values import are_floats, are_text, are_values, check_share, is_positive, is_whole
+from ..._core.values import (
+    are_floats,
+    are_text,
+    are_values,
+    check_share,
+    dtype_from,
+    is_positive,
+    is_whole,
+)
 from ...statistics import PLAIN, Statistics
 from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
@@ -30,7 +38,7 @@ from ._cells import (
     kind_of,
 )
 from ._dates import parse
-from ._formats import SPECIFICATION
+from ._formats import DATE_FORM, SPECIFICATION
 from ._network import TabularNetwork
 from ._public import bounds_of, check_columns, check_given, public_dtype, public_kind
 
@@ -616,10 +624,13 @@ def _sorted(values: list) -> list:
 
 def _is_sound_dtype(dtype: str) -> bool:
     """Whether a dtype that a file names has a time zone and a format that can be used."""
-    _, zone, form = parse(dtype)
-    if not dtype.startswith("datetime64") and form:
-        return SPECIFICATION.fullmatch(form) is not None
-    return zone is None or is_zone(zone)
+    plain, _, form = dtype.partition("|")
+    if not plain.startswith("datetime64"):
+        dtype_from(plain)
+        return not form or SPECIFICATION.fullmatch(form) is not None
+    unit, zone, _ = parse(dtype)
+    dtype_from(unit)
+    return (zone is None or is_zone(zone)) and DATE_FORM.fullmatch(form) is not None
 
 
 def _of_one_unit(varies, find_ends):

@@ -38,6 +38,7 @@ __all__ = ["TextModality"]
 
 FULL_LENGTH = 16  # words of a text that counts as much as any modality
 LEAST_VARIANCE = 0.05  # of private texts, of a row's squared length
+MOST_TOKENS = 1024  # of a text that is written out, one after the other
 MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 
 
@@ -79,8 +80,8 @@ class TextModality(Modality):
     n_words : int, default=5
         The most words that come back (only for ``decoder="words"``).
     max_length : int, default=64
-        The most tokens (words, marks) of a text that are learned and written (only for
-        ``decoder="sequence"``).
+        The most tokens (words, marks) of a text that are learned and written, at most 1024 (only
+        for ``decoder="sequence"``).
     memory : str, path, joblib.Memory or None, default=None
         Folder that keeps what is made of a column of texts, for the next time that the same texts
         are looked at in the same way, as in a grid search. Pickles are kept there: let nobody else
@@ -379,7 +380,7 @@ class TextModality(Modality):
                 or (
                     written[0] == ""
                     and is_whole(self.n_tokens_)
-                    and 0 < self.n_tokens_ <= self.max_length
+                    and 0 < self.n_tokens_ <= min(self.max_length, MOST_TOKENS)
                 )
             )
         )
@@ -402,6 +403,8 @@ class TextModality(Modality):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name}={value!r}: give a whole number of at least 1.")
+        if self.decoder == "sequence" and self.max_length > MOST_TOKENS:
+            raise ValueError(f"max_length={self.max_length!r}: give at most {MOST_TOKENS:,}.")
         find_memory(self.memory)  # raises for what is no memory
 
     def _fit(

@@ -223,6 +223,11 @@ class SentenceNetwork(TextNetwork):
         self.head = layer(nn.Linear, width, self.n_logits)
         self.head.starts_at_zero = True
 
+    @property
+    def largest(self):
+        """Logits of all tokens of a text."""
+        return max(self.n_view, self.length * self.n_logits)
+
     def _nats(self, outputs, tensors):
         """Return the summed cross-entropy of a row's tokens, and how many they are."""
         tokens = tensors["tokens"].long().expand(*outputs.shape[:-1], -1)

@@ -126,7 +126,7 @@ def fit_linear_start(
     Holes reach the start by `second_moments`: a column with many of them is not shrunk towards
     its mean.
     """
-    bases, sizes = reduced_bases(blocks, n_components, generator, statistics)
+    bases, sizes = reduced_bases(blocks, n_components, generator, statistics, has_target=has_target)
     scores = (
         learn_scores(blocks, bases, generator, statistics) if has_target else [None] * len(bases)
     )

@@ -34,11 +34,12 @@ __all__ = [
     "Views",
     "learn_view_moments",
     "reduced_bases",
-    "reduced_size",
+    "reduced_sizes",
     "second_moments",
 ]
 
 MOST_COLUMNS = 700  # a wider view is first reduced to its own leading components
+MOST_TOGETHER = 1000  # columns of all views: if there are more, the widest are reduced, too
 SMALLEST = 1e-6  # deviation of a column, as a share of the largest, that counts
 SWEEPS = 4  # of the subspace iteration that reduces a wide view
 
@@ -94,33 +95,40 @@ def learn_view_moments(
     return ViewMoments(bases, sizes, covariance, n_rows)
 
 
-def reduced_size(n_columns: int, n_components: int) -> int:
-    """Return how many columns a view is reduced to, if it is wide."""
-    if n_columns <= MOST_COLUMNS:
-        return n_columns
-    return min(n_columns, 2 * n_components + 96)
+def reduced_sizes(widths: Sequence[int], n_components: int) -> list[int]:
+    """Return how many columns views of these widths are reduced to, the widest ones first."""
+    least = min(2 * n_components + 96, max(2 * n_components, MOST_TOGETHER // max(len(widths), 1)))
+    for widest in sorted({w for w in widths if w <= MOST_COLUMNS}, reverse=True):
+        sizes = [width if width <= widest else min(width, least) for width in widths]
+        if sum(sizes) <= MOST_TOGETHER:
+            return sizes
+    return [min(width, least) for width in widths]
 
 
 def reduced_bases(
-    blocks: Views, n_components: int, generator: torch.Generator, statistics: Statistics
+    blocks: Views,
+    n_components: int,
+    generator: torch.Generator,
+    statistics: Statistics,
+    *,
+    has_target: bool = False,
 ) -> tuple[list[Tensor | None], list[int]]:
     """Return a basis for each wide view, None for the others, and how many columns they leave.
 
     Parameters
     ----------
-    blocks, n_components, generator, statistics
+    blocks, n_components, generator, statistics, has_target
         As of `fit_linear_start`.
     """
     views, *_ = next(iter(blocks()))
+    widths = [view.shape[1] for view in views]
+    if statistics.is_private:  # all are as they are, in one sum
+        return [None] * len(widths), widths
+    n = len(widths) - has_target
+    sizes = reduced_sizes(widths[:n], n_components) + reduced_sizes(widths[n:], n_components)
     bases = [
-        leading_basis(blocks, m, view.shape[1], n_components, generator, statistics)
-        if view.shape[1] > MOST_COLUMNS and not statistics.is_private  # as it is, in one sum
-        else None
-        for m, view in enumerate(views)
-    ]
-    sizes = [
-        view.shape[1] if basis is None else basis.shape[1]
-        for view, basis in zip(views, bases, strict=True)
+        leading_basis(blocks, m, (width, size), generator, statistics) if size < width else None
+        for m, (width, size) in enumerate(zip(widths, sizes, strict=True))
     ]
     return bases, sizes
 
@@ -128,8 +136,7 @@ def reduced_bases(
 def leading_basis(
     blocks: Views,
     m: int,
-    n_columns: int,
-    n_components: int,
+    shape: tuple[int, int],
     generator: torch.Generator,
     statistics: Statistics,
 ) -> Tensor:
@@ -137,8 +144,7 @@ def leading_basis(
 
     So are its sums: those of float32 would depend on how the rows are cut into blocks.
     """
-    size = reduced_size(n_columns, n_components)
-    basis = torch.randn(n_columns, size, generator=generator).double()
+    basis = torch.randn(shape, generator=generator).double()
 
     def rows() -> Rows:
         for views, _, present in blocks():
