@@ -524,6 +524,14 @@ def test_what_would_look_at_rows_is_refused(options, message):
         make(**options).fit(make_frame(20), np.ones(20))
 
 
+def test_a_subclass_has_to_say_itself_that_it_is_private():
+    class Own(TabularModality):
+        pass
+
+    with pytest.raises(PrivacyError, match="Own cannot be fitted with privacy"):
+        make(modalities=[("body", Own(bounds=(-4, 4)), ["size"])]).fit(make_frame(20))
+
+
 def test_weights_and_parts_of_the_rows_are_refused():
     X = make_frame(20)
     with pytest.raises(PrivacyError, match="sample_weight"):
@@ -626,6 +634,24 @@ def test_no_text_or_picture_moves_a_sum_by_more_than_its_norm(row, monkeypatch):
     for (sums, norm), (others, same) in zip(*told, strict=True):
         assert norm == same
         assert np.linalg.norm(sums - others) <= norm * (1 + 1e-9)
+
+
+@BOTH
+def test_files_keep_private_texts_and_pictures(kind, tmp_path):
+    X = make_media(60, 0)[0].dropna()
+    fitted = make(kind, modalities=MEDIA).fit(X)
+    fitted.save(tmp_path / "file")
+    loaded = load(tmp_path / "file")
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+    assert loaded.get_params()["note__vocabulary"] == WORDS
+
+
+def test_a_vocabulary_may_be_wide():
+    X = make_media(60, 0)[0].dropna()
+    words = [*WORDS, *(f"word{i}" for i in range(800))]
+    text = ("note", TextModality(vocabulary=words, vectorizer=None), ["note"])
+    fitted = make(modalities=[text, MEDIA[1]], epsilon=50.0).fit(X)
+    assert set(" ".join(fitted.reconstruct(X)["note"]).split()) <= {*words}
 
 
 @SEEDED
