@@ -518,7 +518,7 @@ class BaseMultimodalAutoencoder(
         ------
         ValueError
             For an `n` below 1; and where the vectors of `MultimodalAutoencoder` have no known
-            distribution: it is learned by `fit`, of three rows and more, without `privacy`.
+            distribution: it is learned by `fit`, of three rows and more.
 
         Notes
         -----
