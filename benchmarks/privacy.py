@@ -66,9 +66,10 @@ NOTES = (
     "*explained*: 1 - SSE / SST of held-out rows, columns in their standard deviations (digits: as"
     " they are), the mean of three draws of noise (of 250,000 flights and with texts: one);"
     " *probe*: accuracy of a logistic regression on standardised codes. *ours*: linear start,"
-    " delta one over ten times the rows. *diffprivlib*: StandardScaler and PCA, or PCA alone within the bounds, the best of three settings on the"
-    " held-out rows: more than could be known; a dash where none ended within a minute (it samples"
-    " eigenvectors by rejection). PCA: without privacy.",
+    " delta one over ten times the rows. *diffprivlib*: StandardScaler and PCA, or PCA alone within"
+    " the bounds, the best of three settings on the held-out rows: more than could be known; a dash"
+    " where none ended within a minute (it samples eigenvectors by rejection). PCA: without"
+    " privacy.",
     "With texts: *explained* is `score`, the mean deviance explained of modalities; *probe*: R2 of"
     " a ridge regression on salaries and ratings. Public are categories and the 300 most frequent"
     " words of the held-out rows. The others cannot take these.",
