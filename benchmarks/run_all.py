@@ -29,6 +29,7 @@ NAMES = (
     "search",
     "search_text",
     "speed",
+    "cost",
     "fusion",
     "delay",
     "exactness",

@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+
 import sklearn_mmae
 
 DOCS = Path(__file__).parent
@@ -39,6 +41,8 @@ copybutton_prompt_is_regexp = True
 html_theme = "pydata_sphinx_theme"
 html_title = project
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
@@ -47,7 +51,17 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without pages below them need no list of these.
-ALONE = ("index", "getting_started", "hard_questions", "terms", "contributing", "changelog")
+ALONE = (
+    "index",
+    "getting_started",
+    "faq",
+    "hard_questions",
+    "measured",
+    "terms",
+    "versioning",
+    "contributing",
+    "changelog",
+)
 html_sidebars = {page: [] for page in ALONE}
 
 sphinx_gallery_conf = {
@@ -67,9 +81,48 @@ PAGES = {
     r"\.\./benchmarks/README\.md": "benchmarks.md",
     r"\.\./benchmarks/results/": "results/",
     r"\.\./CONTRIBUTING\.md": "contributing.md",
+    r"\.\./CHANGELOG\.md": "changelog.md",
     r"examples/README\.rst": "auto_examples/index.rst",
     r"examples/(?P<name>plot_\w+)\.py": r"auto_examples/\g<name>.rst",
 }
+
+
+# Words that people search for, before the heading to which they lead; None is the top of the page.
+# `check_search.py` asks the built site.
+SEARCHED = {
+    ("holes_and_noise", None): ("missing values", "imputation"),
+    ("translation", None): ("anomaly", "outlier", "translation"),
+    ("targets", None): ("supervised", "target", "labels"),
+    ("large_data", None): ("large data", "out-of-core"),
+    ("uncertainty", None): ("uncertainty", "prediction interval"),
+    ("cost", None): ("cost", "speed"),
+    ("privacy", None): ("privacy", "differential privacy"),
+    ("metrics", "## Retrieval: one modality finds its row by another"): ("retrieval",),
+    ("faq", "## Can it use a GPU?"): ("GPU", "CUDA"),
+    ("faq", "## What is the embedding, and how long should it be?"): ("embedding",),
+    ("faq", "## Can I set a time limit?"): ("time limit",),
+}
+
+# Where others explain a name that docstrings mention; no inventory is downloaded for it.
+SITES = {
+    "scipy": "https://docs.scipy.org/doc/scipy/reference/generated/{}.html",
+    "sklearn": "https://scikit-learn.org/stable/modules/generated/{}.html",
+}
+ELSEWHERE = (
+    "scipy.io.wavfile.read",
+    "sklearn.compose.ColumnTransformer",
+    "sklearn.compose.make_column_selector",
+    "sklearn.decomposition.PCA",
+    "sklearn.feature_extraction.text.CountVectorizer",
+    "sklearn.feature_extraction.text.HashingVectorizer",
+    "sklearn.feature_extraction.text.TfidfVectorizer",
+    "sklearn.metrics.pairwise_distances",
+    "sklearn.model_selection.GridSearchCV",
+    "sklearn.model_selection.TimeSeriesSplit",
+    "sklearn.pipeline.Pipeline",
+    "sklearn.preprocessing.TargetEncoder",
+    "sklearn.utils.multiclass.type_of_target",
+)
 
 
 def copy_results(app):
@@ -85,6 +138,25 @@ def link_within_the_site(app, docname, source):
         source[0] = re.sub(rf"(?P<before>\]\((\.\./)*?){file}", rf"\g<before>{page}", source[0])
 
 
+def lead_searches(app, docname, source):
+    """Put the words that people search for into the index of the site."""
+    for (page, heading), words in SEARCHED.items():
+        if page == docname:
+            entries = ", ".join(f"! {word}" for word in words)
+            block = f"```{{index}} {entries}\n```\n\n"
+            place = 0 if heading is None else source[0].index(f"{heading}\n")
+            source[0] = source[0][:place] + block + source[0][place:]
+
+
+def link_elsewhere(app, env, node, contnode):
+    """Lead names of other packages to their sites."""
+    for name in ELSEWHERE:
+        if node["reftarget"] in (name, name.rsplit(".", 1)[1]):
+            site = SITES[name.split(".")[0]]
+            return nodes.reference("", "", contnode, internal=False, refuri=site.format(name))
+    return None
+
+
 def leave_out_what_others_wrote(app, what, name, thing, skip, options):
     """Show no methods that come from scikit-learn, torch or Python; theirs are explained there."""
     module = getattr(getattr(thing, "fget", thing), "__module__", None) or ""
@@ -96,3 +168,5 @@ def setup(app):
     app.connect("config-inited", lambda app, config: copy_results(app))
     app.connect("autodoc-skip-member", leave_out_what_others_wrote)
     app.connect("source-read", link_within_the_site)
+    app.connect("source-read", lead_searches)
+    app.connect("missing-reference", link_elsewhere)

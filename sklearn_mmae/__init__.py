@@ -1,4 +1,4 @@
-"""PCA for messy, multimodal rows: tables, texts, pictures, sounds, clips, signals, with holes."""
+"""PCA for messy, multimodal rows: tables, texts, images, sounds, video clips and signals."""
 
 from typing import TYPE_CHECKING
 

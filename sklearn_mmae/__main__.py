@@ -1,7 +1,7 @@
-"""The first minute: ``python -m sklearn_mmae`` learns pictures, words and numbers together.
+"""The first minute: ``python -m sklearn_mmae`` learns images, words and numbers together.
 
-Trains on scikit-learn's digits, prints how much of each modality comes back and what each tells
-of the others, beside PCA and the mean, and writes one picture. The only file that prints.
+Trains on scikit-learn's digits, prints how well each modality is reconstructed and predicted from
+the others, beside PCA and the mean, and writes one figure. The only file that prints.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .datasets import load_digits_frame
 
 NUMBERS = ["ink", "width", "balance", "slant"]
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-SHOWN = 10  # pictures a row
+SHOWN = 10  # images a row
 ZOOM = 6  # screen pixels per pixel of a digit
 
 
@@ -83,7 +83,7 @@ def r2(true: np.ndarray, predicted: np.ndarray, mean: np.ndarray) -> float:
 
 
 def pixels(column: pd.Series) -> np.ndarray:
-    """Return pictures as rows of pixels."""
+    """Return images as rows of pixels."""
     return np.stack([np.asarray(cell) for cell in column]).reshape(len(column), -1).astype(float)
 
 
@@ -95,9 +95,9 @@ def first_digit(captions: pd.Series) -> np.ndarray:
 
 
 def main(arguments: Sequence[str] | None = None) -> MultimodalAutoencoder:
-    """Train, compare, print a table and write the picture."""
+    """Train, compare, print a table and write the figure."""
     parser = argparse.ArgumentParser(prog="python -m sklearn_mmae", description=__doc__)
-    parser.add_argument("--output", default="digits.png", help="the picture to write")
+    parser.add_argument("--output", default="digits.png", help="the figure to write")
     parser.add_argument("--components", type=int, default=16, help="length of the vector")
     parser.add_argument("--epochs", type=int, default=25, help="the most epochs")
     options = parser.parse_args(arguments)
@@ -129,19 +129,19 @@ def main(arguments: Sequence[str] | None = None) -> MultimodalAutoencoder:
     print(f"{'held-out rows':<48}{'MMAE':>8}{'PCA':>8}{'mean':>8}")
     print("-" * 72)
     row(
-        "picture comes back, R2",
+        "image reconstructed, R2",
         r2(true, pixels(back["image"]), mean),
         r2(true, linear[0], mean),
         0,
     )
     row(
-        "numbers come back, R2",
+        "numbers reconstructed, R2",
         r2(numbers / scale, back[NUMBERS].to_numpy() / scale, middle / scale),
         r2(numbers / scale, linear[2] / scale, middle / scale),
         0,
     )
     row(
-        "digit's word comes back, share right",
+        "digit's word reconstructed, share right",
         np.mean(first_digit(back["caption"]) == word),
         np.mean(pca.digit_words(linear[1]) == word),
         usual,
@@ -149,19 +149,19 @@ def main(arguments: Sequence[str] | None = None) -> MultimodalAutoencoder:
     only_words, only_picture = test[["caption"]], test[["image"]]
     drawn = mmae.translate(only_words, to="image")
     row(
-        "picture from words, R2",
+        "image from words, R2",
         r2(true, pixels(drawn["image"]), mean),
         r2(true, pca.predict(test, [1])[0], mean),
         0,
     )
     row(
-        "digit's word from picture, share right",
+        "digit's word from image, share right",
         np.mean(first_digit(mmae.translate(only_picture, to="caption")["caption"]) == word),
         np.mean(pca.digit_words(pca.predict(test, [0])[1]) == word),
         usual,
     )
     row(
-        "numbers from picture, R2",
+        "numbers from image, R2",
         r2(
             numbers / scale,
             mmae.translate(only_picture, to="tabular")[NUMBERS].to_numpy() / scale,
@@ -176,10 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> MultimodalAutoencoder:
     flat = PCA(options.components).fit(pixels(train["image"]))
     learned = probe.fit(flat.transform(pixels(train["image"])), y_train)
     theirs = learned.score(flat.transform(true), y_test)
-    row("digit by a linear probe on the picture's vector", ours, theirs, usual)
+    row("digit by a linear probe on the image's embedding", ours, theirs, usual)
 
     _draw(test, back, drawn, y_test).save(options.output)
-    print(f"\nwrote {options.output}: originals, reconstructions, pictures from words")
+    print(f"\nwrote {options.output}: originals, reconstructions, images from words")
     return mmae
 
 

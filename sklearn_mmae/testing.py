@@ -27,18 +27,18 @@ HOLES = (None, float("nan"), pd.NA)
 def check_modality(modality: Modality, column: ArrayLike) -> None:
     """Check that a modality keeps its contract.
 
-    It clones, fits and pickles; comes through holes; returns cells that it can read again; its
-    view and deviance are on the common scale, so that it neither drowns other modalities nor is
-    drowned; a row depends on nothing but itself; gradients are finite; and torch's global random
-    state stays untouched.
+    It clones, fits and pickles; copes with missing values; and returns cells that it can read
+    again. Its view and deviance are on the common scale, so that no modality outweighs another. A
+    row depends on nothing but itself; gradients are finite; and torch's global random state stays
+    untouched.
 
     Parameters
     ----------
     modality : Modality
         Not fitted; it stays as it is.
     column : array-like of shape (rows, ...)
-        At least 8 cells that the modality can read, without holes and not all alike; some are
-        made holes here.
+        At least 8 cells that the modality can read, none missing and not all alike; some are
+        removed here.
 
     Raises
     ------

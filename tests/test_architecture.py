@@ -258,3 +258,8 @@ def test_tests_import_no_folder_beside_the_package():
 def test_the_changelog_begins_with_this_version():
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest[1] == sklearn_mmae.__version__
+
+
+def test_the_citation_is_of_this_version():
+    cited = re.search(r"^version: (\S+)", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited[1] == sklearn_mmae.__version__

@@ -43,7 +43,7 @@ def run(*arguments, cwd, **variables):
 def test_a_wheel_says_that_the_package_is_typed(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "LICENSE"):
+    for name in ("pyproject.toml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "sklearn_mmae", source / "sklearn_mmae")
     build = "from setuptools import build_meta; build_meta.build_wheel('..')"

@@ -19,9 +19,9 @@ __all__ = ["MEASURES", "Method", "PeerError", "Run", "Task", "unique"]
 MEASURES = {
     "crossed": "one view from the others (R²)",
     "explained": "explained by k components (R²)",
-    "probe": "class from the code, linear probe (accuracy)",
-    "target": "target from the code of a table with text, ridge (R²)",
-    "filled": "cells filled in, 30 % of them removed (R²)",
+    "probe": "class from the embedding, linear probe (accuracy)",
+    "target": "target from the embedding of a table with text, ridge (R²)",
+    "filled": "missing cells filled in, 30 % of all (R²)",
 }
 
 

@@ -2,12 +2,12 @@
 Getting started: a tour of the methods
 ======================================
 
-A table whose rows hold a picture, a caption and four numbers becomes a table of numbers, and
-comes back. What PCA does for plain columns, `MultimodalAutoencoder` does for columns of any kind.
+A table has an image, a caption and four numbers in each row. `MultimodalAutoencoder` turns each row
+into a vector, and the vector back into the row, as PCA does for plain columns of numbers.
 """
 
 # %%
-# scikit-learn's handwritten digits, each with a caption of what can be seen, and measurements.
+# scikit-learn's handwritten digits, each with a caption that describes it, and measurements.
 
 from sklearn.model_selection import train_test_split
 
@@ -19,7 +19,7 @@ train, test, digit_train, digit_test = train_test_split(frame, digit, test_size=
 test.drop(columns="image").head()
 
 # %%
-# Fit, and get a vector of 16 numbers for each row. Which column is what is found out in `fit`.
+# Fit, and get a vector of 16 numbers for each row. Column types are detected automatically.
 
 mmae = MultimodalAutoencoder(n_components=16, max_epochs=20, random_state=0)
 mmae.fit(train)
@@ -31,8 +31,8 @@ Z.shape
 print(*mmae.modalities_, sep="\n")
 
 # %%
-# Rows come back from their vectors by `inverse_transform`, with the same columns and dtypes.
-# `ReconstructionDisplay` draws rows beside what comes back.
+# `inverse_transform` reconstructs rows from their vectors, with the same columns and dtypes.
+# `ReconstructionDisplay` shows rows beside their reconstructions.
 
 import matplotlib.pyplot as plt
 
@@ -42,14 +42,14 @@ ReconstructionDisplay.from_estimator(mmae, test, n_rows=3)
 plt.show()
 
 # %%
-# How much comes back of rows that were not learned from: 1 is all of it, 0 what the mean row or the
-# most usual words would give.
+# `score` says how well held-out rows are reconstructed. 1 is perfect. 0 is the mean row, with the
+# most frequent words.
 
 mmae.score(test)
 
 # %%
-# The vectors are a map of the rows. Nobody told the model which digit is which, but pictures and
-# captions of one digit are alike. Four of the ten, in the plane of two principal components:
+# The vectors are a map of the rows. The model was fitted without labels, but images and captions of
+# one digit are alike. Four of the ten digits, in the plane of two principal components:
 
 import numpy as np
 
@@ -60,7 +60,7 @@ LatentDisplay.from_estimator(mmae, test[few], color=digit_test[few].astype(str),
 plt.show()
 
 # %%
-# Any modality leads to the others. These pictures were drawn from nothing but their captions:
+# Any modality is predicted from the others. These images were generated from their captions alone:
 
 from sklearn_mmae.displays import TranslationDisplay
 
@@ -68,28 +68,27 @@ TranslationDisplay.from_estimator(mmae, test, given="caption", to="image", n_row
 plt.show()
 
 # %%
-# What is missing is filled in, single cells and whole modalities.
+# Missing values are imputed, single cells and whole modalities.
 
-holes = test.copy()
-holes.iloc[0, holes.columns.get_loc("caption")] = None
-holes.iloc[1, holes.columns.get_loc("ink")] = None
+gaps = test.copy()
+gaps.iloc[0, gaps.columns.get_loc("caption")] = None
+gaps.iloc[1, gaps.columns.get_loc("ink")] = None
 print("true:  ", test["caption"].iloc[0], "| ink", round(test["ink"].iloc[1], 2))
-whole = mmae.impute(holes)
-print("filled:", whole["caption"].iloc[0], "| ink", round(whole["ink"].iloc[1], 2))
+complete = mmae.impute(gaps)
+print("filled:", complete["caption"].iloc[0], "| ink", round(complete["ink"].iloc[1], 2))
 
 # %%
-# Rows whose modalities do not go together stand out. Here one row gets the caption of another
-# digit:
+# Anomalies have low scores. Here one row gets the caption of another digit:
 
-odd = test.head(50).copy()
-odd.iloc[7, odd.columns.get_loc("caption")] = odd["caption"].iloc[1]
-scores = mmae.score_samples(odd)
+mixed = test.head(50).copy()
+mixed.iloc[7, mixed.columns.get_loc("caption")] = mixed["caption"].iloc[1]
+scores = mmae.score_samples(mixed)
 print("captions of rows 7 and 1:", test["caption"].iloc[7], "|", test["caption"].iloc[1])
-print("place of row 7 from the oddest on:", int((scores < scores[7]).sum()) + 1, "of 50")
+print("rank of row 7, most anomalous first:", int((scores < scores[7]).sum()) + 1, "of 50")
 
 # %%
-# Training: the loss of each modality, on the training rows and on those held out to say when to
-# stop.
+# The learning curve has the loss of each modality, on the training rows and on held-out rows. The
+# latter decide when to stop.
 
 from sklearn_mmae.displays import LearningCurveDisplay
 

@@ -2,14 +2,14 @@
 Tables with text, in a Pipeline
 ===============================
 
-A table of flats has numbers, categories, dates, a sentence each, and holes. No column needs a
-preparation of its own: the autoencoder makes of each row a vector, and a regression takes the
+A table of flats has numbers, categories, dates, a sentence per row, and missing values. No column
+needs preprocessing. The autoencoder turns each row into a vector, and a regression takes the
 vectors. Both are one scikit-learn `Pipeline`, to be cross-validated and searched as any other.
 """
 
 # %%
-# The flats are made up: the rent depends on size, district and on what the sentence says of
-# the condition, which no other column tells.
+# The flats are simulated. The rent depends on size, on district, and on the condition, which only
+# the sentence mentions.
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ flats.loc[rng.random(n_rows) < 0.1, "size"] = np.nan
 flats.head()
 
 # %%
-# The columns' kinds are found out in `fit`: a note is a text, all other columns are one table.
+# Column types are detected in `fit`: a note is a text, all other columns are one table.
 
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
@@ -80,14 +80,14 @@ display.ax_.set(
 plt.show()
 
 # %%
-# What the note adds: the same without it.
+# How much does the note add? The same without it:
 
 without = cross_val_predict(model, flats.drop(columns="note"), rent, cv=3)
 print(f"R2 with the note {r2_score(rent, predicted):.3f}, without {r2_score(rent, without):.3f}")
 
 # %%
-# The vectors are not made for this target. If it is the only thing that matters and rows are
-# many, a model that reads all columns, as in `skrub.tabular_pipeline`, may do better:
-# :doc:`../results/tables_with_text` has real tables where it does, and where it does not. What
-# the vectors are for is one short, numeric description of a messy row, that serves several
-# models, a search for similar rows, and a look at the data.
+# The embedding was fitted without the target. With ``target_weight=1`` it is supervised
+# (:doc:`../targets`). If one target is all that matters and rows are many, a model that sees all
+# columns, as in `skrub.tabular_pipeline`, may do better. :doc:`../results/tables_with_text` has
+# real tables where it does, and where it does not. An embedding is one short, numeric description
+# of a messy row. It serves several models, retrieval of similar rows, and a plot of the data.

@@ -1,12 +1,12 @@
 """
-Pictures and words
-==================
+Images and words: translation and retrieval
+===========================================
 
-Pictures with captions: draw pictures from words, describe pictures, find the one by the other.
+Images with captions: generate images from words, describe images, and retrieve one by the other.
 """
 
 # %%
-# scikit-learn's digits, with captions that name the digit and tell how it was written.
+# scikit-learn's digits, with captions that name the digit and describe how it was written.
 
 from sklearn.model_selection import train_test_split
 
@@ -18,8 +18,8 @@ train, test = train_test_split(frame, test_size=0.3, random_state=0)
 train["caption"].head(3).to_list()
 
 # %%
-# `ImageModality` also takes paths, bytes and PIL pictures of any size. The list could be left out:
-# "auto" would find it.
+# `ImageModality` also takes paths, bytes and PIL images of any size. The list could be left out:
+# "auto" would detect it.
 
 mmae = MultimodalAutoencoder(
     [
@@ -32,10 +32,10 @@ mmae = MultimodalAutoencoder(
 ).fit(train)
 
 # %%
-# Words to pictures
-# -----------------
+# Words to images
+# ---------------
 #
-# Write what you want to see. One word of the caption changes one thing in the picture.
+# Describe an image. One word of the caption changes one thing in the image.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -48,11 +48,11 @@ manners = [
     "heavy ink, leans right, wide",
 ]
 wishes = pd.DataFrame({"caption": [f"{d}, {m}" for d in digits for m in manners]})
-drawn = mmae.translate(wishes, to="image")["image"]
+generated = mmae.translate(wishes, to="image")["image"]
 
 figure, axes = plt.subplots(len(digits), len(manners), layout="constrained", figsize=(7, 5.5))
-for ax, picture in zip(axes.flat, drawn, strict=True):
-    ax.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
+for ax, image in zip(axes.flat, generated, strict=True):
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255)
     ax.set(xticks=[], yticks=[])
 for ax, manner in zip(axes[0], manners, strict=True):
     ax.set_title(manner.replace(", ", ",\n"))
@@ -61,8 +61,8 @@ for ax, name in zip(axes[:, 0], digits, strict=True):
 plt.show()
 
 # %%
-# Pictures to words
-# -----------------
+# Images to words
+# ---------------
 
 from sklearn_mmae.displays import TranslationDisplay
 
@@ -70,20 +70,21 @@ TranslationDisplay.from_estimator(mmae, test, given="image", to="caption", n_row
 plt.show()
 
 # %%
-# Finding one by the other
-# ------------------------
+# Retrieval
+# ---------
 #
-# The vector of a picture alone and that of its caption alone are in one space. How often is the
+# The embedding of an image alone and that of its caption alone are in one space. How often is the
 # right one of 540 among the first ten? Some rows share a caption, which counts against.
 
 from sklearn_mmae.metrics import recall_at_k
 
-pictures, captions = mmae.transform(test[["image"]]), mmae.transform(test[["caption"]])
-print(f"caption by picture {recall_at_k(pictures, captions, k=10):.2f}")
-print(f"picture by caption {recall_at_k(captions, pictures, k=10):.2f}")
-print(f"by chance          {10 / len(test):.2f}")
+images, captions = mmae.transform(test[["image"]]), mmae.transform(test[["caption"]])
+print(f"caption by image {recall_at_k(images, captions, k=10):.2f}")
+print(f"image by caption {recall_at_k(captions, images, k=10):.2f}")
+print(f"by chance        {10 / len(test):.2f}")
 
 # %%
-# To make finding better, take more components, standardise the vectors, and pull them together by
-# ``extra_terms={"contrastive": 0.1}``: :doc:`../fusion`. What was measured on emoji and names, on
-# sounds and on clips, beside canonical correlation analysis, stands in :doc:`../benchmarks`.
+# For better retrieval, take more components, use the method `search`, and align the embeddings by
+# ``extra_terms={"contrastive": 0.1}``: :doc:`../metrics`, :doc:`../fusion`. Measurements on emoji
+# and names, on sounds and on video clips, beside canonical correlation analysis, are in
+# :doc:`../benchmarks`.

@@ -2,13 +2,13 @@
 Sounds and words
 ================
 
-Sounds with descriptions: hear what a word would sound like, name sounds. Needs ``pip install
+Sounds with descriptions: generate sounds from words, and describe sounds. Needs ``pip install
 'sklearn-mmae[audio]'``.
 """
 
 # %%
-# The sounds are made here: tones that are low or high, rise, fall or stay, once or twice, each with
-# a pitch, loudness, length and noise of its own.
+# The sounds are simulated: tones that are low or high, and rise, fall or stay, once or twice. Each
+# has its own pitch, loudness, length and noise.
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,8 @@ mmae = MultimodalAutoencoder(
 ).fit(train)
 
 # %%
-# From words to sounds, beside a real one. A made sound is the average way to say the words.
+# From words to sounds, beside a real one. A generated sound is the average of those that fit the
+# words.
 
 import matplotlib.pyplot as plt
 
@@ -64,29 +65,29 @@ TranslationDisplay.from_estimator(mmae, test, given="words", to="sound", n_rows=
 plt.show()
 
 # %%
-# It is made of samples, and can be written and heard:
+# It is an array of samples, and can be written to a file and played:
 
-made = mmae.translate(pd.DataFrame({"words": ["a high falling tone, twice"]}), to="sound")["sound"][
-    0
-]
-print(made.dtype, made.shape, "samples,", round(len(made) / RATE, 2), "s")
-# soundfile.write("tone.wav", made, RATE)
+generated = mmae.translate(pd.DataFrame({"words": ["a high falling tone, twice"]}), to="sound")[
+    "sound"
+][0]
+print(generated.dtype, generated.shape, "samples,", round(len(generated) / RATE, 2), "s")
+# soundfile.write("tone.wav", generated, RATE)
 
 # %%
 # From sounds to words: the share of test sounds whose every word is right.
 
-heard = mmae.translate(test[["sound"]], to="words")["words"]
+predicted = mmae.translate(test[["sound"]], to="words")["words"]
 true = [set(words.replace(",", "").split()) for words in test["words"]]
-right = [set(words.split()) >= meant - {"a"} for words, meant in zip(heard, true, strict=True)]
-print(pd.DataFrame({"said": test["words"], "heard": heard}).head(3))
+right = [set(words.split()) >= meant - {"a"} for words, meant in zip(predicted, true, strict=True)]
+print(pd.DataFrame({"true": test["words"], "predicted": predicted}).head(3))
 print(f"all words right: {np.mean(right):.2f}")
 
 # %%
-# A sound that is lost is filled in from its words:
+# A missing sound is imputed from its words:
 
-holes = test.copy()
-holes.loc[::2, "sound"] = None
-print("sounds missing:", mmae.impute(holes)["sound"].isna().sum())
+gaps = test.copy()
+gaps.loc[::2, "sound"] = None
+print("sounds missing:", mmae.impute(gaps)["sound"].isna().sum())
 
 # %%
 # The same with real speech, beside baselines: :doc:`../studies/spoken_digits`.

@@ -1,14 +1,13 @@
 """
-Clips and words
-===============
+Video clips and words
+=====================
 
-Clips with captions: a film from a sentence, a sentence for a film. Needs ``pip install
-'sklearn-mmae[video]'`` for files; here clips are arrays.
+Video clips with captions: generate a clip from a sentence, and describe a clip. Files need ``pip
+install 'sklearn-mmae[video]'``; here clips are arrays.
 """
 
 # %%
-# A dot, small or big, moves right, left, up or down; each clip has a start, speed and length of its
-# own.
+# A dot, small or big, moves right, left, up or down. Each clip has its own start, speed and length.
 
 import numpy as np
 import pandas as pd
@@ -41,7 +40,7 @@ frame = pd.DataFrame(table, columns=["clip", "caption"])
 train, test = frame[:250], frame[250:].reset_index(drop=True)
 
 # %%
-# Ten frames a second: ``rate`` says so of arrays, files know it themselves.
+# There are ten frames a second: ``rate`` says so for arrays. Files contain their rate.
 
 from sklearn_mmae import MultimodalAutoencoder, TextModality, VideoModality
 
@@ -56,7 +55,7 @@ mmae = MultimodalAutoencoder(
 ).fit(train)
 
 # %%
-# Clips, and what comes back of 16 numbers:
+# Clips, and their reconstructions from 16 numbers:
 
 import matplotlib.pyplot as plt
 
@@ -66,8 +65,8 @@ ReconstructionDisplay.from_estimator(mmae, test, n_rows=3, modalities="clip")
 plt.show()
 
 # %%
-# From the caption alone. It does not tell where the dot starts: what comes is the mean of such
-# clips, which is blurred.
+# Clips from the caption alone. It does not say where the dot starts. So the prediction is the mean
+# of such clips, which is blurred.
 
 TranslationDisplay.from_estimator(mmae, test, given="caption", to="clip", n_rows=3)
 plt.show()
@@ -75,9 +74,9 @@ plt.show()
 # %%
 # Captions from clips:
 
-told = mmae.translate(test[["clip"]], to="caption")["caption"]
-right = [set(a.split()) == set(b.split()) for a, b in zip(told, test["caption"], strict=True)]
-print(pd.DataFrame({"caption": test["caption"], "told": told}).head(3))
+predicted = mmae.translate(test[["clip"]], to="caption")["caption"]
+right = [set(a.split()) == set(b.split()) for a, b in zip(predicted, test["caption"], strict=True)]
+print(pd.DataFrame({"caption": test["caption"], "predicted": predicted}).head(3))
 print(f"all words right: {np.mean(right):.2f}")
 
 # %%

@@ -1,15 +1,15 @@
 """
-Holes
-=====
+Missing values
+==============
 
-None, NaN and ``pd.NA`` are holes in every kind of column: in training and later, single cells
+None, NaN and ``pd.NA`` are missing values in every kind of column, in `fit` and later: single cells
 and whole modalities. A row is encoded from what it has, and `impute` fills in the rest.
 """
 
 # %%
-# Cells of a tumour were measured in three ways: the mean of each of ten sizes, its standard error,
-# and the mean of the three worst cells. That makes three modalities. Three rows in five lack
-# one of them, and single cells are missing everywhere.
+# Cell nuclei of tumours were measured in three ways: the mean of each of ten sizes, its standard
+# error, and the mean of the three worst nuclei. These are three modalities. Three rows in five lack
+# one of them, and single values are missing everywhere.
 
 import numpy as np
 import pandas as pd
@@ -24,30 +24,31 @@ views = {
     "worst": list(tumours.columns[20:]),
 }
 rng = np.random.default_rng(0)
-holed = tumours.mask(rng.random(tumours.shape) < 0.02)
-lost = rng.choice([*views, "none"], len(holed), p=[0.2, 0.2, 0.2, 0.4])
+incomplete = tumours.mask(rng.random(tumours.shape) < 0.02)
+lost = rng.choice([*views, "none"], len(incomplete), p=[0.2, 0.2, 0.2, 0.4])
 for name, columns in views.items():
-    holed.loc[lost == name, columns] = np.nan
-shares = {name: holed[columns].isna().mean(axis=None) for name, columns in views.items()}
-pd.Series(shares, name="share of holes").round(3).to_frame()
+    incomplete.loc[lost == name, columns] = np.nan
+shares = {name: incomplete[columns].isna().mean(axis=None) for name, columns in views.items()}
+pd.Series(shares, name="share missing").round(3).to_frame()
 
 # %%
-# Columns that go missing together belong into one modality.
+# Columns that go missing together belong in one modality.
 
 mmae = MultimodalAutoencoder(
     [(name, TabularModality(), columns) for name, columns in views.items()],
     n_components=16,
     max_epochs=15,
     random_state=0,
-).fit(holed)
+).fit(incomplete)
 
-whole = mmae.impute(holed)
-print("holes left:", int(whole.isna().to_numpy().sum()))
-print("observed cells as they were:", bool((whole == holed).to_numpy()[holed.notna()].all()))
+complete = mmae.impute(incomplete)
+observed = incomplete.notna()
+print("missing values left:", int(complete.isna().to_numpy().sum()))
+print("observed ones as they were:", bool((complete == incomplete).to_numpy()[observed].all()))
 
 # %%
-# How good the filled cells are, beside other imputers, as more rows lose one of their modalities.
-# 0 is what the mean of a column explains of the removed cells, 1 would be all of their variance.
+# How good are the imputed values, beside other imputers, as more rows lose one of their modalities?
+# 0 is what the mean of a column explains of the removed values, 1 all of their variance.
 
 from sklearn.impute import KNNImputer, SimpleImputer
 
@@ -93,15 +94,15 @@ for name, (colour, style) in styles.items():
 ax.xaxis.set_major_formatter("{x:.0%}")
 ax.set(
     xlabel="rows that lost one of their three modalities",
-    ylabel="removed cells explained (R2)",
-    title="Filling in a whole modality of the tumours",
+    ylabel="removed values explained (R2)",
+    title="Imputing a whole modality of the tumours",
 )
 ax.legend()
 plt.show()
 
 # %%
-# This is one small table, and one draw of the holes. Measured comparisons, with iterative
-# imputers, texts and categories, stand in :doc:`../holes_and_noise`. A modality may also be
-# absent altogether from a later frame:
+# This is one small table, and one random choice of missing values. Comparisons with iterative
+# imputers, texts and categories are in :doc:`../holes_and_noise`. All columns of a modality may
+# also be missing from a later frame:
 
 mmae.transform(tumours[views["worst"]]).shape

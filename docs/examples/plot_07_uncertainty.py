@@ -1,15 +1,15 @@
 """
-How sure is a prediction?
-=========================
+Uncertainty of predictions
+==========================
 
-`predict_interval` puts a lower and an upper end around each number, calibrated on rows that the
-networks were not trained on. `MultimodalVAE` has a distribution for each row: to draw from, and to
-see what a part of the row tells.
+`predict_interval` gives a lower and an upper end for each number, calibrated on rows that the
+networks were not trained on. `MultimodalVAE` has a distribution for each row, to sample from, and
+to condition on a part of the row.
 """
 
 # %%
 # Cell nuclei of tumours, measured in three ways: the mean of ten sizes, its standard error, and the
-# mean of the three worst nuclei. What do the first two tell of the third?
+# mean of the three worst nuclei. How well do the first two predict the third?
 
 import pandas as pd
 from sklearn.datasets import load_breast_cancer
@@ -37,8 +37,8 @@ given = {
 intervals = {name: mmae.predict_interval(rows, level=0.9) for name, rows in given.items()}
 
 # %%
-# The more of a row is seen, the narrower its intervals. Each is to hold the truth nine times in
-# ten; the titles say how often it did.
+# The more of a row is observed, the narrower its intervals. Each should contain the truth nine
+# times in ten; the titles say how often it did.
 
 import matplotlib.pyplot as plt
 
@@ -47,11 +47,11 @@ figure, axes = plt.subplots(1, 3, sharex=True, sharey=True, layout="constrained"
 for ax, (name, (low, high)) in zip(axes, intervals.items(), strict=True):
     low, high = low["worst radius"], high["worst radius"]
     held = (low <= truth) & (truth <= high)
-    for inside, colour, label in [(True, "#0072B2", "holds it"), (False, "#D55E00", "does not")]:
+    for inside, colour, label in [(True, "#0072B2", "covers it"), (False, "#D55E00", "does not")]:
         rows = held[:80].index[held[:80] == inside]
         ax.vlines(truth[rows], low[rows], high[rows], color=colour, linewidth=1.3, label=label)
     ax.axline((10, 10), slope=1, color="black", linewidth=0.8)
-    ax.set(xlabel="true worst radius", title=f"{name}:\n{held.mean():.0%} held")
+    ax.set(xlabel="true worst radius", title=f"{name}:\n{held.mean():.0%} covered")
 axes[0].set_ylabel("90 % interval, worst radius")
 axes[0].legend(title="the interval", loc="upper left")
 plt.show()
@@ -75,13 +75,13 @@ coverage = {
 pd.DataFrame(coverage, index=pd.Index(levels, name="level")).round(3)
 
 # %%
-# Where this does not hold, and why, is said in :doc:`../uncertainty`.
+# :doc:`../uncertainty` says where this does not hold, and why.
 #
 # A distribution for each row
 # ---------------------------
 #
-# `MultimodalVAE` knows what values go together. It draws whole rows, or, with ``given=``, what
-# may stand beside a part of a row.
+# `MultimodalVAE` learns the joint distribution of all columns. It samples whole rows, or, with
+# ``given=``, the other columns given some.
 
 from sklearn_mmae import MultimodalVAE
 
@@ -93,8 +93,8 @@ beside = vae.sample(300, given=one)
 figure, ax = plt.subplots(layout="constrained")
 for frame, colour, marker, label in [
     (test, "#999999", "o", "measured"),
-    (new, "#0072B2", "^", "drawn"),
-    (beside, "#D55E00", "x", "drawn, given the mean of one tumour"),
+    (new, "#0072B2", "^", "sampled"),
+    (beside, "#D55E00", "x", "sampled, given the mean of one tumour"),
 ]:
     ax.scatter(
         frame["worst radius"],
@@ -117,5 +117,5 @@ ax.legend()
 plt.show()
 
 # %%
-# A Gaussian model draws a few values below 0, where there can be none: draws are as right as the
-# model. For intervals that hold what they say, take `predict_interval`.
+# A Gaussian model samples a few values below 0, where there can be none: samples are as right as
+# the model. For intervals with the promised coverage, use `predict_interval`.

@@ -1,14 +1,14 @@
 """
-Streams that lag one another
-============================
+Time lags between streams
+=========================
 
-A pulse reaches the finger after the heart beat; sound is late against film. `DelayAligner` finds
-the lag of each stream, says how sure it is, and undoes it. `MultimodalAutoencoder` does the same
-between its modalities, with ``max_lag``.
+A pulse reaches the finger after the heart beat; sound is late against film. `DelayAligner`
+estimates the lag of each stream, with a confidence interval, and removes it.
+`MultimodalAutoencoder` does the same between its modalities, with ``max_lag``.
 """
 
 # %%
-# A pump's pressure, and what two sensors downstream see of it, 1.2 and 3 seconds later, with
+# A pump's pressure, and two sensors downstream that measure it 1.2 and 3 seconds later, with
 # noise. All are sampled ten times a second.
 
 import numpy as np
@@ -28,7 +28,7 @@ table = pd.DataFrame(
 table += rng.normal(0, 0.8, table.shape)
 
 # %%
-# Lags come with 95 % confidence intervals, in seconds since ``sampling_rate`` is given.
+# Lags have 95 % confidence intervals. They are in seconds, since ``sampling_rate`` is given.
 
 from sklearn_mmae import DelayAligner
 
@@ -67,9 +67,9 @@ pd.DataFrame({"before": table.corr()["pump"], "after": aligned.corr()["pump"]}).
 # Between modalities
 # ------------------
 #
-# Here each row is a record of its own, of its own length. One modality comes seven steps
-# after the other, and is a square of it. ``max_lag`` finds that out in `fit`, and the networks
-# learn from aligned records.
+# Here each row is a record with its own length. One modality comes seven steps after the other, and
+# is a square of it. With ``max_lag``, `fit` estimates the lag, and the networks learn from aligned
+# records.
 
 from sklearn_mmae import MultimodalAutoencoder, SequenceModality
 

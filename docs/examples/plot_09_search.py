@@ -2,15 +2,15 @@
 Search: GridSearchCV, here and on a Dask cluster
 ================================================
 
-The autoencoder is a scikit-learn estimator, and so are its modalities: `GridSearchCV` reaches
-every parameter, at the places that ``get_params`` lists. Through joblib the same search runs on
-other backends, Dask among them, and gives the same result.
+The autoencoder is a scikit-learn estimator, and so are its modalities. `GridSearchCV` reaches every
+parameter that ``get_params`` lists. Through joblib the same search runs on other backends, such as
+Dask, and gives the same result.
 """
 
 # %%
-# Digits as pictures and captions. Without ``y`` the search is for the share of deviance explained
-# of held-out rows, `score`. Where modalities are named, their parameters are reached as well, as
-# ``image__size``; "auto" finds them out in `fit` only, too late for a search.
+# Digits as images and captions. Without ``y`` the search is for `score`, the share of the deviance
+# of held-out rows that is explained. Where modalities are named, their parameters can be searched,
+# too, as ``image__size``. "auto" detects modalities in `fit` only, too late for a search.
 
 from sklearn.model_selection import GridSearchCV
 
@@ -62,10 +62,11 @@ plt.show()
 # How many components?
 # --------------------
 #
-# `ExplainedDevianceDisplay` fits the estimator with several, and draws what each modality gains, on
-# rows that were held out, beside PCA of what the networks see. Words have another deviance than
-# PCA's squared error; compare the pictures. With 16 components, 200 rows and only five epochs PCA
-# is ahead of them: networks are kept if they explain more in all, and here the captions gain.
+# `ExplainedDevianceDisplay` fits the estimator with several numbers of components. It shows what
+# each modality gains on held-out rows, beside PCA of the same input. Words have another deviance
+# than PCA's squared error, so compare the images. With 16 components, 200 rows and only five
+# epochs, PCA is ahead on them. Networks are kept if they explain more in all, and here the captions
+# gain.
 
 from sklearn_mmae.displays import ExplainedDevianceDisplay
 
@@ -76,9 +77,10 @@ plt.show()
 # For another purpose
 # -------------------
 #
-# What is explained best need not be what serves best. `sklearn_mmae.metrics` has scorers for other
-# ends: `ProbeScorer` for what a simple model reads from the codes, `RecallScorer` for whether
-# captions find their pictures, `TranslationScorer` for one modality from another. Several at once:
+# The best reconstruction need not be the best embedding for your purpose. `sklearn_mmae.metrics`
+# has other scorers: `ProbeScorer` for what a simple model predicts from the embedding,
+# `RecallScorer` for retrieval of images by captions, `TranslationScorer` for one modality from
+# another. Several at once:
 
 from sklearn_mmae.metrics import ProbeScorer, RecallScorer
 
@@ -96,10 +98,10 @@ pd.DataFrame(search.cv_results_)[columns].round(3)
 # On a Dask cluster
 # -----------------
 #
-# joblib hands the fits to Dask's workers; nothing else changes. Here they are two, in this process;
-# ``Client("scheduler-address:8786")`` is a cluster of machines, on which ``sklearn_mmae`` is
-# installed. The result does not depend on who computed it: same machine, versions and
-# ``random_state``, same bits.
+# joblib passes the fits to Dask's workers; nothing else changes. Here there are two, in this
+# process. ``Client("scheduler-address:8786")`` is a cluster of machines with ``sklearn_mmae``
+# installed. The result does not depend on the worker: same machine, versions and ``random_state``,
+# same bits.
 
 import joblib
 from distributed import Client, LocalCluster

@@ -3,13 +3,13 @@ A modality of your own
 ======================
 
 Answers of a survey have an order, from "strongly disagree" to "strongly agree". As categories they
-would lose it; as numbers they would come back as 3.4. This example adds a kind of column for them,
+would lose it. As numbers they would be predicted as 3.4. This example adds a data type for them,
 outside the package, in one file. :doc:`../add_a_modality` explains each step on another one.
 """
 
 # %%
-# Two classes. The network sees tensors only; `ModalityNetwork` says what it is asked for: the
-# view that the encoder reads, here one centred number, and the deviance of what is predicted.
+# There are two classes. The network gets tensors only. `ModalityNetwork` documents its methods: the
+# view that the encoder reads, here one centred number, and the deviance of the prediction.
 
 import numpy as np
 import torch
@@ -101,7 +101,7 @@ class OrdinalModality(Modality):
 
 
 # %%
-# `check_modality` goes through the contract, and says which promise is broken.
+# `check_modality` tests the contract, and says which promise is broken.
 
 import pandas as pd
 
@@ -118,7 +118,7 @@ survey.loc[::9, "satisfied"] = None
 check_modality(OrdinalModality(ORDER), answer)
 
 # %%
-# It is used like any other: holes, `translate`, `impute` and nested parameters follow.
+# It is used like any other: missing values, `translate`, `impute` and nested parameters work.
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
 
@@ -131,10 +131,10 @@ mmae = MultimodalAutoencoder(
     max_epochs=20,
     random_state=0,
 ).fit(survey)
-print("holes filled:", mmae.impute(survey)["satisfied"][::9].value_counts().to_dict())
+print("imputed:", mmae.impute(survey)["satisfied"][::9].value_counts().to_dict())
 
 # %%
-# What people who waited so long are taken to say, beside what they said:
+# The predicted answer for each time of waiting, beside the real answers:
 
 import matplotlib.pyplot as plt
 
@@ -153,7 +153,7 @@ ax.legend(loc="upper right")
 plt.show()
 
 # %%
-# A mistyped cell is an error that says where, and what to do:
+# A mistyped cell raises an error that says where it is, and what to do:
 
 try:
     mmae.transform(survey.assign(satisfied="agreed"))

@@ -38,7 +38,7 @@ NOT_THE_USERS = frozenset({__package__.partition(".")[0], "contextlib", "joblib"
 
 
 class DataWarning(UserWarning):
-    """Something in the data is odd, but work can go on."""
+    """Something in the data is unusual, but work can go on."""
 
 
 class ConvergenceError(ValueError):

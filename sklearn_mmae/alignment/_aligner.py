@@ -35,17 +35,17 @@ MOST_STEPS = 1000  # of the default `max_lag`
 
 
 class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Find the lags between streams, with confidence intervals, and undo them.
+    """Estimate the lags between streams, with confidence intervals, and remove them.
 
     Streams are columns of a table whose rows are in time order, or columns whose cells are
     sequences (steps, channels), one per row. The lag of each stream against the reference is
     estimated by maximum likelihood: by the generalised cross-correlation of Knapp and Carter
-    (1976) [1]_ where both are of one kind, and where they are not (sound and film) by what
-    several features of one tell about those of the other, in each band of frequencies
-    (canonical coherence, Brillinger 1981 [2]_).
+    (1976) [1]_ where both are of one kind. Where they are not (sound and film), it is estimated by
+    the canonical coherence of several features of both in each band of frequencies (Brillinger
+    1981 [2]_).
 
     Lags are learned in `fit` only. `transform` reads rows of its own X only, and by default each
-    row is made of this row and earlier ones: the future cannot leak into it.
+    row is made of this row and earlier ones, so the future cannot leak into it.
 
     Parameters
     ----------
@@ -55,18 +55,18 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     reference : str, default=None
         The stream that the others are compared with, of lag 0. None: the first.
     max_lag : float or (float, float), default=None
-        The largest lag looked for, either way: in rows (steps of a sequence), or in seconds with
+        The largest lag searched, either way: in rows (steps of a sequence), or in seconds with
         `sampling_rate`. A pair is the lowest and the highest: (0, 2.0) says that each stream comes
-        later than the reference, by 2 at most. Streams that agree best at an end of it are warned
-        of, and their lag is not told. None: a tenth of the shortest sequence, 1,000 rows at most.
+        later than the reference, by 2 at most. Streams that agree best at an end of it get a
+        warning and no lag. None: a tenth of the shortest sequence, 1,000 rows at most.
     method : {"auto", "correlation", "features"}, default="auto"
         "correlation": the streams are alike, channel by channel, with one sign. "features":
-        they differ; whatever mixture of channels, and of how much they change, tells most.
+        they differ, and are related by the best mixture of channels and of their changes.
         "auto": whichever explains more for each number that it estimates.
     drift : bool, default=False
         Whether lags change linearly in time, as those of two clocks do.
     per_row : bool, default=False
-        Whether each row of sequences has a lag of its own. What ties the streams together is
+        Whether each row of sequences has its own lag. The relation of the streams is
         still learned from all rows of `fit`. Not together with `drift`.
     sampling_rate : float, default=None
         Rows (steps) per second. None: lags are in rows.
@@ -85,13 +85,13 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         next to 0, where the data do not say otherwise. At the first row if `drift`; an array
         (rows,) if `per_row`.
     lag_intervals_ : dict of str to tuple (low, high)
-        Confidence intervals. All that `max_lag` allows where the streams do not tell of one
-        another. None if `per_row`: a row is too short to say how sure its lag is.
+        Confidence intervals; the whole range of `max_lag` where the streams are not related.
+        None if `per_row`: a row is too short for an interval.
     drifts_ : dict of str to float
         Change of the lag per row, or per second; 0 unless `drift`.
     drift_intervals_ : dict of str to tuple (low, high)
     max_lag_ : float or (float, float)
-        The largest lag that was looked for, or the lowest and the highest, as in `max_lag`.
+        The largest lag that was searched, or the lowest and the highest, as in `max_lag`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
@@ -181,12 +181,12 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
     def fit(self, X: Rows, y: object = None) -> Self:
-        """Find the lags.
+        """Estimate the lags.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_rows, n_columns)
-            Numbers in time order, or sequences in cells; NaN and None are holes.
+            Numbers in time order, or sequences in cells; NaN and None are missing values.
         y : None
             Ignored.
 
@@ -219,7 +219,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Rows) -> SameContainer:
-        """Undo the lags.
+        """Remove the lags.
 
         Parameters
         ----------
@@ -228,8 +228,8 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame or array of shape (n_rows, n_columns)
-            Of the container of X, with its index. Between rows a straight line is drawn; rows
-            for which nothing is left to read are NaN, in columns of whole numbers as floats.
+            Of the container of X, with its index. Values between rows are interpolated linearly;
+            rows for which nothing is left to read are NaN, in columns of whole numbers as floats.
         """
         return self._moved(X, back=False)
 
@@ -249,7 +249,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `per_row`: from aligned rows their own lags cannot be told.
+            If `per_row`: from aligned rows their own lags cannot be estimated.
         """
         check_is_fitted(self)
         if self.relations_:

@@ -68,10 +68,10 @@ class Lag:
     low, high : float
         The confidence interval; all lags that were allowed where no relation was found.
     related : bool
-        Whether the streams tell of one another at all.
+        Whether the streams are related at all.
     at_edge : bool, default=False
-        Whether they agree best at an end of what was allowed, so that the lag may lie beyond it:
-        it is not told then.
+        Whether they agree best at an end of what was allowed, so that the lag may lie beyond it.
+        Then no lag is reported.
     """
 
     lag: float
@@ -82,7 +82,7 @@ class Lag:
 
     @classmethod
     def not_told(cls, allowed: LagRange, *, at_edge: bool = False) -> Lag:
-        """Return the lag of streams that do not tell it: any that is allowed."""
+        """Return the lag of unrelated streams: any that is allowed."""
         return cls(allowed.usual, *allowed, related=at_edge, at_edge=at_edge)
 
 
@@ -101,9 +101,9 @@ def find_lag(
     ----------
     reference, stream : list of ndarray of shape (steps, channels), float
         One array per row, on a common sampling grid; a row has as many steps in both, rows may
-        differ. NaN is unobserved; a row in which either is all NaN tells nothing.
+        differ. NaN is unobserved; a row in which either is all NaN does not count.
     max_lag : float or (float, float)
-        The largest lag looked for, in steps, either way; or the lowest and the highest. Less than
+        The largest lag searched, in steps, either way; or the lowest and the highest. Less than
         the steps of a row.
     method : {"auto", "correlation", "features"}, default="auto"
         As in `DelayAligner`.

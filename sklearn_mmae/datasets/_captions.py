@@ -27,7 +27,7 @@ def load_captioned_folder(
     recursive: bool = True,
     encoding: str = "auto",
 ) -> pd.DataFrame:
-    r"""Join a folder of pictures, sounds or clips to a table that names them, such as a CSV.
+    r"""Join a folder of images, sounds or video clips to a table that names them, such as a CSV.
 
     A file goes by its path inside the folder, whatever stands before that, or by its name alone;
     the ending may be left out. So ``/elsewhere/cats/1.jpg``, ``cats/1`` and ``1.jpg`` all find
@@ -42,14 +42,14 @@ def load_captioned_folder(
     column : label, optional
         Of the table, with the names of the files. None takes the one that finds most files.
     pattern, recursive
-        As in `load_image_folder`; by default all usual endings of pictures, sounds and clips.
+        As in `load_image_folder`; by default all usual endings of images, sounds and video clips.
     encoding : str, default="auto"
         Of the file of the table, as in `load_text_folder`.
 
     Returns
     -------
     DataFrame
-        The table with the paths of the files in `column`; a hole where there is no such file.
+        The table with the paths of the files in `column`; missing where there is no such file.
 
     Raises
     ------

@@ -42,10 +42,10 @@ def load_digits_frame(
 
 
 def load_digits_frame(*, as_words=True, return_target=False):
-    """Load scikit-learn's handwritten digits as a table of pictures, words and numbers.
+    """Load scikit-learn's handwritten digits as a table of images, words and numbers.
 
-    Comes with scikit-learn, so nothing is fetched; nothing is drawn at random. The words name
-    the digit and say what can be seen, so that pictures can be found from words and back.
+    It comes with scikit-learn, so nothing is downloaded, and nothing is random. The words name the
+    digit and describe it, so that images can be retrieved by words and back.
 
     Parameters
     ----------

@@ -51,9 +51,9 @@ _NOT_1252 = re.compile(f"[{_LETTER}]{{3}}|[a-z][À-ÖØ-ÞŒŠŽŸ]|[A-Za-z][{_S
 def load_image_folder(
     folder: PathLike, *, pattern: Names = IMAGES, recursive: bool = True, sizes: bool = False
 ) -> pd.DataFrame:
-    """List the pictures of a folder as a table.
+    """List the images of a folder as a table.
 
-    Pictures are not read: a modality opens the paths when it needs them.
+    Images are not read: a modality opens the paths when it needs them.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def load_image_folder(
     DataFrame
         One row per file in natural order (``img2`` before ``img10``), the same on every system:
         "path" (str), and where there are sub-folders "label", the sub-folder of the file
-        (``"cat"``, or ``"cat/young"`` for a deeper one; a hole for files outside of any).
+        (``"cat"``, or ``"cat/young"`` for a deeper one; missing for files outside of any).
 
     Raises
     ------
@@ -124,7 +124,7 @@ def load_text_folder(
     ------
     ValueError
         As `load_image_folder`; `CellError`, with the file's name, for a file that is no text or
-        whose encoding cannot be told.
+        whose encoding cannot be detected.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def load_text_folder(
 def load_audio_folder(
     folder: PathLike, *, pattern: Names = SOUNDS, recursive: bool = True
 ) -> pd.DataFrame:
-    """List the sounds of a folder as a table, as `load_image_folder` lists pictures.
+    """List the sounds of a folder as a table, as `load_image_folder` lists images.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def load_audio_folder(
 def load_video_folder(
     folder: PathLike, *, pattern: Names = CLIPS, recursive: bool = True
 ) -> pd.DataFrame:
-    """List the clips of a folder as a table, as `load_image_folder` lists pictures.
+    """List the video clips of a folder as a table, as `load_image_folder` lists images.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def load_paired_folders(
     -------
     DataFrame, its index the stems
         One row per stem in natural order, and one column per kind: the text itself, of all other
-        kinds the path; a hole where the folder has no such file.
+        kinds the path; missing where the folder has no such file.
 
     Raises
     ------

@@ -18,7 +18,7 @@ def as_frame(**columns: ArrayLike | Sequence[Any]) -> pd.DataFrame:
     """Put row-aligned arrays of any number of dimensions into one table.
 
     A table goes through every splitter and pipeline of scikit-learn; a dictionary of arrays
-    does not. Pictures, clips and signals are not copied: their cells are views of the arrays.
+    does not. Images, video clips and signals are not copied: their cells are views of the arrays.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def as_frame(**columns: ArrayLike | Sequence[Any]) -> pd.DataFrame:
         - one dimension: a column of numbers, texts, dates;
         - an array of two dimensions: a block of numbers, the columns ``name_0``, ``name_1``, ...;
           where each row is one signal instead, give ``list(array)``;
-        - an array of three or more (pictures, clips, signals of several channels): a column
+        - an array of three or more (images, video clips, signals of several channels): a column
           whose cells are the arrays ``array[i]``;
-        - a list of arrays, bytes, pictures or None: a column of these.
+        - a list of arrays, bytes, images or None: a column of these.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Figures in scikit-learn's way: ``from_estimator(...)``, ``plot(ax=...)``; drawn by matplotlib."""
+"""Figures in scikit-learn's way: ``from_estimator(...)``, ``plot(ax=...)``; by matplotlib."""
 
 from ._component import ComponentDisplay
 from ._explained_deviance import ExplainedDevianceDisplay

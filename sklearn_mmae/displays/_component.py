@@ -48,8 +48,8 @@ class ComponentDisplay(DrawnRows):
     """What low and high values of one component look like, beside its largest loadings.
 
     The mean vector of some rows is decoded with the component two of its standard deviations
-    lower and higher. Kinds are drawn as by `ReconstructionDisplay`, texts as the words that come
-    back; loadings are those of `components_`.
+    lower and higher. Modalities are shown as by `ReconstructionDisplay`, texts as the predicted
+    words; loadings are those of `components_`.
 
     Make one by `from_estimator`.
 
@@ -63,7 +63,7 @@ class ComponentDisplay(DrawnRows):
     Attributes
     ----------
     axes_ : ndarray of shape (1, columns), of Axes
-        Pictures and sounds take three columns, other modalities two.
+        Images and sounds take three columns, other modalities two.
     figure_ : Figure
 
     Examples
@@ -90,7 +90,7 @@ class ComponentDisplay(DrawnRows):
         modalities: Names | None = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Decode low and high values of a component and draw them.
+        """Decode low and high values of a component and plot them.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class ComponentDisplay(DrawnRows):
         component : int, default=0
             Counted from 0.
         modalities : str or list of str, default=None
-            Names of those to draw; None for all.
+            Names of those to plot; None for all.
         ax : matplotlib Axes, default=None
             Whose place is divided. None makes a figure of the size that it takes.
 

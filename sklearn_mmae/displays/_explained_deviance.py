@@ -1,4 +1,4 @@
-"""`ExplainedDevianceDisplay`: what codes of several lengths explain of each modality."""
+"""`ExplainedDevianceDisplay`: what embeddings of several lengths explain of each modality."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["ExplainedDevianceDisplay"]
 
 
 class ExplainedDevianceDisplay:
-    """The share of each modality's deviance that codes explain, by their length, beside PCA's.
+    """The share of each modality's deviance that embeddings explain, by length, beside PCA's.
 
     Parameters
     ----------
     n_components : list of int
-        Lengths of the codes.
+        Lengths of the embeddings.
     explained : dict of str to list of float
         Of each modality and length.
     pca : dict of str to list of float, default=None
@@ -35,13 +35,14 @@ class ExplainedDevianceDisplay:
 
     Notes
     -----
-    PCA sees the columns of all modalities side by side: standardised numbers, an indicator of each
-    category, pixels, tf-idf weights of words and their parts, steps of signals, clips and
-    spectrograms. Columns are centred, and each modality is scaled to a total variance of 1. Of
-    what PCA explains the squared error is counted, which for numbers and pictures is the deviance;
-    for categories and words the deviance of the estimators is another one (see their `score`), so
-    that these lines are to be compared in shape rather than in height. Of a modality of your own
-    PCA sees what its `as_numbers` says: the view of its network, where it says nothing else.
+    PCA gets the columns of all modalities side by side: standardised numbers, an indicator of each
+    category, pixels, tf-idf weights of words and their parts, steps of signals, video clips and
+    spectrograms. Columns are centred, and each modality is scaled to a total variance of 1.
+
+    For PCA the squared error counts, which for numbers and images is the deviance. For categories
+    and words the deviance of the estimators is another one (see their `score`), so compare these
+    lines in shape rather than in height. Of a modality of your own PCA gets what its `as_numbers`
+    returns: by default the view of its network.
 
     Examples
     --------
@@ -80,7 +81,7 @@ class ExplainedDevianceDisplay:
         n_components: Sequence[int] = (2, 4, 8, 16),
         ax: Axes | None = None,
     ) -> Self:
-        """Fit a clone for each length, and draw what it explains.
+        """Fit a clone for each length, and plot what it explains.
 
         Parameters
         ----------
@@ -91,7 +92,7 @@ class ExplainedDevianceDisplay:
         X_test : as X, default=None
             To explain; None for `X` itself.
         n_components : sequence of int, default=(2, 4, 8, 16)
-            Lengths of the codes; a fit for each.
+            Lengths of the embeddings; a fit for each.
         ax : matplotlib Axes, default=None
 
         Returns
@@ -101,14 +102,16 @@ class ExplainedDevianceDisplay:
         Raises
         ------
         ValueError
-            Without any length of a code.
+            Without any length of an embedding.
         ImportError
             Without matplotlib.
         """
         pyplot(cls.__name__)
         lengths = sorted(set(n_components))
         if not lengths:
-            raise ValueError("n_components is empty. Give lengths of codes, such as (2, 4, 8).")
+            raise ValueError(
+                "n_components is empty. Give lengths of embeddings, such as (2, 4, 8)."
+            )
         X_test = X if X_test is None else X_test
         explained = {}
         for length in lengths:
@@ -118,7 +121,7 @@ class ExplainedDevianceDisplay:
         return cls(lengths, explained, _of_pca(fitted, X, X_test, lengths)).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw on `ax`, or on axes of a figure of their own."""
+        """Plot on `ax`, or in a new figure."""
         ax = one_axes(ax, type(self).__name__)
         pca = self.pca or {}
         for (name, shares), (colour, marker) in zip(
@@ -136,7 +139,7 @@ class ExplainedDevianceDisplay:
         ax.set_xticks(self.n_components, list(map(str, self.n_components)))
         ax.xaxis.set_minor_locator(ticker.NullLocator())
         ax.yaxis.set_major_formatter(ticker.PercentFormatter(1.0))
-        ax.set(xlabel="components of the code", ylabel="deviance explained")
+        ax.set(xlabel="n_components", ylabel="deviance explained")
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -1,4 +1,4 @@
-"""`LatentDisplay`: the codes of rows as a map of two dimensions."""
+"""`LatentDisplay`: the embeddings of rows as a map of two dimensions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_CATEGORIES = 12  # that a legend holds; more are the most frequent and "oth
 
 
 class LatentDisplay:
-    """A map of vectors: each row a dot, coloured by what is known of it.
+    """A map of embeddings: each row is a dot, coloured by a column or label.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class LatentDisplay:
         ax: Axes | None = None,
         **options: Any,
     ) -> Self:
-        """Transform rows and draw them.
+        """Transform rows and plot them.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class LatentDisplay:
         return display.plot(ax=ax, **options)
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Self:
-        """Draw on `ax`, or on axes of a figure of their own, by options of ``scatter``."""
+        """Plot on `ax`, or in a new figure, by options of ``scatter``."""
         ax = one_axes(ax, type(self).__name__)
         options = {"s": 14, "linewidths": 0, "alpha": 0.8} | options
         x, y = np.asarray(self.codes).T

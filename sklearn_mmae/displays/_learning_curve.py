@@ -57,7 +57,7 @@ class LearningCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
-        """Draw the history of a fitted estimator.
+        """Plot the history of a fitted estimator.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class LearningCurveDisplay:
         return cls(losses, unit=f"loss ({of_one} = 1)").plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw on `ax`, or on axes of a figure of their own."""
+        """Plot on `ax`, or in a new figure."""
         ax = one_axes(ax, type(self).__name__)
         colours = dict(zip((n for n in self.losses if n != "sum"), COLOURS * 9, strict=False))
         for name, curves in self.losses.items():

@@ -22,7 +22,7 @@ class DrawnRows:
         self.drawings, self.labels = drawings, labels
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw in the place of `ax`, or in a figure of the size that it takes."""
+        """Plot in the place of `ax`, or in a figure of the size that it takes."""
         widths = [drawing.width for drawing in self.drawings for _ in range(drawing.n_axes)]
         height = max(drawing.height for drawing in self.drawings)
         axes = grid(ax, type(self).__name__, widths, [height] * len(self.labels), self.labels)
@@ -35,13 +35,13 @@ class DrawnRows:
 
 
 class ReconstructionDisplay(DrawnRows):
-    """Cells of some rows, and the same as they come back from the vectors.
+    """Cells of some rows, and their reconstructions from the embeddings.
 
-    Each modality is drawn by its kind: pictures as the estimator sees them; texts as bars of the
-    words that tell most, or written out for ``decoder="sequence"``; sounds as log-mel
-    spectrograms (of the samples that came back); clips as film strips; signals as lines, over
-    seconds where the rate is known and over steps else; tables as dots in standard deviations from
-    the mean, with the names of categories.
+    Images are shown as the estimator reads them; texts as bars of the most likely words, or
+    written out for ``decoder="sequence"``; sounds as log-mel spectrograms (of the reconstructed
+    samples); video clips as film strips; signals as lines, over seconds where the rate is known
+    and over steps else; tables as dots in standard deviations from the mean, with the names of
+    categories.
 
     Make one by `from_estimator`.
 
@@ -55,7 +55,7 @@ class ReconstructionDisplay(DrawnRows):
     Attributes
     ----------
     axes_ : ndarray of shape (rows, columns), of Axes
-        Pictures and sounds take two columns, other modalities one.
+        Images and sounds take two columns, other modalities one.
     figure_ : Figure
 
     See Also
@@ -86,7 +86,7 @@ class ReconstructionDisplay(DrawnRows):
         modalities: Names | None = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Reconstruct rows and draw them.
+        """Reconstruct rows and plot them.
 
         Parameters
         ----------
@@ -94,9 +94,9 @@ class ReconstructionDisplay(DrawnRows):
             Fitted.
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         n_rows : int, default=4
-            The first rows of `X` are drawn.
+            The first rows of `X` are shown.
         modalities : str or list of str, default=None
-            Names of those to draw; None for all.
+            Names of those to plot; None for all.
         ax : matplotlib Axes, default=None
             Whose place is divided. None makes a figure of the size that it takes.
 

@@ -17,8 +17,8 @@ __all__ = ["TranslationDisplay"]
 class TranslationDisplay(DrawnRows):
     """Modalities of some rows that are given, and others that are predicted from them.
 
-    What is true of the predicted ones is drawn beside them, where `X` has it. Kinds are drawn as
-    by `ReconstructionDisplay`.
+    The truth is shown beside the predictions, where `X` has it. Modalities are shown as by
+    `ReconstructionDisplay`.
 
     Make one by `from_estimator`; parameters and attributes are those of `ReconstructionDisplay`.
 
@@ -49,7 +49,7 @@ class TranslationDisplay(DrawnRows):
         n_rows: int = 4,
         ax: Axes | None = None,
     ) -> Self:
-        """Translate rows and draw them.
+        """Translate rows and plot them.
 
         Parameters
         ----------

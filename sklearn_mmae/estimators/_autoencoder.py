@@ -23,14 +23,19 @@ __all__ = ["MultimodalAutoencoder"]
 class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     """PCA for messy, multimodal rows: a compact vector per row, and the row back.
 
-    Numbers, categories, dates, texts, pictures, sounds, clips and signals, with holes anywhere,
-    become ``n_components`` numbers per row, which turn back into the row. Each modality alone leads
-    to the whole, so that one is translated into another and what is missing is filled in.
+    Rows hold numbers, categories, dates, texts, images, sounds, video clips and signals; any of
+    them may be missing. Each row becomes an embedding, a vector of ``n_components`` numbers, which
+    turns back into the row. Each modality alone predicts the whole row, so one is translated into
+    another, and missing values are filled in.
 
-    Training begins at the joint principal components of all modalities and improves on them with
-    small networks. Held-out rows decide whether it does, for each decoder by itself and for all;
-    if not, the result is the linear one. If networks make vectors from which a linear model
-    predicts less of what they have not seen, vectors are held near those of the linear start.
+    Training begins at the joint principal components of all modalities. Small networks improve on
+    them. Held-out rows decide whether they do, for each decoder by itself and for all; if not, the
+    result is the linear one. If a linear model predicts less from the embeddings of the networks,
+    embeddings are held near those of the linear start.
+
+    **Change these first:** `n_components`; `max_epochs` (0 is the linear start, in seconds) or
+    `max_time`; `target_weight` if there is a target; `noise`; `random_state`. The other
+    parameters rarely need a change. :doc:`/choose` says when, :doc:`/cost` how long a fit takes.
 
     Parameters
     ----------
@@ -38,9 +43,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         As in ColumnTransformer: ``columns`` is a name, a list of names or positions, a slice, a
         mask or a callable such as `make_column_selector`. "auto" looks at the cells: numbers,
         bools, dates, categories and strings that repeat become one table, every other column a
-        modality of its own: texts, pictures, sounds, clips or sequences. Strings of one word that
-        hardly repeat, such as hashes, are left out with a warning. The decision is in
-        `modalities_`, and can be pasted back.
+        modality of its own: texts, images, sounds, video clips or sequences. Strings of one word
+        that hardly repeat, such as hashes, are left out with a warning. The result is in
+        `modalities_`; it can be edited and passed back.
     n_components : int, float in (0, 1) or "auto", default=32
         Length of the vector; may be more than there are columns. A share, such as 0.9: as many
         components as the linear start needs to explain it, of the variance of all modalities, each
@@ -55,35 +60,37 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     init : {"linear", "random"}, default="linear"
         Begin at the closed-form linear optimum, or at random weights.
     rotation : {"varimax", None}, default="varimax"
-        Turn the axes of the linear start so that each speaks of few columns, which trees and
-        people read better; what is explained stays the same. None keeps the principal axes.
+        Rotate the axes of the linear start so that each depends on few columns. Trees and people
+        read these better; what is explained stays the same. None keeps the principal axes.
     modality_weights : dict of str to float, default=None
         How much the rows of each modality count in what the vectors are to give back, by name as
         in `modalities_`. Those that are not named count 1, but texts of fewer than 16 words less:
         of one word .5, of three .66.
     target_weight : float, default=0.0
-        How much the labels `y` given to `fit` count, beside a modality with 1: they steer the
-        vectors, and `predict` gives them back. They are never encoded: `transform`, `score` and
-        `inverse_transform` know nothing of them. 0 ignores `y`, as PCA does.
+        How much the labels `y` given to `fit` count, beside a modality with 1: they shape the
+        embedding, and `predict` predicts them. They are never encoded: `transform`, `score` and
+        `inverse_transform` do not use them. 0 ignores `y`, as PCA does.
     target_cv : int, cross-validation splitter, iterable or None, default=None
         With a target: let `fit_transform` return the vector of each training row by a model that
         was fitted to the other folds, as `TargetEncoder` does. It costs a fit for each fold.
     max_lag : float, (float, float) or None, default=None
-        Find the lags between the modalities that go on in time (sounds, clips, sequences), up to
-        this many seconds either way (steps, for sequences without a rate), and undo them: one lag
-        per modality, the same for all rows. A pair is the lowest and the highest lag of each
+        Estimate the lags between the modalities that go on in time (sounds, video clips,
+        sequences), up to this many seconds either way (steps, for sequences without a rate), and
+        remove them: one lag per modality, the same for all rows. A pair is the lowest and the
+        highest lag of each
         against the first of them: (0, 2.0) says that the others come later, by 2 s at most.
         None takes them as they are.
     extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
-        Terms of the loss that pull together the vectors from each modality alone: "agreement",
-        that they be the same; "contrastive", that they be told from those of other rows, as in
-        [3]_. A dict has their weights, such as ``{"contrastive": 0.1}``; a name alone has 0.05.
+        Extra losses that align the single-modality embeddings: "agreement" makes a row's
+        embeddings equal; "contrastive" makes them distinguishable from those of other rows
+        (InfoNCE), as in [3]_. A dict has their weights, such as ``{"contrastive": 0.1}``; a name
+        alone has 0.05.
     modality_dropout : float in [0, 1), default=0.5
-        In every step each row is decoded from all that is present, and again from a part of it in
-        which each modality is hidden with this chance; it is also the weight of the second. 0
-        switches it off.
+        In every step each row is decoded from all modalities that are present, and again from a
+        part of them, in which each is hidden with this probability. It is also the weight of the
+        second. 0 switches it off.
     noise : float, default=0.3
-        Corruption of what the encoder sees in training, in standard deviations (for words: the
+        Corruption of the encoder's input in training, in standard deviations (for words: the
         share that is dropped); the target stays clean.
     dropout : float in [0, 1), default=0.1
         Share of hidden units of the encoders dropped in training.
@@ -91,7 +98,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         Hidden units of the networks.
     max_epochs : int, default=25
         The most epochs, over which the learning rate rises and falls once; 0 keeps the linear
-        start. An epoch takes every row once or, of more than 4,096, as many of them, drawn anew.
+        start. An epoch takes every row once or, of more than 4,096, as many, sampled anew.
     max_time : float or None, default=None
         The most seconds that `fit` may learn for: the learning rate then falls by the clock, and
         what was best so far is kept. Results depend on the machine. None sets no limit.
@@ -116,18 +123,18 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     device : str, default="auto"
         "auto" is "cuda" where there is one, else "cpu"; or any torch device.
     memory : str, path, joblib.Memory or None, default=None
-        Folder that keeps what was read of pictures, sounds, clips and texts, so that the
-        candidates of a search do not read it again: the `memory` of all modalities that have
+        Folder that keeps what was read of images, sounds, video clips and texts, so that the
+        candidates of a search do not read it again. It is the `memory` of all modalities that have
         none of their own. Pickles are kept there: let nobody else write to it.
     callbacks : list of skorch callbacks, default=None
-        Told of every epoch.
+        Called at every epoch.
     verbose : int, default=0
         1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
         workers of joblib; 2 also where standard error leads to a file.
     privacy : Privacy or None, default=None
-        Fit with differential privacy for rows: what is learned of them has noise, or is told as a
-        public fact, or left out; see `Privacy`. It is the linear start alone, of tables, texts and
-        pictures: networks are not trained, whatever `max_epochs` says.
+        Fit with differential privacy for rows: what is learned of them has noise, is given as a
+        public fact, or is left out; see `Privacy`. It is the linear start alone, of tables, texts
+        and images: networks are not trained, whatever `max_epochs` says.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None
@@ -137,7 +144,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     Attributes
     ----------
     modalities_ : list of (str, Modality, columns)
-        Fitted; printed with what each column was taken for, readable as the explicit list.
+        Fitted; printed with the detected type of each column, as the explicit list.
     net_ : skorch.NeuralNet
         Its ``module_`` is the torch network.
     history_ : list of dict
@@ -153,11 +160,11 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     explained_deviance_ : dict of str to float
         Per modality, on the training rows, or 4,096 of them.
     privacy_spent_ : PrivacySpent
-        With `privacy`: what the fit has told of its rows, by step, and what is taken as public.
+        With `privacy`: what the fit has revealed of its rows, by step, and what is taken as public.
         There is then no `explained_deviance_`.
     lags_ : dict of str to float
-        With `max_lag`: how much later than the first of them each modality comes that goes on in
-        time, in seconds.
+        With `max_lag`: how much later than the first of them each modality that goes on in time
+        comes, in seconds.
     lag_intervals_ : dict of str to (float, float)
         Their 95 % confidence intervals.
     classes_ : ndarray of shape (classes,) or list of them
@@ -170,9 +177,9 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     Notes
     -----
     The linear start is a multiple factor analysis [1]_, each modality divided by the variance of
-    twice as many components as the vector has; a row with holes is encoded by the regression from
-    what it has. With a target it is a principal covariates regression [5]_. Training decodes
-    subsets of the modalities, as in [2]_, in one cycle of learning rates [4]_.
+    twice as many components as the vector has; a row with missing values is encoded by the
+    regression from what it has. With a target it is a principal covariates regression [5]_.
+    Training decodes subsets of the modalities, as in [2]_, in one cycle of learning rates [4]_.
 
     References
     ----------

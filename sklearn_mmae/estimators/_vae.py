@@ -45,59 +45,64 @@ COLLAPSED = 0.01  # nats: a component that says less says nothing
 class MultimodalVAE(BaseMultimodalAutoencoder):
     """PCA with probabilities for messy, multimodal rows: a Gaussian per row, and the row back.
 
-    As `MultimodalAutoencoder`, over the same modalities, but what is learned is a distribution:
-    rows can be drawn from it, also given a part of them; a row's density can be told, in nats;
-    and each vector comes with its uncertainty, the larger the less of the row was seen.
+    It is as `MultimodalAutoencoder`, over the same modalities, but learns a distribution. You can
+    sample rows, condition on some columns, and compute log-densities in nats. Each embedding has a
+    posterior: the fewer modalities are observed, the wider it is.
 
-    Training begins at factor analysis, which is what a linear variational autoencoder amounts to,
-    and improves on it with small networks; held-out rows decide whether it does. The noise of
-    each modality is learned, so that none needs a weight.
+    Training begins at factor analysis, which is what a linear variational autoencoder amounts to.
+    Small networks improve on it; held-out rows decide whether they do. The noise of each modality
+    is learned, so none needs a weight.
+
+    **Change these first:** `n_components`, `max_epochs` or `max_time`, `noise_scale` ("modality"
+    for better reconstructions), `objective`, `random_state`. See :doc:`/choose` and
+    :doc:`/distributions`.
 
     Parameters
     ----------
     modalities : "auto" or list of (str, Modality or "drop", columns), default="auto"
         As in ColumnTransformer; see `MultimodalAutoencoder`.
     n_components : int, float in (0, 1) or "auto", default=32
-        Length of the vector, or how it is found, by principal components; see
+        Length of the vector, or how to choose it by principal components; see
         `MultimodalAutoencoder`.
     objective : str or Objective, default="mopoe"
-        What is made large: "mopoe", "elbo", "mvae", "mmvae", "mmvae+", "jmvae", "mvtcae", "mmvm",
+        What is maximised: "mopoe", "elbo", "mvae", "mmvae", "mmvae+", "jmvae", "mvtcae", "mmvm",
         or an instance with parameters of its own, such as ``MMVAE(bound="dreg")``, of
         `sklearn_mmae.objectives`.
     beta : float, default=1.0
-        Weight of the divergence from the prior; more makes the vectors say less.
+        Weight of the divergence from the prior; more makes embeddings carry less information.
     free_bits : float, default=0.0
         Nats per component that may diverge from the prior for free.
     noise_scale : {"column", "modality"}, default="column"
         Whether each number of a table has a noise of its own, as in factor analysis, or all of
-        a modality the same, as in probabilistic PCA. Pictures, sounds and the like have one.
+        a modality the same, as in probabilistic PCA. Images, sounds and the like have one.
     fusion : {"joint", "concat", "precision", "mean", "mixture", "attention"}, Fusion or callable, \
             default="joint"
         How the present modalities correct the linear posterior: mean and log scale side by side.
     init : {"linear", "random"}, default="linear"
         Begin at factor analysis, or at random weights.
     rotation : {"varimax", None}, default="varimax"
-        Turn the components so that each speaks of few columns. None keeps those that are
+        Rotate the components so that each depends on few columns. None keeps those that are
         uncorrelated in the posterior.
     modality_weights : dict of str to float, default=None
     target_weight : float, default=0.0
     target_cv : int, cross-validation splitter, iterable or None, default=None
     max_lag : float, (float, float) or None, default=None
-        Find and undo lags between modalities that go on in time; see `MultimodalAutoencoder`.
+        Estimate and remove lags between modalities that go on in time; see
+        `MultimodalAutoencoder`.
     extra_terms : {"agreement", "contrastive"}, dict of str to float, or None, default=None
-        Terms that pull together the vectors from each modality alone; see `MultimodalAutoencoder`.
+        Extra losses that align the single-modality embeddings; see `MultimodalAutoencoder`.
     modality_dropout : float in [0, 1), default=0.5
-        Chance of each modality to be hidden in the random part of a row, for objectives that
+        Probability that a modality is hidden in the random part of a row, for objectives that
         take one.
     noise : float, default=0.1
-        Corruption of what the encoder sees in training, in standard deviations.
+        Corruption of the encoder's input in training, in standard deviations.
     dropout : float in [0, 1), default=0.1
         Share of hidden units of the encoders dropped in training.
     width : int, default=256
         Hidden units of the networks.
     max_epochs : int, default=100
         The most epochs, over which the learning rate rises and falls once; 0 keeps factor analysis.
-        An epoch takes every row once or, of more than 4,096, as many of them, drawn anew.
+        An epoch takes every row once or, of more than 4,096, as many, sampled anew.
     max_time : float or None, default=None
         The most seconds that `fit` may learn for: the learning rate then falls by the clock, and
         what was best so far is kept. Results depend on the machine. None sets no limit.
@@ -121,28 +126,28 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     device : str, default="auto"
         "auto" is "cuda" where there is one, else "cpu"; or any torch device.
     memory : str, path, joblib.Memory or None, default=None
-        Folder that keeps what was read of pictures, sounds, clips and texts, so that the
-        candidates of a search do not read it again: the `memory` of all modalities that have
+        Folder that keeps what was read of images, sounds, video clips and texts, so that the
+        candidates of a search do not read it again. It is the `memory` of all modalities that have
         none of their own. Pickles are kept there: let nobody else write to it.
     callbacks : list of skorch callbacks, default=None
-        Told of every epoch.
+        Called at every epoch.
     verbose : int, default=0
         1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
         workers of joblib; 2 also where standard error leads to a file.
     privacy : Privacy or None, default=None
-        Fit with differential privacy for rows: what is learned of them has noise, or is told as a
-        public fact, or left out; see `Privacy`. It is the linear start alone, of tables, texts and
-        pictures: networks are not trained, whatever `max_epochs` says.
+        Fit with differential privacy for rows: what is learned of them has noise, is given as a
+        public fact, or is left out; see `Privacy`. It is the linear start alone, of tables, texts
+        and images: networks are not trained, whatever `max_epochs` says.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None
-        Of `fit`, and of all draws. An int gives the same bits, and draws, again.
+        Of `fit`, and of all samples. An int gives the same bits, and samples, again.
 
     Attributes
     ----------
     information_ : ndarray of shape (`n_components_`,)
-        Nats that each component says of a training row, on average: its divergence from the prior.
-        With `privacy`: as the linear model expects of a row of which all is there.
+        Nats of information of each component on a training row, on average: its divergence from
+        the prior. With `privacy`: as the linear model expects of a row that is complete.
     modalities_, net_, history_, n_iter_, n_components_, components_,
     explained_deviance_ratio_, explained_deviance_, classes_, n_features_in_
         See `MultimodalAutoencoder`; the history's "divergence" is that from the prior.
@@ -260,7 +265,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         return {"information": found}
 
     def posterior(self, X: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is known of each row's vector: mean and standard deviation.
+        """Return the posterior of each row's embedding: mean and standard deviation.
 
         Parameters
         ----------
@@ -277,18 +282,18 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     def translate(
         self, X: Rows, to: Names, n_draws: int | None = None, return_std: bool = False
     ) -> SameContainer:
-        """Predict modalities from the others, or draw them.
+        """Predict modalities from the others, or sample them.
 
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-            Columns of `to` may be missing; if they are there, they are not looked at.
+            Columns of `to` may be missing; if they are there, they are ignored.
         to : str or list of str
             Names of modalities, as in `modalities_`.
         n_draws : int, optional
-            Return so many draws, instead of one prediction.
+            Return so many samples, instead of one prediction.
         return_std : bool, default=False
-            Return also how far draws are apart.
+            Return also the spread of the samples.
 
         Returns
         -------
@@ -296,7 +301,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
             The columns of `to`; a list with `n_draws`.
         std : DataFrame or array
             With `return_std`: standard deviations of numbers, of each number of an array, and of
-            dates in days; for other cells the share of draws beside the most frequent one.
+            dates in days; for other cells the share of samples other than the most frequent one.
         """
         check_is_fitted(self)
         hidden = self._model.chosen(to, "to")
@@ -313,15 +318,15 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     def impute(
         self, X: Rows, n_draws: int | None = None, return_std: bool = False
     ) -> SameContainer:
-        """Fill the holes with predictions, or with draws.
+        """Fill in missing values by predictions, or by samples.
 
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         n_draws : int, optional
-            Return so many draws (multiple imputation), instead of one prediction.
+            Return so many samples (multiple imputation), instead of one prediction.
         return_std : bool, default=False
-            Return also how far draws are apart; 0 for observed cells.
+            Return also the spread of the samples; 0 for observed cells.
 
         Returns
         -------
@@ -360,23 +365,24 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         Parameters
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
-            Of a row with holes it is the density of what is observed.
+            For a row with missing values it is the density of what is observed.
         by_modality : bool, default=False
-            Return a column per modality, the lowest of an unusual row the odd one: its pointwise
-            mutual information with the others, in nats, as of `MultimodalAutoencoder`. Conditional
-            densities do not say it: a modality of many numbers has lower ones than one of few.
+            Return a column per modality: its pointwise mutual information with the others, in
+            nats, as of `MultimodalAutoencoder`. The lowest of an anomalous row is the modality
+            that does not fit. Conditional densities would not say so: a modality of many numbers
+            has lower ones than one of few.
         given : str or list of str, optional
             The density of the other modalities, given these.
         n_draws : int, default=256
-            Draws per row. The more, the less the density is underestimated; 1 gives the evidence
+            Samples per row. The more, the less the density is underestimated; 1 gives the evidence
             lower bound, on average over rows.
 
         Returns
         -------
         ndarray of shape (rows,) or DataFrame of shape (rows, modalities)
-            Of numbers in their own units: a density, so it may be positive. Sounds and clips are
-            measured as the network sees them, words each by its share. NaN where nothing is
-            observed.
+            Of numbers in their own units: a density, so it may be positive. Sounds and video clips
+            are measured as the input of the network, words each by its share. NaN where nothing
+            is observed.
         """
         check_is_fitted(self)
         n_draws = check_count("n_draws", n_draws)

@@ -13,10 +13,10 @@ __all__ = ["AttentionFusion"]
 
 
 class AttentionFusion(Fusion):
-    """Attention over the present modalities, asked by the linear code.
+    """Attention over the present modalities, with the linear embedding as the query.
 
-    The features of each modality make a key and a value, by weights of their own; the query is
-    learned and depends on the linear code, so that what is known already says what to look for.
+    The features of each modality make a key and a value, by weights of their own. The query is
+    learned, and depends on the linear embedding.
     Attention is that of Vaswani et al. (2017), "Attention is all you need", NeurIPS; pooling a set
     by a query that of Lee et al. (2019), "Set transformer", ICML.
 
@@ -42,7 +42,7 @@ class AttentionFusion(Fusion):
         self.correction = Correction(width, n_components)
 
     def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
-        """Pool the values of the present modalities, and map them to a code."""
+        """Pool the values of the present modalities, and map them to an embedding."""
         key, value = self.key_and_value(encodings).split(self.width, -1)
         query = self.query(start).unflatten(-1, (self.n_used, -1))
         key, value = (part.unflatten(-1, (self.n_used, -1)) for part in (key, value))

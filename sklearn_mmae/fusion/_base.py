@@ -15,9 +15,9 @@ __all__ = ["CallableFusion", "Fusion", "ModalityLinear", "selected"]
 
 
 class Fusion(nn.Module, ABC):
-    """Encodings and presence in, one code out.
+    """Combine the encodings of the present modalities to one embedding.
 
-    The linear start has already made a code of the present modalities; a fusion adds to it.
+    The linear start has already made an embedding of the present modalities; a fusion adds to it.
     Subclass it for a fusion of your own: keep hyper-parameters in ``__init__``, make weights in
     `build`, and give an instance to the estimator (it is copied, never trained itself).
     """
@@ -28,7 +28,7 @@ class Fusion(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
-        """Return what to add to the linear code.
+        """Return what to add to the linear embedding.
 
         Parameters
         ----------
@@ -37,7 +37,7 @@ class Fusion(nn.Module, ABC):
         present : Tensor of shape (..., modality, row), bool
             Leading dimensions are several subsets of the same rows.
         start : Tensor of shape (..., row, component)
-            The linear code of each subset.
+            The linear embedding of each subset.
 
         Returns
         -------
@@ -109,7 +109,7 @@ class CallableFusion(Fusion):
         self.head.starts_at_zero = True
 
     def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
-        """Pool, then map to a code."""
+        """Pool, then map to an embedding."""
         pooled = self.function(encodings, present)
         check_shape(
             getattr(self.function, "__name__", type(self.function).__name__),

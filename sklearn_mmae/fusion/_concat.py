@@ -27,9 +27,10 @@ class Correction(nn.Module):
 
 
 class ConcatFusion(Fusion):
-    """A hidden layer over the concatenated encodings, absent ones masked, and the linear code.
+    """A hidden layer over the concatenated encodings and the linear embedding.
 
-    Knows which modalities are present, so that it can learn what to make of each subset.
+    Encodings of absent modalities are masked. The layer knows which are present, so it can learn
+    each subset.
     """
 
     def build(self, n_modalities: int, width: int, n_components: int) -> None:
@@ -38,7 +39,7 @@ class ConcatFusion(Fusion):
         self.correction = Correction(width, n_components)
 
     def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
-        """Map the present encodings and the linear code through the hidden layer."""
+        """Map the present encodings and the linear embedding through the hidden layer."""
         # The bias of each modality's layer tells the hidden units which ones are present.
         total = selected(present[..., None], self.hidden(encodings)).sum(-3)
         return self.correction(total, start)

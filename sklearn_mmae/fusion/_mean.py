@@ -26,7 +26,7 @@ class _Proposals(Fusion):
 
 
 class MeanFusion(_Proposals):
-    """Each modality proposes a code; the present ones are averaged."""
+    """Each modality proposes an embedding; the present ones are averaged."""
 
     def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
         """Average the proposals of the present modalities."""
@@ -36,10 +36,10 @@ class MeanFusion(_Proposals):
 class MixtureFusion(Seeded, _Proposals):
     """In training each row takes the proposal of one of its modalities; in use, their mean.
 
-    So each modality's proposal has to do without the others'. Which one is drawn anew for every
-    row and subset, all that are present alike: the mixture of experts of Shi et al. (2019),
-    "Variational mixture-of-experts autoencoders for multi-modal deep generative models", NeurIPS.
-    The linear code, to which it is added, is of all that are present either way.
+    So each modality's proposal has to do without the others'. One is sampled for every row and
+    subset, with equal probability: the mixture of experts of Shi et al. (2019), "Variational
+    mixture-of-experts autoencoders for multi-modal deep generative models", NeurIPS. The linear
+    embedding, to which it is added, is of all that are present either way.
     """
 
     def forward(self, encodings: Tensor, present: Tensor, start: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class MixtureFusion(Seeded, _Proposals):
 
 
 class PrecisionFusion(Fusion):
-    """A mean of the proposals, each component weighted by the precision its modality claims.
+    """A mean of the proposals, each component weighted by the precision its modality predicts.
 
     The weights are those of a product of Gaussian experts, as in Wu & Goodman (2018), "Multimodal
     generative models for scalable weakly-supervised learning", NeurIPS.

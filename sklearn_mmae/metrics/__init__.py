@@ -1,4 +1,4 @@
-"""What codes, translations, intervals and probabilities are worth; scorers for a grid search."""
+"""Evaluate embeddings, retrieval, translations, intervals and probabilities; scorers."""
 
 from ._agreement import latent_agreement
 from ._calibration import expected_calibration_error

@@ -1,4 +1,4 @@
-"""Whether two sets of codes of the same rows say the same."""
+"""Whether two sets of embeddings of the same rows agree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["latent_agreement"]
     prefer_skip_nested_validation=True,
 )
 def latent_agreement(Z_a: ArrayLike, Z_b: ArrayLike, *, method: str = "debiased_cka") -> float:
-    r"""Compare two sets of codes of the same rows, whatever their rotation and scale.
+    r"""Compare two sets of embeddings of the same rows, whatever their rotation and scale.
 
     Codes of two modalities, of two fits, of two numbers of components. With columns centred,
 
@@ -49,12 +49,12 @@ def latent_agreement(Z_a: ArrayLike, Z_b: ArrayLike, *, method: str = "debiased_
     -------
     float
         1 for the same up to rotation, reflection, shift and scale; 0 (on average, for
-        "debiased_cka", which may fall below) for sets that do not tell of one another.
+        "debiased_cka", which may fall below) for unrelated sets.
 
     Raises
     ------
     ValueError
-        For lengths that differ, codes that are not finite or all alike, and fewer than 4 rows
+        For lengths that differ, embeddings that are not finite or all alike, and fewer than 4 rows
         where the bias is to be removed.
 
     References
@@ -99,7 +99,7 @@ def latent_agreement(Z_a: ArrayLike, Z_b: ArrayLike, *, method: str = "debiased_
 
 
 def _centred(Z, name):
-    """Return codes with mean 0 and norm 1."""
+    """Return embeddings with mean 0 and norm 1."""
     largest = np.abs(Z).max()
     if not np.ptp(Z, 0).any():
         raise ValueError(f"the rows of {name} are all alike: there is nothing to compare.")

@@ -48,7 +48,7 @@ def interval_coverage(
     Raises
     ------
     ValueError
-        For shapes that differ, `low` above `high`, and holes in an interval whose truth is known.
+        For shapes that differ, `low` above `high`, and missing ends where the truth is known.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def interval_score(
     y_true, low, high, by_column
         As in `interval_coverage`.
     level : float, default=0.9
-        The share of true values that the intervals say they hold.
+        The share of true values that the intervals should cover.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def worst_slab_coverage(
     n_directions: int = 500,
     random_state: int | np.random.RandomState | None = 0,
 ) -> float:
-    """Return the coverage of the kind of rows that intervals hold worst.
+    """Return the coverage of the kind of rows that intervals cover worst.
 
     A kind of rows is a slab: those between two parallel planes among the features. Of slabs in
     random directions that hold at least a share of the rows, the worst one is found on one half of
@@ -189,7 +189,7 @@ def worst_slab_coverage(
     y_true, low, high : array-like of shape (rows,) or (rows, columns)
         As in `interval_coverage`.
     features : array-like of shape (rows, features)
-        What tells rows apart, such as their codes; standardised here.
+        By which to distinguish rows, such as their embeddings; standardised here.
     share : float in (0, 1], default=0.2
         Of the rows, at least, in a slab.
     n_directions : int, default=500

@@ -1,4 +1,4 @@
-"""How much of a label a linear model reads out of codes."""
+"""How well a linear model predicts labels from embeddings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 def fit_linear_probe(
     Z: ArrayLike, y: ArrayLike, *, task: str = "auto", alphas: ArrayLike = ALPHAS
 ) -> Pipeline:
-    r"""Fit a linear model that reads labels out of codes.
+    r"""Fit a linear probe: a linear model that predicts labels from embeddings.
 
     Components are standardised. Labels are predicted by a logistic regression, numbers by a ridge
     regression; both minimise
@@ -43,7 +43,7 @@ def fit_linear_probe(
     Z : array-like of shape (rows, components)
         Codes, as `transform` returns them.
     y : array-like of shape (rows,), or (rows, targets) for numbers
-        Labels or numbers, one per row, without holes.
+        Labels or numbers, one per row, none missing.
     task : {"auto", "classification", "regression"}, default="auto"
         "auto" takes text, bools and whole numbers for labels; fractions for numbers.
     alphas : array-like of float, default=(0.01, 0.1, 1, 10, 100, 1000)
@@ -64,7 +64,7 @@ def fit_linear_probe(
     Notes
     -----
     A probe asks what is *linearly* readable [1]_: what a simple model downstream will find. A
-    stronger model may find more in the same code.
+    stronger model may predict more from the same embedding.
 
     References
     ----------
@@ -136,7 +136,7 @@ def linear_probe_score(
     task: str = "auto",
     alphas: ArrayLike = ALPHAS,
 ) -> float:
-    """Say how well a linear model, learned from some codes, predicts the labels of others.
+    """Score a linear probe, fitted to some embeddings, on the labels of others.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def linear_probe_score(
 
     See Also
     --------
-    fit_linear_probe : The model itself, to be used on more than one set of codes.
+    fit_linear_probe : The model itself, to be used on more than one set of embeddings.
     ProbeScorer : The same within a grid search.
 
     Examples

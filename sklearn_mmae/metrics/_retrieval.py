@@ -45,21 +45,21 @@ def retrieval_ranks(
     targets : array-like of shape (targets, components)
         Codes of the other.
     metric : str or callable, default="cosine"
-        As in `sklearn.metrics.pairwise_distances`; "cosine" does not care how long a code is,
-        and codes of less information are shorter.
+        As in `sklearn.metrics.pairwise_distances`; "cosine" ignores the length of an
+        embedding, and those of less information are shorter.
     rows : array-like of shape (queries,), int, default=None
         The position of each query's own target; by default they are in the same order.
 
     Returns
     -------
     ndarray of shape (queries,), int
-        1 and more. Ties count against: codes that are all alike find nothing. So does a target
+        1 and more. Ties count against: embeddings that are all alike find nothing. So does a target
         that is there twice.
 
     Raises
     ------
     ValueError
-        For lengths that differ, positions that are not there, codes that are not finite.
+        For lengths that differ, positions that are not there, embeddings that are not finite.
 
     See Also
     --------

@@ -57,7 +57,7 @@ class _Scorer(BaseEstimator):
 
 
 class ProbeScorer(_Scorer):
-    """Score codes by what a linear model reads out of them: accuracy of labels, R2 of numbers.
+    """Score embeddings by a linear probe: accuracy of labels, R2 of numbers.
 
     The probe is learned and scored within the rows that are scored, by cross-validation: it sees
     no row that the autoencoder was fitted on, and none that it is scored on. `y` are the labels
@@ -120,17 +120,17 @@ class ProbeScorer(_Scorer):
 
 
 class RecallScorer(_Scorer):
-    """Score codes by whether one modality finds its own row by another: recall at `k`.
+    """Score retrieval: does one modality find its own row by another? Recall at `k`.
 
-    The rows scored are encoded twice, each time shown some modalities only, and looked for among
-    one another. Rows that lack either side are left out. `y` is not looked at.
+    The rows scored are encoded twice, each time from some modalities only, and retrieved among
+    one another. Rows that lack either side are left out. `y` is ignored.
 
     Parameters
     ----------
     queries : str or list of str
-        The modalities that are looked from, named as in `modalities_`.
+        The modalities to search by, named as in `modalities_`.
     targets : str or list of str
-        Those that are looked for.
+        The modalities to find.
     k : int, default=10
         As in `recall_at_k`; by chance the recall is `k` over the number of rows scored.
     metric : str or callable, default="cosine"
@@ -138,7 +138,7 @@ class RecallScorer(_Scorer):
 
     See Also
     --------
-    recall_at_k : The same for codes.
+    recall_at_k : The same for embeddings.
 
     Examples
     --------
@@ -183,10 +183,10 @@ class RecallScorer(_Scorer):
 
 
 class TranslationScorer(_Scorer):
-    """Score translations: the share that is told of modalities by the others.
+    """Score translations: how well modalities are predicted from the others.
 
     Rows in which nothing of the target, or nothing to translate from, is observed are left out.
-    `y` is not looked at.
+    `y` is ignored.
 
     Parameters
     ----------

@@ -65,10 +65,10 @@ def shared_components_test(
     Parameters
     ----------
     X, Y : array-like of shape (rows, columns)
-        Numbers of either modality: columns, or codes. Nothing may have learned from both sides of
-        these rows: give codes of new rows, or of two estimators that know one modality each.
+        Numbers of either modality: columns, or embeddings. Nothing may have learned from both sides
+        of these rows: give embeddings of new rows, or of two estimators of one modality each.
     level : float, default=0.05
-        The chance of finding something where nothing is shared.
+        The probability of a finding where nothing is shared.
     n_permutations : int, default=999
         The smallest p-value is one over one more than it.
     random_state : int, RandomState or None, default=0
@@ -82,7 +82,7 @@ def shared_components_test(
     Raises
     ------
     ValueError
-        For other numbers of rows, fewer than ten of them, holes, and a side that is constant.
+        For other numbers of rows, fewer than ten of them, missing values, and a constant side.
 
     Notes
     -----

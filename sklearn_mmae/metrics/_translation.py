@@ -1,4 +1,4 @@
-"""How much a translation tells of cells that were hidden, or of their label."""
+"""How well a translation predicts hidden cells, or their label."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = ["cross_modal_coherence", "translation_score"]
 def translation_score(
     true: Rows, translated: Rows, *, multioutput: str = "uniform_average"
 ) -> float | Array:
-    r"""Say how much of the true cells a translation tells: 1 is all, 0 what one constant tells.
+    r"""Score a translation beside the true cells: 1 is perfect, 0 is the best constant.
 
     For each column
 
     .. math:: 1 - \frac{\sum_i loss(true_i, translated_i)}{\min_c \sum_i loss(true_i, c)}
 
-    over the rows whose cell is known. Numbers, dates and arrays (pictures, clips, sequences of
+    over the rows whose cell is known. Numbers, dates and arrays (images, video clips, sequences of
     one length): squared error, so that this is R2. Categories and bools: the share of errors, so
     that 0 is the commonest. Other texts: one minus the overlap of their words, 2 w(a and b) /
     (w(a) + w(b)); the constant is the true cell that overlaps most with all. A word counts by its
-    inverse document frequency, w = log(rows / rows with it): what every row says tells nothing.
+    inverse document frequency, w = log(rows / rows with it): a word of every row does not count.
 
     Parameters
     ----------
     true : DataFrame, array or SliceDict of shape (rows, columns)
-        The cells as they are; holes do not count.
+        The cells as they are; missing ones do not count.
     translated : DataFrame, array or SliceDict of shape (rows, columns)
         The same columns from `translate`, `impute` or `reconstruct`.
     multioutput : {"uniform_average", "variance_weighted", "raw_values"}, default="uniform_average"
@@ -54,18 +54,18 @@ def translation_score(
     -------
     float or ndarray of shape (columns,)
         At most 1; below 0 if one constant would do better. A column that is constant has nothing
-        to tell: it is left out, and NaN among raw values.
+        to predict: it is left out, and NaN among raw values.
 
     Raises
     ------
     ValueError
-        For rows or columns that differ, translated cells that are holes, and cells that cannot be
-        compared: paths with pictures, or arrays of different lengths.
+        For rows or columns that differ, translated cells that are missing, and cells that cannot be
+        compared: paths with images, or arrays of different lengths.
 
     See Also
     --------
     TranslationScorer : The same within a grid search.
-    recall_at_k : For cells that differ in length or phase, as sounds do; compares codes.
+    recall_at_k : For cells that differ in length or phase, as sounds do; compares embeddings.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def _words(cell, whole):
 def cross_modal_coherence(classifier: BaseEstimator, translated: ArrayLike, y: ArrayLike) -> float:
     """Return the share of translated rows that a classifier gives the label of their source.
 
-    Does the picture of "seven" show a seven? A judge that knows the real target modality says.
+    Does the image of "seven" show a seven? A classifier of the real target modality decides.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def cross_modal_coherence(classifier: BaseEstimator, translated: ArrayLike, y: A
     Returns
     -------
     float
-        0 to 1 [1]_. The bar is the classifier's accuracy on real test rows: it may be exceeded
+        0 to 1 [1]_. Compare with the classifier's accuracy on real test rows: it may be exceeded
         by translations that are more typical than real rows.
 
     Raises

@@ -72,7 +72,7 @@ class Modality(BaseEstimator, ABC):
         Parameters
         ----------
         cells : Cells
-            The modality's columns, holes included.
+            The modality's columns, missing values included.
         statistics : Statistics, default=PLAIN
             What is asked about the rows: all that depends on them is to come from its answers. A
             modality of your own may do without: ``fit(cells)``.
@@ -162,7 +162,7 @@ class Modality(BaseEstimator, ABC):
         )
 
     def expect_target(self) -> None:
-        """Hear, before `fit`, that codes are to tell a target besides. Default: do nothing."""
+        """Prepare, before `fit`, for embeddings that are to predict a target. Default: nothing."""
 
     def learned(self) -> set[str]:
         """Return the names of the attributes that `fit` learns: all that a file must hold.
@@ -211,7 +211,7 @@ class Modality(BaseEstimator, ABC):
         predictions : ndarray, rows first
             What the network's `predict` gives, for `inverse_transform`.
         tensors : dict of str to ndarray
-            The rows as `transform` gave them; holes among them keep the predicted length.
+            The rows as `transform` gave them; missing ones keep the predicted length.
 
         Returns
         -------
@@ -240,7 +240,7 @@ class Modality(BaseEstimator, ABC):
         Parameters
         ----------
         tensors : dict of str to ndarray
-            As `transform` gives them, but that nothing stands in for the holes.
+            As `transform` gives them, but with nothing in place of missing values.
 
         Returns
         -------
@@ -256,7 +256,7 @@ class Modality(BaseEstimator, ABC):
         Parameters
         ----------
         n_components : int
-            Length of a code.
+            Length of an embedding.
         width : int
             Length of the features that the encoder hands to the fusion; the scale for hidden
             layers.

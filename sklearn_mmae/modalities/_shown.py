@@ -47,7 +47,7 @@ class Clips(Shown):
 
 @dataclass(frozen=True)
 class Signals(Shown):
-    """Pairs of times (T,), in seconds or steps, and numbers (T, channels), NaN in the holes."""
+    """Pairs of times (T,), in seconds or steps, and numbers (T, channels), NaN if missing."""
 
     in_seconds: bool
 

@@ -34,9 +34,9 @@ NARROW = 16  # columns that `matmul` makes at least
 
 
 def layer(kind: type[Layer], *args: Any, **options: Any) -> Layer:
-    """Build a torch layer with its weights left unset, for `initialise` to draw.
+    """Build a torch layer with its weights left unset, for `initialise` to set.
 
-    Stock layers draw from torch's global generator when built, which would leak into the
+    Stock layers use torch's global generator when built, which would leak into the
     caller's random numbers and, between threads, into one another. A linear layer becomes one
     whose rows do not depend on their place, see `matmul`.
     """
@@ -67,7 +67,7 @@ class _Linear(nn.Linear):
 
 
 class Seeded(nn.Module):
-    """What draws random numbers while training: from `generator`, set by `seed_dropout`.
+    """What uses random numbers while training: from `generator`, set by `seed_dropout`.
 
     The generator is that of the fit, on the device of the network; before that it is None, which
     is torch's global one.
@@ -77,7 +77,7 @@ class Seeded(nn.Module):
 
 
 class SeededDropout(Seeded):
-    """Dropout that draws from the generator of its fit, set by `seed_dropout`."""
+    """Dropout that uses the generator of its fit, set by `seed_dropout`."""
 
     def __init__(self, share: float):
         super().__init__()
@@ -165,7 +165,7 @@ class LinearResidual(nn.Module):
 def decoder(
     n_components: int, width: int, n_outputs: int, *, last: int | None = None
 ) -> LinearResidual:
-    """Return a linear path with two hidden layers beside it, code to outputs.
+    """Return a linear path with two hidden layers beside it, embedding to outputs.
 
     The last hidden layer has as many units as the first one, or `last`.
     """

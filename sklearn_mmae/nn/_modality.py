@@ -70,12 +70,12 @@ class ModalityNetwork(nn.Module, ABC):
 
     @abstractmethod
     def view(self, tensors: dict[str, Tensor]) -> View:
-        """Return the centred numbers of a batch, (rows, n_view), zero for a row of holes."""
+        """Return the centred numbers of a batch, (rows, n_view), zero for a missing row."""
 
     def observed(self, tensors: dict[str, Tensor]) -> Tensor | None:
         """Return which numbers of the view are observed, (rows, n_view) bool, for the linear start.
 
-        Default: None, for modalities whose present rows have no holes.
+        Default: None, for modalities whose present rows have no missing values.
         """
         return None
 
@@ -86,14 +86,14 @@ class ModalityNetwork(nn.Module, ABC):
         Parameters
         ----------
         outputs : Tensor of shape (..., rows, n_outputs)
-            Leading dimensions (several codes of the same rows) broadcast against the batch.
+            Leading dimensions (several embeddings of the same rows) broadcast against the batch.
         tensors : dict of Tensor
 
         Returns
         -------
         Tensor of shape (..., rows)
             0 is perfect; scaled so that `null_outputs` has mean 1 over the training rows. Only
-            observed cells count, and what lies in the holes never reaches a gradient.
+            observed cells count, and missing ones never reach a gradient.
         """
 
     @abstractmethod
@@ -103,7 +103,7 @@ class ModalityNetwork(nn.Module, ABC):
         Parameters
         ----------
         weight : Tensor of shape (n_view, n_components)
-            The linear start: ``view ~ weight @ code``.
+            The linear start: ``view ~ weight @ embedding``.
         """
 
     def expected_gain(self, weight: Tensor) -> float:
@@ -139,7 +139,7 @@ class ModalityNetwork(nn.Module, ABC):
                     parameter.zero_()
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the outputs for codes, (..., n_components) to (..., n_outputs)."""
+        """Return the outputs for embeddings, (..., n_components) to (..., n_outputs)."""
         return self.decoder(code)
 
     @torch.no_grad()
@@ -234,9 +234,9 @@ class ModalityNetwork(nn.Module, ABC):
         return 0.0
 
     def draw(self, outputs: Tensor, log_scale: Tensor, generator: torch.Generator) -> Tensor:
-        """Return what `predict` does, drawn from the distribution that the outputs stand for.
+        """Return what `predict` does, sampled from the distribution of the outputs.
 
-        Default: its mean, for pictures, sounds and the like, in which noise would be noise.
+        Default: its mean, for images, sounds and the like, in which noise would be noise.
         """
         return self.predict(outputs)
 

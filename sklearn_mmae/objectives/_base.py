@@ -75,12 +75,12 @@ class Evidence:
     private: Tensor | None = None
 
     def sample(self, posterior: Posterior | None = None) -> Tensor:
-        """Draw a code per row from the posteriors of all subsets, or from a given one."""
+        """Sample an embedding per row from the posteriors of all subsets, or from a given one."""
         return (self.posterior if posterior is None else posterior).sample(self.generator)
 
 
 class Objective(ABC):
-    """A bound on the evidence, or a close relative: log-likelihoods of draws minus a divergence.
+    """A bound on the evidence, or a close relative: log-likelihoods of samples minus a divergence.
 
     An objective says through which subsets of its modalities each row is seen, and what their
     posteriors are to make large. What the posteriors are, the fusion says. Subclass it for an
@@ -104,7 +104,7 @@ class Objective(ABC):
         -------
         list
             Of `ALL`, `RANDOM`, or the number of a modality that is seen alone; a row without that
-            modality is seen as a whole, and `Evidence.present` tells.
+            modality is seen as a whole, and `Evidence.present` says so.
         """
 
     @abstractmethod

@@ -59,7 +59,7 @@ class MMVAE(_OfSingles):
     Parameters
     ----------
     bound : {"elbo", "iwae", "dreg"}, default="elbo"
-        "elbo" has K = 1; "iwae" is tighter with more draws [2]_; "dreg" has the same value, and
+        "elbo" has K = 1; "iwae" is tighter with more samples [2]_; "dreg" has the same value, and
         gradients whose noise does not grow with K [3]_.
     n_draws : int, default=10
         K, for "iwae" and "dreg".
@@ -100,7 +100,7 @@ class MMVAEPlus(_OfSingles):
               \cdot q(w_m|x_m)}{p(u) p(w_m)}
 
     What a modality says of its own cannot leak into the others: they are decoded from the shared
-    part, and private parts drawn from the prior. (The paper lets the prior of such draws be
+    part, and private parts sampled from the prior. (The paper lets the prior of such samples be
     learned.)
 
     Parameters
@@ -146,7 +146,7 @@ class MoPoE(Objective):
     .. math:: w L(x) + (1 - w) E_s L(x_s), \quad L(x_s) = E_{q(z|x_s)} \sum_m \log p(x_m|z)
               - \beta KL(q(z|x_s) || p(z))
 
-    The parts s of a row are drawn, each with the same chance at ``modality_dropout=0.5``. The
+    The parts s of a row are sampled, each with equal probability at ``modality_dropout=0.5``. The
     paper takes all of them in each step, and the row as one of them; but the density of rows,
     and how they come back, depend on the row as a whole.
 
@@ -188,7 +188,7 @@ class MMVM(_OfSingles):
     .. math:: \sum_m E_{q(z|x_m)} \log p(x_m|z) - \beta KL\left(q(z|x_m) ||
               \frac{1}{M} \sum_n q(z|x_n)\right)
 
-    The prior depends on the row, so that nothing holds the codes of all rows at N(0, I):
+    The prior depends on the row, so that nothing holds the embeddings of all rows at N(0, I):
     `score_samples` and `sample`, which take that for the prior, say less of such a model.
 
     References

@@ -1,4 +1,4 @@
-"""`Posterior`: Gaussians over the code, one per row and subset of modalities."""
+"""`Posterior`: Gaussians over the embedding, one per row and subset of modalities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOG_TWO_PI = math.log(2 * math.pi)
 
 @dataclass(frozen=True)
 class Posterior:
-    """Gaussians ``N(mean, L diag(exp(log_scale))^2 L')`` over the code of each row.
+    """Gaussians ``N(mean, L diag(exp(log_scale))^2 L')`` over the embedding of each row.
 
     ``L`` belongs to the set of modalities that the row is seen through. The linear start sets it
     to a root of the exact posterior covariance of a linear-Gaussian model; what the networks learn
@@ -47,20 +47,20 @@ class Posterior:
         )
 
     def place(self, noise: Tensor) -> Tensor:
-        """Return the codes at standard normal numbers, (..., rows, components) both."""
+        """Return the embeddings at standard normal numbers, (..., rows, components) both."""
         return self.mean + _times(self.roots[self.pattern], self.log_scale.exp() * noise)
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """Return one code per row, differentiable in mean and scale."""
+        """Return one embedding per row, differentiable in mean and scale."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
         return self.place(noise)
 
     def log_density(self, code: Tensor) -> Tensor:
-        """Return the log density at codes, in nats; leading dimensions broadcast."""
+        """Return the log density at embeddings, in nats; leading dimensions broadcast."""
         return self._density(code, self.mean, self.log_scale)
 
     def frozen_log_density(self, code: Tensor) -> Tensor:
-        """Return the log density at codes, of a mean and scale that do not learn from it."""
+        """Return the log density at embeddings, of a mean and scale that do not learn from it."""
         return self._density(code, self.mean.detach(), self.log_scale.detach())
 
     def _density(self, code: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ class MVAE(Objective):
 
 
 class JMVAE(Objective):
-    r"""The joint bound, and single posteriors that are drawn to the joint one [1]_.
+    r"""The joint bound, and single posteriors that are pulled to the joint one [1]_.
 
     .. math:: E_{q(z|x)} \sum_m \log p(x_m|z) - \beta KL(q(z|x) || p(z))
               - \alpha \sum_m KL(q(z|x) || q(z|x_m))
@@ -70,7 +70,7 @@ class JMVAE(Objective):
     Parameters
     ----------
     alpha : float, default=0.1
-        How much the joint posterior is drawn to the single ones, at least 0.
+        How much the joint posterior is pulled to the single ones, at least 0.
 
     References
     ----------

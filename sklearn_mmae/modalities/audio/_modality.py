@@ -88,7 +88,7 @@ class AudioModality(TimedMediaModality, FileModality):
         Folder that paths are relative to. Absolute paths, and paths that lead out of it, are
         then refused; give it wherever paths come from others.
     on_error : {"raise", "missing"}, default="raise"
-        Whether a cell that cannot be read is an error, or a hole that is warned of.
+        Whether a cell that cannot be read is an error, or a missing value that is warned of.
     memory : str, path, joblib.Memory or None, default=None
         Folder that keeps the spectrograms of files and bytes, for the next time that they are
         read in the same way, as in a grid search; a file that has changed is read anew. Pickles

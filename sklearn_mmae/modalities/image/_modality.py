@@ -44,10 +44,10 @@ CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
 class ImageModality(FileModality):
-    """Pictures, all brought to one size and mode.
+    """Images, all brought to one size and mode.
 
-    A cell is a path, the bytes of a file, a PIL picture, or an array (H, W) or (H, W, C) of 1, 3
-    or 4 channels; a column may also be one array (rows, H, W[, C]). With `shape`, pictures are
+    A cell is a path, the bytes of a file, a PIL image, or an array (H, W) or (H, W, C) of 1, 3
+    or 4 channels; a column may also be one array (rows, H, W[, C]). With `shape`, images are
     columns of pixels instead, as in many data sets of scikit-learn. Read are PNG, JPEG, WebP, BMP,
     GIF (first frame), TIFF (first page) and PPM, turned as their EXIF orientation says. Other
     proportions are stretched; what is transparent is laid over white, unless the mode is
@@ -57,25 +57,25 @@ class ImageModality(FileModality):
     ----------
     size : int, tuple (height, width) or None, default=None
         Size in pixels to work at; an int is a square. None takes the size that all training
-        pictures share, or else their median height and width, never more than 64 on the longer
+        images share, or else their median height and width, never more than 64 on the longer
         side: None never enlarges; ask for more by a size. Shrinking uses Lanczos' filter.
     mode : {"auto", "L", "RGB", "RGBA"}, default="auto"
         Grey, colour, or colour with transparency. ``"auto"`` takes ``"RGBA"`` if any training
-        picture is transparent anywhere, else ``"L"`` if all are grey, else ``"RGB"``.
+        image is transparent anywhere, else ``"L"`` if all are grey, else ``"RGB"``.
     shape : tuple (height, width[, channels]) or None, default=None
-        For columns of pixels, rows of pixels first, channels last: the shape of a picture. The
+        For columns of pixels, rows of pixels first, channels last: the shape of an image. The
         pixels may have any range, NaN where they are unknown, and come back as columns of the
         same dtypes. `size` and `mode` must then stay as they are.
     loss : {"squared", "cross-entropy"}, default="squared"
         ``"cross-entropy"`` reads a pixel as a share of the range; it suits drawings and digits,
         nearly black and white.
     augment : "auto", None or list of {"shift", "light", "mirror"}, default="auto"
-        New pictures made of those of each step: shifted by up to an eighth of a side; of another
-        contrast, light and tint; mirrored left to right. Only for pictures of more than 16 x 16
+        New images made of those of each step: shifted by up to an eighth of a side; of another
+        contrast, light and tint; mirrored left to right. Only for images of more than 16 x 16
         pixels. ``"auto"`` takes all three for ``"RGB"``, which are mostly photographs, and no
         mirror for other modes, which may be writing.
     max_value : float or None, default=None
-        The number that stands for white in pictures that do not say so: files and arrays of more
+        The number that stands for white in images that do not say so: files and arrays of more
         than 8 bits, and floats. Black is 0, what is larger than white is white. None learns it,
         see the notes.
     root : str, path or None, default=None
@@ -84,7 +84,7 @@ class ImageModality(FileModality):
     max_pixels : int, default=50_000_000
         A file of more pixels is refused before it is decoded; Pillow's own limit does not count.
     on_error : {"raise", "missing"}, default="raise"
-        Whether a cell that cannot be read is an error, or a hole that is warned of.
+        Whether a cell that cannot be read is an error, or a missing value that is warned of.
     memory : str, path, joblib.Memory or None, default=None
         Folder that keeps the pixels of files and bytes, for the next time that they are read in
         the same way, as in a grid search; a file that has changed is read anew. Pickles are kept
@@ -95,9 +95,9 @@ class ImageModality(FileModality):
     size_ : tuple of int
         Height and width.
     mode_ : str or None
-        Mode of the pictures; None with `shape`.
+        Mode of the images; None with `shape`.
     mean_ : ndarray of shape (height * width * channels,), float32
-        Mean picture, flat.
+        Mean image, flat.
     scale_ : float
         Root of the pixels' total variance; 1 where it is zero.
     low_, high_ : float
@@ -108,14 +108,14 @@ class ImageModality(FileModality):
     dtypes_ : list of str or None
         Of the pixel columns.
     null_deviance_ : float
-        Cross-entropy of the mean picture beyond the best, in nats; 1 for squared errors.
+        Cross-entropy of the mean image beyond the best, in nats; 1 for squared errors.
 
     Notes
     -----
-    Pictures are kept as uint8. Floats within 0..1 are scaled by 255, and floats within 0..255 are
-    taken as they are; which of the two, is decided once for all training pictures. In the same
-    way pictures of 16 bits, files and arrays, and those of other integers are taken as 8, 10, 12,
-    14 or 16 bits deep, the fewest that hold the brightest pixel of the training pictures: cameras
+    Images are kept as uint8. Floats within 0..1 are scaled by 255, and floats within 0..255 are
+    taken as they are; which of the two, is decided once for all training images. In the same
+    way images of 16 bits, files and arrays, and those of other integers are taken as 8, 10, 12,
+    14 or 16 bits deep, the fewest that hold the brightest pixel of the training images: cameras
     and scanners of 12 bits use their range. Any other range is an error.
 
     Examples
@@ -169,7 +169,7 @@ class ImageModality(FileModality):
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether most cells of a column are pictures, or paths of existing picture files."""
+        """Whether most cells of a column are images, or paths of existing image files."""
         kind = kind_of_arrays(column)
         if kind is not None:
             return kind == "picture"
@@ -212,7 +212,7 @@ class ImageModality(FileModality):
         Values
             ``pixels`` (rows, height * width * channels), 0 where missing: uint8, the input's own
             memory if that can be; float32 for pixel columns of other numbers than 0, 1, ..., 255.
-            ``present`` (rows,) where a picture is missing; ``observed``, shaped as the pixels,
+            ``present`` (rows,) where an image is missing; ``observed``, shaped as the pixels,
             where only some of its pixels are.
         """
         if self.shape is None:
@@ -225,7 +225,7 @@ class ImageModality(FileModality):
         return Values(tensors, present)
 
     def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
-        """Return pictures.
+        """Return images.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class ImageModality(FileModality):
         return list(np.ndindex(*self.size_, *([channels] if channels > 1 else [])))
 
     def network(self, n_components: int, width: int, dropout: float) -> ImageNetwork:
-        """Build the network of the pictures; see `Modality.network`."""
+        """Build the network of the images; see `Modality.network`."""
         return ImageNetwork(
             (*self.size_, len(self.mean_) // math.prod(self.size_)),
             torch.tensor(self.mean_),
@@ -483,7 +483,7 @@ class ImageModality(FileModality):
         return np.rint(pixels).clip(low, high).astype(dtype)
 
     def shown(self, cells: Cells, predicted: bool = False) -> Pictures:
-        """Return pictures; columns of pixels as one, NaN where a pixel is not observed."""
+        """Return images; columns of pixels as one, NaN where a pixel is not observed."""
         values = self.transform(cells)
         pixels = values.tensors["pixels"]
         if "observed" in values.tensors:

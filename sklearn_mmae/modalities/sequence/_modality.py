@@ -28,10 +28,10 @@ OUTLYING = 2  # times the 95th percentile of lengths: what lasts longer is cut
 
 
 class SequenceModality(TimedMediaModality):
-    """Signals: what some channels measure step by step, for as many steps as a row has.
+    """Signals and time series: some channels, measured step by step; rows may differ in length.
 
     A cell is an array (T, channels), or (T,) for one channel, as are lists of numbers; a column
-    may also be one array (rows, T, channels). T may differ from row to row. NaN is a hole, in any
+    may also be one array (rows, T, channels). T may differ from row to row. NaN is missing, in any
     number of places; a signal of nothing else is a missing row. Channels have units of their own:
     each is standardised.
 
@@ -80,9 +80,9 @@ class SequenceModality(TimedMediaModality):
     rows, or a later row longer than all of them, is cut, with a warning, and comes back constant
     from there on.
 
-    Irregular times are brought to a regular grid in the same way. Lines are drawn between samples
-    up to 5 steps apart; steps in longer gaps are holes. Reconstructed rows come back at their own
-    times, predicted ones at those of the grid, beginning at 0.
+    Irregular times are brought to a regular grid in the same way. Values are interpolated between
+    samples up to 5 steps apart; steps in longer gaps are missing. Reconstructed rows come back at
+    their own times, predicted ones at those of the grid, beginning at 0.
 
     Examples
     --------
@@ -158,9 +158,9 @@ class SequenceModality(TimedMediaModality):
         Returns
         -------
         Values
-            ``steps`` (rows, `n_steps_`, `n_channels_`) float32, standardised, 0 in the holes and
+            ``steps`` (rows, `n_steps_`, `n_channels_`) float32, standardised, 0 if missing and
             beyond the end; ``length`` (rows,), how many of them are the row's own, 0 where it is
-            missing; ``observed``, shaped as the steps, where some of these are holes;
+            missing; ``observed``, shaped as the steps, where some of these are missing;
             ``own_length`` (rows,), before resampling; with `time` the ``times`` (rows, T), the
             bits of float64 as int64, which every device holds.
         """

@@ -50,7 +50,7 @@ KINDS = {"number": "numbers", "date": "dates", "bool": "bools", "category": "cat
 
 
 class TabularModality(Modality):
-    """Numbers, bools, categories and dates, with holes in any cell.
+    """Numbers, bools, categories and dates; any cell may be missing.
 
     Strings that all follow one format of dates, such as 2016-09-22, 09/22/2016, Sep 22, 2016 or
     2016-09-22T10:30:00Z, are dates, and strings such as -6.64 or 1,234 are numbers. They come back
@@ -107,13 +107,13 @@ class TabularModality(Modality):
         those that vary at all.
     loadings_ : ndarray of shape (numbers, dates and categories of all columns, factors)
     noise_ : ndarray of shape (numbers, dates and categories of all columns,)
-        Of the factor analysis, by which the encoder sees in a hole what the row's other cells
+        Of the factor analysis, by which the encoder gets for a missing cell what the row's others
         make likely.
 
     Notes
     -----
-    Pixels of one picture must not be blown up where they rarely vary: a corner that is black in
-    all pictures but one is noise, and dividing it by its own small deviation makes it weigh as
+    Pixels of one image must not be scaled up where they rarely vary: a corner that is black in
+    all images but one is noise, and dividing it by its own small deviation makes it weigh as
     much as the middle. So PCA of pixels is done without scaling, too.
 
     Examples
@@ -299,9 +299,9 @@ class TabularModality(Modality):
         Returns
         -------
         Values
-            ``raw`` (the input's own float32 memory, where it has no hole) or ``numbers``
-            (standardised, what is expected in the holes) with ``observed`` where there are holes;
-            ``codes`` (int32, -1 in the holes) with ``expected`` where there are holes (the
+            ``raw`` (the input's own float32 memory, if nothing is missing) or ``numbers``
+            (standardised, the expected value if missing) with ``observed`` if any are missing;
+            ``codes`` (int32, -1 if missing) with ``expected`` if any are missing (the
             indicators of all categories that are expected there).
         """
         tensors, present = {}, None
@@ -328,7 +328,7 @@ class TabularModality(Modality):
         return Values(self.fill(tensors), present)
 
     def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the tensors of rows, 0 and -1 in the holes, with what is likely there."""
+        """Return the tensors of rows, 0 and -1 if missing, with what is likely there."""
         return Expectation(self.shares_, self.loadings_, self.noise_).fill(tensors)
 
     def inverse_transform(self, predictions: np.ndarray) -> list[np.ndarray]:
@@ -589,7 +589,7 @@ class TabularModality(Modality):
         ]
 
     def shown(self, cells: Cells, predicted: bool = False) -> Tables:
-        """Return standardised numbers, NaN in the holes, and names of categories."""
+        """Return standardised numbers, NaN where values are missing, and names of categories."""
         values, n_rows = self.transform(cells), len(cells)
         tensors = values.tensors
         numbers = tensors.get("numbers", np.zeros((n_rows, 0)))

@@ -45,17 +45,17 @@ MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 class TextModality(Modality):
     """One column of text, in any language that puts spaces between words.
 
-    What the encoder sees are blocks of equal variance: tf-idf weights of the words [1]_, and what
-    `vectorizer` asks for, such as those of their parts (sequences of three characters), which tell
-    related and misspelt words. What the decoder learns is either the row's words or the text
+    The encoder gets blocks of equal variance: tf-idf weights of the words [1]_, and what
+    `vectorizer` adds, such as those of their parts (sequences of three characters), by which
+    related and misspelt words are alike. The decoder predicts either the row's words or the text
     itself.
 
-    None, NaN and ``pd.NA`` are holes. An empty text, or one of unknown words only, is present.
+    None, NaN and ``pd.NA`` are missing. An empty text, or one of unknown words only, is present.
 
     Parameters
     ----------
     decoder : {"words", "sequence"}, default="words"
-        How text comes back. "words": its most telling words, from the distribution of weights
+        How text is predicted. "words": its most likely words, from the distribution of weights
         over the vocabulary. "sequence": written out, word by word, by a recurrent network; slower
         to train, and good for names and short sentences.
     max_features : int or None, default=3000
@@ -67,12 +67,12 @@ class TextModality(Modality):
     stop_words : {"english"}, list of str or None, default=None
         Words to leave out of the vocabulary.
     vectorizer : "auto", "subwords", "phrases", None, transformer or list, default="auto"
-        What the encoder sees beside the words: parts of words, "subwords"; pairs of words and
+        What the encoder gets beside the words: parts of words, "subwords"; pairs of words and
         whole texts that occur more than once, "phrases"; nothing; or the columns that a
         transformer makes of a pandas Series of str, such as scikit-learn's `HashingVectorizer`,
         skrub's `StringEncoder` or a sentence encoder. Of a list of them, each is one more block.
-        "auto" is "subwords" and, where `fit` has a target, "phrases", too: they tell little of
-        the other modalities, but much of targets. A transformer is cloned and fitted; what its
+        "auto" is "subwords" and, where `fit` has a target, "phrases", too: they predict targets
+        better than other modalities. A transformer is cloned and fitted; what its
         own `fit` learns of the rows is asked of nobody, unlike all else, and its
         ``random_state`` is its own. `save` keeps one whose `fit` learns nothing, as its tag
         ``requires_fit=False`` says; name its class to `load` as ``trusted``. Parameters of one

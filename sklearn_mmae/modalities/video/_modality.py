@@ -40,7 +40,7 @@ CHANNELS = {"L": 1, "RGB": 3}
 
 
 class VideoModality(TimedMediaModality, FileModality):
-    """Clips, all brought to one size and rate, each as long as it is.
+    """Video clips, all brought to one size and rate, each with its own length.
 
     A cell is a path or the bytes of a file, or an array (T, H, W) or (T, H, W, C) of 1, 3 or 4
     channels. Read are MP4, WebM, MPEG, AVI, OGG and GIF, turned and mirrored as they say; other
@@ -69,7 +69,7 @@ class VideoModality(TimedMediaModality, FileModality):
     max_pixels : int, default=50_000_000
         A file of more pixels a frame is refused before it is decoded.
     on_error : {"raise", "missing"}, default="raise"
-        Whether a cell that cannot be read is an error, or a hole that is warned of.
+        Whether a cell that cannot be read is an error, or a missing value that is warned of.
     memory : str, path, joblib.Memory or None, default=None
         Folder that keeps the frames of files and bytes, for the next time that they are read in
         the same way, as in a grid search; a file that has changed is read anew. Pickles are kept
@@ -166,7 +166,7 @@ class VideoModality(TimedMediaModality, FileModality):
 
     @classmethod
     def accepts(cls, name: Any, column: np.ndarray) -> bool:
-        """Whether most cells are clips, or paths of existing files; one moving GIF is enough."""
+        """Whether most cells are video clips, or paths of files; one moving GIF is enough."""
         if column.ndim == 5:
             return bool(
                 column.dtype.kind in "buif" and column.size and column.shape[4] in (1, 3, 4)
