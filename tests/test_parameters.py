@@ -443,6 +443,7 @@ OF_MODALITIES = {
         "mask": (numbers, ["size", "count"], {}, 0.3),
     },
     TextModality: {
+        "vocabulary": (notes, ["note"], {}, ["warm"]),
         "decoder": (notes, ["note"], {}, "sequence"),
         "max_features": (notes, ["note"], {}, 5),
         "stop_words": (notes, ["note"], {}, ["ocean", "tomato"]),

@@ -26,6 +26,7 @@ from sklearn_mmae import (
     MultimodalVAE,
     Privacy,
     PrivacyError,
+    SequenceModality,
     TabularModality,
     TextModality,
     load,
@@ -421,6 +422,26 @@ def test_without_noise_it_is_the_plain_start_of_rows_that_are_not_cut():
     assert private.score(X) == pytest.approx(plain.score(X), abs=1e-3)
 
 
+@SEEDED
+@BOTH
+def test_private_rows_are_drawn_and_searched(kind):
+    X = make_frame(4000)
+    fitted = make(kind, epsilon=20.0, seed=0).fit(X)
+    drawn = fitted.sample(2000)
+    assert drawn["size"].corr(drawn["weight"]) == pytest.approx(0.85, abs=0.4)
+    assert 0.7 < drawn["weight"].std() / X["weight"].std() < 1.1
+    whole = X.dropna()[:300].reset_index(drop=True)
+    given = whole.assign(size=np.nan, weight=np.nan)
+    assert fitted.sample(1, given=given)["size"].corr(whole["size"]) > 0.4
+    others, far = make_frame(50, seed=1), make_frame(50, seed=2)
+    found = fitted.search(others, far, to="life", n=5).rows
+    level = far["size"].to_numpy()[found]
+    assert np.isfinite(fitted.search(others, far, to="life").scores).all()
+    both = others["size"].notna().to_numpy()
+    near = pd.Series(np.nanmean(level, 1))[both]
+    assert near.corr(others["size"][both]) > 0.3
+
+
 # Keeping and showing it --------------------------------------------------------------------------
 
 
@@ -454,11 +475,6 @@ def test_what_is_of_training_rows_is_absent_and_says_why():
         _ = fitted.explained_deviance_
     with pytest.raises(PrivacyError, match="held out, which a fit with privacy"):
         fitted.predict_interval(make_frame(10))
-    with pytest.raises(PrivacyError, match=r"does not learn\. Those of MultimodalVAE"):
-        fitted.sample(3)
-    with pytest.raises(PrivacyError, match="search needs"):
-        fitted.search(make_frame(10), make_frame(10), "life")
-    assert make(MultimodalVAE).fit(make_frame()).sample(3).notna().all(axis=None)
     with pytest.raises(AttributeError, match="no attribute 'nothing_'"):
         _ = fitted.nothing_
 
@@ -515,13 +531,20 @@ def test_privacy_that_protects_little_warns(privacy, seed, message):
         ({"callbacks": []}, "callbacks"),
         ({"warm_start": True}, "warm_start"),
         ({"init": "random"}, "init"),
-        ({"modalities": [("a", TextModality(), ["colour"])]}, "TextModality cannot be fitted"),
-        ({"modalities": [("a", ImageModality(), ["colour"])]}, "modality 'a'.*ImageModality"),
+        ({"modalities": [("a", SequenceModality(), ["colour"])]}, "'a'.*SequenceModality cannot"),
     ],
 )
 def test_what_would_look_at_rows_is_refused(options, message):
     with pytest.raises(PrivacyError, match=message):
         make(**options).fit(make_frame(20), np.ones(20))
+
+
+def test_a_subclass_has_to_say_itself_that_it_is_private():
+    class Own(TabularModality):
+        pass
+
+    with pytest.raises(PrivacyError, match="Own cannot be fitted with privacy"):
+        make(modalities=[("body", Own(bounds=(-4, 4)), ["size"])]).fit(make_frame(20))
 
 
 def test_weights_and_parts_of_the_rows_are_refused():
@@ -546,6 +569,116 @@ def test_a_public_fact_that_is_missing_is_named(change, message):
     X = make_frame(20)[["size"]].astype(change)
     with pytest.raises(CellError, match=message):
         make(modalities=[("life", TabularModality(), ["size"])]).fit(X)
+
+
+WORDS = ["red", "green", "blue", "sky", "sea"]
+PUBLIC_TEXT = {"vocabulary": WORDS, "vectorizer": None}
+PUBLIC_PICTURE = {"size": 4, "mode": "L", "max_value": 255}
+
+
+@pytest.mark.parametrize(
+    "modality",
+    [
+        TextModality(vectorizer=None),
+        *(TextModality(**PUBLIC_TEXT | {"vectorizer": v}) for v in ("auto", "subwords")),
+        TextModality(**PUBLIC_TEXT, decoder="sequence"),
+        *(ImageModality(**PUBLIC_PICTURE | {name: None}) for name in ("size", "max_value")),
+        ImageModality(**PUBLIC_PICTURE | {"mode": "auto"}),
+        ImageModality(**PUBLIC_PICTURE, loss="cross-entropy"),
+        ImageModality(shape=(1, 1)),
+    ],
+)
+def test_texts_and_pictures_need_public_facts(modality):
+    kind = "TextModality" if isinstance(modality, TextModality) else "ImageModality"
+    with pytest.raises(CellError, match=rf"'a', column 'colour': privacy needs .*Give {kind}\("):
+        make(modalities=[("a", modality, ["colour"])]).fit(make_frame(20))
+
+
+@pytest.mark.parametrize("given", [[], "red", ["red", "red"], ["Red"], [3]])
+def test_a_vocabulary_that_makes_no_sense(given):
+    with pytest.raises(ValueError, match="list of different words, in lower case"):
+        MultimodalAutoencoder([("a", TextModality(vocabulary=given), ["colour"])]).fit(make_frame())
+
+
+def make_media(n_rows, seed, width=4):
+    """Return texts and pictures that go together, of which some are missing."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 2, n_rows)
+    frame = pd.DataFrame({"note": [["red sea", "blue sky and sky"][k] for k in kind]}, dtype=object)
+    light = 60 + 120 * kind[:, None, None] + rng.normal(size=(n_rows, width, width)) * 9
+    frame["photo"] = list(light.astype(np.uint8))
+    for name in frame:
+        frame.loc[rng.random(n_rows) < 0.1, name] = None
+    return frame, kind
+
+
+MEDIA = [
+    ("note", TextModality(**PUBLIC_TEXT), ["note"]),
+    ("photo", ImageModality(**PUBLIC_PICTURE), ["photo"]),
+]
+
+
+@SEEDED
+@BOTH
+def test_texts_and_pictures_pass_the_ledger(kind, monkeypatch):
+    frame, _ = make_media(60, 0)
+    other, _ = make_media(60, 1, width=9)
+    other["note"] = np.array(["", "words of which none is known", None] * 20, object)
+    other = other.astype({"note": object})
+    pickles = [
+        pickle.dumps(
+            fit_with_constant_answers(make(kind, seed=0, modalities=MEDIA), X, monkeypatch)[0]
+        )
+        for X in (frame, other)
+    ]
+    assert pickles[0] == pickles[1]
+
+
+@SEEDED
+@pytest.mark.parametrize("row", range(6))
+def test_no_text_or_picture_moves_a_sum_by_more_than_its_norm(row, monkeypatch):
+    X, _ = make_media(6, 0)
+    X.loc[row, "note"] = "red green blue sky sea " * 99
+    X.at[row, "photo"] = np.full((4, 4), 255, np.uint8)
+    without = X.copy()
+    without.iloc[row] = None
+    told = [
+        fit_with_constant_answers(make(seed=0, modalities=MEDIA), some, monkeypatch)[1]
+        for some in (X, without)
+    ]
+    for (sums, norm), (others, same) in zip(*told, strict=True):
+        assert norm == same
+        assert np.linalg.norm(sums - others) <= norm * (1 + 1e-9)
+
+
+@BOTH
+def test_files_keep_private_texts_and_pictures(kind, tmp_path):
+    X = make_media(60, 0)[0].dropna()
+    fitted = make(kind, modalities=MEDIA).fit(X)
+    fitted.save(tmp_path / "file")
+    loaded = load(tmp_path / "file")
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+    assert loaded.get_params()["note__vocabulary"] == WORDS
+
+
+def test_a_vocabulary_may_be_wide():
+    X = make_media(60, 0)[0].dropna()
+    words = [*WORDS, *(f"word{i}" for i in range(800))]
+    text = ("note", TextModality(vocabulary=words, vectorizer=None), ["note"])
+    fitted = make(modalities=[text, MEDIA[1]], epsilon=50.0).fit(X)
+    assert set(" ".join(fitted.reconstruct(X)["note"]).split()) <= {*words}
+
+
+@SEEDED
+@BOTH
+def test_private_texts_and_pictures_go_together(kind):
+    X, _ = make_media(4000, 0)
+    others, truth = make_media(200, 1)
+    others["photo"] = None
+    fitted = make(kind, epsilon=3.0, seed=0, n_components=1, modalities=MEDIA).fit(X)
+    told = others["note"].notna().to_numpy()
+    light = [photo.mean() > 128 for photo in fitted.translate(others[told], to="photo")["photo"]]
+    assert np.mean(light == truth[told].astype(bool)) > 0.95
 
 
 @pytest.mark.parametrize(

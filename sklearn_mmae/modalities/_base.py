@@ -144,7 +144,8 @@ class Modality(BaseEstimator, ABC):
         """Refuse, before a private fit looks at cells, what it would have to take from them.
 
         Override it in a modality whose `fit` takes nothing from rows but answers of private
-        `statistics`, and names and dtypes of columns.
+        `statistics`, and names and dtypes of columns; also in a subclass of one that does, which
+        is refused otherwise.
 
         Parameters
         ----------

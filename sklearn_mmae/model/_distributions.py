@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from .._core.errors import listing, warn
+from .._core.errors import PrivacyError, listing, warn
 from .._core.threads import one_thread
 from ..training._calibration import LEVELS, Groups
 from ..training._holes import bins_of, observed_cells
 from ..training._predict import decode, read_outputs
 from ._model import Model
 from ._parts import Part
-from ._public import refuse_private
 
 __all__ = [
     "Interval",
@@ -194,7 +193,11 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
             f" {listing(map(repr, model.names))}."
         )
     method = problem.partition(":")[0]
-    refuse_private(model.privacy, f"{method} needs residuals of rows that were held out")
+    if model.privacy is not None:
+        raise PrivacyError(
+            f"{method} needs residuals of rows that were held out, which a fit with privacy does"
+            " not take."
+        )
     if model.calibration is None:
         raise ValueError(
             f"{method} needs rows that training has never seen, and there are"

@@ -12,7 +12,6 @@ from .._core.threads import one_thread
 from ..training._holes import bins_of, observed_cells
 from ..training._inference import draw_codes, log_densities, posterior_moments
 from ._model import Model, Read
-from ._public import refuse_private
 
 __all__ = [
     "check_count",
@@ -53,11 +52,6 @@ def densities(model: Model, read: Read, n_draws: int) -> np.ndarray:
 def draw_rows(model: Model, n: int, given: Any, estimator: Any) -> Any:
     """Return `n` rows of the prior, or of the posterior of each given row."""
     if not model.network.has_prior and model.density is None:
-        refuse_private(
-            model.privacy,
-            "sample needs the distribution of vectors",
-            "Those of MultimodalVAE have a prior to draw from.",
-        )
         raise ValueError(
             "sample: nothing is known of how vectors are distributed. That is learned by fit, of"
             " three rows or more, and forgotten by partial_fit: call fit on all rows."

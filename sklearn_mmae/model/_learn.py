@@ -29,6 +29,7 @@ from ..tables import Columns, read, read_schema
 from ..training._calibration import calibrate
 from ..training._density import learn_density
 from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
+from ..training._moment_density import density_of_moments
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
@@ -128,6 +129,7 @@ def learn_model(
     model.facts = look_at(network, rows, statistics)
     if statistics.is_private:
         model.privacy = statistics.spent()
+        model.density = density_of_moments(network, learned.moments)
     else:  # whatever more is learned from the rows of a fit is learned here
         model.explained = _explain(model, values, present, statistics)
         model.cells = learn_cells(model, rows, statistics.of("tables"))

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from .._core.errors import PrivacyError, warn
-from ..privacy import PrivacySpent
 from ..privacy._statistics import PrivateStatistics
 from ..statistics import PLAIN, Statistics
 from ..tables import count_rows
 
-__all__ = ["check_private", "refuse_private", "statistics_of"]
+__all__ = ["check_private", "statistics_of"]
 
 # What a private fit would have to look at rows for, or would not notice: each with its default.
 _REFUSED = {
@@ -71,26 +70,6 @@ def check_private(estimator: Any, *, weighted: bool = False, in_parts: bool = Fa
             f"n_components={estimator.n_components!r} would be found in the rows. Give a whole"
             " number, or privacy=None."
         )
-
-
-def refuse_private(spent: PrivacySpent | None, what: str, remedy: str = "") -> None:
-    """Refuse what needs more of the rows than a private fit has learned.
-
-    Parameters
-    ----------
-    spent : PrivacySpent or None
-        Of the fit; None of one without privacy.
-    what : str
-        The method, and what it needs: the beginning of a sentence.
-    remedy : str, default=""
-        A sentence.
-
-    Raises
-    ------
-    PrivacyError
-    """
-    if spent is not None:
-        raise PrivacyError(f"{what}, which a fit with privacy does not learn. {remedy}".strip())
 
 
 def statistics_of(estimator: Any, X: Any) -> Statistics:

@@ -9,7 +9,6 @@ import numpy as np
 from .._core.errors import listing
 from ._draws import check_count
 from ._model import Model, Read
-from ._public import refuse_private
 
 __all__ = ["Matches", "search"]
 
@@ -36,7 +35,6 @@ def search(model: Model, X: Any, among: Any, to: Any, n: int, estimator: Any) ->
     """Return `Matches`; see `BaseMultimodalAutoencoder.search`."""
     hidden, n = model.chosen(to, "to"), check_count("n", n)
     if model.density is None:
-        refuse_private(model.privacy, "search needs how vectors of parts of rows go together")
         raise ValueError(
             "search: nothing is known of how vectors of parts of rows go together. That is learned"
             " by fit, of three rows or more, and forgotten by partial_fit: call fit on all rows."

@@ -28,7 +28,9 @@ class Privacy(BaseEstimator):
     tell whether the cells of that one were there: no answer becomes more likely by them than by a
     factor of ``exp(epsilon)``, but for a chance of `delta`. All that a fit would take from rows it
     either buys, with noise, or is told as a public fact: ``TabularModality(bounds=,
-    categories=)``. What is missing is an error. ``docs/privacy.md`` says what is not protected.
+    categories=)``, ``TextModality(vocabulary=)``, ``ImageModality(size=, mode=, max_value=)``. What
+    is missing is an error. A private fit is the linear start, of tables, texts and pictures:
+    networks are not trained. ``docs/privacy.md`` says what is not protected.
 
     Parameters
     ----------

@@ -25,7 +25,8 @@ PUBLIC = [
     "the number of rows",
     "names, order and dtypes of columns",
     "all parameters",
-    "bounds (numbers beyond are moved to them) and categories (others are read as missing)",
+    "bounds (numbers beyond are moved to them), categories (others are read as missing),"
+    " vocabularies (other words are left out), sizes of pictures",
 ]
 
 

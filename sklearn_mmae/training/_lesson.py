@@ -62,6 +62,7 @@ class Learned:
     net: AutoencoderNet
     interrupted: KeyboardInterrupt | None  # what ended training early; the best epoch is kept
     calibration: dict[int, Groups] | None  # by rows that no network had seen, if there were any
+    moments: ViewMoments | None  # of the views, where it began with the closed form
 
 
 class _BestEpoch(Callback):
@@ -314,7 +315,7 @@ class Lesson:
                 self.network.direct.learn(self._moments())
             if self.starts_linear and not len(self.net.history):
                 self.network.guard(True, is_linear=True)
-            return Learned(self.net, self.interrupted, self.calibration)
+            return Learned(self.net, self.interrupted, self.calibration, self.moments)
         with self._best_kept():
             if self.helped and self.interrupted is None and self.best.epoch_:
                 epochs = max(LEAST_FINISH, round(FINISH * self.best.epoch_))
@@ -328,7 +329,7 @@ class Lesson:
                 if self.network.direct is not None:
                     self.network.direct.learn(self.moments)
         weights.averages = weights.copy()
-        return Learned(self.net, self.interrupted, self.calibration)
+        return Learned(self.net, self.interrupted, self.calibration, self.moments)
 
     def _shares(self) -> Tensor:
         """Return in which share of the rows each of the decoders has something to decode."""

@@ -29,6 +29,7 @@ from .._pictures import (
     looks_like_picture,
     warn_of_another_unit,
 )
+from .._private import ColumnSums
 from .._shown import Pictures, where_present
 from ._network import SMALLEST_SHARE, ImageNetwork
 
@@ -174,7 +175,23 @@ class ImageModality(FileModality):
             return kind == "picture"
         return mostly(looked_at(column, looks_like_picture))
 
+    def check_public(self, cells: Cells) -> None:
+        """Refuse pictures of which a private fit would have to find out how they are to be read."""
+        self.check_parameters()
+        name, _ = self._only_column(cells)
+        given = self.size is not None and self.mode != "auto" and self.max_value is not None
+        if not given or self.shape is not None or self.loss != "squared":
+            raise CellError(
+                "privacy needs a size, a mode and a number for white that are public, and the loss"
+                " 'squared'",
+                column=name,
+                remedy="Give ImageModality(size=(height, width), mode='L', max_value=255), and"
+                " columns of pixels a TabularModality(bounds=(0, 255))",
+            )
+
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
+        if statistics.is_private:
+            return self._learn_privately(cells, statistics)
         if self.shape is None:
             self._learn_pictures(cells, statistics)
         else:
@@ -365,6 +382,19 @@ class ImageModality(FileModality):
         self.mean_ = mean.astype(np.float32)
         self.scale_ = math.sqrt(squares / n_rows) or 1.0
         self.null_deviance_ = float(divergence) or 1.0
+
+    def _learn_privately(self, cells: Cells, statistics: Statistics) -> Values:
+        """Learn the mean picture and the scale from one sum of rows; the rest is public."""
+        self.mode_, self.low_, self.high_, self.dtypes_ = self.mode, 0.0, 255.0, None
+        self.size_ = learn_size(self.size, (), LARGEST, statistics)
+        self.units_ = learn_units((), (), statistics, self.max_value)
+        values = self.transform(cells)
+        pixels = values.tensors["pixels"] / 127.5 - 1
+        pixels[~values.present] = np.nan
+        sums = ColumnSums.ask(pixels, [], statistics)
+        self.mean_ = (127.5 * (sums.mean + 1)).astype(np.float32)
+        self.scale_, self.null_deviance_ = 127.5 * math.sqrt(sums.variance.sum()), 1.0
+        return values
 
     def _decoded(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
         """Return the pixels of a column of pictures, and where there is one.

@@ -25,6 +25,7 @@ from ...statistics._factors import MOST_FACTORS, Expectation
 from ...statistics._questions import BLOCK
 from ...tables._cells import Cells, Column, Values, is_zone
 from .._base import Modality
+from .._private import ColumnSums
 from .._shown import Tables, where_present
 from ._cells import (
     as_dtype,
@@ -39,7 +40,6 @@ from ._cells import (
 from ._dates import parse
 from ._formats import DATE_FORM, SPECIFICATION
 from ._network import TabularNetwork
-from ._private import ColumnSums
 from ._public import bounds_of, check_columns, check_given, public_dtype, public_kind
 
 __all__ = ["TabularModality"]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["TextModality"]
 
 FULL_LENGTH = 16  # words of a text that counts as much as any modality
+LEAST_VARIANCE = 0.05  # of private texts, of a row's squared length
 MOST_TOKENS = 1024  # of a text that is written out, one after the other
 MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 
@@ -60,6 +61,9 @@ class TextModality(Modality):
     max_features : int or None, default=3000
         The most words to keep, by frequency, as in scikit-learn's `CountVectorizer`. The
         "sequence" decoder spells rarer ones.
+    vocabulary : list of str or None, default=None
+        The words, in lower case, in place of those that `fit` would choose by `max_features` and
+        `stop_words`.
     stop_words : {"english"}, list of str or None, default=None
         Words to leave out of the vocabulary.
     vectorizer : "auto", "subwords", "phrases", None, transformer or list, default="auto"
@@ -86,7 +90,7 @@ class TextModality(Modality):
     Attributes
     ----------
     vocabulary_ : list of str
-        The words, in lower case and sorted.
+        The words, in lower case: sorted, or as they are given.
     idf_ : ndarray of shape (words,)
         Their inverse document frequencies.
     subwords_, phrases_ : list of str
@@ -155,6 +159,7 @@ class TextModality(Modality):
         *,
         decoder: str = "words",
         max_features: int | None = 3000,
+        vocabulary: list[str] | None = None,
         stop_words: str | list[str] | None = None,
         vectorizer: Any = "auto",
         n_words: int = 5,
@@ -163,6 +168,7 @@ class TextModality(Modality):
     ) -> None:
         self.decoder = decoder
         self.max_features = max_features
+        self.vocabulary = vocabulary
         self.stop_words = stop_words
         self.vectorizer = vectorizer
         self.n_words = n_words
@@ -189,6 +195,16 @@ class TextModality(Modality):
         """Look at phrases, too, unless the user has said what to look at."""
         if isinstance(self.vectorizer, str) and self.vectorizer == "auto":
             self.vectorizer = ["subwords", "phrases"]
+
+    def check_public(self, cells: Cells) -> None:
+        """Refuse texts of which a private fit would have to find the words."""
+        self.check_parameters()
+        if self.vocabulary is None or self.vectorizer is not None or self.decoder != "words":
+            raise CellError(
+                "privacy needs a vocabulary that is public, and nothing beside the words",
+                column=cells.names[0],
+                remedy="Give TextModality(vocabulary=[...], vectorizer=None)",
+            )
 
     def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
         """Learn the vocabulary, and how usual each word is.
@@ -377,6 +393,10 @@ class TextModality(Modality):
                 f"decoder={self.decoder!r}: give 'words' or 'sequence'."
                 + did_you_mean(self.decoder, decoders)
             )
+        words = self.vocabulary
+        usable = words is None or (isinstance(words, list) and len(words) > 0 and are_text(words))
+        if not usable or (words and len({word.lower() for word in words} & {*words}) < len(words)):
+            raise ValueError("vocabulary: give a list of different words, in lower case.")
         check_vectorizer(self.vectorizer)
         all_words = self.max_features is None
         for name in ("n_words", "max_length", "max_features")[: 2 if all_words else 3]:
@@ -391,6 +411,8 @@ class TextModality(Modality):
         self, name: str, texts: np.ndarray, present: np.ndarray, statistics: Statistics
     ) -> list[sparse.csr_array]:
         """Learn everything; return the unscaled blocks."""
+        if statistics.is_private:
+            return [self._learn_privately(texts, statistics)]
         n_texts = int(statistics.counts("texts", np.zeros(len(texts), int), 1)[0])
         blocks = [self._learn_words(name, texts, n_texts, statistics)]
         self.vectorizers_, self.offsets_ = [], []
@@ -417,9 +439,13 @@ class TextModality(Modality):
     def _learn_words(
         self, name: str, texts: np.ndarray, n_texts: int, statistics: Statistics
     ) -> sparse.csr_array:
-        counter = _word_counter(stop_words=self.stop_words)
-        most = self.max_features
-        self.vocabulary_, counts = _learn_vocabulary(counter, texts, most, statistics.of("words"))
+        if self.vocabulary is None:
+            counter, most = _word_counter(stop_words=self.stop_words), self.max_features
+            own = statistics.of("words")
+            self.vocabulary_, counts = _learn_vocabulary(counter, texts, most, own)
+        else:
+            self.vocabulary_ = list(self.vocabulary)
+            counts = _counts(_word_counter, self.vocabulary_, texts)
         if not self.vocabulary_:
             raise CellError(
                 "no word is in any training row",
@@ -430,6 +456,31 @@ class TextModality(Modality):
         _, (mean,), _ = statistics.moments("words of a text", counts.sum(1)[:, None])
         self.mean_length_ = float(mean)
         return _heaviest(_tf_idf(counts, self.idf_))
+
+    def _learn_privately(self, texts: np.ndarray, statistics: Statistics) -> sparse.csr_array:
+        """Learn how usual the words of a public vocabulary are from one sum of rows."""
+        self.vocabulary_, self.idf_ = list(self.vocabulary), np.ones(len(self.vocabulary))
+        self.vectorizers_, self.offsets_ = [], []
+        counts = _counts(_word_counter, self.vocabulary_, texts)
+        words = _heaviest(_tf_idf(counts, self.idf_))  # rows of length 1, or 0
+        shares = _shares_of(words)
+        shares.data *= -np.log(shares.data)
+        length = np.minimum(counts.sum(1), FULL_LENGTH) / FULL_LENGTH
+        nats = shares.sum(1) / np.log(MOST_WORDS_OF_A_ROW)
+        about = np.stack([np.ones(len(texts)), words.sum(1) > 0, length, nats], 1)
+        rows = np.hstack([about, words.todense()])
+        sums, noise = statistics.sums("words", rows, 5**0.5)  # each of five parts is 1 at most
+        n_present = max(sums[0], noise, 1.0)
+        (_, known, length, nats), mean = np.split(sums / n_present, [4])
+        mean = np.maximum(mean, noise / n_present)
+        scale = max(np.clip(known, 0, 1) - (mean**2).sum(), LEAST_VARIANCE) ** 0.5
+        self.block_scales_, self.mean_ = np.array([scale]), mean / scale
+        self.mean_length_ = float(np.clip(length, 0, 1) * FULL_LENGTH)
+        self.shares_ = mean / mean.sum()
+        entropy = -self.shares_ @ np.log(self.shares_)
+        within = np.log(MOST_WORDS_OF_A_ROW) * np.clip(nats, 0, 1)
+        self.null_deviance_ = float(max(entropy - within, LEAST_VARIANCE * entropy)) or 1.0
+        return words
 
     def _learn_block(
         self, block: str, texts: np.ndarray, n_texts: int, statistics: Statistics
@@ -490,8 +541,7 @@ class TextModality(Modality):
 
     def _learn_shares(self, words: sparse.csr_array, statistics: Statistics) -> None:
         """Learn the mean distribution over words, and the mean divergence of rows from it."""
-        total = words.sum(1)
-        shares = sparse.csr_array(words / np.where(total > 0, total, 1)[:, None])
+        shares = _shares_of(words)
         _, self.shares_, _ = statistics.moments("shares", shares)
         self.shares_ = self.shares_ / self.shares_.sum()
         nats = shares.copy()
@@ -587,7 +637,7 @@ def _counts(make: Callable, vocabulary: list[str], texts: np.ndarray) -> sparse.
     """Return how often texts have each entry of a vocabulary, which may have none."""
     if not vocabulary:  # which scikit-learn refuses
         return sparse.csr_array((len(texts), 0))
-    return make(vocabulary=vocabulary).transform(texts)
+    return sparse.csr_array(make(vocabulary=vocabulary).transform(texts))
 
 
 def _learn_vocabulary(
@@ -634,6 +684,12 @@ def _tf_idf(counts, idf):
     weigh = TfidfTransformer(sublinear_tf=True)
     weigh.idf_ = idf
     return sparse.csr_array(weigh.transform(counts))
+
+
+def _shares_of(words):
+    """Return the weights of each row over their sum."""
+    total = words.sum(1)
+    return sparse.csr_array(words / np.where(total > 0, total, 1)[:, None])
 
 
 def _heaviest(rows):

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from ...statistics import Statistics
+from ..statistics import Statistics
 
 __all__ = ["ColumnSums"]
 
