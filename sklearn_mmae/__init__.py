@@ -8,11 +8,13 @@ from .estimators import MultimodalAutoencoder, MultimodalVAE, load
 from .fusion import Fusion
 from .modalities import *  # noqa: F403
 from .objectives import Objective
+from .tables import Chunks
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CellError",
+    "Chunks",
     "ConvergenceError",
     "DataWarning",
     "DelayAligner",

@@ -31,8 +31,10 @@ from ..model._draws import check_count, draw_rows
 from ..model._model import Model, Read
 from ..model._search import Matches, search
 from ..model._weights import weighted
+from ..tables import Chunks
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
+from ._chunkwise import TakesChunks
 from ._diagram import diagram
 from ._files import save
 from ._modalities import Modalities
@@ -45,6 +47,7 @@ __all__ = ["BaseMultimodalAutoencoder"]
 
 
 class BaseMultimodalAutoencoder(
+    TakesChunks,
     PredictsTarget,
     ClassNamePrefixFeaturesOutMixin,
     CallbackSupportMixin,
@@ -685,8 +688,10 @@ class BaseMultimodalAutoencoder(
         dict of str to float
             Like `explained_deviance_`, of other rows; NaN where nothing of a modality is observed.
         """
-        read = self._read(X)
-        return self._model.explained_deviance(read, self._model.encode(read))
+        check_is_fitted(self)
+        reads = map(self._read, X if isinstance(X, Chunks) else [X])
+        sums = [self._model.summed_deviances(read, self._model.encode(read)) for read in reads]
+        return self._model.share_explained(*np.sum(sums, 0))
 
     @one_thread()
     def score_samples(self, X: Rows, by_modality: bool = False) -> Any:

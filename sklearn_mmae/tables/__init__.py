@@ -2,7 +2,8 @@
 
 from .._core.holes import observed
 from ._cells import Cells, Values
+from ._chunks import Chunks
 from ._columns import Columns
 from ._table import Table, read
 
-__all__ = ["Cells", "Columns", "Table", "Values", "observed", "read"]
+__all__ = ["Cells", "Chunks", "Columns", "Table", "Values", "observed", "read"]
