@@ -779,6 +779,30 @@ class BaseMultimodalAutoencoder(
         check_is_fitted(self)
         save(self, path)
 
+    def export(self, path: PathLike) -> None:
+        """Write encoder and decoder as programs of `torch.export`, which need only torch to run.
+
+        Parameters
+        ----------
+        path : path
+            A folder, made if need be: ``encode.pt2``, ``decode.pt2``, and ``model.json``, which
+            says what they take and give.
+
+        Notes
+        -----
+        ``encode`` takes a dict of tensors, and returns what `transform` does. Of a table named
+        "tabular" it takes "tabular.numbers" (float64; numbers and dates in their units, NaN in the
+        holes) and "tabular.codes" (places in the lists of categories, -1 in the holes); of another
+        modality what its `transform` makes of cells, and "name.present". ``decode`` takes vectors,
+        and returns numbers in their units, logits of categories, and pixels or logits of words.
+        Among more than six modalities, a row that has a part of them which the network has not
+        learned by itself is encoded by the largest part within it that it has.
+        """
+        from ..model._export import export_model
+
+        check_is_fitted(self)
+        export_model(self._model, path)
+
     def _rebuild_network(self, patterns: torch.Tensor) -> JointNetwork:
         """Build the network of the last fit, weights not yet set."""
         as_fitted = copy.copy(self)

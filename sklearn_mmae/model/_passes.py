@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -27,6 +27,7 @@ MOST_ROWS = 2**17  # that networks learn from: as many as 32 epochs see of any n
 MOST_BYTES = 2**27  # of the rows that are kept of chunks, and as much when they are read
 LEAST_ROWS = 64  # of a piece of a chunk
 PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
+MOST_PIECES = 256  # that the sample consists of while it is gathered
 SHOWN = 256  # rows that tell how large rows are once they are read
 
 # Called, yields the rows beside those that are kept, some at a time.
@@ -48,6 +49,18 @@ def split(values: list[Values]) -> tuple[list[Values], Rest | None]:
             yield [part.take(others[first : first + MOST_ROWS]) for part in values]
 
     return [part.take(rows[kept]) for part in values], rest
+
+
+class _Kept(NamedTuple):
+    """Rows of the sample, their numbers, and about how many bytes they take."""
+
+    chunk: Any
+    rows: np.ndarray
+    size: int
+
+
+def _n_rows(kept: list[_Kept]) -> int:
+    return sum(len(part.rows) for part in kept)
 
 
 class Passes:
@@ -76,32 +89,36 @@ class Passes:
 
     def _look(self) -> None:
         """Read all rows for the first time, and keep the sample."""
-        kept, numbers, sorts = [], [], {}
+        kept: list[_Kept] = []
+        sorts: dict[Any, str] = {}
         for name, chunk in self.chunks.named():
             with naming_chunk(name):
                 _check_sorts(chunk, sorts, self.estimator)
             rows = np.arange(self.n_rows, self.n_rows + len(chunk))
             self.n_rows += len(chunk)
-            kept.append(chunk)
-            numbers.append(rows)
-            self._keep(kept, numbers, slice(-1, None))
-            while sum(map(len, numbers)) > MOST_ROWS or sum(map(_size, kept)) > MOST_BYTES:
+            kept.append(self._kept(chunk, rows))
+            while _n_rows(kept) > MOST_ROWS or sum(part.size for part in kept) > MOST_BYTES:
                 self._halvings += 1
-                self._keep(kept, numbers, slice(None))
+                kept = [self._joined(kept)]
+            if len(kept) > MOST_PIECES:
+                kept = [self._joined(kept)]
         if not self.n_rows:
             raise ValueError("Chunks: the source has no rows. Does it end after one reading?")
-        self._keep(kept, numbers, slice(None))
-        (self.kept,), (self.rows,) = kept, numbers
+        whole = self._joined(kept)
+        self.kept, self.rows = whole.chunk, whole.rows
 
-    def _keep(self, kept: list, numbers: list[np.ndarray], some: slice) -> None:
-        """Leave of some chunks the rows of the sample, as one."""
-        rows = np.concatenate(numbers[some])
-        chunks = [
-            take_rows(chunk, np.flatnonzero(drawn(own, self._halvings)))
-            for chunk, own in zip(kept[some], numbers[some], strict=True)
-        ]
-        kept[some] = [library(kind_of(chunks[0])).joined(chunks)]
-        numbers[some] = [rows[drawn(rows, self._halvings)]]
+    def _kept(self, chunk: Any, rows: np.ndarray) -> _Kept:
+        """Return the rows of the sample, given the numbers of those of a chunk."""
+        some = np.flatnonzero(drawn(rows, self._halvings))
+        chunk = take_rows(chunk, some)
+        return _Kept(chunk, rows[some], _size(chunk))
+
+    def _joined(self, kept: list[_Kept]) -> _Kept:
+        parts = [self._kept(part.chunk, part.rows) for part in kept]
+        chunks = [part.chunk for part in parts]
+        chunk = library(kind_of(chunks[0])).joined(chunks)
+        rows = np.concatenate([part.rows for part in parts])
+        return _Kept(chunk, rows, sum(part.size for part in parts))
 
     @property
     def is_whole(self) -> bool:

@@ -18,7 +18,7 @@ from ._table import select
 
 __all__ = ["Chunks", "naming_chunk", "write_parquet"]
 
-N_ROWS = 2**16  # read at a time, where the source leaves that to us
+N_ROWS = 2**15  # read at a time, where the source leaves that to us
 
 Opened = Iterator[tuple[str, Any]]  # what each chunk is called, and its rows
 
@@ -194,7 +194,7 @@ def _csv(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
 
 def _parquet(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
     parquet = optional("pyarrow.parquet", extra="parquet", why="Chunks of Parquet files")
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(N_ROWS, columns=columns):
             yield batch.to_pandas()
 

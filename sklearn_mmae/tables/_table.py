@@ -142,8 +142,8 @@ def _check_pandas(X: pd.DataFrame) -> None:
             "the columns are a MultiIndex, whose names are tuples. Flatten them first:"
             " X.columns = ['_'.join(map(str, c)) for c in X.columns]"
         )
-    repeated = X.columns[X.columns.duplicated()].unique().tolist()
-    if repeated:
+    if not X.columns.is_unique:
+        repeated = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"columns {repeated} occur more than once. Rename or drop them.")
 
 

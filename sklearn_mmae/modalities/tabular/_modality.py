@@ -247,15 +247,26 @@ class TabularModality(Modality):
                     present = there.any(1)
             if present is None:
                 present = np.ones(len(numbers), bool)
+        codes = self._codes(cells)
+        if codes is not None:
+            tensors["codes"] = codes
+            there = (tensors["codes"] >= 0).any(1)
+            present = there if present is None else present | there
+        return Values(self.fill(tensors), present)
+
+    def numbers_and_codes(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return numbers and dates in their units, NaN in the holes, and codes, -1 in the holes.
+
+        Codes are None where no column has any.
+        """
+        return self._numbers(cells), self._codes(cells)
+
+    def _codes(self, cells: Cells) -> np.ndarray | None:
         codes = [
             self._encode_categories(name, column, i)
             for i, (name, column) in enumerate(self._coded(cells))
         ]
-        if codes:
-            tensors["codes"] = np.stack(codes, 1)
-            there = (tensors["codes"] >= 0).any(1)
-            present = there if present is None else present | there
-        return Values(self.fill(tensors), present)
+        return np.stack(codes, 1) if codes else None
 
     def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the tensors of rows, 0 and -1 in the holes, with what is likely there."""
