@@ -209,7 +209,10 @@ class TabularModality(Modality):
         ]
         self.weight_ = float(weight) / max(n_present, 1) or 1.0
         codes = np.stack(codes, 1) if codes else np.empty((len(cells), 0), np.int32)
-        about = self.mean_, self.scale_, self.shares_, int(n_absent + n_present)
+        n_rows = int(n_absent + n_present)
+        observed = [*self.n_observed_, *(counts.sum() for counts in self.counts_)]
+        has_holes = min(observed, default=n_rows) < n_rows
+        about = self.mean_, self.scale_, self.shares_, n_rows, has_holes
         learned = Expectation.learn(numbers, codes, *about, statistics)
         self.loadings_, self.noise_ = learned.loadings, learned.noise
         if empty:
