@@ -220,6 +220,11 @@ def test_weights_of_rows_are_refused(rows):
         MultimodalAutoencoder().fit(chunks_of(rows, 500), sample_weight=np.ones(1500))
 
 
+def test_partial_fit_takes_one_chunk_at_a_time(rows):
+    with pytest.raises(TypeError, match="one chunk at a time"):
+        MultimodalAutoencoder().partial_fit(chunks_of(rows, 500))
+
+
 # Answering ---------------------------------------------------------------------------------------
 
 

@@ -176,7 +176,9 @@ class BaseMultimodalAutoencoder(
 
         Parameters
         ----------
-        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        X : DataFrame, array, sparse matrix, SliceDict or Chunks of shape (rows, columns)
+            Of more than 131,072 rows, networks learn from as many at most, drawn by a hash of
+            their numbers; scales, categories, vocabularies and the linear start from all.
         y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
             Labels, with `target_weight` above 0; else ignored. Numbers, or classes: strings,
             bools, categories, and whole numbers of at most 20 values (give floats to have such
@@ -236,6 +238,11 @@ class BaseMultimodalAutoencoder(
         """
         from ..model._learn import add_epoch
 
+        if isinstance(X, Chunks):
+            raise TypeError(
+                "partial_fit learns from one chunk at a time: for rows in chunks:"
+                " mmae.partial_fit(rows). fit(chunks) learns from all of them."
+            )
         check_parameters(self)
         with weighted(X, y, sample_weight, self) as (rows, labels):
             if hasattr(self, "net_"):

@@ -150,7 +150,7 @@ def _check_pandas(X: pd.DataFrame) -> None:
 def _check_polars(X: Any) -> None:
     kind = type(X).__name__
     if kind == "LazyFrame":
-        raise TypeError("a polars LazyFrame has no rows yet. Give X.collect().")
+        raise TypeError("a polars LazyFrame has no rows yet. Give Chunks(X), or X.collect().")
     if kind != "DataFrame":
         raise TypeError(f"a polars {kind} is no table. Give X.to_frame().")
 
@@ -170,7 +170,7 @@ def _check_array(X: Any) -> None:
     if type(X).__module__.partition(".")[0] == "pyarrow":
         raise TypeError(f"X is {what} of pyarrow. Give X.to_pandas().")
     if hasattr(X, "compute") and hasattr(X, "dask"):
-        raise TypeError("X is a dask collection. Give X.compute(), or one partition at a time.")
+        raise TypeError("X is a dask collection. Give Chunks(X), or X.compute().")
     if not (hasattr(X, "__len__") or hasattr(X, "__array__")) or isinstance(X, str | bytes | set):
         raise TypeError(f"X is {what}, not a table. Give a DataFrame or an array (rows, columns).")
     if isinstance(X, list | tuple):
