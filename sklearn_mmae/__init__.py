@@ -9,11 +9,13 @@ from .fusion import Fusion
 from .modalities import *  # noqa: F403
 from .objectives import Objective
 from .privacy import Privacy
+from .tables import Chunks
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CellError",
+    "Chunks",
     "ConvergenceError",
     "DataWarning",
     "DelayAligner",

@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_estimator_checks import LEFT_OUT, passes
 
 from sklearn_mmae import (
+    Chunks,
     DataWarning,
     ModelFileError,
     MultimodalAutoencoder,
@@ -154,6 +155,12 @@ def test_a_private_estimator_is_refused():
     private = MultimodalAutoencoder(modalities, n_components=1, privacy=Privacy(1.0))
     with pytest.raises(PrivacyError, match="impute of the estimator"):
         MultimodalImputer(private).fit(np.random.default_rng(0).uniform(size=(200, 2)))
+
+
+def test_chunks_are_for_the_estimator_itself():
+    chunks = Chunks(lambda: iter([pd.DataFrame({"a": [1.0, 2.0]})]))
+    with pytest.raises(TypeError, match=r"fit\(chunks\)"):
+        MultimodalImputer().fit(chunks)
 
 
 def _last_child_is_itself(cells):

@@ -24,9 +24,18 @@ if TYPE_CHECKING:
     from scipy.sparse import sparray, spmatrix
     from skorch.helper import SliceDict
 
+    from ..tables import Chunks
+
     # A Series, too: what pandas selects by a list of names may be one to type checkers.
     Rows: TypeAlias = (
-        pd.DataFrame | pd.Series | pl.DataFrame | SliceDict | sparray | spmatrix | ArrayLike
+        pd.DataFrame
+        | pd.Series
+        | pl.DataFrame
+        | SliceDict
+        | Chunks
+        | sparray
+        | spmatrix
+        | ArrayLike
     )
 else:
     Axes = Figure = Rows = Any

@@ -34,8 +34,10 @@ from ..model._public import check_private
 from ..model._search import Matches, search
 from ..model._weights import weighted
 from ..privacy import PrivacySpent
+from ..tables import Chunks
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
+from ._chunkwise import TakesChunks
 from ._diagram import diagram
 from ._files import save
 from ._modalities import Modalities
@@ -48,6 +50,7 @@ __all__ = ["BaseMultimodalAutoencoder"]
 
 
 class BaseMultimodalAutoencoder(
+    TakesChunks,
     PredictsTarget,
     ClassNamePrefixFeaturesOutMixin,
     CallbackSupportMixin,
@@ -186,7 +189,9 @@ class BaseMultimodalAutoencoder(
 
         Parameters
         ----------
-        X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
+        X : DataFrame, array, sparse matrix, SliceDict or Chunks of shape (rows, columns)
+            Of more than 131,072 rows, networks learn from as many at most, drawn by a hash of
+            their numbers; scales, categories, vocabularies and the linear start from all.
         y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
             Labels, with `target_weight` above 0; else ignored. Numbers, or classes: strings,
             bools, categories, and whole numbers of at most 20 values (give floats to have such
@@ -247,6 +252,11 @@ class BaseMultimodalAutoencoder(
         """
         from ..model._learn import add_epoch
 
+        if isinstance(X, Chunks):
+            raise TypeError(
+                "partial_fit learns from one chunk at a time: for rows in chunks:"
+                " mmae.partial_fit(rows). fit(chunks) learns from all of them."
+            )
         check_parameters(self)
         check_private(self, in_parts=True)
         with weighted(X, y, sample_weight, self) as (rows, labels):
@@ -716,8 +726,10 @@ class BaseMultimodalAutoencoder(
         dict of str to float
             Like `explained_deviance_`, of other rows; NaN where nothing of a modality is observed.
         """
-        read = self._read(X)
-        return self._model.explained_deviance(read, self._model.encode(read))
+        check_is_fitted(self)
+        reads = map(self._read, X if isinstance(X, Chunks) else [X])
+        sums = [self._model.summed_deviances(read, self._model.encode(read)) for read in reads]
+        return self._model.share_explained(*np.sum(sums, 0))
 
     @one_thread()
     def score_samples(self, X: Rows, by_modality: bool = False) -> Any:
@@ -804,6 +816,30 @@ class BaseMultimodalAutoencoder(
         """
         check_is_fitted(self)
         save(self, path)
+
+    def export(self, path: PathLike) -> None:
+        """Write encoder and decoder as programs of `torch.export`, which need only torch to run.
+
+        Parameters
+        ----------
+        path : path
+            A folder, made if need be: ``encode.pt2``, ``decode.pt2``, and ``model.json``, which
+            says what they take and give.
+
+        Notes
+        -----
+        ``encode`` takes a dict of tensors, and returns what `transform` does. Of a table named
+        "tabular" it takes "tabular.numbers" (float64; numbers and dates in their units, NaN in the
+        holes) and "tabular.codes" (places in the lists of categories, -1 in the holes); of another
+        modality what its `transform` makes of cells, and "name.present". ``decode`` takes vectors,
+        and returns numbers in their units, logits of categories, and pixels or logits of words.
+        Among more than six modalities, a row that has a part of them which the network has not
+        learned by itself is encoded by the largest part within it that it has.
+        """
+        from ..model._export import export_model
+
+        check_is_fitted(self)
+        export_model(self._model, path)
 
     def _rebuild_network(self, patterns: torch.Tensor) -> JointNetwork:
         """Build the network of the last fit, weights not yet set."""

@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from .._core.errors import PrivacyError, listing
 from .._core.typing import Rows, SameContainer
+from ..tables import Chunks
 from ..tables._table import list_columns, read_columns, with_flags
 from ._autoencoder import MultimodalAutoencoder
 from ._base import BaseMultimodalAutoencoder
@@ -109,10 +110,17 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
             If no cell of a column is observed, or a parameter makes no sense.
         CellError
             For a cell that cannot be read.
+        TypeError
+            For `Chunks`.
         PrivacyError
             If the estimator has `privacy`.
         """
         self._validate_params()
+        if isinstance(X, Chunks):
+            raise TypeError(
+                "MultimodalImputer takes no Chunks: MultimodalAutoencoder().fit(chunks) does, and"
+                " its impute(chunks) fills in missing values."
+            )
         estimator = self._unfitted()
         if estimator.privacy is not None:
             raise PrivacyError(

@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing
 
 from .._core.typing import Rows
 from ..model._model import Model, Read
+from ._chunkwise import by_chunk
 
 __all__ = ["PredictsTarget", "cross_fitted"]
 
@@ -61,6 +62,7 @@ class PredictsTarget:
         return self.target_weight > 0
 
     @_with_target
+    @by_chunk
     def predict(self, X: Rows) -> np.ndarray:
         """Predict the target; with `target_weight` above 0.
 
@@ -78,6 +80,7 @@ class PredictsTarget:
         return self._model.target.write(outputs)
 
     @_with_target
+    @by_chunk
     def predict_proba(self, X: Rows) -> Any:
         """Predict the probabilities of the target's classes; with `target_weight` above 0.
 

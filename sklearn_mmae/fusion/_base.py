@@ -68,7 +68,8 @@ def selected(there: Tensor, values: Tensor) -> Tensor:
     Selects and never multiplies: 0 * nan is nan. On a CPU it looks first, which costs less than
     to copy what is all there; elsewhere the program would wait for the device.
     """
-    if there.device.type == "cpu" and bool(there.all()):
+    looks = there.device.type == "cpu" and not torch.compiler.is_compiling()
+    if looks and bool(there.all()):
         return values.expand(torch.broadcast_shapes(there.shape, values.shape))
     return torch.where(there, values, 0)
 

@@ -25,7 +25,7 @@ from .._core.errors import ConvergenceError, check_names, listing
 from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
-from ..tables import Columns, read, read_schema
+from ..tables import Chunks, Columns, read, read_schema
 from ..training._calibration import calibrate
 from ..training._density import learn_density
 from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
@@ -38,6 +38,7 @@ from ._cells import learn_cells
 from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
+from ._passes import Passes, learn_from, split
 from ._public import statistics_of
 from ._target import Target
 from ._weights import sorted_rows
@@ -85,13 +86,11 @@ def learn_model(
     """
     statistics = statistics_of(estimator, X) if statistics is None else statistics
     deadline = math.inf if estimator.max_time is None else monotonic() + estimator.max_time
+    passes = Passes(X, estimator) if isinstance(X, Chunks) else None
     if previous is None:
-        model, values, labels = _learn_parts(estimator, X, y, statistics)
+        model, values, labels, rest = _learn_parts(estimator, X, y, passes, statistics)
     else:
-        _, _, values = previous.values(X, estimator)
-        parts, target = copy.deepcopy((previous.parts, previous.target))
-        model = Model(previous.columns, parts, {}, previous.lags, target)
-        labels = _labels(model, y, len(values[0].present), estimator)
+        model, values, labels, rest = _go_on(estimator, X, y, passes, previous)
     model.weights_of_loss = _weights(estimator, model)
     if not statistics.is_private:  # a row less would move others, and what is taken by place
         values, labels = _sorted(values, labels)
@@ -99,8 +98,10 @@ def learn_model(
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
     network = _build(estimator, model, build, values, previous, device, statistics)
-    index = index_contained(present, network.patterns.numpy())
-    rows = as_rows([*values, *labels], index).to(device)
+    to_rows = partial(_to_rows, patterns=network.patterns.numpy(), n_modalities=len(values))
+    rows = to_rows([*values, *labels]).to(device)
+    if rest is not None:
+        rows.rest = lambda: map(to_rows, rest())
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
@@ -138,10 +139,15 @@ def learn_model(
     return model, learned.interrupted
 
 
-def _learn_parts(estimator, X, y, statistics):
-    """Return a model of fitted modalities, without a network, their values, and the labels'."""
+def _learn_parts(estimator, X, y, passes, statistics):
+    """Return a model of fitted modalities, without a network, and values: of rows and labels.
+
+    The last thing is what yields the values of the rows that networks do not learn from.
+    """
+    X = X if passes is None else passes.kept
     table = read(X, estimator)
-    target, labels = _learn_target(estimator, y, table.n_rows, statistics)
+    n_rows = table.n_rows if passes is None else passes.n_rows
+    target, labels = _learn_target(estimator, y, n_rows, statistics)
     if table.kind == "pandas":
         _get_feature_names(X)  # refuses names of mixed types
     parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
@@ -152,7 +158,13 @@ def _learn_parts(estimator, X, y, statistics):
             part.modality.memory = estimator.memory
         if estimator.target_weight:
             part.modality.expect_target()
-    values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
+    if passes is not None:
+        table = passes.fit_size(parts, table)
+    if passes is None or passes.is_whole:
+        values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
+    else:
+        learn_from(passes, parts, table)
+        values = [part.read(table.cells(part.places)) for part in parts]
     if statistics.is_private:  # dtypes of columns are public, and what objects there are is not
         table = read_schema(table)
     else:
@@ -160,7 +172,30 @@ def _learn_parts(estimator, X, y, statistics):
     model = Model(Columns.of(table), parts, {}, target=target)
     if estimator.max_lag is not None:
         _undo_lags(model, values, estimator.max_lag, statistics)
-    return model, values, labels
+    return model, *_of_networks(values, labels, passes, parts)
+
+
+def _go_on(estimator, X, y, passes, previous):
+    """Return what `_learn_parts` does, of a model to go on from."""
+    _, _, values = previous.values(X if passes is None else passes.kept, estimator)
+    parts, target = copy.deepcopy((previous.parts, previous.target))
+    model = Model(previous.columns, parts, {}, previous.lags, target)
+    n_rows = len(values[0].present) if passes is None else passes.n_rows
+    labels = _labels(model, y, n_rows, estimator)
+    return model, *_of_networks(values, labels, passes, parts)
+
+
+def _of_networks(values, labels, passes, parts):
+    """Return values and labels of the rows that networks learn from, and what yields the rest."""
+    if passes is not None:
+        return values, [part.take(passes.rows) for part in labels], passes.rest(parts, labels)
+    kept, rest = split([*values, *labels])
+    return kept[: len(values)], kept[len(values) :], rest
+
+
+def _to_rows(values, patterns, n_modalities):
+    """Return values as `Rows`, each of the largest known pattern that is there."""
+    return as_rows(values, index_contained(presence(values[:n_modalities]), patterns))
 
 
 def _learn_target(estimator, y, n_rows, statistics):

@@ -335,12 +335,21 @@ class Model:
         self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN
     ) -> dict[str, float]:
         """Return one minus the ratio of summed deviances; NaN where nothing is observed."""
-        model, null = (
+        return self.share_explained(*self.summed_deviances(read, codes, statistics))
+
+    def summed_deviances(
+        self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN
+    ) -> list[np.ndarray]:
+        """Return the deviances of rows and those of the means, summed, (modalities,) each."""
+        return [
             statistics.ask(name, Sums(), np.where(np.isnan(deviance), 0, deviance))
             for name, deviance in zip(
                 ("deviance", "deviance of the means"), self.deviances(read, codes), strict=True
             )
-        )
+        ]
+
+    def share_explained(self, model: np.ndarray, null: np.ndarray) -> dict[str, float]:
+        """Return one minus the ratio of summed deviances, by the names of the modalities."""
         with np.errstate(invalid="ignore", divide="ignore"):
             explained = np.where(null > 0, 1 - model / null, np.where(model > 0, 0.0, np.nan))
         return dict(zip(self.names, explained.tolist(), strict=True))

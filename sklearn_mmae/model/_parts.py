@@ -70,6 +70,12 @@ class Part:
         with _named(self.name):
             return fit(cells, statistics) if asks(fit) else fit(cells)
 
+    def fit(self, cells: Cells, statistics: Statistics) -> None:
+        """Fit the modality to cells."""
+        fit = self.modality.fit
+        with _named(self.name):
+            fit(cells, statistics) if asks(fit) else fit(cells)
+
     def read(self, cells: Cells) -> Values:
         """Return what the fitted modality makes of cells."""
         with _named(self.name):

@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing
 
 from .._core.errors import CellError, listing
 from ..statistics._samples import keys_of
-from ..tables import read
+from ..tables import Chunks, read
 from ..tables._cells import Values
 from ..tables._table import take_rows
 
@@ -45,6 +45,10 @@ def weighted(X: Any, y: Any, sample_weight: Any, estimator: Any) -> Iterator[tup
     if sample_weight is None:
         yield X, y
         return
+    if isinstance(X, Chunks):
+        raise ValueError(
+            "Chunks take no sample_weight. Let the source repeat rows, or leave some out."
+        )
     n_rows = read(X, estimator).n_rows
     rows = _copies(sample_weight, n_rows)
     if y is not None:

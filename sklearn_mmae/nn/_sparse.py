@@ -66,7 +66,7 @@ class SparseView:
 
     @cached_property
     def _dense(self) -> Tensor:
-        dense = (-self.mean).repeat(len(self), 1)
+        dense = (-self.mean).repeat(self.weights.shape[0], 1)
         return self.of_present(dense.scatter_add_(1, self.features.long(), self.weights))
 
     def of_present(self, rows: Tensor) -> Tensor:

@@ -73,6 +73,7 @@ class Expectation:
         scale: np.ndarray,
         shares: list[np.ndarray],
         n_rows: int,
+        has_holes: bool,
         statistics: Statistics,
     ) -> Expectation:
         """Learn by half as many factors as there are columns, 32 at most.
@@ -86,7 +87,8 @@ class Expectation:
         mean, scale : ndarray of shape (numbers,)
         shares : list of ndarray
         n_rows : int
-            As it was answered.
+        has_holes : bool
+            Both as they were answered.
         statistics : Statistics
 
         Returns
@@ -109,7 +111,7 @@ class Expectation:
         answer = statistics.second_moments(
             "cells",
             blocks,
-            products=width <= MOST_SUMMED,
+            products=width <= MOST_SUMMED and not has_holes,  # of which a sample tells more
             most_rows=most_rows(width, n_factors),
         )
         return cls(shares, *fit_factors(PatternMoments.of(answer), n_factors))

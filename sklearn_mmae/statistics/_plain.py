@@ -8,7 +8,8 @@ Here all rows are one part. What adds noise, sums over processes or reads chunk 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -78,6 +79,24 @@ class Statistics:
         part = copy(self)
         part.scope = f"{self.scope}{scope}: "
         return part
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Take questions that do not depend on one another's answers, in one reading of the rows.
+
+        Within, answers may still be those of a part of the rows.
+        """
+        yield
+
+    def agreed(self, name: str, found: Any) -> Any:
+        """Return what is found by looking at cells, and is the same for all rows.
+
+        Parameters
+        ----------
+        name : str
+        found : hashable
+        """
+        return next(iter(self.frequent(name, [found])))
 
     def moments(
         self, name: str, matrix: np.ndarray | sparse.sparray

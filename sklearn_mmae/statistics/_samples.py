@@ -14,7 +14,7 @@ import numpy as np
 
 from ._questions import Blocks, Question
 
-__all__ = ["Sample", "SampledRows", "keys_of"]
+__all__ = ["Sample", "SampledRows", "drawn", "keys_of"]
 
 PRECISION = 2**12  # steps of a unit, in which two rows must differ to be told apart
 MIX = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # of splitmix64
@@ -103,6 +103,14 @@ def keys_of(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
     # Whole numbers, above all 0, are not to lie on an edge.
     places = np.rint(np.clip(places, -(2.0**62), 2.0**62) + 0.37).astype(np.int64).view(np.uint64)
     return _mixed(_mixed(places[:, 0]) + places[:, 1])
+
+
+def drawn(rows: np.ndarray, halvings: int) -> np.ndarray:
+    """Return which rows a sample has, by their numbers; each halving leaves out about every second.
+
+    That of fewer halvings has all those of more.
+    """
+    return _mixed(rows.astype(np.uint64)) >> np.uint64(64 - halvings) == 0
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:

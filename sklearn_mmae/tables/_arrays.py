@@ -100,6 +100,16 @@ def take(X: Any, rows: np.ndarray) -> Any:
 # Writing -----------------------------------------------------------------------------------------
 
 
+def joined(chunks: list[np.ndarray]) -> np.ndarray:
+    """Return the rows of chunks, in a dtype that holds those of all."""
+    return np.concatenate(chunks)
+
+
+def like(X: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return rows in the dtype of others."""
+    return X.astype(other.dtype, copy=False)
+
+
 def make(values: np.ndarray, form: Form) -> np.ndarray | None:
     """Return cells in a form, None where it cannot hold them."""
     dtype = form.dtype

@@ -107,6 +107,17 @@ def take(X: Any, rows: np.ndarray) -> Any:
 # Writing -----------------------------------------------------------------------------------------
 
 
+def joined(chunks: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of chunks, columns in dtypes that hold those of all."""
+    return pd.concat(chunks, ignore_index=True)
+
+
+def like(X: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in the dtypes of others of the same columns."""
+    differ = {name: dtype for name, dtype in other.dtypes.items() if X.dtypes[name] != dtype}
+    return X.astype(differ) if differ else X
+
+
 def make(values: np.ndarray, form: Form) -> pd.Series | None:
     """Return cells in a form, None where it cannot hold them."""
     dtype = form.dtype

@@ -96,6 +96,16 @@ def take(X: Any, rows: np.ndarray) -> Any:
 # Writing -----------------------------------------------------------------------------------------
 
 
+def joined(chunks: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of chunks, columns in dtypes that hold those of all."""
+    return pl.concat(chunks, how="vertical_relaxed")
+
+
+def like(X: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return rows in the dtypes of others of the same columns."""
+    return X.cast(dict(other.schema)) if X.schema != other.schema else X
+
+
 def make(values: np.ndarray, form: Form) -> pl.Series | None:
     """Return cells in a form, None where it cannot hold them."""
     dtype = form.dtype

@@ -147,15 +147,15 @@ def _check_pandas(X: pd.DataFrame) -> None:
             "the columns are a MultiIndex, whose names are tuples. Flatten them first:"
             " X.columns = ['_'.join(map(str, c)) for c in X.columns]"
         )
-    repeated = X.columns[X.columns.duplicated()].unique().tolist()
-    if repeated:
+    if not X.columns.is_unique:
+        repeated = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"columns {repeated} occur more than once. Rename or drop them.")
 
 
 def _check_polars(X: Any) -> None:
     kind = type(X).__name__
     if kind == "LazyFrame":
-        raise TypeError("a polars LazyFrame has no rows yet. Give X.collect().")
+        raise TypeError("a polars LazyFrame has no rows yet. Give Chunks(X), or X.collect().")
     if kind != "DataFrame":
         raise TypeError(f"a polars {kind} is no table. Give X.to_frame().")
 
@@ -175,7 +175,7 @@ def _check_array(X: Any) -> None:
     if type(X).__module__.partition(".")[0] == "pyarrow":
         raise TypeError(f"X is {what} of pyarrow. Give X.to_pandas().")
     if hasattr(X, "compute") and hasattr(X, "dask"):
-        raise TypeError("X is a dask collection. Give X.compute(), or one partition at a time.")
+        raise TypeError("X is a dask collection. Give Chunks(X), or X.compute().")
     if not (hasattr(X, "__len__") or hasattr(X, "__array__")) or isinstance(X, str | bytes | set):
         raise TypeError(f"X is {what}, not a table. Give a DataFrame or an array (rows, columns).")
     if isinstance(X, list | tuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -46,7 +46,14 @@ class Rows(Dataset):
         Which modalities are present: a row of `JointNetwork.patterns`.
     rows : Tensor of shape (n,), int64, or None
         Which rows; None for all of them.
+
+    Attributes
+    ----------
+    rest : callable or None
+        Called, yields further `Rows`, which count in sums and are not learned from otherwise.
     """
+
+    rest: Callable[[], Iterator[Rows]] | None = None
 
     def __init__(
         self, values: list[dict[str, Tensor]], pattern: Tensor, rows: Tensor | None = None
@@ -68,6 +75,13 @@ class Rows(Dataset):
     def subset(self, rows: Tensor) -> Rows:
         """Return some of all rows, without a copy."""
         return Rows(self.values, self.pattern, rows)
+
+    def every_batch(self, size: int) -> Iterator[Batch]:
+        """Yield these rows in order, and then the rest."""
+        yield from BatchIterator(self, size)
+        for rows in self.rest() if self.rest is not None else ():
+            for batch in BatchIterator(rows, size):
+                yield batch.to(self.pattern.device)
 
     def to(self, device: torch.device) -> Rows:
         """Return all rows with their tensors on a device."""

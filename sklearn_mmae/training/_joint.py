@@ -306,7 +306,7 @@ class JointNetwork(nn.Module, ABC):
                 return _by_tiles(projected, pattern, table)
         # One product for all patterns, then each row picks its own: no row-wise matrices.
         linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
-        return linear[torch.arange(len(projected), device=linear.device), pattern]
+        return linear[torch.arange(projected.shape[0], device=linear.device), pattern]
 
     def _fused(self, views: Views, start: Tensor, present: Tensor) -> Tensor:
         """Return the linear code and what the fusion adds to it.

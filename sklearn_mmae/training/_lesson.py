@@ -354,7 +354,11 @@ class Lesson:
         if n_held < 1:
             return rows, None
         order = torch.randperm(n, generator=self.generators.of_order).to(rows.pattern.device)
-        return rows.subset(order[n_held:].sort().values), rows.subset(order[:n_held].sort().values)
+        train, held_out = (
+            rows.subset(some.sort().values) for some in order.tensor_split([n_held])[::-1]
+        )
+        train.rest = rows.rest
+        return train, held_out
 
     def _start_linear(self, rows: Rows, scope: str, generator: torch.Generator) -> ViewMoments:
         statistics = self.statistics.of(scope)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -185,41 +185,55 @@ class TabularModality(Modality):
         if statistics.is_private:
             return self._fit_privately(cells, statistics)
         self._find_kinds(cells)
-        columns = [(tuple(self.kinds_), tuple(self.dtypes_))]
-        self.kinds_, self.dtypes_ = map(list, next(iter(statistics.frequent("kinds", columns))))
-        numbers = self._numbers(cells)
-        self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
-        self.scaling_, self.scale_ = self._learn_scale(
-            variance, lambda: statistics.quantile("ranges", numbers, np.array([0, 1]))
-        )
+        found = tuple(self.kinds_), tuple(self.dtypes_)
+        self.kinds_, self.dtypes_ = map(list, statistics.agreed("kinds", found))
+        numbers, coded = self._numbers(cells), list(self._coded(cells))
+        with statistics.together():
+            self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
+            ranges = self._ranges(numbers, statistics)
+            frequent = [
+                self._frequent(name, column, cells.categories.get(name), statistics)
+                for name, column in coded
+            ]
+        self.scaling_, self.scale_ = self._learn_scale(variance, ranges)
         weight = (self.n_observed_ * variance / self.scale_**2).sum()
         present = (
             ~np.isnan(numbers).all(1)
-            if (self.n_observed_ < len(numbers)).any()
+            if _any_nan(numbers)
             else np.full(len(numbers), numbers.shape[1] > 0)
         )
         names = self._names(cells, "number", "date")
         empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
 
-        self.categories_, self.shared_, self.counts_, coded = [], [], [], []
-        for name, column in self._coded(cells):
-            declared = cells.categories.get(name)
-            values, shared = self._learn_categories(name, column, declared, statistics)
-            self.categories_.append(values)
-            self.shared_.append(shared)
-            codes = codes_of(column, values, shared)[0]
-            coded.append(codes)
-            present |= codes >= 0
-            counts = statistics.counts(f"{name}: categories", codes, len(values))
-            self.counts_.append(counts)
-            weight += counts.sum() if (counts > 0).sum() > 1 else 0
-            if not counts.any():
-                empty.append(name)
-        n_absent, n_present = statistics.counts("rows", present.astype(np.int8), 2)
+        known = [
+            self._learn_categories(name, values, cells.categories.get(name))
+            for (name, _), values in zip(coded, frequent, strict=True)
+        ]
+        self.categories_, self.shared_ = (
+            [values for values, _ in known],
+            [last for _, last in known],
+        )
+        codes = [
+            codes_of(column, *found)[0] for (_, column), found in zip(coded, known, strict=True)
+        ]
+        present |= np.any([code >= 0 for code in codes], 0)
+        with statistics.together():
+            self.counts_ = [
+                statistics.counts(f"{name}: categories", code, len(values))
+                for (name, _), code, (values, _) in zip(coded, codes, known, strict=True)
+            ]
+            n_absent, n_present = statistics.counts("rows", present.astype(np.int8), 2)
+        weight += sum(counts.sum() for counts in self.counts_ if (counts > 0).sum() > 1)
+        empty += [
+            name for (name, _), counts in zip(coded, self.counts_, strict=True) if not counts.any()
+        ]
         self.weight_ = float(weight) / max(n_present, 1) or 1.0
-        coded = np.stack(coded, 1) if coded else np.empty((len(cells), 0), np.int32)
-        known = self.mean_, self.scale_, self.shares_, int(n_absent + n_present)
-        learned = Expectation.learn(numbers, coded, *known, statistics)
+        codes = np.stack(codes, 1) if codes else np.empty((len(cells), 0), np.int32)
+        n_rows = int(n_absent + n_present)
+        observed = [*self.n_observed_, *(counts.sum() for counts in self.counts_)]
+        has_holes = min(observed, default=n_rows) < n_rows
+        about = self.mean_, self.scale_, self.shares_, n_rows, has_holes
+        learned = Expectation.learn(numbers, codes, *about, statistics)
         self.loadings_, self.noise_ = learned.loadings, learned.noise
         if empty:
             warn(
@@ -271,7 +285,7 @@ class TabularModality(Modality):
         self.shared_ = [-1] * len(self.categories_)
         sizes = np.cumsum([len(values) for values in self.categories_])[:-1]
         self.counts_ = np.split(sums.categories, sizes) if indicators else []
-        self.scaling_, self.scale_ = self._learn_scale(variance, lambda: np.stack([low, high], 1))
+        self.scaling_, self.scale_ = self._learn_scale(variance, np.stack([low, high], 1))
         weight = (sums.counts * variance / self.scale_**2).sum()
         weight += sum(counts.sum() for counts in self.counts_ if len(counts) > 1)
         self.weight_ = float(weight / sums.n_present)
@@ -317,15 +331,26 @@ class TabularModality(Modality):
                     present = there.any(1)
             if present is None:
                 present = np.ones(len(numbers), bool)
+        codes = self._codes(cells)
+        if codes is not None:
+            tensors["codes"] = codes
+            there = (tensors["codes"] >= 0).any(1)
+            present = there if present is None else present | there
+        return Values(self.fill(tensors), present)
+
+    def numbers_and_codes(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return numbers and dates in their units, NaN in the holes, and codes, -1 in the holes.
+
+        Codes are None where no column has any.
+        """
+        return self._numbers(cells), self._codes(cells)
+
+    def _codes(self, cells: Cells) -> np.ndarray | None:
         codes = [
             self._encode_categories(name, column, i)
             for i, (name, column) in enumerate(self._coded(cells))
         ]
-        if codes:
-            tensors["codes"] = np.stack(codes, 1)
-            there = (tensors["codes"] >= 0).any(1)
-            present = there if present is None else present | there
-        return Values(self.fill(tensors), present)
+        return np.stack(codes, 1) if codes else None
 
     def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the tensors of rows, 0 and -1 if missing, with what is likely there."""
@@ -447,15 +472,26 @@ class TabularModality(Modality):
                 + did_you_mean(self.scale, SCALES)
             )
 
+    @property
+    def _is_number(self) -> np.ndarray:
+        """Which of the numbers and dates are numbers."""
+        return np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
+
+    def _ranges(self, numbers: np.ndarray, statistics: Statistics) -> np.ndarray | None:
+        """Return the smallest and the largest of each, where they are to decide how to scale."""
+        if self.scale != "auto" or self._is_number.sum() < MANY_ALIKE:
+            return None
+        return statistics.quantile("ranges", numbers, np.array([0, 1]))
+
     def _learn_scale(
-        self, variance: np.ndarray, find_ends: Callable[[], np.ndarray]
+        self, variance: np.ndarray, ranges: np.ndarray | None
     ) -> tuple[str, np.ndarray]:
         """Return the kind of scaling, and what each number or date is divided by."""
-        is_number = np.array([k == "number" for k in self.kinds_ if k in ("number", "date")], bool)
+        is_number = self._is_number
         varies = is_number & (variance > 0)
         scaling = self.scale
         if scaling == "auto":
-            scaling = "common" if _of_one_unit(varies, find_ends) else "column"
+            scaling = "column" if ranges is None or not _are_alike(ranges[varies]) else "common"
         scale = np.sqrt(np.where(variance > 0, variance, 1))
         if scaling == "common" and varies.any():
             scale[is_number] = np.sqrt(variance[varies].mean())
@@ -517,16 +553,24 @@ class TabularModality(Modality):
             standardised[start : start + BLOCK] = np.where(np.isnan(block), 0, block)
         return standardised
 
-    def _learn_categories(
+    def _frequent(
         self, name: Any, column: Column, declared: list | None, statistics: Statistics
+    ) -> list:
+        """Return the values of a column, the most frequent first; none if few are declared."""
+        given = name in (self.categories or {})
+        if given or (declared is not None and len(declared) <= self.max_categories):
+            return []
+        values = column.values[column.observed].tolist()
+        return list(statistics.frequent(f"{name}: values", values))
+
+    def _learn_categories(
+        self, name: Any, frequent: list, declared: list | None
     ) -> tuple[list, int]:
         """Return a column's values in order of their codes, and which of them rarer ones share."""
         if name in (self.categories or {}):
             return list(self.categories[name]), -1
         if declared is not None and len(declared) <= self.max_categories:
             return list(declared), -1
-        values = column.values[column.observed].tolist()
-        frequent = list(statistics.frequent(f"{name}: values", values))
         known = _sorted(frequent) if declared is None else list(declared)
         if len(known) <= self.max_categories:
             return known, -1
@@ -633,12 +677,11 @@ def _is_sound_dtype(dtype: str) -> bool:
     return (zone is None or is_zone(zone)) and DATE_FORM.fullmatch(form) is not None
 
 
-def _of_one_unit(varies, find_ends):
+def _are_alike(ranges):
     """Whether many columns vary, and most of these have the same minimum and maximum."""
-    if varies.sum() < MANY_ALIKE:
+    if len(ranges) < MANY_ALIKE:
         return False
-    ends = find_ends()[varies]
-    return np.unique(ends, axis=0, return_counts=True)[1].max() > varies.sum() / 2
+    return np.unique(ranges, axis=0, return_counts=True)[1].max() > len(ranges) / 2
 
 
 def _any_nan(numbers):

@@ -78,7 +78,9 @@ class TabularNetwork(ModalityNetwork):
             hole = codes < 0
             n_indicators = len(self.share)
             place = torch.where(hole, n_indicators, codes + self.first)
-            indicator = self.share.new_zeros(len(codes), n_indicators + 1).scatter_(1, place, 1.0)
+            indicator = self.share.new_zeros(codes.shape[0], n_indicators + 1).scatter_(
+                1, place, 1.0
+            )
             likely = tensors.get("expected", self.share)
             indicator = torch.where(self._spread(hole), likely, indicator[:, :-1])
             parts.append((indicator - self.share) * self.indicator_scale)

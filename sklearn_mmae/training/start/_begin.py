@@ -12,7 +12,7 @@ from torch import Tensor
 from ...nn._modality import ModalityNetwork
 from ...nn._sparse import View
 from ...statistics import Statistics
-from .._batches import BatchIterator, Rows
+from .._batches import Rows
 from .._joint import JointNetwork
 from .._settings import Settings
 from ._moments import ViewMoments
@@ -76,7 +76,7 @@ def seen_blocks(
         The networks of its modalities, or all of its decoders.
     rows : Rows
     """
-    for batch in BatchIterator(rows, BLOCK):
+    for batch in rows.every_batch(BLOCK):
         present = network.present(batch)[:, : len(parts)]
         yield *seen_views(parts, batch.values[: len(parts)]), present
 

@@ -1,0 +1,278 @@
+"""Rows that a fit reads several times, chunk by chunk, and the sample of them that it keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from .._core.progress import progress_bar
+from ..statistics import PLAIN
+from ..statistics._merged import Merged, Unanswered
+from ..statistics._samples import drawn
+from ..tables import Chunks, Table, read
+from ..tables._cells import Values, sort_of
+from ..tables._chunks import naming_chunk
+from ..tables._kinds import kind_of, library
+from ..tables._table import take_rows
+from ._parts import Part
+
+__all__ = ["MOST_ROWS", "Passes", "Rest", "learn_from", "split"]
+
+MOST_ROWS = 2**17  # that networks learn from: as many as 32 epochs see of any number of rows
+MOST_BYTES = 2**27  # of the rows that are kept of chunks, and as much when they are read
+LEAST_ROWS = 64  # of a piece of a chunk
+PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
+MOST_PIECES = 256  # that the sample consists of while it is gathered
+SHOWN = 256  # rows that tell how large rows are once they are read
+
+# Called, yields the rows beside those that are kept, some at a time.
+Rest = Callable[[], Iterator[list[Values]]]
+
+
+def split(values: list[Values]) -> tuple[list[Values], Rest | None]:
+    """Return the rows that networks learn from, and the rest of them: None if there is none."""
+    n_rows = len(values[0].present)
+    if n_rows <= MOST_ROWS:
+        return values, None
+    rows, halvings = np.arange(n_rows), 0
+    while (kept := drawn(rows, halvings)).sum() > MOST_ROWS:
+        halvings += 1
+    others = np.flatnonzero(~kept)
+
+    def rest() -> Iterator[list[Values]]:
+        for first in range(0, len(others), MOST_ROWS):
+            yield [part.take(others[first : first + MOST_ROWS]) for part in values]
+
+    return [part.take(rows[kept]) for part in values], rest
+
+
+class _Kept(NamedTuple):
+    """Rows of the sample, their numbers, and about how many bytes they take."""
+
+    chunk: Any
+    rows: np.ndarray
+    size: int
+
+
+def _n_rows(kept: list[_Kept]) -> int:
+    return sum(len(part.rows) for part in kept)
+
+
+class Passes:
+    """The rows of chunks, as a fit reads them.
+
+    Parameters
+    ----------
+    chunks : Chunks
+    estimator : estimator
+        Named in scikit-learn's own messages; says whether to show a bar.
+
+    Attributes
+    ----------
+    n_rows : int
+    kept : container
+        The sample: all rows while they are few and small enough.
+    rows : ndarray of shape (rows kept,)
+        Their numbers.
+    """
+
+    def __init__(self, chunks: Chunks, estimator: Any):
+        self.chunks, self.estimator = chunks, estimator
+        self.n_rows, self._halvings, self._n_passes = 0, 0, 0
+        self._piece = MOST_ROWS
+        self._look()
+
+    def _look(self) -> None:
+        """Read all rows for the first time, and keep the sample."""
+        kept: list[_Kept] = []
+        sorts: dict[Any, str] = {}
+        for name, chunk in self.chunks.named():
+            with naming_chunk(name):
+                _check_sorts(chunk, sorts, self.estimator)
+            rows = np.arange(self.n_rows, self.n_rows + len(chunk))
+            self.n_rows += len(chunk)
+            kept.append(self._kept(chunk, rows))
+            while _n_rows(kept) > MOST_ROWS or sum(part.size for part in kept) > MOST_BYTES:
+                self._halvings += 1
+                kept = [self._joined(kept)]
+            if len(kept) > MOST_PIECES:
+                kept = [self._joined(kept)]
+        if not self.n_rows:
+            raise ValueError("Chunks: the source has no rows. Does it end after one reading?")
+        whole = self._joined(kept)
+        self.kept, self.rows = whole.chunk, whole.rows
+
+    def _kept(self, chunk: Any, rows: np.ndarray) -> _Kept:
+        """Return the rows of the sample, given the numbers of those of a chunk."""
+        some = np.flatnonzero(drawn(rows, self._halvings))
+        chunk = take_rows(chunk, some)
+        return _Kept(chunk, rows[some], _size(chunk))
+
+    def _joined(self, kept: list[_Kept]) -> _Kept:
+        parts = [self._kept(part.chunk, part.rows) for part in kept]
+        chunks = [part.chunk for part in parts]
+        chunk = library(kind_of(chunks[0])).joined(chunks)
+        rows = np.concatenate([part.rows for part in parts])
+        return _Kept(chunk, rows, sum(part.size for part in parts))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows are kept."""
+        return len(self.rows) == self.n_rows
+
+    def fit_size(self, parts: list[Part], table: Table) -> Table:
+        """Keep no more rows, and read no more at a time, than fit into memory once they are read.
+
+        Parameters
+        ----------
+        parts : list of Part
+            Not fitted.
+        table : Table
+            The rows that are kept.
+
+        Returns
+        -------
+        Table
+            Those that are kept then.
+        """
+        most = MOST_BYTES / max(sum(_read_size(part, table) for part in parts), 1)
+        self._piece = int(np.clip(most / 4, LEAST_ROWS, MOST_ROWS))
+        if len(self.rows) <= most:
+            return table
+        while (kept := drawn(self.rows, self._halvings)).sum() > most:
+            self._halvings += 1
+        some = np.flatnonzero(kept)
+        self.kept, self.rows = take_rows(self.kept, some), self.rows[some]
+        return table.take(some)
+
+    def tables(self) -> Iterator[tuple[str, int, Table]]:
+        """Read all rows once more: what a piece is called, its first row's number, and itself."""
+        self._n_passes += 1
+        first, door = 0, library(kind_of(self.kept))
+        bar = progress_bar(
+            self.n_rows, f"Pass {self._n_passes}", "row", int(self.estimator.verbose)
+        )
+        try:
+            for name, chunk in self.chunks.named():
+                with naming_chunk(name):
+                    table = read(door.like(chunk, self.kept), self.estimator)
+                for start in range(0, table.n_rows, self._piece):
+                    some = np.arange(start, min(start + self._piece, table.n_rows))
+                    whole = len(some) == table.n_rows
+                    yield name, first + start, table if whole else table.take(some)
+                    if bar is not None:
+                        bar.update(len(some))
+                first += table.n_rows
+            if first != self.n_rows:
+                raise ValueError(
+                    f"Chunks: the source had {self.n_rows} rows when it was read first, and"
+                    f" {first} now. It has to give the same rows each time."
+                )
+        finally:
+            if bar is not None:
+                bar.close()
+
+    def rest(self, parts: list[Part], labels: list[Values]) -> Rest | None:
+        """Return what reads the rows that are not kept.
+
+        Parameters
+        ----------
+        parts : list of Part
+            Fitted.
+        labels : list of Values
+            Of a target, of all rows.
+        """
+        if self.is_whole:
+            return None
+
+        def rest() -> Iterator[list[Values]]:
+            for name, first, table in self.tables():
+                rows = np.arange(first, first + table.n_rows)
+                others = np.flatnonzero(~drawn(rows, self._halvings))
+                if len(others):
+                    with naming_chunk(name):
+                        values = [part.read(table.cells(part.places)) for part in parts]
+                    yield [
+                        *(part.take(others) for part in values),
+                        *(part.take(rows[others]) for part in labels),
+                    ]
+
+        return rest
+
+
+def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
+    """Fit modalities to all rows of chunks, in as many passes as their questions take.
+
+    Parameters
+    ----------
+    passes : Passes
+    parts : list of Part
+    table : Table
+        The rows that are kept, which tell of what kind the columns are.
+    """
+    merged = Merged()
+    left = [part for part in parts if not _has_learned(part, table, merged)]
+    merged.forget()
+    while left:
+        for name, _, piece in passes.tables():
+            with naming_chunk(name):
+                left = [part for part in left if not _has_learned(part, piece, merged)]
+            if not left:
+                return
+        merged.end_pass()
+
+
+def _has_learned(part: Part, table: Table, merged: Merged) -> bool:
+    """Run the fit of a modality on some rows, as far as it comes; return whether it is over."""
+    try:
+        part.fit(table.cells(part.places), merged.of(part.name))
+    except Unanswered:
+        return False
+    return True
+
+
+def _read_size(part: Part, table: Table) -> float:
+    """Return about how many bytes a row takes of what a modality makes of it."""
+    observed = np.any([table.column(place).observed for place in part.places], 0)
+    rows = np.flatnonzero(observed)[:SHOWN]
+    if not len(rows):
+        return 0.0
+    trial = dataclasses.replace(part, modality=clone(part.modality))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that these rows alone deserve
+        values = trial.learn(table.take(rows).cells(part.places), PLAIN)
+    return sum(array.nbytes for array in values.tensors.values()) / len(rows)
+
+
+def _check_sorts(chunk: Any, sorts: dict[Any, str], estimator: Any) -> None:
+    """Refuse a chunk in which a column holds what it does not hold in those before."""
+    table = read(take_rows(chunk, np.arange(min(SHOWN, len(chunk)))), estimator)
+    if table.matrix is not None:
+        return
+    for place, column_name in enumerate(table.names):
+        column = table.column(place)
+        kind = {"i": "number", "u": "number", "f": "number", "M": "date"}.get(
+            column.values.dtype.kind
+        )
+        found = {sort_of(cells) for cells in column.types} if kind is None else {kind}
+        if len(found) != 1 or None in found or not column.observed.any():
+            continue
+        (sort,) = found
+        if sorts.setdefault(column_name, sort) != sort:
+            raise ValueError(
+                f"column {column_name!r} holds {PLURALS[sort]}, and {PLURALS[sorts[column_name]]}"
+                " in chunks before. Give chunks of the same kinds."
+            )
+
+
+def _size(chunk: Any) -> int:
+    """Return about how many bytes a container takes."""
+    kind = kind_of(chunk)
+    if kind == "pandas":
+        return int(chunk.memory_usage(index=False, deep=True).sum())
+    return int(chunk.estimated_size() if kind == "polars" else chunk.nbytes)

@@ -1,0 +1,234 @@
+"""`Chunks`: rows that are read part by part, as often as they are asked for."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+
+from .._core.errors import CellError, listing
+from .._core.optional import optional
+from .._core.typing import PathLike
+from ._kinds import kind_of, library
+from ._table import select
+
+__all__ = ["Chunks", "naming_chunk", "write_parquet"]
+
+N_ROWS = 2**15  # read at a time, where the source leaves that to us
+
+Opened = Iterator[tuple[str, Any]]  # what each chunk is called, and its rows
+
+
+class Chunks:
+    """Rows that need not fit in memory, from a source that can be read again.
+
+    Methods of an estimator that return something for every row take `Chunks` as they take a frame,
+    and return an iterator of what they return for each chunk. With ``to="file.parquet"`` they
+    write it there instead; but not `translate`, which has another `to`. `fit` learns from all rows,
+    in several passes.
+
+    Parameters
+    ----------
+    source : path, list of paths, pyarrow.dataset.Dataset, polars.LazyFrame, Dask DataFrame or \
+            callable
+        Files are Parquet or CSV; a path may be a pattern such as ``"rows/*.parquet"``. A callable
+        returns, each time it is called, an iterator of frames or arrays: the same rows in the
+        same order.
+    columns : list of str, default=None
+        Those to read; None reads all.
+
+    Raises
+    ------
+    TypeError
+        For an iterator, which ends after one reading, and for what is no source.
+    FileNotFoundError
+        If a path leads to nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmae import Chunks, MultimodalAutoencoder
+    >>> def source():
+    ...     rng = np.random.default_rng(0)
+    ...     for _ in range(3):
+    ...         yield rng.normal(size=(100, 1)) @ [[1.0, 2.0, -1.0]]
+    >>> mmae = MultimodalAutoencoder(n_components=1, max_epochs=0, random_state=0)
+    >>> [codes.shape for codes in mmae.fit(Chunks(source)).transform(Chunks(source))]
+    [(100, 1), (100, 1), (100, 1)]
+    """
+
+    def __init__(self, source: Any, columns: list[str] | None = None) -> None:
+        self.source, self.columns = source, columns
+        self._open = _opener(source)
+
+    def named(self) -> Opened:
+        """Read the rows once, chunk by chunk, each with what errors are to call it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a chunk is no table, or has other columns than the first one.
+        """
+        first = None
+        for name, chunk in self._open(self.columns):
+            with naming_chunk(name):
+                names = _names(chunk)
+                first = names if first is None else first
+                if names != first:
+                    raise ValueError(
+                        f"the columns are {listing(map(repr, names))}, but those of the first chunk"
+                        f" {listing(map(repr, first))}. Give the same ones, in one order."
+                    )
+            if len(chunk):
+                yield name, chunk
+
+    def __iter__(self) -> Iterator[Any]:
+        """Read the rows once, chunk by chunk; empty ones are left out."""
+        return (chunk for _, chunk in self.named())
+
+
+@contextmanager
+def naming_chunk(name: str) -> Iterator[None]:
+    """Let errors say which chunk they are about."""
+    try:
+        yield
+    except CellError as error:
+        error.problem = f"{error.problem} ({name})"
+        raise
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _names(chunk: Any) -> list:
+    kind = kind_of(chunk)
+    if kind == "slicedict" or (kind == "array" and getattr(chunk, "ndim", 0) != 2):
+        raise TypeError(f"a {type(chunk).__name__} is no table. Give frames, or arrays.")
+    return list(library(kind).names(chunk))
+
+
+# Sources -----------------------------------------------------------------------------------------
+
+
+def _opener(source: Any) -> Callable[[list[str] | None], Opened]:
+    """Return what reads a source once, given the columns to read."""
+    package, kind = type(source).__module__.partition(".")[0], type(source).__name__
+    if hasattr(source, "__next__"):
+        raise TypeError(
+            f"a {kind} ends after one reading, and `fit` reads several times. Give a callable that"
+            " returns a new one each time: Chunks(lambda: ...)."
+        )
+    if isinstance(source, str | os.PathLike | list | tuple):
+        return _Files([source] if isinstance(source, str | os.PathLike) else source)
+    if package == "pyarrow" and hasattr(source, "to_batches") and hasattr(source, "scanner"):
+        return lambda columns: _numbered(
+            batch.to_pandas() for batch in source.to_batches(columns=columns, batch_size=N_ROWS)
+        )
+    if package == "polars" and kind == "LazyFrame":
+        return lambda columns: _numbered(_slices(source, columns))
+    if hasattr(source, "dask") and hasattr(source, "partitions"):
+        return lambda columns: _numbered(
+            part.compute() for part in (source if columns is None else source[columns]).partitions
+        )
+    if callable(source):
+        return lambda columns: _numbered(
+            chunk if columns is None else select(chunk, columns) for chunk in source()
+        )
+    raise TypeError(
+        f"a {kind} is no source of chunks. Give paths, a data set of pyarrow, a LazyFrame, a Dask"
+        " DataFrame, or a callable that returns an iterator of frames; a frame goes to the"
+        " estimator as it is."
+    )
+
+
+def _numbered(chunks: Any) -> Opened:
+    return ((f"chunk {i}", chunk) for i, chunk in enumerate(chunks))
+
+
+def _slices(lazy: Any, columns: list[str] | None) -> Iterator[Any]:
+    lazy, start = lazy if columns is None else lazy.select(columns), 0
+    while len(rows := lazy.slice(start, N_ROWS).collect()):
+        yield rows
+        start += N_ROWS
+
+
+class _Files:
+    """Parquet and CSV files, one after the other."""
+
+    def __init__(self, given: Any):
+        self.paths = []
+        for path in map(os.fspath, given):
+            found = sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+            if not found or not os.path.isfile(found[0]):
+                raise FileNotFoundError(f"Chunks: {path!r} leads to no file.")
+            self.paths += found
+        other = [p for p in self.paths if not p.endswith((".parquet", ".pq", ".csv", ".csv.gz"))]
+        if other or not self.paths:
+            raise ValueError(
+                f"Chunks reads files whose names end in .parquet or .csv, not {listing(other)}."
+                " Read others by a callable that returns an iterator of frames."
+            )
+
+    def __call__(self, columns: list[str] | None) -> Opened:
+        for path in self.paths:
+            try:
+                for chunk in (_csv if ".csv" in path[-7:] else _parquet)(path, columns):
+                    yield os.path.basename(path), chunk
+            except FileNotFoundError:
+                raise FileNotFoundError(
+                    f"{path!r} was there when Chunks was made, and is gone. Let all files stay"
+                    " until the fit is over."
+                ) from None
+
+
+def _csv(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
+    with pd.read_csv(path, usecols=columns, chunksize=N_ROWS) as reader:
+        for chunk in reader:
+            yield chunk if columns is None else chunk[columns]
+
+
+def _parquet(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
+    parquet = optional("pyarrow.parquet", extra="parquet", why="Chunks of Parquet files")
+    with parquet.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(N_ROWS, columns=columns):
+            yield batch.to_pandas()
+
+
+# Results -----------------------------------------------------------------------------------------
+
+
+def write_parquet(frames: Iterator[Any], path: PathLike) -> None:
+    """Write frames of pandas or polars into one file, wholly or not at all.
+
+    Parameters
+    ----------
+    frames : iterator of DataFrame
+    path : path
+    """
+    pyarrow = optional("pyarrow", extra="parquet", why="to=")
+    parquet = optional("pyarrow.parquet", extra="parquet", why="to=")
+    path, writer = os.fspath(path), None
+    beside = f"{path}.part"
+    try:
+        for frame in frames:
+            made = (
+                pyarrow.Table.from_pandas(frame, preserve_index=False)
+                if kind_of(frame) == "pandas"
+                else frame.to_arrow()
+            )
+            if writer is None:
+                writer = parquet.ParquetWriter(beside, made.schema)
+            writer.write_table(made.cast(writer.schema))
+        if writer is not None:
+            writer.close()
+            os.replace(beside, path)
+    except BaseException:
+        if writer is not None:
+            writer.close()
+            os.unlink(beside)
+        raise
