@@ -20,6 +20,7 @@ NAMES = (
     "curves",
     "flights",
     "kinds",
+    "large_data",
     "targets",
     "flight_delays",
     "pictures_with_words",
