@@ -126,8 +126,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     callbacks : list of skorch callbacks, default=None
         Told of every epoch.
     verbose : int, default=0
-        1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
-        workers of joblib; 2 also where standard error leads to a file.
+        1 shows a bar of epochs, with loss and time left, a line every ten seconds where standard
+        error leads to a file, but not in workers of joblib; 2 also in these.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None

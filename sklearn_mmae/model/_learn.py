@@ -117,15 +117,24 @@ def learn_model(
         ).learn()
     model.net = learned.net
     network.eval()
-    model.explained = _explain(model, values, present, statistics)
     model.history = _plain_history(model.net)
     model.n_iter = len(model.history)
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
-    model.facts = look_at(network, rows, statistics)
     fills = [part.modality.fill for part in model.parts]
-    model.density = learn_density(network, rows, fills, statistics.of("density"))
-    return model, learned.interrupted
+    interrupted = learned.interrupted
+
+    def look_back() -> None:
+        model.explained = _explain(model, values, present, statistics)
+        model.facts = look_at(network, rows, statistics)
+
+    try:
+        look_back()
+        model.density = learn_density(network, rows, fills, statistics.of("density"))
+    except KeyboardInterrupt as error:  # the networks are kept, and take a moment to look at
+        interrupted = error
+        look_back()
+    return model, interrupted
 
 
 def _learn_parts(estimator, X, y, statistics):

@@ -242,10 +242,7 @@ class TabularModality(Modality):
                     present = there.any(1)
             if present is None:
                 present = np.ones(len(numbers), bool)
-        codes = [
-            self._encode_categories(name, column, i)
-            for i, (name, column) in enumerate(self._coded(cells))
-        ]
+        codes = self._encode_categories(cells)
         if codes:
             tensors["codes"] = np.stack(codes, 1)
             there = (tensors["codes"] >= 0).any(1)
@@ -454,15 +451,22 @@ class TabularModality(Modality):
         )
         return known, known.index(frequent[self.max_categories - 1])
 
-    def _encode_categories(self, name: Any, column: Column, i: int) -> np.ndarray:
-        codes, unknown = codes_of(column, self.categories_[i], self.shared_[i])
-        if len(unknown):
-            unseen = dict.fromkeys(column.values[unknown[:1000]].tolist())
-            warn(
-                f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
-                " seen in training; read as missing."
-            )
-        return codes
+    def _encode_categories(self, cells: Cells) -> list[np.ndarray]:
+        """Return the codes of each column; warn once of what `fit` has not seen."""
+        found, unseen = [], []
+        for (name, column), *known in zip(
+            self._coded(cells), self.categories_, self.shared_, strict=True
+        ):
+            codes, unknown = codes_of(column, *known)
+            found.append(codes)
+            if len(unknown):
+                values = dict.fromkeys(column.values[unknown[:1000]].tolist())
+                unseen.append(
+                    f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, values), 3)}"
+                )
+        if unseen:
+            warn(f"{'; '.join(unseen)} not seen in training; read as missing.")
+        return found
 
     def labels(self) -> list[list]:
         """Return `categories_`, with "other" for the one that rarer values share."""
