@@ -1,6 +1,7 @@
 """What may go wrong around a fit: signals, forks, exceptions, forged files, rows of any pattern."""
 
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from sklearn_mmae import (
     ImageModality,
     ModelFileError,
     MultimodalAutoencoder,
+    MultimodalVAE,
     TabularModality,
     TextModality,
     load,
@@ -248,6 +250,20 @@ def test_many_patterns_are_solved_within_bounded_memory(monkeypatch):
     np.testing.assert_array_equal(estimator.transform(rows), codes)
     np.testing.assert_array_equal(estimator.impute(rows), filled)
     assert estimator.net_.module_.solved._size < 200
+
+
+@pytest.mark.parametrize("init", ["linear", "random"])
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+def test_patterns_are_solved_alike_after_save_and_load(kind, init, tmp_path):
+    X = pd.DataFrame(ROWS).add_prefix("c")
+    modalities = [(name, TabularModality(), [name]) for name in X]
+    estimator = kind(modalities, n_components=5, width=8, max_epochs=1, init=init, random_state=0)
+    estimator.fit(X.head(60)).save(tmp_path / "a.mmae")
+    rows = X.mask(np.random.default_rng(0).random(X.shape) < 0.3)
+    for other in (load(tmp_path / "a.mmae"), pickle.loads(pickle.dumps(estimator))):
+        np.testing.assert_array_equal(other.transform(rows), estimator.transform(rows))
+    network = estimator.net_.module_
+    assert bool(network.own_paths[1].any()) == (init == "linear")
 
 
 def test_patterns_solved_while_predicting_can_be_trained_with(tmp_path):
