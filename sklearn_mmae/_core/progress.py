@@ -21,23 +21,19 @@ def progress_bar(total, description, unit, verbose):
     total : int
     description, unit : str
     verbose : int
-        0 shows nothing; 1 a bar in a terminal or a notebook, unless this is a worker of joblib;
-        2 a bar wherever standard error leads to.
+        0 shows nothing; 1 a bar, unless this is a worker of joblib; 2 also in workers. Where
+        standard error leads to a file or a log, the bar has a line every ten seconds.
 
     Returns
     -------
     tqdm or None
     """
-    watched = _is_watched()
-    if not total or verbose < 1 or (verbose < 2 and not watched):
+    # Several workers would write over one another.
+    is_worker = multiprocessing.current_process().name != "MainProcess"
+    if not total or verbose < 1 or (verbose < 2 and is_worker):
         return None
     from tqdm.auto import tqdm
 
+    watched = "ipykernel" in sys.modules or bool(sys.stderr and sys.stderr.isatty())
     interval = 0.1 if watched else SECONDS_IN_A_FILE
     return tqdm(total=total, desc=description, unit=unit, mininterval=interval)
-
-
-def _is_watched():
-    if multiprocessing.current_process().name != "MainProcess":
-        return False  # several workers would write over one another
-    return "ipykernel" in sys.modules or bool(sys.stderr and sys.stderr.isatty())

@@ -129,8 +129,8 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     callbacks : list of skorch callbacks, default=None
         Called at every epoch.
     verbose : int, default=0
-        1 shows a bar of epochs, with loss and time left, in a terminal or a notebook, but not in
-        workers of joblib; 2 also where standard error leads to a file.
+        1 shows a bar of epochs, with loss and time left, a line every ten seconds where standard
+        error leads to a file, but not in workers of joblib; 2 also in these.
     privacy : Privacy or None, default=None
         Fit with differential privacy for rows: what is learned of them has noise, is given as a
         public fact, or is left out; see `Privacy`. It is the linear start alone, of tables, texts

@@ -127,16 +127,26 @@ def learn_model(
     model.n_iter = len(model.history)
     if learned.calibration is not None:
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
-    model.facts = look_at(network, rows, statistics)
+    interrupted = learned.interrupted
     if statistics.is_private:
+        model.facts = look_at(network, rows, statistics)
         model.privacy = statistics.spent()
         model.density = density_of_moments(network, learned.moments)
-    else:  # whatever more is learned from the rows of a fit is learned here
+        return model, interrupted
+
+    def look_back() -> None:
         model.explained = _explain(model, values, present, statistics)
+        model.facts = look_at(network, rows, statistics)
+
+    try:  # whatever more is learned from the rows of a fit is learned here
+        look_back()
         model.cells = learn_cells(model, rows, statistics.of("tables"))
         fills = [part.modality.fill for part in model.parts]
         model.density = learn_density(network, rows, fills, statistics.of("density"))
-    return model, learned.interrupted
+    except KeyboardInterrupt as error:  # the networks are kept, and take a moment to look at
+        interrupted = error
+        look_back()
+    return model, interrupted
 
 
 def _learn_parts(estimator, X, y, passes, statistics):

@@ -197,27 +197,41 @@ class Model:
         named = hasattr(estimator, "feature_names_in_")
         if named and table.kind != "array":
             now = {name: i for i, name in enumerate(table.names)}
-            fitted = self.columns.names
-            # Of tables alone scikit-learn asks for every column, but for tables that are absent.
-            whole = not all(part.is_table for part in self.network.networks) or all(
-                len({fitted[place] in now for place in part.places}) == 1 for part in self.parts
-            )
-            expected = [name for name in fitted if name in now]
-            used = {fitted[place] for part in self.parts for place in part.places}
-            if whole and list(table.names) == expected and used & now.keys():
-                return {i: now[name] for i, name in enumerate(fitted) if name in now}
-            if whole and now.keys() == set(expected) < set(fitted):
-                # Of all columns scikit-learn says so itself; of a part, that others are missing.
-                raise ValueError(
-                    "Feature names must be in the same order as they were in fit:"
-                    f" {listing(map(repr, expected))}. Give X[{expected!r}]."
-                )
+            at = {i: now[name] for i, name in enumerate(self.columns.names) if name in now}
+            used = any(place in at for part in self.parts for place in part.places)
+            # What is both new and missing may have been renamed.
+            known = len(at) in (len(now), len(self.columns.names))
+            if used and known and (self._goes_by_names(estimator) or self._is_in_order(at)):
+                return at
             only_names = pd.DataFrame(columns=pd.Index(table.names, dtype=object))
-            _check_feature_names(estimator, only_names, reset=False)
+            try:
+                _check_feature_names(estimator, only_names, reset=False)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}\nX.reindex(columns=mmae.feature_names_in_) has the columns of fit,"
+                    " with missing values where one is absent."
+                ) from None
         elif named:
             _check_feature_names(estimator, X, reset=False)
         _check_n_features(estimator, np.empty((0, len(table.names))), reset=False)
         return {i: i for i in range(len(table.names))}
+
+    def _goes_by_names(self, estimator):
+        """Whether columns may come in any order, some of them or more.
+
+        Of numbers alone scikit-learn asks for what an array of them would need.
+        """
+        if not all(part.is_table and not part.sizes for part in self.network.networks):
+            return True
+        given = estimator.modalities
+        keys = [None] if isinstance(given, str) else [key for *_, key in given]
+        lists = [key if isinstance(key, list | tuple) else [key] for key in keys]
+        return all(isinstance(name, str) for names in lists for name in names)
+
+    def _is_in_order(self, at):
+        """Whether columns are those of `fit` in their order, but for whole modalities."""
+        whole = all(len({place in at for place in part.places}) == 1 for part in self.parts)
+        return whole and [*at.values()] == [*range(len(at))]
 
     @one_thread()
     def encode(self, read: Read) -> torch.Tensor:

@@ -172,7 +172,7 @@ def _check_slicedict(X: Any) -> None:
 def _check_array(X: Any) -> None:
     """Refuse what is no table, or breaks when it is split by rows."""
     what = f"a {type(X).__name__}"
-    if type(X).__module__.partition(".")[0] == "pyarrow":
+    if type(X).__module__.partition(".")[0] == "pyarrow" and not _is_one_column(X):
         raise TypeError(f"X is {what} of pyarrow. Give X.to_pandas().")
     if hasattr(X, "compute") and hasattr(X, "dask"):
         raise TypeError("X is a dask collection. Give Chunks(X), or X.compute().")
@@ -180,6 +180,12 @@ def _check_array(X: Any) -> None:
         raise TypeError(f"X is {what}, not a table. Give a DataFrame or an array (rows, columns).")
     if isinstance(X, list | tuple):
         _check_list(X, what)
+    if getattr(X, "ndim", 2) > 2:
+        raise ValueError(
+            f"Found array with dim {X.ndim}, while dim <= 2 is required. Give a DataFrame in which"
+            " each cell is an array: pandas.DataFrame({'signal': list(X)}), of series with time"
+            " first. sktime's panels have it last: list(X.swapaxes(1, 2))."
+        )
     if _is_one_column(X):
         raise TypeError(
             f"X is one column ({what}), not a table. Give a DataFrame with it: X[['name']], or"
@@ -201,7 +207,10 @@ def _is_one_column(X: Any) -> bool:
     """Whether there is one axis, of cells that are no numbers; of numbers scikit-learn says so."""
     if isinstance(X, list | tuple):
         return any(isinstance(cell, str | bytes) for cell in X)
-    one = isinstance(X, pd.Series | np.ndarray) and X.ndim == 1
+    if type(X).__module__.partition(".")[0] == "pyarrow":
+        return not hasattr(X, "schema")
+    arrays = pd.Series | pd.Index | pd.api.extensions.ExtensionArray | np.ndarray
+    one = isinstance(X, arrays) and X.ndim == 1
     return one and not (isinstance(X.dtype, np.dtype) and X.dtype.kind in "biufcV")
 
 

@@ -346,8 +346,10 @@ class JointNetwork(nn.Module, ABC):
         Tensor of shape (..., n_outputs)
         """
         outputs = self.decoders[m].decode(self._heard(code, m))
-        if beside is None:
-            return outputs
+        return outputs if beside is None else self.blended(outputs, reduced, m, beside)
+
+    def blended(self, outputs: Tensor, reduced: Tensor, m: int, beside: Direct) -> Tensor:
+        """Return outputs for a code and what else predicts an absent modality; see `outputs`."""
         predicted = self.networks[m].link(self.direct.view(reduced, beside.coefficients, m))
         return torch.lerp(predicted, outputs, beside.weight)
 

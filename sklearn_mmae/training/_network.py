@@ -124,7 +124,7 @@ class MultimodalNetwork(JointNetwork):
                 solved = self.solved.get(tuple(members), self._regression)
                 for m, own in zip(members, solved, strict=True):
                     table[i, :, m] = (own @ self._bases[m]).to(table.dtype)
-        return table.flatten(2)
+        return table.flatten(2) * (self.n_rows > 0)  # nothing without a linear start
 
     def _regression(self, members: tuple[int, ...]) -> list[Tensor]:
         """Return the ridge regression on some modalities: (components, rank) in each one's basis.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,14 +35,14 @@ class Solved:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, list[Tensor]] = {}
+        self._known: dict[Hashable, Sequence[Tensor]] = {}
         self._size = 0
 
     def __reduce__(self) -> tuple[type, tuple]:
         return Solved, ()  # no pickle or copy needs to be as large
 
-    def get(self, key: Hashable, solve: Callable[..., list[Tensor]]) -> list[Tensor]:
-        """Return what ``solve(key)`` returned, now or when it was asked for before."""
+    def get(self, key: Hashable, solve: Callable[..., Any]) -> Any:
+        """Return the tensors of ``solve(key)``, of now or of when they were asked for before."""
         found = self._known.get(key)
         if found is None:
             found = solve(key)

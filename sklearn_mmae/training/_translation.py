@@ -23,8 +23,8 @@ from ..statistics._questions import Sums
 from ._batches import Rows
 from ._direct import Direct
 from ._holes import observed_cells
-from ._joint import JointNetwork
-from ._patterns import MOST_ENUMERATED
+from ._joint import TILE, JointNetwork
+from ._patterns import MOST_ENUMERATED, Solved
 
 __all__ = ["Translation", "translation", "weigh"]
 
@@ -37,21 +37,28 @@ SPREAD = 0.25  # of the weights of a table's columns about the table's own
 class Translation:
     """What is predicted of one modality in the rows that lack it; see `translation`."""
 
-    def __init__(
-        self, network: JointNetwork, rows: Rows, which: Tensor, m: int, parts: list[Direct]
-    ):
-        self.network, self.rows, self.which, self.m, self.parts = network, rows, which, m, parts
+    def __init__(self, network: JointNetwork, rows: Rows, which: Tensor, m: int, patterns: Tensor):
+        self.network, self.rows, self.which, self.m = network, rows, which, m
+        self.patterns, self.solved = patterns, Solved()
 
     def outputs(self, code: Tensor, index: Tensor) -> Tensor:
         """Return the outputs for the codes of these rows, (rows, n_outputs)."""
+        outputs = self.network.outputs(code, self.m)
+        which = self.which[index]
         batch = self.rows.take(index).to(code.device)
         reduced = self.network.reduce(self.network.views(batch.values))
-        which = self.which.index_select(0, index).to(code.device)
-        outputs = self.network.outputs(code, self.m)
-        for i, part in enumerate(self.parts):
-            blended = self.network.outputs(code, self.m, reduced, part)
-            outputs = torch.where((which == i)[:, None], blended, outputs)
+        for i in which[which >= 0].unique().tolist():
+            part = self.solved.get(i, self._solve)
+            # As many rows at a time, whatever their number: a row's bits are then its own.
+            for some in (which == i).nonzero()[:, 0].split(TILE):
+                place = torch.arange(TILE).clamp_max(len(some) - 1)
+                tile = some[place].to(code.device)
+                blended = self.network.blended(outputs[tile], reduced[tile], self.m, part)
+                outputs[tile[: len(some)]] = blended[: len(some)]
         return outputs
+
+    def _solve(self, i: int) -> Direct:
+        return self.network.direct.given(self.patterns[i], [self.m])[self.m]
 
 
 def translation(
@@ -68,13 +75,12 @@ def translation(
     m : int
     """
     absent = ~present[:, m] & present.any(1)
-    patterns, inverse = np.unique(present[absent], axis=0, return_inverse=True)
-    found = [network.beside(pattern, [m]).get(m) for pattern in torch.from_numpy(patterns)]
-    if not found or None in found:
+    if network.direct is None or not network.direct.counts_for(m) or not absent.any():
         return None
+    patterns, inverse = np.unique(present[absent], axis=0, return_inverse=True)
     which = torch.full((len(present),), -1)
     which[torch.from_numpy(absent)] = torch.from_numpy(inverse.ravel())
-    return Translation(network, rows, which, m, found)
+    return Translation(network, rows, which, m, torch.from_numpy(patterns))
 
 
 @torch.no_grad()

@@ -160,7 +160,8 @@ class VariationalNetwork(JointNetwork):
         """Return how each pattern of presence makes a mean of the projected views."""
         covariances = self._covariances(patterns)
         members = torch.where(patterns[:, None, :, None], covariances[:, :, None, :], 0)
-        return members.flatten(2).to(self.table.dtype)
+        # Nothing without a linear start.
+        return members.flatten(2).to(self.table.dtype) * self.precisions.any()
 
     def roots_of(self, patterns: Tensor) -> Tensor:
         """Return roots of the posterior covariances given patterns of presence, and inverses."""

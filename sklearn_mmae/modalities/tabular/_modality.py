@@ -346,10 +346,7 @@ class TabularModality(Modality):
         return self._numbers(cells), self._codes(cells)
 
     def _codes(self, cells: Cells) -> np.ndarray | None:
-        codes = [
-            self._encode_categories(name, column, i)
-            for i, (name, column) in enumerate(self._coded(cells))
-        ]
+        codes = self._encode_categories(cells)
         return np.stack(codes, 1) if codes else None
 
     def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -585,15 +582,22 @@ class TabularModality(Modality):
         )
         return known, known.index(frequent[self.max_categories - 1])
 
-    def _encode_categories(self, name: Any, column: Column, i: int) -> np.ndarray:
-        codes, unknown = codes_of(column, self.categories_[i], self.shared_[i])
-        if len(unknown):
-            unseen = dict.fromkeys(column.values[unknown[:1000]].tolist())
-            warn(
-                f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, unseen), 3)} not"
-                " seen in training; read as missing."
-            )
-        return codes
+    def _encode_categories(self, cells: Cells) -> list[np.ndarray]:
+        """Return the codes of each column; warn once of what `fit` has not seen."""
+        found, unseen = [], []
+        for (name, column), *known in zip(
+            self._coded(cells), self.categories_, self.shared_, strict=True
+        ):
+            codes, unknown = codes_of(column, *known)
+            found.append(codes)
+            if len(unknown):
+                values = dict.fromkeys(column.values[unknown[:1000]].tolist())
+                unseen.append(
+                    f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, values), 3)}"
+                )
+        if unseen:
+            warn(f"{'; '.join(unseen)} not seen in training; read as missing.")
+        return found
 
     def labels(self) -> list[list]:
         """Return `categories_`, with "other" for the one that rarer values share."""

@@ -78,8 +78,7 @@ class VideoModality(TimedMediaModality, FileModality):
         Share of the frames, in one stretch, 0 to below 1, that the encoder does not see in a step
         of training, elsewhere in each. Without effect where the estimator's `noise` is 0.
     verbose : int, default=0
-        1 shows how far reading is, by a bar in a terminal or a notebook; 2 also where standard
-        error leads to a file.
+        1 shows how far reading is, by a bar, but not in workers of joblib; 2 also in these.
 
     Attributes
     ----------
