@@ -39,7 +39,8 @@ TREES = 24  # per column, in each of two rounds
 MOST_TREES = 1920  # in a round
 MOST_FILLS = 3 * 10**5  # holes times targets, up to which each is filled anew without the target
 TRUST = 20  # rows, beside a column's own, that say it has the weights of all columns
-MARGIN = 1.0  # standard errors by which a column's mean must be beaten at least
+MARGIN = 1.25  # standard errors by which a column's mean must be beaten at least
+CP = 2  # rows of noise per weight that was chosen
 FEW = 3  # rows that do not count: of few, the standard error is not known well
 
 Forest = list[Trees | None]  # for each target, None where they are of no use
@@ -317,7 +318,12 @@ def _blend(sample, targets, answers):
             continue
         prior = TRUST * np.trace(own) / len(own) / n
         found = _nonnegative(own + prior * np.eye(len(own)), towards + prior * common)
-        gain = (truth**2 - (truth - given @ found) ** 2).sum(1)
+        error = ((truth - given @ found) ** 2).sum(1)
+        # What the weights owe to these very rows, by Mallows' Cp.
+        own = own[found > 0][:, found > 0]
+        n_free = np.trace(np.linalg.solve(own + prior * np.eye(len(own)), own))
+        owed = CP * n_free * (w @ error) / (n * n * truth.shape[1])
+        gain = (truth**2).sum(1) - error - owed
         weights[t, : len(found)] = found * _trusted(gain, w)
     return weights
 
