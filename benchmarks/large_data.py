@@ -35,7 +35,7 @@ CHUNKS = (1_000, 50_000, None)
 COLUMNS = (
     "data",
     "read as",
-    "seconds",
+    "CPU s",
     "rows a second",
     "beside memory",
     "MB",
