@@ -71,7 +71,6 @@ class BaseMultimodalAutoencoder(
     history_: list[dict[str, Any]]
     n_iter_: int
     n_components_: int
-    explained_deviance_: dict[str, float]
     privacy_spent_: PrivacySpent
     lags_: dict[str, float]
     lag_intervals_: dict[str, tuple[float, float]]
@@ -103,15 +102,6 @@ class BaseMultimodalAutoencoder(
     def _sk_visual_block_(self):
         """Return the diagram that a notebook shows."""
         return diagram(self, self._model if hasattr(self, "net_") else None)
-
-    def __getattr__(self, name: str) -> Any:
-        """Say why an attribute is missing, where privacy is the reason."""
-        if name == "explained_deviance_" and "privacy_spent_" in vars(self):
-            raise AttributeError(
-                "explained_deviance_ is of the training rows, and left out with privacy. Give"
-                " other rows: explained_deviance(X)."
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # Nested parameters, as ColumnTransformer has them ----------------------------------------
 
@@ -291,9 +281,7 @@ class BaseMultimodalAutoencoder(
             "n_components_": model.built["n_components"],
             "n_features_in_": len(model.columns.names),
         }
-        if model.privacy is None:
-            state["explained_deviance_"] = model.explained
-        else:
+        if model.privacy is not None:
             state["privacy_spent_"] = model.privacy
         if model.feature_names is not None:
             state["feature_names_in_"] = np.array(model.feature_names, dtype=object)
@@ -328,6 +316,17 @@ class BaseMultimodalAutoencoder(
         """
         check_is_fitted(self)
         return self._model.network.explained.cpu().numpy().astype(np.float64)
+
+    @property
+    def explained_deviance_(self) -> dict[str, float]:
+        """Share of deviance explained of each modality, on the training rows, or 4,096 of them."""
+        check_is_fitted(self)
+        if self._model.privacy is not None:
+            raise AttributeError(
+                "explained_deviance_ is of the training rows, and left out with privacy. Give"
+                " other rows: explained_deviance(X)."
+            )
+        return self._model.explained
 
     def _read(self, X: Rows, hidden: np.ndarray | None = None) -> Read:
         """Return rows as the model reads them."""

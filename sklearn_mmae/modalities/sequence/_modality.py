@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -445,4 +446,6 @@ def _as_dtype(numbers: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _is_dtype(name: Any) -> bool:
-    return dtype_from(name).kind in "biuf"
+    with suppress(ValueError):
+        return dtype_from(name).kind in "biuf"
+    return False
