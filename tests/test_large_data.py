@@ -11,6 +11,7 @@ from sklearn_mmae import CellError, Chunks, MultimodalAutoencoder, MultimodalVAE
 from sklearn_mmae.model import _passes
 from sklearn_mmae.model._learn import learn_model
 
+dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
 pl = pytest.importorskip("polars")
 dataset = pytest.importorskip("pyarrow.dataset")
@@ -276,6 +277,18 @@ def test_partitions_of_dask_give_what_all_rows_give(rows, mmae, method, n_parts)
     found = parts.compute(scheduler="synchronous")
     pd.testing.assert_frame_equal(found, work(rows), rtol=1e-6)
     assert list(parts.dtypes) == list(found.dtypes)
+
+
+def test_a_frame_of_dask_is_chunks(rows):
+    ddf = dd.from_pandas(rows[:120], npartitions=3)
+    mmae = MultimodalAutoencoder(n_components=2, max_epochs=0, random_state=0)
+    with dask.config.set(scheduler="synchronous"):
+        vectors = np.concatenate(list(mmae.fit(ddf).transform(ddf)))
+        scores = mmae.score(ddf)
+    assert_allclose(vectors, mmae.fit(rows[:120]).transform(rows[:120]), rtol=1e-6)
+    assert_allclose(scores, mmae.score(rows[:120]), rtol=1e-6)
+    with pytest.raises(TypeError, match="one chunk at a time"):
+        mmae.partial_fit(ddf)
 
 
 def test_partitions_of_dask_are_scored(rows, mmae):

@@ -491,6 +491,7 @@ def test_what_is_of_training_rows_is_absent_and_says_why():
         (Privacy(math.nan), "epsilon=nan"),
         (Privacy("much"), "epsilon='much'"),
         (Privacy(True), "epsilon=True"),
+        (Privacy(1.0, max_grad_norm=0), "max_grad_norm=0.*above 0"),
         (Privacy(1, 1.0), "delta=1.0.*between 0 and 1"),
         (Privacy(1, 0.0), "delta=0.0"),
         (Privacy(1, accountant="prw"), "Did you mean 'prv'"),

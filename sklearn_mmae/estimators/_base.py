@@ -35,6 +35,7 @@ from ..model._search import Matches, search
 from ..model._weights import weighted
 from ..privacy import PrivacySpent
 from ..tables import Chunks
+from ..tables._chunks import chunked
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
 from ._chunkwise import TakesChunks
@@ -206,6 +207,7 @@ class BaseMultimodalAutoencoder(
         KeyboardInterrupt
             After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
         """
+        X = chunked(X)
         check_parameters(self)
         check_private(self, weighted=sample_weight is not None)
         context = None
@@ -242,7 +244,7 @@ class BaseMultimodalAutoencoder(
         """
         from ..model._learn import add_epoch
 
-        if isinstance(X, Chunks):
+        if isinstance(chunked(X), Chunks):
             raise TypeError(
                 "partial_fit learns from one chunk at a time: for rows in chunks:"
                 " mmae.partial_fit(rows). fit(chunks) learns from all of them."
@@ -726,6 +728,7 @@ class BaseMultimodalAutoencoder(
             Like `explained_deviance_`, of other rows; NaN where nothing of a modality is observed.
         """
         check_is_fitted(self)
+        X = chunked(X)
         reads = map(self._read, X if isinstance(X, Chunks) else [X])
         sums = [self._model.summed_deviances(read, self._model.encode(read)) for read in reads]
         return self._model.share_explained(*np.sum(sums, 0))

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from ..tables import Chunks
-from ..tables._chunks import naming_chunk, write_parquet
+from ..tables._chunks import chunked, naming_chunk, write_parquet
 
 __all__ = ["TakesChunks", "by_chunk"]
 
@@ -23,10 +23,11 @@ OF_ROWS = {
 
 
 def by_chunk(method: Callable) -> Callable:
-    """Let a method take `Chunks`, too, of which it returns an iterator or writes a file."""
+    """Let a method take chunks, too, of which it returns an iterator or writes a file."""
 
     @wraps(method)
     def taking_chunks(self: Any, X: Any, *args: Any, **options: Any) -> Any:
+        X = chunked(X)
         if not isinstance(X, Chunks):
             return method(self, X, *args, **options)
         if method.__name__ == "fit_transform":

@@ -39,6 +39,9 @@ class Privacy(BaseEstimator):
         the rest of a private fit costs.
     delta : float or "auto", default="auto"
         Between 0 and 1, well below one over the number of rows; "auto" is a tenth of that.
+    max_grad_norm : float, default=1.0
+        The norm to which the gradient of a row is to be cut while networks are trained. They are
+        not trained with privacy yet, so that it changes nothing in this version.
     accountant : {"prv", "rdp"}, default="prv"
         How releases are added up: by the distribution of the privacy loss, which is tight, or by
         Rényi divergences, whose bound is some percent above.
@@ -77,11 +80,13 @@ class Privacy(BaseEstimator):
         epsilon: float,
         delta: float | str = "auto",
         *,
+        max_grad_norm: float = 1.0,
         accountant: str = "prv",
         shares: dict[str, float] | None = None,
     ) -> None:
         self.epsilon = epsilon
         self.delta = delta
+        self.max_grad_norm = max_grad_norm
         self.accountant = accountant
         self.shares = shares
 
@@ -98,6 +103,10 @@ class Privacy(BaseEstimator):
             raise ValueError(
                 f"Privacy(delta={self.delta!r}): give a number between 0 and 1, such as 1e-6, or"
                 " 'auto'."
+            )
+        if not is_positive(self.max_grad_norm):
+            raise ValueError(
+                f"Privacy(max_grad_norm={self.max_grad_norm!r}): give a number above 0, as 1.0."
             )
         check_names([self.accountant], list(ACCOUNTANTS), "accountant", "accountant")
         self.find_shares()

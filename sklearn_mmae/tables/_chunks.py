@@ -16,7 +16,7 @@ from .._core.typing import PathLike
 from ._kinds import kind_of, library
 from ._table import select
 
-__all__ = ["Chunks", "naming_chunk", "write_parquet"]
+__all__ = ["Chunks", "chunked", "naming_chunk", "write_parquet"]
 
 N_ROWS = 2**15  # read at a time, where the source leaves that to us
 
@@ -91,6 +91,15 @@ class Chunks:
         return (chunk for _, chunk in self.named())
 
 
+def chunked(X: Any) -> Any:
+    """Return a Dask DataFrame as `Chunks`, anything else as it is."""
+    return Chunks(X) if _is_dask_frame(X) else X
+
+
+def _is_dask_frame(X: Any) -> bool:
+    return hasattr(X, "dask") and hasattr(X, "partitions")
+
+
 @contextmanager
 def naming_chunk(name: str) -> Iterator[None]:
     """Let errors say which chunk they are about."""
@@ -131,7 +140,7 @@ def _opener(source: Any) -> Callable[[list[str] | None], Opened]:
         )
     if package == "polars" and kind == "LazyFrame":
         return lambda columns: _numbered(_slices(source, columns))
-    if hasattr(source, "dask") and hasattr(source, "partitions"):
+    if _is_dask_frame(source):
         return lambda columns: _numbered(
             part.compute() for part in (source if columns is None else source[columns]).partitions
         )
