@@ -62,17 +62,16 @@ def test_pipeline_and_cross_validation(frame):
 def test_grid_search_in_two_processes_reaches_into_the_modalities(frame):
     model = Pipeline([("mmae", make_estimator(modalities=explicit()))])
     grid = {
-        "mmae__n_components": [2, 3],
         "mmae__photo__size": [4, 8],
         "mmae__fusion": ["joint", "mean"],
     }
     in_two = GridSearchCV(model, grid, cv=2, n_jobs=2, error_score="raise").fit(frame)
     scores = in_two.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all()
-    assert len(set(scores)) >= 4  # where the networks do not help, fusions tie
+    assert len(set(scores)) >= 2  # where the networks do not help, fusions tie
     in_one = clone(in_two).set_params(n_jobs=1).fit(frame)
     np.testing.assert_array_equal(in_one.cv_results_["mean_test_score"], scores)
-    assert in_two.best_estimator_["mmae"].transform(frame).shape[1] in (2, 3)
+    assert in_two.best_estimator_["mmae"].transform(frame).shape[1] == 3
 
 
 def test_feature_union_and_column_transformer(frame):

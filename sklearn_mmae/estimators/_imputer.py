@@ -43,7 +43,7 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
     indicated_ : list
         The columns that had holes in `fit`: their names, or positions of an array.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Where all names are strings.
 
     See Also
