@@ -58,8 +58,8 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
     >>> X = np.column_stack([x, 2 * x, -x])
     >>> X[3, 1] = np.nan
     >>> filled = MultimodalImputer().fit_transform(X)
-    >>> float(abs(filled[3, 1] - 2 * x[3]).round()), filled[4, 1] == X[4, 1]
-    (0.0, np.True_)
+    >>> float(abs(filled[3, 1] - 2 * x[3]).round()), bool(filled[4, 1] == X[4, 1])
+    (0.0, True)
     """
 
     estimator_: BaseMultimodalAutoencoder
