@@ -92,6 +92,23 @@ def test_what_can_be_read_but_once_is_no_source(rows):
         MultimodalAutoencoder().fit(Chunks(lambda: (c for c in once if c is None)))
 
 
+def test_what_cannot_be_written_is_said(rows, mmae, tmp_path):
+    path = tmp_path / "filled.parquet"
+    with pytest.raises(ValueError, match="no rows"):
+        mmae.impute(Chunks(lambda: iter([])), to=path)
+    images = pd.DataFrame({"image": [np.zeros((4, 4), np.uint8), None] * 10, "n": range(20)})
+    pictured = MultimodalAutoencoder(n_components=1, max_epochs=0, random_state=0).fit(images)
+    with pytest.raises(ValueError, match=r"filled\.parquet' is not written.*Leave `to` out"):
+        pictured.impute(Chunks(lambda: iter([images])), to=path)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("kind", ["a callable", "a path"])
+def test_a_misspelt_column_is_named(rows, tmp_path, kind):
+    with pytest.raises(ValueError, match=r"columns='kindd' is no column.*Did you mean 'kind'"):
+        list(Chunks(sources(rows, tmp_path)[kind], columns=["c", "kindd"]))
+
+
 def test_what_is_no_source_is_refused(rows, tmp_path):
     with pytest.raises(TypeError, match="DataFrame is no source"):
         Chunks(rows)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from .._core.errors import CellError, listing
+from .._core.errors import CellError, check_names, listing
 from .._core.optional import optional
 from .._core.typing import PathLike
 from ._kinds import kind_of, library
@@ -145,14 +145,18 @@ def _opener(source: Any) -> Callable[[list[str] | None], Opened]:
             part.compute() for part in (source if columns is None else source[columns]).partitions
         )
     if callable(source):
-        return lambda columns: _numbered(
-            chunk if columns is None else select(chunk, columns) for chunk in source()
-        )
+        return lambda columns: _numbered(_chosen(chunk, columns) for chunk in source())
     raise TypeError(
         f"a {kind} is no source of chunks. Give paths, a data set of pyarrow, a LazyFrame, a Dask"
         " DataFrame, or a callable that returns an iterator of frames; a frame goes to the"
         " estimator as it is."
     )
+
+
+def _chosen(chunk: Any, columns: list[str] | None) -> Any:
+    if columns is None:
+        return chunk
+    return select(chunk, check_names(columns, _names(chunk), "columns", "column of the source"))
 
 
 def _numbered(chunks: Any) -> Opened:
@@ -204,6 +208,8 @@ def _csv(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
 def _parquet(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
     parquet = optional("pyarrow.parquet", extra="parquet", why="Chunks of Parquet files")
     with parquet.ParquetFile(path, pre_buffer=False) as file:
+        if columns is not None:
+            check_names(columns, file.schema_arrow.names, "columns", "column of the file")
         for batch in file.iter_batches(N_ROWS, columns=columns):
             yield batch.to_pandas()
 
@@ -218,26 +224,40 @@ def write_parquet(frames: Iterator[Any], path: PathLike) -> None:
     ----------
     frames : iterator of DataFrame
     path : path
+
+    Raises
+    ------
+    ValueError
+        For cells that Parquet does not hold, such as images, and if there are no rows.
     """
-    pyarrow = optional("pyarrow", extra="parquet", why="to=")
     parquet = optional("pyarrow.parquet", extra="parquet", why="to=")
     path, writer = os.fspath(path), None
     beside = f"{path}.part"
     try:
         for frame in frames:
-            made = (
-                pyarrow.Table.from_pandas(frame, preserve_index=False)
-                if kind_of(frame) == "pandas"
-                else frame.to_arrow()
-            )
+            made = _to_arrow(frame, path)
             if writer is None:
                 writer = parquet.ParquetWriter(beside, made.schema)
             writer.write_table(made.cast(writer.schema))
-        if writer is not None:
-            writer.close()
-            os.replace(beside, path)
+        if writer is None:
+            raise ValueError(f"{path!r} is not written: the source has no rows.")
+        writer.close()
+        os.replace(beside, path)
     except BaseException:
         if writer is not None:
             writer.close()
             os.unlink(beside)
         raise
+
+
+def _to_arrow(frame: Any, path: str) -> Any:
+    pyarrow = optional("pyarrow", extra="parquet", why="to=")
+    if kind_of(frame) == "polars":
+        return frame.to_arrow()
+    try:
+        return pyarrow.Table.from_pandas(frame, preserve_index=False)
+    except pyarrow.ArrowException as error:
+        raise ValueError(
+            f"{path!r} is not written: Parquet does not hold such cells ({error}). Leave `to` out,"
+            " and keep what comes chunk by chunk."
+        ) from error
