@@ -119,6 +119,7 @@ class _Helpers:
         return [shares[i % n_threads][i // n_threads] for i in range(len(pieces))]
 
     def stop(self):
+        """Let the threads end."""
         if self.pool is not None:
             self.pool.shutdown()
 
