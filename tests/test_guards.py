@@ -96,8 +96,8 @@ def test_what_refused_networks_leave_is_the_linear_start_to_the_bit():
 def test_codes_that_linear_readers_lose_are_held_near_the_linear_ones(monkeypatch):
     less = count(0, -1)  # at every look
     monkeypatch.setattr(_guard.LinearReaders, "_found", lambda readers: float(next(less)))
-    frame = curve_and_noise(300)
-    held = estimator(n_components=4, max_epochs=15).fit(frame)
+    frame = curve_and_noise(400)
+    held = estimator(n_components=4, max_epochs=25).fit(frame)
     linear = estimator(n_components=4, max_epochs=0).fit(frame)
     assert guards_of(held)[2]
     codes, before = held.transform(frame), linear.transform(frame)
