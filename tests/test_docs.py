@@ -36,7 +36,7 @@ SHOW_DIGITS = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "
 
 def some_digits(*, return_target=False):
     frame, digit = load_digits_frame(return_target=True)
-    return (frame[:400], digit[:400]) if return_target else frame[:400]
+    return (frame[:250], digit[:250]) if return_target else frame[:250]
 
 
 def run(page):

@@ -33,7 +33,7 @@ def make_rows(n_rows):
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_rows(1500)
+    return make_rows(900)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def mmae(rows):
 
 @pytest.fixture
 def few_are_kept(monkeypatch):
-    monkeypatch.setattr(_passes, "MOST_ROWS", 600)
+    monkeypatch.setattr(_passes, "MOST_ROWS", 400)
 
 
 def chunks_of(frame, size):
@@ -120,11 +120,11 @@ def test_what_is_no_source_is_refused(rows, tmp_path):
 
 
 def test_a_source_that_changes_between_passes_is_an_error(rows, few_are_kept, tmp_path):
-    once = iter([rows[:1000], rows[1000:]])
+    once = iter([rows[:600], rows[600:]])
     estimator = MultimodalAutoencoder(max_epochs=0)
-    with pytest.raises(ValueError, match="1500 rows when it was read first, and 0 now"):
+    with pytest.raises(ValueError, match="900 rows when it was read first, and 0 now"):
         estimator.fit(Chunks(lambda: once))
-    for i, part in enumerate([rows[:1000], rows[1000:]]):
+    for i, part in enumerate([rows[:600], rows[600:]]):
         part.to_parquet(tmp_path / f"{i}.parquet")
     chunks = Chunks(tmp_path / "*.parquet")
     assert len(list(chunks)) == 2
@@ -183,7 +183,7 @@ def test_the_start_does_not_depend_on_the_size_of_chunks(rows, few_are_kept, kin
     estimator = kind(n_components=2, max_epochs=1, random_state=0)
     model, moments = learned(rows, estimator)
     weights = model.weights()
-    for size in (60, 700, 1500):
+    for size in (60, 500, 900):
         other, same_moments = learned(chunks_of(rows, size), estimator)
         for part, again in zip(model.parts, other.parts, strict=True):
             assert_same(part.modality, again.modality, 1e-9)
@@ -202,7 +202,7 @@ def test_a_target_is_learned_with_chunks(rows, few_are_kept):
     wanted = estimator.fit(rows, y).predict(rows)
     chunks = chunks_of(rows, 400)
     assert_allclose(np.concatenate([*estimator.fit(chunks, y).predict(chunks)]), wanted, atol=1e-5)
-    with pytest.raises(ValueError, match="y has 10 rows, but X has 1500"):
+    with pytest.raises(ValueError, match="y has 10 rows, but X has 900"):
         estimator.fit(chunks, y[:10])
 
 
@@ -238,7 +238,7 @@ def test_pictures_are_read_some_at_a_time(monkeypatch):
 
 def test_weights_of_rows_are_refused(rows):
     with pytest.raises(ValueError, match="Chunks take no sample_weight"):
-        MultimodalAutoencoder().fit(chunks_of(rows, 500), sample_weight=np.ones(1500))
+        MultimodalAutoencoder().fit(chunks_of(rows, 500), sample_weight=np.ones(900))
 
 
 def test_partial_fit_takes_one_chunk_at_a_time(rows):
@@ -276,7 +276,7 @@ def test_translations_scores_and_probabilities_come_by_chunk(rows, mmae, tmp_pat
     assert not (tmp_path / "none.parquet").exists()
     codes = mmae.transform(chunks)
     back = mmae.inverse_transform(Chunks(lambda: mmae.transform(chunks)))
-    assert sum(map(len, codes)) == sum(map(len, back)) == 1500
+    assert sum(map(len, codes)) == sum(map(len, back)) == 900
 
 
 def test_arrays_are_chunks_too():

@@ -75,7 +75,7 @@ ALTERNATIVES = {
     "noise": (0.0, {}),
     "dropout": (0.5, {}),
     "width": (9, {}),
-    "max_epochs": (1, {}),
+    "max_epochs": (1, {"early_stopping": False}),
     "batch_size": (8, {}),
     "lr": (0.1, {}),
     "optimizer": ("sgd", {}),
