@@ -9,8 +9,6 @@ import io
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import warnings
 import zlib
@@ -1003,31 +1001,6 @@ def test_a_killed_worker_is_an_error():
     """(74)."""
     with pytest.raises(TerminatedWorkerError):
         Parallel(n_jobs=2)([delayed(new(callbacks=[KillsItsProcess()]).fit)(NUMBERS)])
-
-
-@pytest.mark.slow
-def test_forked_workers_after_a_fit_do_not_hang():
-    """(76)."""
-    program = """if True:
-        import numpy as np
-        from joblib import Parallel, delayed
-        from sklearn_mmae import MultimodalAutoencoder
-
-        def vectors():
-            mmae = MultimodalAutoencoder(n_components=2, max_epochs=2, random_state=0)
-            return mmae.fit_transform(X)
-
-        X = np.random.default_rng(0).normal(size=(500, 60))
-        here = vectors()
-        for there in Parallel(2, backend="multiprocessing")(delayed(vectors)() for _ in range(2)):
-            assert (here == there).all()
-    """
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        env=os.environ | {"OMP_NUM_THREADS": "2"},
-        timeout=60,
-        check=True,
-    )
 
 
 @pytest.mark.parametrize(

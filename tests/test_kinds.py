@@ -90,7 +90,7 @@ def mmae_rows(codes):
     return pd.DataFrame({"x": np.zeros(len(codes)), "code": codes})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(
         st.text(string.ascii_letters + string.digits + "-_äß中", min_size=1, max_size=12),
