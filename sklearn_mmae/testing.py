@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import clone
 
 from .fusion import CallableFusion, Fusion
 from .modalities import Modality
 from .nn._blocks import initialise
+from .nn._sparse import as_tensors
 from .tables._cells import Cells
 
 __all__ = ["check_fusion", "check_modality"]
@@ -172,11 +174,15 @@ def _check_values(values, n_rows):
     )
     _require(bool(values.tensors), "transform returns at least one array")
     for name, array in values.tensors.items():
+        listed = isinstance(array, sparse.csr_array)
         _require(
-            isinstance(array, np.ndarray) and array.dtype.kind in "biuf" and len(array) == n_rows,
-            f"{name!r} is an array of numbers, rows first",
+            (listed or isinstance(array, np.ndarray))
+            and array.dtype.kind in "biuf"
+            and array.shape[0] == n_rows,
+            f"{name!r} is an array of numbers, or a csr_array of them, rows first",
         )
-        _require(np.isfinite(array).all(), f"{name!r} is finite, also in the holes")
+        numbers = array.data if listed else array
+        _require(np.isfinite(numbers).all(), f"{name!r} is finite, also in the holes")
     return values
 
 
@@ -390,10 +396,7 @@ def _cells(column):
 
 
 def _tensors(values):
-    return {
-        name: torch.from_numpy(np.ascontiguousarray(array))
-        for name, array in values.tensors.items()
-    }
+    return {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
 
 
 def _same(one, other):
@@ -406,8 +409,14 @@ def _same_values(one, other):
     return (
         one.tensors.keys() == other.tensors.keys()
         and np.array_equal(one.present, other.present)
-        and all(np.array_equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+        and all(_same_array(array, other.tensors[name]) for name, array in one.tensors.items())
     )
+
+
+def _same_array(one, other):
+    if sparse.issparse(one):
+        return one.shape == other.shape and (one != other).nnz == 0
+    return np.array_equal(one, other)
 
 
 def _close(one, other):

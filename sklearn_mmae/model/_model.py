@@ -14,6 +14,7 @@ from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_positive, is_whole
+from ..nn._sparse import as_tensors
 from ..privacy import PrivacySpent
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
@@ -493,14 +494,7 @@ def presence(values: list) -> np.ndarray:
 
 def as_rows(values: list, index: np.ndarray) -> Rows:
     """Return values as `Rows` on the CPU, given the number of each row's pattern."""
-    tensors = [
-        {
-            key: torch.from_numpy(np.ascontiguousarray(array) if not array.size else array)
-            for key, array in part.tensors.items()
-        }
-        for part in values
-    ]
-    return Rows(tensors, torch.from_numpy(index))
+    return Rows([as_tensors(part.tensors) for part in values], torch.from_numpy(index))
 
 
 _KEPT = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from ._questions import Blocks, Question
 
@@ -90,7 +91,7 @@ class Sample(Question):
         return SampledRows(rows, weights), part.n_rows
 
 
-def keys_of(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+def keys_of(rows: np.ndarray | sparse.csr_array, observed: np.ndarray | None = None) -> np.ndarray:
     """Return numbers that look random, equal for equal rows, (rows,) uint64.
 
     They are made of two projections of a row, which tell rows apart, and which rounding in its
