@@ -21,7 +21,7 @@ from ..statistics import Statistics
 from ..statistics._cell_model import MOST_COLUMNS, MOST_ROWS, CellModel
 from ..statistics._gaussian import DECIMALS
 from ..statistics._samples import SampledRows
-from ..training._batches import Rows
+from ..training._batches import Batch, Rows
 from ..training._holes import observed_cells
 from ._model import Model, Read
 
@@ -162,9 +162,7 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
     bases = {model.names[m]: _basis(model, m, k) for m in others}
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for start in range(0, len(rows), AT_ONCE):
-            index = torch.arange(start, min(start + AT_ONCE, len(rows)))
-            batch = rows.take(index.to(rows.pattern.device))
+        for _, batch in _batches(rows):
             present = model.network.patterns[batch.pattern]
             columns = _columns(model, bases, batch.values, present)
             yield np.nan_to_num(columns), ~np.isnan(columns)
@@ -179,9 +177,12 @@ def impute(model: Model, read: Read) -> dict[int, np.ndarray]:
     better = {}
     if model.cells is not None:
         with torch.no_grad():
-            present = torch.from_numpy(read.present)
-            columns = _columns(model, model.cells.bases, read.rows.values, present)
-        expected = model.cells.learn().expected(columns)
+            present, bases = torch.from_numpy(read.present), model.cells.bases
+            columns = [
+                _columns(model, bases, batch.values, present[index])
+                for index, batch in _batches(read.rows)
+            ]
+        expected = model.cells.learn().expected(np.concatenate(columns))
         better = _outputs(model, expected)
         for m, outputs in better.items():
             outputs[~read.present[:, m]] = np.nan  # whole tables are translated
@@ -214,6 +215,13 @@ def _basis(model: Model, m: int, k: int) -> np.ndarray:
     spread = values.flip(0)[:k].clamp_min(0).sqrt()
     kept = spread > LEAST_SPREAD * spread[0].clamp_min(1e-12)
     return (axes.flip(1)[:, :k][:, kept] / spread[kept]).numpy()
+
+
+def _batches(rows: Rows) -> Iterator[tuple[torch.Tensor, Batch]]:
+    """Yield rows, a few at a time, with their places."""
+    for start in range(0, len(rows), AT_ONCE):
+        index = torch.arange(start, min(start + AT_ONCE, len(rows)))
+        yield index, rows.take(index.to(rows.pattern.device))
 
 
 def _columns(

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from .._core.threads import one_thread
 from ..training._holes import bins_of, observed_cells
 from ..training._inference import draw_codes, log_densities, posterior_moments
-from ._model import Model, Read
+from ._model import Model, Read, check_finite
 
 __all__ = [
     "check_count",
@@ -45,7 +45,9 @@ def posterior(model: Model, read: Read) -> tuple[np.ndarray, np.ndarray]:
 @one_thread()
 def densities(model: Model, read: Read, n_draws: int) -> np.ndarray:
     """Return log densities of rows in nats."""
-    return log_densities(model.network, read.rows, read.unknown, n_draws)
+    found = log_densities(model.network, read.rows, read.unknown, n_draws)
+    check_finite(np.isfinite(found) | ~read.present.any(1), "the log density")
+    return found
 
 
 @one_thread()

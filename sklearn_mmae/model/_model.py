@@ -31,7 +31,7 @@ from ._lags import Lags
 from ._parts import Part
 from ._target import Target
 
-__all__ = ["Model", "Read", "as_rows", "presence"]
+__all__ = ["Model", "Read", "as_rows", "check_finite", "presence"]
 
 
 @dataclass(frozen=True)
@@ -238,12 +238,7 @@ class Model:
     def encode(self, read: Read) -> torch.Tensor:
         """Return the codes of rows, (rows, components)."""
         codes = encode(self.network, read.rows, read.unknown)
-        broken = np.flatnonzero(~codes.isfinite().all(1).numpy())
-        if len(broken):
-            raise ConvergenceError(
-                f"row {listing(broken)}: the vector is not finite. Are its numbers far outside of"
-                " those seen in fit?"
-            )
+        check_finite(codes.isfinite().all(1).numpy(), "the vector")
         return codes
 
     @one_thread()
@@ -291,7 +286,11 @@ class Model:
                     " back is not finite. Is the vector far outside of those that transform gives?"
                 )
             if rows is not None:
-                tensors = {key: values.numpy() for key, values in rows.values[m].items()}
+                tensors = {
+                    key: values.numpy()
+                    for key, values in rows.values[m].items()
+                    if isinstance(values, torch.Tensor)
+                }
                 outputs = part.modality.with_length_of(outputs, tensors)
             columns |= self.columns.place(part.places, part.write(outputs))
         return columns
@@ -337,14 +336,24 @@ class Model:
     @one_thread()
     def deviances(self, read: Read, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the deviances of codes and of the best constant, (rows, modalities)."""
-        return deviances(self.network, read.rows, codes, read.present)
+        found = deviances(self.network, read.rows, codes, read.present)
+        self._check_finite(found[0], read.present)
+        return found
 
     @one_thread()
     def agreements(self, read: Read) -> np.ndarray:
         """Return how far the others of a row speak for each modality, (rows, modalities) nats."""
         if len(self.parts) == 1:
             return np.where(read.present, 0.0, np.nan)
-        return agreements(self.network, read.rows, read.present)
+        found = agreements(self.network, read.rows, read.present)
+        self._check_finite(found, read.present)
+        return found
+
+    def _check_finite(self, found: np.ndarray, present: np.ndarray) -> None:
+        """Refuse numbers of rows, (rows, modalities), not finite where the modality is present."""
+        for m, part in enumerate(self.parts):
+            finite = np.isfinite(found[:, m]) | ~present[:, m]
+            check_finite(finite, f"the score of modality {part.name!r}")
 
     def explained_deviance(
         self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN
@@ -485,6 +494,15 @@ class Model:
 
 def _seed_of(seed, m):
     return None if seed is None else int(np.random.RandomState([seed, m]).randint(2**31))
+
+
+def check_finite(finite: np.ndarray, what: str) -> None:
+    """Refuse rows, (rows,) bool, of which something is not finite."""
+    if not finite.all():
+        raise ConvergenceError(
+            f"row {listing(np.flatnonzero(~finite))}: {what} is not finite. Are its numbers far"
+            " outside of those seen in fit?"
+        )
 
 
 def presence(values: list) -> np.ndarray:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
-import joblib
 import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import clone
+
+import joblib
 
 from ..._core.errors import CellError, did_you_mean, listing
 from ..._core.values import are_floats, are_text, is_array, is_positive, is_whole
@@ -396,6 +397,9 @@ class TextModality(Modality):
         usable = words is None or (isinstance(words, list) and len(words) > 0 and are_text(words))
         if not usable or (words and len({word.lower() for word in words} & {*words}) < len(words)):
             raise ValueError("vocabulary: give a list of different words, in lower case.")
+        words = self.stop_words
+        if not (words is None or words == "english" or are_text(words)):
+            raise ValueError(f"stop_words={words!r}: give 'english', a list of words, or None.")
         check_vectorizer(self.vectorizer)
         all_words = self.max_features is None
         for name in ("n_words", "max_length", "max_features")[: 2 if all_words else 3]:
