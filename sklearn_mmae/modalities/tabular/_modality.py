@@ -592,8 +592,11 @@ class TabularModality(Modality):
             found.append(codes)
             if len(unknown):
                 values = dict.fromkeys(column.values[unknown[:1000]].tolist())
+                of_fit, now = ({isinstance(v, str) for v in some} for some in (known[0], values))
+                known_as = f" (in fit: {listing(map(repr, known[0]), 3)})"
                 unseen.append(
                     f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, values), 3)}"
+                    f"{known_as if of_fit.isdisjoint(now) else ''}"
                 )
         if unseen:
             warn(f"{'; '.join(unseen)} not seen in training; read as missing.")
