@@ -276,7 +276,10 @@ class BaseMultimodalAutoencoder(
         state = {n: v for n, v in vars(self).items() if n.startswith("_") or not n.endswith("_")}
         state |= {
             "_model": model,
-            "modalities_": Modalities(model.parts, model.columns.names),
+            "modalities_": Modalities(
+                ((part.name, part.modality, part.columns) for part in model.parts),
+                model.columns.names,
+            ),
             "net_": model.net,
             "history_": model.history,
             "n_iter_": model.n_iter,
