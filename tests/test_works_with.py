@@ -1,7 +1,6 @@
 """What docs/works_with.md shows runs, package by package, where it is installed."""
 
 import re
-import warnings
 
 import numpy as np
 import pytest
