@@ -252,7 +252,7 @@ class Modality(BaseEstimator, ABC):
 
     @abstractmethod
     def network(self, n_components: int, width: int, dropout: float) -> ModalityNetwork:
-        """Build the modality's `ModalityNetwork`, weights not yet drawn.
+        """Build the modality's `ModalityNetwork`, weights not yet initialised.
 
         Parameters
         ----------

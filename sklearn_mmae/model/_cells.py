@@ -1,7 +1,7 @@
-"""Single cells of tables: how rows of a fit look to a `CellModel`, and what it makes of holes.
+"""Single cells of tables: how a `CellModel` sees rows, and what it predicts of missing cells.
 
 Its columns are the numbers and categories of all tables, side by side, and the leading components
-of every other modality: so a cell is also told by the text beside it.
+of every other modality: so a cell is also predicted by the text beside it.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Column(NamedTuple):
         return np.bincount(self.kept, self.shares)
 
     def indicators(self, codes: np.ndarray) -> np.ndarray:
-        """Return centred indicators, NaN in the holes."""
+        """Return centred indicators, NaN where missing."""
         merged = self.merged
         places = self.kept[codes]
         centred = ((places[:, None] == np.arange(len(merged))) - merged) * self.scale
@@ -173,7 +173,7 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
 
 @one_thread()
 def impute(model: Model, read: Read) -> dict[int, np.ndarray]:
-    """Return predicted columns by their positions in `fit`, for the holes of rows."""
+    """Return predicted columns by their positions in `fit`, for the missing values of rows."""
     better = {}
     if model.cells is not None:
         with torch.no_grad():
@@ -227,7 +227,7 @@ def _batches(rows: Rows) -> Iterator[tuple[torch.Tensor, Batch]]:
 def _columns(
     model: Model, bases: dict[str, np.ndarray], values: list, present: torch.Tensor
 ) -> np.ndarray:
-    """Return the rows of a `CellModel`, NaN in the holes, float64."""
+    """Return the rows of a `CellModel`, NaN where missing, float64."""
     found = []
     for m, network, columns in _tables(model):
         tensors, n = values[m], network.n_numbers

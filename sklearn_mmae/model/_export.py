@@ -1,8 +1,8 @@
 """Encoder and decoder of a model as programs of `torch.export`, which need nothing of this package.
 
-Rows go in as tensors: of a table its numbers, NaN in the holes, and the codes of its categories, -1
-in the holes, which the program scales and fills itself; of other modalities what their `transform`
-makes of cells, and which rows have any.
+Rows go in as tensors: of a table its numbers, NaN where missing, and the codes of its categories,
+-1 where values are missing, which the program scales and fills itself; of other modalities what
+their `transform` makes of cells, and which rows have any.
 """
 
 from __future__ import annotations

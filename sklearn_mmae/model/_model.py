@@ -88,11 +88,11 @@ class Model:
     calibration : dict of str to Groups, or None
         Of the tables; None where no rows were held out.
     density : Density or None
-        Of codes; None of too few rows, and after `add_epoch`.
+        Of embeddings; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
     privacy : PrivacySpent or None
-        Of a private fit: what it has told of its rows.
+        Of a private fit: what it has revealed of its rows.
     cells : Cells or None
         What is known of single cells of the tables, if there are any; see `learn_cells`.
     """
@@ -236,7 +236,7 @@ class Model:
 
     @one_thread()
     def encode(self, read: Read) -> torch.Tensor:
-        """Return the codes of rows, (rows, components)."""
+        """Return the embeddings of rows, (rows, components)."""
         codes = encode(self.network, read.rows, read.unknown)
         check_finite(codes.isfinite().all(1).numpy(), "the vector")
         return codes
@@ -260,13 +260,14 @@ class Model:
         wanted : ndarray of shape (modalities,), bool, optional
             All of them by default.
         rows : Rows, optional
-            Those that the codes are of, for reconstructions as long as their rows.
+            Those that the embeddings are of, for reconstructions as long as their rows.
         seed : int, optional
             Draw cells instead of predicting them.
         read : Read, optional
-            Those that the codes are of, so that what is absent is predicted beside them, too.
+            Those that the embeddings are of, so that what is absent is predicted beside them, too.
         seen : tuple of ndarray, optional
-            Which modalities are present in the rows that are drawn, and the bins of their holes.
+            Which modalities are present in the rows that are sampled, and the bins of their missing
+            values.
         better : dict of int to ndarray of shape (rows, outputs), optional
             Outputs of some modalities that are to stand for the network's, NaN elsewhere.
         """
@@ -296,11 +297,11 @@ class Model:
         return columns
 
     def beside(self, read: Read, m: int) -> Translation | None:
-        """Return what is predicted of a modality beside the codes of rows that lack it."""
+        """Return what is predicted of a modality beside the embeddings of rows that lack it."""
         return translation(self.network, read.rows, read.present, m)
 
     def _log_scales(self, seed, m, seen):
-        """Return the noise of a modality that is drawn from."""
+        """Return the noise of a modality that is sampled from."""
         if seed is None:
             return None
         if self.network.has_prior:
@@ -328,14 +329,14 @@ class Model:
 
     @one_thread()
     def target_outputs(self, codes: torch.Tensor) -> np.ndarray:
-        """Return what codes tell of the target, as `Target` writes it out."""
+        """Return what embeddings tell of the target, as `Target` writes it out."""
         return decode(self.network, codes, len(self.parts))
 
     # How well rows come back -----------------------------------------------------------------
 
     @one_thread()
     def deviances(self, read: Read, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Return the deviances of codes and of the best constant, (rows, modalities)."""
+        """Return the deviances of embeddings and of the best constant, (rows, modalities)."""
         found = deviances(self.network, read.rows, codes, read.present)
         self._check_finite(found[0], read.present)
         return found
@@ -486,7 +487,7 @@ class Model:
         }
 
     def with_density(self, node: Any) -> Density | None:
-        """Return what a file says of the density of codes, checked."""
+        """Return what a file says of the density of embeddings, checked."""
         if node is None:
             return None
         return Density.from_plain(node, len(self.network.scale), self.network.networks)

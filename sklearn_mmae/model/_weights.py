@@ -70,7 +70,7 @@ def _copies(sample_weight: Any, n_rows: int) -> np.ndarray:
     """Return the numbers of the rows, each as often as it weighs.
 
     Whole numbers are taken as they are. Others are scaled to a mean of 1, and of what is left of
-    each beyond a whole number, copies are drawn systematically, in a random order of the rows.
+    each beyond a whole number, copies are sampled systematically, in a random order of the rows.
     """
     weights = _checked(sample_weight, n_rows)
     whole = (weights == np.floor(weights)).all() and weights.sum() <= MOST_COPIES * n_rows

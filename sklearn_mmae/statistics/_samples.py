@@ -1,4 +1,4 @@
-"""A bounded sample of rows with holes that does not depend on the order of rows.
+"""A bounded sample of rows with missing values that does not depend on the order of rows.
 
 Each row has a key, made of its cells; those with the smallest keys are kept, every copy of them.
 So parts of the rows, merged in any order, keep the same ones.
@@ -27,7 +27,7 @@ class SampledRows(NamedTuple):
     Attributes
     ----------
     rows : ndarray of shape (rows, columns), float64
-        NaN in the holes.
+        NaN where missing.
     weights : ndarray of shape (rows,)
     """
 

@@ -132,7 +132,7 @@ class Cells:
         Column names, or positions where the input had none.
     columns : tuple of ndarray, each of shape (rows, ...)
         One array per column: numbers, bools, ``datetime64`` (instants in UTC), objects (str, paths,
-        PIL pictures, arrays, None) or, for pictures in memory, an array (rows, height, width[,
+        PIL images, arrays, None) or, for images in memory, an array (rows, height, width[,
         channels]).
     matrix : ndarray of shape (rows, columns) or None
         The same numbers as one block, where the input was one: a view of the user's memory,
@@ -184,7 +184,7 @@ class Values:
     Attributes
     ----------
     tensors : dict of str to ndarray of shape (rows, ...) or csr_array of shape (rows, columns)
-        Finite numbers only, also in the holes; as small as they come (pictures stay uint8). To the
+        Finite numbers only, also where missing; as small as they come (images stay uint8). To the
         network a sparse array is two, padded with 0 to the batch's longest row: its numbers, under
         its name, and their columns, under the same with ``_at``.
     present : ndarray of shape (rows,), bool

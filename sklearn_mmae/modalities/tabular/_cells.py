@@ -309,7 +309,7 @@ def _ends_of(unit: str, *, on_clocks: bool) -> tuple[int, int]:
 
 
 def as_floats(column: Column, kind: str, dtype: str) -> np.ndarray:
-    """Return one column of numbers or dates as float64, NaN in the holes."""
+    """Return one column of numbers or dates as float64, NaN where missing."""
     found, observed, strings = column.once(kind_of), column.observed, _are_strings(column)
     written = strings and len(dtype.partition("|")[2]) > 1  # in the format of fit
     if kind == "number" and strings:  # only where those of fit were strings, too
@@ -438,7 +438,7 @@ def codes_of(
 
 
 def check_finite(numbers: np.ndarray, names: Sequence[Any]) -> None:
-    """Refuse infinite numbers, and those too large for float32; NaN is a hole."""
+    """Refuse infinite numbers, and those too large for float32; NaN is a missing value."""
     for start in range(0, len(numbers), BLOCK):
         block = numbers[start : start + BLOCK]
         if block.min(initial=0) >= -LARGEST and block.max(initial=0) <= LARGEST:

@@ -180,7 +180,7 @@ class KeyWordsNetwork(TextNetwork):
 
 
 class SentenceNetwork(TextNetwork):
-    """A text token by token: a recurrent network conditioned on the code.
+    """A text token by token: a recurrent network conditioned on the embedding.
 
     Outputs are logits of the tokens, the same at every place, then a condition: the recurrent
     network begins from it, sees it at every step, and adds to the logits. Its last layer starts
