@@ -259,7 +259,7 @@ def _pictures(container: InputContainer, label: str, max_pixels: int) -> VideoSt
     streams = [s for s in container.streams.video if not s.disposition & COVER]
     if not streams:
         kinds = "sound only" if container.streams.audio else "nothing that can be shown"
-        raise CellError(f"{label} has no image track, but {kinds}", remedy=ANOTHER)
+        raise CellError(f"{label} has no video track, but {kinds}", remedy=ANOTHER)
     stream = streams[0]
     if stream.codec_context is None:
         raise CellError(f"{label} has images of a kind that cannot be decoded", remedy=ANOTHER)
