@@ -323,7 +323,7 @@ def test_a_call_warns_once_of_unseen_categories():
 
 
 @pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
-@pytest.mark.parametrize("size", [1e15, 1e19, 1e36, 1e100])
+@pytest.mark.parametrize("size", [1e15, 1e19, 1e100])
 def test_no_answer_is_infinite_in_silence(kind, size):
     X = pd.DataFrame(ROWS[:40], columns=list("abcdef"))
     X["word"] = np.where(X["a"] > 0, "red car", "blue sea")
