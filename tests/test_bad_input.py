@@ -172,7 +172,7 @@ REFUSED_IN_FIT = {
     "text as numbers": (with_column(caption=range(N)), CellTypeError, "words", "caption", "int64"),
     "no word": (with_column(caption=[""] * N), CellError, "words", "caption", "no word", "Leave"),
     "no text (41)": (with_column(caption=[None] * N), CellError, "words", "caption", "Leave"),
-    "no picture (41)": (with_column(photo=[None] * N), CellError, "photo", "no picture", "Leave"),
+    "no picture (41)": (with_column(photo=[None] * N), CellError, "photo", "no image", "Leave"),
     "no table (41)": (
         with_column(size=np.nan, count=np.nan, colour=None, yes=None, day=pd.NaT),
         ValueError,
@@ -280,7 +280,7 @@ def test_files_that_are_none(tmp_path, of_rows):
     """A text file called .png (48), a pipe (52), and a path out of the root (52)."""
     (tmp_path / "text.png").write_text("no picture")
     os.mkfifo(tmp_path / "pipe.png")
-    for name, problem in (("text.png", "no picture that can be read"), ("pipe.png", "pipe")):
+    for name, problem in (("text.png", "no image that can be read"), ("pipe.png", "pipe")):
         X = with_cell("photo", str(tmp_path / name))
         refuses(of_rows, "transform", X, CellError, "row 3", name, problem, good=rows())
     inside = new(modalities=[("photo", ImageModality(root=tmp_path), ["photo"])])

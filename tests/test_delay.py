@@ -395,7 +395,7 @@ def test_a_lower_bound_says_which_stream_comes_later():
 # scikit-learn --------------------------------------------------------------------------------
 
 # The checks' columns have nothing to do with one another.
-NOT_TOLD = pytest.mark.filterwarnings("ignore:stream .* its lag cannot be told")
+NOT_TOLD = pytest.mark.filterwarnings("ignore:stream .* its lag cannot be found")
 CHECKED = [DelayAligner(), DelayAligner(causal=False, max_lag=2, method="features")]
 
 
@@ -528,5 +528,5 @@ def test_numbers_beside_sequences_are_refused():
 
 def test_lags_of_single_rows_cannot_be_put_back():
     X = sequences([0] * 6)
-    with pytest.raises(ValueError, match="cannot be told from the aligned row"):
+    with pytest.raises(ValueError, match="cannot be found from the aligned row"):
         DelayAligner(max_lag=9, per_row=True).fit(X).inverse_transform(X)

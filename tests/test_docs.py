@@ -29,6 +29,7 @@ PUBLIC = (
     ".testing",
 )
 COMPASS = ROOT / "docs" / "add_a_modality.md"
+WORKS_WITH = ROOT / "docs" / "works_with.md"
 NEEDS = {ROOT / "docs" / "text.md": "wordllama"}  # from the extra `docs`
 # They show the digits, and claim nothing of them: it is enough to run on some.
 SHOW_DIGITS = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "user_guide.md"]
@@ -64,6 +65,8 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, request):
     if page == COMPASS:
         request.getfixturevalue("compass")
         return
+    if page == WORKS_WITH:
+        pytest.skip("test_works_with.py runs it, package by package")
     if page in NEEDS:
         pytest.importorskip(NEEDS[page])
     if page in SHOW_DIGITS:

@@ -223,5 +223,5 @@ def test_without_any_answer_nothing_is_learned(case):
     nothing = [np.full(np.shape(c)[:1], None, object) for c in cells.columns]
     if modality.get_params().get("shape"):
         nothing = [np.full(len(c), np.nan) for c in cells.columns]
-    with pytest.raises(CellError, match=r"no (picture|pixel|sound|clip|signal) in any row"):
+    with pytest.raises(CellError, match=r"no (image|pixel|sound|clip|signal) in any row"):
         modality.fit(Cells(cells.names, tuple(nothing)))

@@ -170,6 +170,13 @@ def test_privacy_adds_noise(kind):
         assert not np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("kind", BUILTIN)
+def test_a_modality_refuses_what_no_parameter_can_be(kind):
+    for name in kind().get_params(deep=False):
+        with pytest.raises((TypeError, ValueError), match=name):
+            kind(**{name: object()}).check_parameters()
+
+
 @pytest.mark.parametrize(
     ("weights", "problem"),
     [

@@ -16,6 +16,7 @@ from conftest import make_frame
 from skorch.callbacks import Callback
 
 from sklearn_mmae import (
+    CellError,
     ImageModality,
     ModelFileError,
     MultimodalAutoencoder,
@@ -25,6 +26,7 @@ from sklearn_mmae import (
     load,
 )
 from sklearn_mmae._core import archive
+from sklearn_mmae._core.errors import ConvergenceError
 from sklearn_mmae.model import _learn
 from sklearn_mmae.training import _density, _lesson
 
@@ -325,3 +327,24 @@ def test_a_call_warns_once_of_unseen_categories():
     with pytest.warns(match="column 'a'.*'new'; column 'b'.*'new' not seen") as warned:
         estimator.transform(X.assign(a="new", b="new"))
     assert len(warned) == 1
+
+
+# Numbers beyond those of fit ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+@pytest.mark.parametrize("size", [1e15, 1e19, 1e100])
+def test_no_answer_is_infinite_in_silence(kind, size):
+    X = pd.DataFrame(ROWS[:40], columns=list("abcdef"))
+    X["word"] = np.where(X["a"] > 0, "red car", "blue sea")
+    table, text = ("table", TabularModality(), [*"abcdef"]), ("text", TextModality(), ["word"])
+    estimator = kind([table, text], n_components=2, width=8, max_epochs=0, random_state=0).fit(X)
+    wild = X.head(3).copy()
+    wild.loc[1, "b"] = size
+    for method in ("transform", "score_samples", "score", "impute", "reconstruct"):
+        try:
+            answer = pd.DataFrame(np.atleast_1d(getattr(estimator, method)(wild)))
+            finite = np.isfinite(answer.select_dtypes("number").to_numpy()).all()
+        except (CellError, ConvergenceError) as error:
+            finite = "row 1" in str(error)
+        assert finite
