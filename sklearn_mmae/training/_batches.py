@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._core.later import Later
+from ..statistics import Statistics
+
 __all__ = ["Batch", "BatchIterator", "Rows"]
+
+MOST_KEPT = 2**26  # bytes of rows, until what is to be learned of them is asked for
+
+Found = TypeVar("Found")
 
 
 class Batch(NamedTuple):
@@ -82,6 +90,27 @@ class Rows(Dataset):
         for rows in self.rest() if self.rest is not None else ():
             for batch in BatchIterator(rows, size):
                 yield batch.to(self.pattern.device)
+
+    def copied(self, places: Tensor) -> Rows:
+        """Return the rows at these places among ours, as a copy that all others may outlive."""
+        batch = self.take(places)
+        return Rows(batch.values, batch.pattern)
+
+    def learned(self, learn: Callable[[Rows], Found], statistics: Statistics) -> Later[Found]:
+        """Return what is to be learned of these rows: later, if they can be kept until then.
+
+        Parameters
+        ----------
+        learn : callable
+            ``learn(rows)``, asking nobody but these statistics.
+        statistics : Statistics
+            Those that are more than rows answer now.
+        """
+        size = sum(v.nbytes for tensors in self.values for v in tensors.values())
+        later = Later(partial(learn, self))
+        if size > MOST_KEPT or not statistics.repeatable:
+            later()
+        return later
 
     def to(self, device: torch.device) -> Rows:
         """Return all rows with their tensors on a device."""

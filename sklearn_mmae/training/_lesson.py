@@ -24,12 +24,12 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._core.errors import warn
+from .._core.later import Later
 from .._core.progress import LOG
 from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
 from ._batches import Batch, Rows
-from ._calibration import Groups
 from ._gradients import MakeGradients, PlainGradients
 from ._guard import LinearReaders, held_out_losses, judge_decoders
 from ._joint import JointNetwork
@@ -61,7 +61,7 @@ class Learned:
 
     net: AutoencoderNet
     interrupted: KeyboardInterrupt | None  # what ended training early; the best epoch is kept
-    calibration: dict[int, Groups] | None  # by rows that no network had seen, if there were any
+    calibration: Later | None  # by rows that no network had seen, if there were any
     moments: ViewMoments | None  # of the views, where it began with the closed form
 
 
@@ -273,7 +273,14 @@ class Lesson:
             self._undo()
         if self.previous is None:  # which may have been trained on these very rows
             self._weigh_direct()
-            self.calibration = self.calibrate(self.network, self.held_out)
+            self.calibration = self._calibrated()
+
+    def _calibrated(self) -> Later:
+        """Return the calibration of the network as it is now, before it has seen these rows."""
+        rows, generator = self.held_out, self.generators.on_device
+        network = copy.deepcopy(self.network, {id(generator): generator})
+        every = torch.arange(len(rows), device=rows.pattern.device)
+        return rows.copied(every).learned(partial(self.calibrate, network), self.statistics)
 
     def _weigh_direct(self) -> None:
         """Learn the regressions beside the code, and how much they count."""

@@ -1,0 +1,72 @@
+"""What few ask for is learned when it is first asked for, and no rows are kept but in memory."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_mmae import MultimodalAutoencoder, TabularModality, load
+from sklearn_mmae.training import _batches
+
+RNG = np.random.default_rng(0)
+ROWS = pd.DataFrame(RNG.normal(size=(90, 4)), columns=list("abcd")).assign(
+    kind=RNG.choice(["red", "green"], 90), size=lambda rows: rows["a"] + rows["b"]
+)
+MODALITIES = [
+    ("one", TabularModality(), ["a", "b", "kind"]),
+    ("other", TabularModality(), ["c", "d", "size"]),
+]
+
+
+def fitted(**parameters):
+    mmae = MultimodalAutoencoder(MODALITIES, 2, max_epochs=2, random_state=0, **parameters)
+    return mmae.fit(ROWS)
+
+
+def answers(mmae):
+    """Return what is asked of what is learned later, as one array."""
+    low, high = mmae.predict_interval(ROWS)
+    found = mmae.search(ROWS, ROWS, to="other", n=2)
+    sampled = mmae.sample(5)[["a", "b", "c", "d"]]
+    sets = mmae.category_sets(ROWS, 0.9)["kind"]
+    missing = mmae.impute(ROWS.assign(a=np.nan))["a"]
+    return np.concatenate([np.ravel(a) for a in (low, high, *found, sampled, sets, missing)])
+
+
+def test_learned_later_is_learned_as_in_fit(monkeypatch):
+    later = fitted()
+    monkeypatch.setattr(_batches, "MOST_KEPT", 0)
+    np.testing.assert_array_equal(answers(later), answers(fitted()))
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_copies_and_files_know_what_the_estimator_knows(asked, tmp_path):
+    mmae = fitted()
+    expected = answers(mmae) if asked else answers(fitted())
+    mmae.save(tmp_path / "model.mmae")
+    for copied in (pickle.loads(pickle.dumps(mmae)), load(tmp_path / "model.mmae")):
+        np.testing.assert_array_equal(answers(copied.set_params(random_state=0)), expected)
+
+
+def test_a_pickle_holds_no_row():
+    marked = ROWS.assign(a=np.float32(np.pi) + ROWS.index / 64)
+    mmae = MultimodalAutoencoder(MODALITIES, 2, max_epochs=1, random_state=0).fit(marked)
+    held = mmae._model.density._learn  # its rows are in memory, until it is asked for
+    assert held is not None
+    content = pickle.dumps(mmae)
+    assert mmae._model.density._learn is None
+    standardised = (marked["a"] - marked["a"].mean()) / marked["a"].std(ddof=0)
+    for number in standardised.to_numpy(np.float32):
+        assert number.tobytes() not in content
+
+
+def test_what_is_learned_later_knows_nothing_of_later_epochs():
+    asked, waiting = fitted(), fitted()
+    expected = asked.predict_interval(ROWS)
+    waiting.fit(ROWS)  # anew
+    np.testing.assert_array_equal(waiting.predict_interval(ROWS).low, expected.low)
+    with pytest.raises(ValueError, match="neither by partial_fit"):
+        waiting.partial_fit(ROWS).predict_interval(ROWS)
