@@ -133,7 +133,7 @@ class Lesson:
         progress: Progress,
         *,
         names: Sequence[str],
-        calibrate: Callable[[JointNetwork, Rows], dict[int, Groups]],
+        calibrate: Callable[[JointNetwork, Rows], Any],
         previous: JointNetwork | None = None,
         make_gradients: MakeGradients = PlainGradients,
         deadline: float = math.inf,
