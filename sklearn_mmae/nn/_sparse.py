@@ -66,8 +66,8 @@ class SparseView:
 
     @cached_property
     def _dense(self) -> Tensor:
-        dense = (-self.mean).repeat(self.weights.shape[0], 1)
-        return self.of_present(dense.scatter_add_(1, self.features.long(), self.weights))
+        dense = self.of_present((-self.mean).expand(self.shape)).clone()
+        return dense.scatter_add_(1, self.features.long(), self.weights)
 
     def of_present(self, rows: Tensor) -> Tensor:
         """Return rows, 0 those that are absent."""
