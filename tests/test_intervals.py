@@ -21,6 +21,7 @@ from sklearn_mmae import (
     load,
 )
 from sklearn_mmae._core import archive
+from sklearn_mmae._core.later import Later
 from sklearn_mmae.training._calibration import LEVELS
 
 LEFT, RIGHT = ["a", "b", "c"], ["d", "e", "f"]
@@ -268,16 +269,17 @@ def test_a_temperature_cools_what_is_too_sure():
         shares = mmae.category_probabilities(new.assign(kind=None))["kind"]["large"].to_numpy()
         return -np.log(np.where(truth, shares, 1 - shares)).mean()
 
-    found, calibration = surprise(), mmae._model.calibration
+    found, calibration = surprise(), mmae._model.calibration()
     try:
         for factor in (0.5, 2.0):
-            mmae._model.calibration = {
+            changed = {
                 name: groups._replace(temperatures=groups.temperatures * factor)
                 for name, groups in calibration.items()
             }
+            mmae._model.calibration = Later.known(changed)
             assert found < surprise()
     finally:
-        mmae._model.calibration = calibration
+        mmae._model.calibration = Later.known(calibration)
 
 
 # Sets of categories -------------------------------------------------------------------------------
@@ -369,7 +371,7 @@ def test_what_was_learned_is_kept_to_the_bit(keep, tmp_path):
 def test_what_was_learned_is_small(tmp_path):
     mmae = of_two_tables()
     mmae.save(tmp_path / "with.mmae")
-    size = sum(array.nbytes for groups in mmae._model.calibration.values() for array in groups)
+    size = sum(array.nbytes for groups in mmae._model.calibration().values() for array in groups)
     assert size < 20_000
     assert size < (tmp_path / "with.mmae").stat().st_size / 10
 

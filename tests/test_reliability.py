@@ -28,7 +28,7 @@ from sklearn_mmae import (
 from sklearn_mmae._core import archive
 from sklearn_mmae._core.errors import ConvergenceError
 from sklearn_mmae.model import _learn
-from sklearn_mmae.training import _density, _lesson
+from sklearn_mmae.training import _lesson
 
 HOOKS = ["on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end"]
 ROWS = np.random.default_rng(0).normal(size=(120, 4)) @ np.ones((4, 6))
@@ -84,7 +84,7 @@ def test_partial_fit_leaves_what_there_was_whatever_is_raised(hook, error, codes
 
 @pytest.mark.parametrize(
     ("module", "phase"),
-    [(_learn, "calibrate"), (_lesson, "finishing"), (_density, "fit_mixture")],
+    [(_lesson, "finishing"), (_learn, "learn_cells"), (_learn, "learn_density")],
 )
 def test_ctrl_c_after_the_epochs_keeps_the_best_of_them(module, phase, monkeypatch):
     def interrupt(*args, **kwargs):

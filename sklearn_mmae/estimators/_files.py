@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from .._core import archive
 from .._core.errors import ModelFileError
+from .._core.later import Later
 from .._core.plain import (
     LARGEST,
     check,
@@ -49,13 +50,14 @@ _TORCH_OPTIMIZERS = {
 def save(estimator: Any, path: str | os.PathLike) -> None:
     """Write a fitted estimator; see `BaseMultimodalAutoencoder.save`."""
     model = estimator._model
+    calibration, density = model.calibration(), model.density()
     tree = {
         "class": type(estimator).__name__,
         "parameters": _parameters_to_plain(estimator, model),
         "attributes": model.to_plain(),
-        "calibration": model.calibration
-        and {name: groups.to_plain() for name, groups in model.calibration.items()},
-        "density": model.density and model.density.to_plain(),
+        "calibration": calibration
+        and {name: groups.to_plain() for name, groups in calibration.items()},
+        "density": density and density.to_plain(),
         "cells": model.cells and model.cells.to_plain(),
     }
     archive.write(path, {**to_plain(tree, ""), "weights": model.weights()}, kind=KIND)
@@ -111,8 +113,8 @@ def _restore(tree, classes, estimators):
     estimator._model = model
     _check_weights(estimator._rebuild_network, len(model.parts), weights)
     estimator._restore(weights)
-    model.calibration = model.calibrated(calibration)
-    model.density = model.with_density(density)
+    model.calibration = Later.known(model.calibrated(calibration))
+    model.density = Later.known(model.with_density(density))
     model.cells = None if cells is None else Cells.from_plain(cells, model)
     with suppress(ImportError):  # rows of polars come back only where it is installed
         model.write_average()

@@ -137,7 +137,7 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
             )
         cells = estimator._model.cells
         if cells is not None:
-            cells.learn()  # here, not in the first `transform`
+            cells.learned()  # here, not in the first `transform`
         self.estimator_ = estimator
         self.indicated_ = [name for name, c in columns.items() if not c.observed.all()]
         self.n_features_in_ = estimator.n_features_in_

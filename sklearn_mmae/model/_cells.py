@@ -7,6 +7,7 @@ of every other modality: so a cell is also predicted by the text beside it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 import torch
 
 from .._core.errors import listing, warn
+from .._core.later import Later
 from .._core.plain import check, fields
 from .._core.threads import one_thread
 from ..nn._modality import ModalityNetwork
@@ -82,44 +84,22 @@ class _Column(NamedTuple):
         return np.log(np.maximum(likely[:, self.kept] * within, LEAST_SHARE**2))
 
 
-class Cells:
-    """What is known of the cells of all tables: a model that is learned when it is first needed.
+class Cells(NamedTuple):
+    """What is known of the cells of all tables.
 
-    Until then there is a sample of rows in its place, in memory alone: who fits, and never asks
-    for single cells, does not wait for it, and what is written to files holds no rows.
-
-    Parameters
+    Attributes
     ----------
-    sizes : list of int
-        See `CellModel`.
     bases : dict of str to ndarray of shape (columns of the reduced view, components)
         Of each modality that is no table; components have variance 1.
-    found : SampledRows or CellModel
+    learned : Later of CellModel
     """
 
-    def __init__(
-        self, sizes: list[int], bases: dict[str, np.ndarray], found: SampledRows | CellModel
-    ):
-        self.sizes, self.bases, self._found = sizes, bases, found
-
-    def learn(self) -> CellModel:
-        """Return the model; threads that ask at once may each learn it, and find the same."""
-        found = self._found
-        if isinstance(found, SampledRows):
-            found = self._found = self._learned(found)
-        return found
-
-    @one_thread(helpers=False)
-    def _learned(self, sample: SampledRows) -> CellModel:
-        return CellModel.learn(sample, self.sizes)
-
-    def __getstate__(self) -> dict:
-        """Return no row of the sample."""
-        return {"sizes": self.sizes, "bases": self.bases, "_found": self.learn()}
+    bases: dict[str, np.ndarray]
+    learned: Later[CellModel]
 
     def to_plain(self) -> dict:
         """Return plain values and arrays."""
-        return {"model": self.learn().to_plain(), "bases": self.bases}
+        return {"model": self.learned().to_plain(), "bases": self.bases}
 
     @classmethod
     def from_plain(cls, node: Any, model: Model) -> Cells:
@@ -135,7 +115,7 @@ class Cells:
         sizes = _sizes(model)
         n_columns = sum(sizes) + sum(basis.shape[1] for basis in bases.values())
         check(n_columns <= MOST_COLUMNS, "the columns of its model of cells")
-        return cls(sizes, bases, CellModel.from_plain(cells, sizes, n_columns))
+        return cls(bases, Later.known(CellModel.from_plain(cells, sizes, n_columns)))
 
 
 @one_thread(helpers=False)
@@ -168,7 +148,14 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
             yield np.nan_to_num(columns), ~np.isnan(columns)
 
     answer = statistics.second_moments("cells", blocks, products=False, most_rows=MOST_ROWS)
-    return None if answer.sample is None else Cells(sizes, bases, answer.sample)
+    if answer.sample is None:
+        return None
+    return Cells(bases, Later(partial(_learn, answer.sample, sizes)))
+
+
+@one_thread(helpers=False)
+def _learn(sample: SampledRows, sizes: list[int]) -> CellModel:
+    return CellModel.learn(sample, sizes)
 
 
 @one_thread()
@@ -182,7 +169,7 @@ def impute(model: Model, read: Read) -> dict[int, np.ndarray]:
                 _columns(model, bases, batch.values, present[index])
                 for index, batch in _batches(read.rows)
             ]
-        expected = model.cells.learn().expected(np.concatenate(columns))
+        expected = model.cells.learned().expected(np.concatenate(columns))
         better = _outputs(model, expected)
         for m, outputs in better.items():
             outputs[~read.present[:, m]] = np.nan  # whole tables are translated

@@ -198,14 +198,15 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
             f"{method} needs residuals of rows that were held out, which a fit with privacy does"
             " not take."
         )
-    if model.calibration is None:
+    calibration = model.calibration()
+    if calibration is None:
         raise ValueError(
             f"{method} needs rows that training has never seen, and there are"
             " none: they are held out by fit with early_stopping=True, and neither by partial_fit"
             " nor by a warm start. Call fit on all rows with early_stopping=True and"
             " warm_start=False."
         )
-    return [_Table(m, part, model.calibration[part.name]) for m, part in tables]
+    return [_Table(m, part, calibration[part.name]) for m, part in tables]
 
 
 def _numbers(model, read, codes, table, level):

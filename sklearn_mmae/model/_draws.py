@@ -53,7 +53,7 @@ def densities(model: Model, read: Read, n_draws: int) -> np.ndarray:
 @one_thread()
 def draw_rows(model: Model, n: int, given: Any, estimator: Any) -> Any:
     """Return `n` rows of the prior, or of the posterior of each given row."""
-    if not model.network.has_prior and model.density is None:
+    if not model.network.has_prior and model.density() is None:
         raise ValueError(
             "sample: nothing is known of how vectors are distributed. That is learned by fit, of"
             " three rows or more, and forgotten by partial_fit: call fit on all rows."
@@ -74,7 +74,7 @@ def _new_codes(model, n, seed):
     if model.network.has_prior:
         generator = torch.Generator().manual_seed(seed)
         return torch.empty(n, model.built["n_components"]).normal_(generator=generator)
-    return torch.from_numpy(model.density.draw(n, np.random.default_rng(seed))).float()
+    return torch.from_numpy(model.density().draw(n, np.random.default_rng(seed))).float()
 
 
 def _codes_given(model, read, seen, seeds):
@@ -83,7 +83,8 @@ def _codes_given(model, read, seen, seeds):
         return draw_codes(model.network, read.rows, read.unknown, seeds)
     generator = np.random.default_rng(seeds)
     codes = model.encode(read).numpy()
-    return torch.from_numpy(model.density.draw_given(codes, *seen, len(seeds), generator)).float()
+    drawn = model.density().draw_given(codes, *seen, len(seeds), generator)
+    return torch.from_numpy(drawn).float()
 
 
 def _bins(model, read):

@@ -22,6 +22,7 @@ from sklearn.utils.validation import _get_feature_names
 
 from .._core.compat import has_progress_bar
 from .._core.errors import ConvergenceError, check_names, listing
+from .._core.later import Later
 from .._core.random import Generators
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
@@ -36,7 +37,7 @@ from ..training._settings import Settings, find_device
 from ..training.start._size import find_size
 from ._cells import learn_cells
 from ._lags import find_lags, skipped
-from ._model import Model, Read, as_rows, presence
+from ._model import NOTHING, Model, Read, as_rows, presence
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
 from ._public import statistics_of
@@ -113,11 +114,7 @@ def learn_model(
             statistics.of("training"),
             progress,
             names=model.names,
-            calibrate=partial(
-                calibrate,
-                fills=[part.modality.fill for part in model.parts],
-                statistics=statistics.of("calibration"),
-            ),
+            calibrate=partial(_calibrate, model.parts, statistics.of("calibration")),
             previous=previous and previous.network,
             deadline=deadline,
         ).learn()
@@ -126,12 +123,12 @@ def learn_model(
     model.history = _plain_history(model.net)
     model.n_iter = len(model.history)
     if learned.calibration is not None:
-        model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
+        model.calibration = learned.calibration
     interrupted = learned.interrupted
     if statistics.is_private:
         model.facts = look_at(network, rows, statistics)
         model.privacy = statistics.spent()
-        model.density = density_of_moments(network, learned.moments)
+        model.density = Later.known(density_of_moments(network, learned.moments))
         return model, interrupted
 
     def look_back() -> None:
@@ -339,6 +336,12 @@ def _explain(model, values, present, statistics):
     return model.explained_deviance(read, codes, statistics)
 
 
+def _calibrate(parts, statistics, network, rows):
+    """Return the calibration of each table, by its name."""
+    found = calibrate(network, rows, [part.modality.fill for part in parts], statistics)
+    return {parts[m].name: groups for m, groups in found.items()}
+
+
 def _plain_history(net):
     return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in net.history_.to_list()]
 
@@ -355,7 +358,7 @@ def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
         one_more_epoch(model.net, rows)
         changed = {"history": model.history + _plain_history(model.net)[-1:]}
         # Those of other weights, and perhaps of these very rows.
-        changed |= {"n_iter": model.n_iter + 1, "calibration": None, "density": None}
+        changed |= {"n_iter": model.n_iter + 1, "calibration": NOTHING, "density": NOTHING}
         vars(model).update(changed)
 
 

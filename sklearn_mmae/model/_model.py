@@ -11,6 +11,7 @@ import torch
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from .._core.errors import ConvergenceError, check_names, listing, warn
+from .._core.later import Later
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_positive, is_whole
@@ -31,7 +32,9 @@ from ._lags import Lags
 from ._parts import Part
 from ._target import Target
 
-__all__ = ["Model", "Read", "as_rows", "check_finite", "presence"]
+__all__ = ["NOTHING", "Model", "Read", "as_rows", "check_finite", "presence"]
+
+NOTHING: Later[Any] = Later.known(None)
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,9 @@ class Model:
     n_iter : int
     explained : dict of str to float
         Deviance explained of each modality, on the training rows; of none with privacy.
-    calibration : dict of str to Groups, or None
+    calibration : Later of dict of str to Groups, or None
         Of the tables; None where no rows were held out.
-    density : Density or None
+    density : Later of Density or None
         Of embeddings; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
@@ -107,8 +110,8 @@ class Model:
     history: list[dict] = field(default_factory=list)
     n_iter: int = 0
     explained: dict[str, float] = field(default_factory=dict)
-    calibration: dict[str, Groups] | None = None
-    density: Density | None = None
+    calibration: Later[dict[str, Groups] | None] = NOTHING
+    density: Later[Density | None] = NOTHING
     facts: dict[str, np.ndarray] = field(default_factory=dict)
     privacy: PrivacySpent | None = None
     cells: Any = None
@@ -306,7 +309,8 @@ class Model:
             return None
         if self.network.has_prior:
             return self.network.noise_scales(m)
-        noise = self.density.noise[m][0] if seen is None else self.density.noise_of(m, *seen)
+        density = self.density()
+        noise = density.noise[m][0] if seen is None else density.noise_of(m, *seen)
         return torch.as_tensor(noise, device=self.network.scale.device)
 
     def write(self, columns: dict[int, np.ndarray], index: pd.Index | None = None) -> Any:

@@ -34,7 +34,7 @@ class Matches(NamedTuple):
 def search(model: Model, X: Any, among: Any, to: Any, n: int, estimator: Any) -> Matches:
     """Return `Matches`; see `BaseMultimodalAutoencoder.search`."""
     hidden, n = model.chosen(to, "to"), check_count("n", n)
-    if model.density is None:
+    if model.density() is None:
         raise ValueError(
             "search: nothing is known of how vectors of parts of rows go together. That is learned"
             " by fit, of three rows or more, and forgotten by partial_fit: call fit on all rows."
@@ -67,7 +67,7 @@ class _Scores:
     """
 
     def __init__(self, model: Model, queries: Read, targets: Read, there: np.ndarray):
-        self.density = model.density
+        self.density = model.density()
         self.codes = [model.encode(read).numpy().astype(np.float64) for read in (queries, targets)]
         self.codes[1] = self.codes[1][there]
         self.present = [queries.present, targets.present[there]]

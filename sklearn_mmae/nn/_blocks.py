@@ -162,6 +162,24 @@ class LinearResidual(nn.Module):
         return linear if self.is_linear else linear + self.residual(values)
 
 
+class _LinearMlp(LinearResidual):
+    """The same of an `mlp`, whose last product takes the linear path along.
+
+    Outputs may be thousands of words, and to add as many numbers costs as much as a product.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Map (..., before) to (..., after)."""
+        *hidden, last = self.residual
+        if self.is_linear or last.out_features < NARROW:
+            return super().forward(values)
+        rows = values.flatten(0, -2)
+        outputs = F.linear(rows, self.linear.weight, self.linear.bias + last.bias)
+        for part in hidden:
+            rows = part(rows)
+        return torch.addmm(outputs, rows, last.weight.T).unflatten(0, values.shape[:-1])
+
+
 def decoder(
     n_components: int, width: int, n_outputs: int, *, last: int | None = None
 ) -> LinearResidual:
@@ -169,7 +187,7 @@ def decoder(
 
     The last hidden layer has as many units as the first one, or `last`.
     """
-    return LinearResidual(
+    return _LinearMlp(
         layer(nn.Linear, n_components, n_outputs),
         mlp(n_components, width, last or width, n_outputs),
     )

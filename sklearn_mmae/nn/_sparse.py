@@ -43,6 +43,20 @@ class Lists:
         """Return some rows, padded with 0."""
         return self._padded(self.starts[index], self.lengths[index])
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the numbers."""
+        return self.numbers.nbytes
+
+    def copied(self, index: Tensor) -> Lists:
+        """Return the lists of some rows, which no longer hold those of others."""
+        lengths = self.lengths[index]
+        starts = lengths.cumsum(0) - lengths
+        moved = (self.starts[index] - starts).repeat_interleave(lengths)
+        numbers = self.numbers[moved + torch.arange(len(moved), device=moved.device)]
+        numbers = numbers if len(numbers) else self.numbers.new_zeros(1)
+        return Lists(numbers, starts, lengths, self.longest)
+
     def to(self, device: torch.device) -> Lists:
         """Return the lists on a device."""
         parts = [part.to(device) for part in (self.numbers, self.starts, self.lengths)]
@@ -132,8 +146,8 @@ class SparseView:
 
     @cached_property
     def _dense(self) -> Tensor:
-        dense = (-self.mean).repeat(self.weights.shape[0], 1)
-        return self.of_present(dense.scatter_add_(1, self.features.long(), self.weights))
+        dense = self.of_present((-self.mean).expand(self.shape)).clone()
+        return dense.scatter_add_(1, self.features.long(), self.weights)
 
     def of_present(self, rows: Tensor) -> Tensor:
         """Return rows, 0 those that are absent."""

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._core.later import Later
+from ..nn._sparse import Lists
+from ..statistics import Statistics
+
 __all__ = ["Batch", "BatchIterator", "Rows"]
+
+MOST_KEPT = 2**26  # bytes of rows, until what is to be learned of them is asked for
+
+Found = TypeVar("Found")
 
 
 class Batch(NamedTuple):
@@ -83,11 +92,37 @@ class Rows(Dataset):
             for batch in BatchIterator(rows, size):
                 yield batch.to(self.pattern.device)
 
+    def copied(self, places: Tensor) -> Rows:
+        """Return the rows at these places among ours, as a copy that all others may outlive."""
+        index = places if self.rows is None else self.rows[places]
+        values = [{k: _copied(v, index) for k, v in tensors.items()} for tensors in self.values]
+        return Rows(values, self.pattern[index])
+
+    def learned(self, learn: Callable[[Rows], Found], statistics: Statistics) -> Later[Found]:
+        """Return what is to be learned of these rows: later, if they can be kept until then.
+
+        Parameters
+        ----------
+        learn : callable
+            ``learn(rows)``, asking nobody but these statistics.
+        statistics : Statistics
+            Those that are more than rows answer now.
+        """
+        size = sum(v.nbytes for tensors in self.values for v in tensors.values())
+        later = Later(partial(learn, self))
+        if size > MOST_KEPT or not statistics.repeatable:
+            later()
+        return later
+
     def to(self, device: torch.device) -> Rows:
         """Return all rows with their tensors on a device."""
         if self.pattern.device == device:
             return self
         return Rows(_moved(self.values, device), self.pattern.to(device))
+
+
+def _copied(values: Tensor | Lists, index: Tensor) -> Tensor | Lists:
+    return values.copied(index) if isinstance(values, Lists) else values.index_select(0, index)
 
 
 def _moved(values: list[dict[str, Tensor]], device: torch.device) -> list[dict[str, Tensor]]:

@@ -16,6 +16,7 @@ import torch
 from scipy.special import logsumexp
 from torch import Tensor
 
+from .._core.later import Later
 from .._core.plain import check, fields
 from .._core.threads import one_thread
 from ..nn._modality import ModalityNetwork
@@ -23,7 +24,7 @@ from ..statistics import PLAIN, Statistics
 from ..statistics._mixture import Mixture, fit_mixture, log_normal
 from ..statistics._questions import Sums
 from ..statistics._samples import SampledRows
-from ._batches import Rows
+from ._batches import Batch, Rows
 from ._holes import BINS, Fill, Tensors, bins_of, hide, observed_cells, without
 from ._joint import JointNetwork
 
@@ -273,12 +274,10 @@ def _n_noise(part: ModalityNetwork) -> int:
     return part.n_numbers if part.is_table else 0
 
 
-@one_thread(helpers=False)
-@torch.no_grad()
 def learn_density(
     network: JointNetwork, rows: Rows, fills: Sequence[Fill], statistics: Statistics = PLAIN
-) -> Density | None:
-    """Learn the density of embeddings from training rows, or None from too few of them.
+) -> Later[Density | None]:
+    """Learn the density of embeddings from training rows; there is none of too few of them.
 
     Parameters
     ----------
@@ -291,14 +290,26 @@ def learn_density(
 
     Returns
     -------
-    Density or None
+    Later of Density or None
+        Learned of a sample of rows, with the network as it will be then.
     """
-    network.eval()
-    k = len(network.scale)
-    parts = _parts(network, rows, k, statistics)
+    parts = _parts(network, rows, len(network.scale), statistics)
     n = min(len(rows), MOST_ROWS, max(MOST_CODES // (1 + len(parts)), FEWEST))
     places = torch.linspace(0, len(rows) - 1, n, device=rows.pattern.device).long()
-    looks = _Looks(network, rows, places, parts, fills)
+
+    def learn(kept: Rows) -> Density | None:
+        return _learn(network, kept, parts, fills, statistics)
+
+    return rows.copied(places).learned(learn, statistics)
+
+
+@one_thread(helpers=False)
+@torch.no_grad()
+def _learn(network, rows, parts, fills, statistics):
+    """Return the density of codes of rows, and of parts of them."""
+    network.eval()
+    k, n = len(network.scale), len(rows)
+    looks = _Looks(network, rows, parts, fills)
     sample = statistics.second_moments("codes", looks.blocks, products=False, most_rows=n).sample
     if sample is None or len(sample.rows) < FEWEST:
         return None
@@ -354,14 +365,11 @@ class _Looks:
         self,
         network: JointNetwork,
         rows: Rows,
-        places: Tensor,
         parts: list[tuple[int, int]],
         fills: Sequence[Fill],
     ):
-        self.network, self.rows, self.places, self.parts = network, rows, places, parts
-        networks = network.networks
-        tables = [v if p.is_table else {} for p, v in zip(networks, rows.values, strict=False)]
-        self.batch = batch = Rows(tables, rows.pattern, rows.rows).take(places)
+        self.network, self.parts = network, parts
+        self.batch = batch = Batch(rows.values, rows.pattern)
         self.codes = batch.pattern.new_zeros(1 + len(parts), len(batch), len(network.scale)).float()
         self.there = torch.ones(self.codes.shape[:2], dtype=torch.bool, device=self.codes.device)
         self.codes[0] = self._encode({}, batch.pattern[None])[0]
@@ -385,9 +393,9 @@ class _Looks:
     def _encode(self, hidden: dict[int, Tensors], shown: Tensor) -> Tensor:
         """Return vectors of what patterns show of rows, given tables of which cells are hidden."""
         blocks = []
-        for start in range(0, len(self.places), BLOCK):
+        for start in range(0, len(self.batch), BLOCK):
             own = slice(start, start + BLOCK)
-            values = list(self.rows.take(self.places[own]).values)
+            values = list(self.batch.part(own).values)
             for m, tensors in hidden.items():
                 values[m] = {name: tensor[own] for name, tensor in tensors.items()}
             blocks.append(self.network.encode(self.network.views(values), shown[:, own]))
@@ -402,7 +410,7 @@ class _Looks:
             return hidden, still
         low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
         device = self.codes.device
-        share = torch.rand(len(self.places), 1, generator=generator, device=device)
+        share = torch.rand(len(self.batch), 1, generator=generator, device=device)
         share = low + (high - low) * share
         for m, part in enumerate(self.network.networks):
             if part.is_table:

@@ -23,7 +23,7 @@ from ._batches import Batch
 __all__ = ["FlatWeights", "Gradients", "LossesOf", "MakeGradients", "PlainGradients"]
 
 N_SHARDS = 2  # with more, one thread alone would take much longer than for the batch as a whole
-LEAST_ROWS = 128  # in a batch: below that, what a step costs beside its rows is most of it, ...
+LEAST_ROWS = 256  # in a batch: below that, what a step costs beside its rows is most of it, ...
 LEAST_WORK = 50_000_000  # ... and also below this product of rows and weights
 LARGEST_GRADIENT = 0.5
 YOUNG = 16  # steps in which each counts

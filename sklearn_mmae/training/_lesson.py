@@ -24,12 +24,12 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._core.errors import warn
+from .._core.later import Later
 from .._core.progress import LOG
 from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
 from ._batches import Batch, Rows
-from ._calibration import Groups
 from ._gradients import MakeGradients, PlainGradients
 from ._guard import LinearReaders, held_out_losses, judge_decoders
 from ._joint import JointNetwork
@@ -51,6 +51,7 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
+RISES, MUCH_WORSE = 2, 0.01  # of the held-out loss in a row, and the share that stops training
 LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
 # but never more than `max_epochs` ask for
 
@@ -61,12 +62,19 @@ class Learned:
 
     net: AutoencoderNet
     interrupted: KeyboardInterrupt | None  # what ended training early; the best epoch is kept
-    calibration: dict[int, Groups] | None  # by rows that no network had seen, if there were any
+    calibration: Later | None  # by rows that no network had seen, if there were any
     moments: ViewMoments | None  # of the views, where it began with the closed form
 
 
 class _BestEpoch(Callback):
-    """Keep the best weights by held-out loss, and stop when they get no better by much."""
+    """Keep the best weights by held-out loss, and stop when they get no better by much, or worse.
+
+    Worse is a loss that has risen in successive epochs, to more than a share above the best [1]_.
+
+    References
+    ----------
+    .. [1] Prechelt (1998), "Early stopping - but when?", Neural Networks: Tricks of the Trade.
+    """
 
     def __init__(self, patience: int, tol: float, statistics: Statistics):
         self.patience, self.tol, self.statistics = patience, tol, statistics
@@ -76,6 +84,7 @@ class _BestEpoch(Callback):
         self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
         self.before_ = len(net.history)
         self.much_better_, self.waited_ = float("inf"), 0
+        self.last_, self.rises_ = float("inf"), 0
 
     def is_last(self, net: AutoencoderNet) -> bool:
         """Whether the last epoch is the best so far."""
@@ -88,6 +97,10 @@ class _BestEpoch(Callback):
         if not self.epoch_ or self.statistics.choose("epoch", losses):
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history) - self.before_
+        self.rises_ = self.rises_ + 1 if loss > self.last_ else 0
+        self.last_ = loss
+        if self.rises_ >= RISES and loss - self.loss_ > MUCH_WORSE * abs(self.loss_):
+            raise StopTraining
         if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
             return
@@ -133,7 +146,7 @@ class Lesson:
         progress: Progress,
         *,
         names: Sequence[str],
-        calibrate: Callable[[JointNetwork, Rows], dict[int, Groups]],
+        calibrate: Callable[[JointNetwork, Rows], Any],
         previous: JointNetwork | None = None,
         make_gradients: MakeGradients = PlainGradients,
         deadline: float = math.inf,
@@ -273,7 +286,14 @@ class Lesson:
             self._undo()
         if self.previous is None:  # which may have been trained on these very rows
             self._weigh_direct()
-            self.calibration = self.calibrate(self.network, self.held_out)
+            self.calibration = self._calibrated()
+
+    def _calibrated(self) -> Later:
+        """Return the calibration of the network as it is now, before it has seen these rows."""
+        rows, generator = self.held_out, self.generators.on_device
+        network = copy.deepcopy(self.network, {id(generator): generator})
+        every = torch.arange(len(rows), device=rows.pattern.device)
+        return rows.copied(every).learned(partial(self.calibrate, network), self.statistics)
 
     def _weigh_direct(self) -> None:
         """Learn the regressions beside the embedding, and how much they count."""

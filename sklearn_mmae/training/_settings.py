@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,36 @@ from .._core.errors import listing
 
 __all__ = ["OPTIMIZERS", "Settings", "find_device"]
 
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
+
+class _Eager(torch.optim.Optimizer):
+    """An optimizer that is not compiled: to import torch's compiler, as others do, takes a second.
+
+    Hooks are called as ever, by what torch wraps around the `step` of each class.
+    """
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take a group of weights."""
+        inspect.unwrap(super().add_param_group)(self, param_group)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Take a step."""
+        return inspect.unwrap(super().step)(self, closure)
+
+
+class AdamW(_Eager, torch.optim.AdamW):
+    """torch's own."""
+
+
+class Adam(_Eager, torch.optim.Adam):
+    """torch's own."""
+
+
+class SGD(_Eager, torch.optim.SGD):
+    """torch's own."""
+
+
+OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 STEPS = 16  # of an epoch, where the size of a batch is found by the number of rows
 SMALLEST_BATCH, LARGEST_BATCH = 16, 256
 MOST_OF_AN_EPOCH = STEPS * LARGEST_BATCH  # rows: many rows teach in few epochs what they can

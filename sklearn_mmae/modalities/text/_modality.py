@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
+import joblib
 import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import clone
-
-import joblib
 
 from ..._core.errors import CellError, did_you_mean, listing
 from ..._core.values import are_floats, are_text, is_array, is_positive, is_whole

@@ -80,7 +80,11 @@ class TextNetwork(ModalityNetwork):
 
     def encode(self, view):
         """Return the features of a view, which the layers see larger than it is."""
-        return self.encoder(self.unit * view.to_dense())
+        first, *others = self.encoder
+        encoded = self.unit * first(view)
+        for layer_ in others:
+            encoded = layer_(encoded)
+        return encoded
 
     def corrupt(self, view: SparseView, noise: float, generator: torch.Generator) -> SparseView:
         """Return the view with a share `noise` of the words and other features dropped."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
 from joblib import Memory
 
 from ..._core.errors import CellError
