@@ -39,7 +39,7 @@ from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
-from ._public import statistics_of
+from ._public import gradients_of, statistics_of
 from ._target import Target
 from ._weights import sorted_rows
 
@@ -119,6 +119,7 @@ def learn_model(
                 statistics=statistics.of("calibration"),
             ),
             previous=previous and previous.network,
+            make_gradients=gradients_of(estimator, statistics),
             deadline=deadline,
         ).learn()
     model.net = learned.net
@@ -182,6 +183,8 @@ def _learn_parts(estimator, X, y, passes, statistics):
     model = Model(Columns.of(table), parts, {}, target=target)
     if estimator.max_lag is not None:
         _undo_lags(model, values, estimator.max_lag, statistics)
+    if statistics.is_private:  # every row is in a step by chance
+        return model, values, labels, None
     return model, *_of_networks(values, labels, passes, parts)
 
 
@@ -316,10 +319,12 @@ def _find_size(estimator, model, values, device, statistics):
 
 
 def _settings(estimator, statistics=PLAIN):
-    """Return what the parameters say about training; a private fit is the linear start."""
+    """Return what the parameters say about training; a private fit holds no rows out."""
     given = {field.name: getattr(estimator, field.name) for field in fields(Settings)}
     if statistics.is_private:
-        given |= {"early_stopping": False, "max_epochs": 0}
+        given["early_stopping"] = False
+        steps = statistics.steps
+        given |= {"max_epochs": 0} if steps is None else {"batch_size": steps.size}
     return Settings(**given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -9,9 +10,14 @@ import numpy as np
 import pandas as pd
 
 from .._core.errors import PrivacyError, warn
+from ..fusion import FUSIONS
+from ..objectives import OBJECTIVES
+from ..privacy._gradients import PrivateGradients
 from ..privacy._statistics import PrivateStatistics
+from ..privacy._steps import Steps
 from ..statistics import PLAIN, Statistics
 from ..tables import count_rows
+from ..training._gradients import MakeGradients, PlainGradients
 
 __all__ = ["check_private", "statistics_of"]
 
@@ -98,8 +104,42 @@ def statistics_of(estimator: Any, X: Any) -> Statistics:
             " numbers, whose dtypes say no more of the rows than is public."
         )
     n_modalities = sum(not isinstance(modality, str) for _, modality, _ in estimator.modalities)
-    generator = _noise(estimator.random_state)
-    return PrivateStatistics(estimator.privacy, count_rows(X), n_modalities, generator)
+    privacy, n_rows = estimator.privacy, count_rows(X)
+    steps = None
+    if privacy.find_shares(networks=True)["networks"]:
+        steps = Steps.plan(n_rows, privacy.epsilon, estimator.max_epochs, estimator.batch_size)
+    if steps is not None:
+        _check_rows_apart(estimator)
+    return PrivateStatistics(privacy, n_rows, n_modalities, _noise(estimator.random_state), steps)
+
+
+def gradients_of(estimator: Any, statistics: Statistics) -> MakeGradients:
+    """Return what makes the gradients of a fit, as the estimator's `privacy` says."""
+    if not statistics.is_private:
+        return PlainGradients
+    largest = estimator.privacy.max_grad_norm
+    return partial(PrivateGradients, statistics=statistics, largest=largest)
+
+
+def _check_rows_apart(estimator: Any) -> None:
+    """Refuse what may mix the rows of a step: the gradient of a row would be that of others, too.
+
+    Raises
+    ------
+    PrivacyError
+        Naming the parameter, and what to give.
+    """
+    mixed = [name for name in ("extra_terms", "free_bits") if getattr(estimator, name, None)]
+    for name, known in (("fusion", FUSIONS), ("objective", OBJECTIVES)):
+        value = getattr(estimator, name, "")
+        if not isinstance(value, str) and type(value) not in known.values():
+            mixed.append(name)
+    if mixed:
+        raise PrivacyError(
+            f"{mixed[0]}={getattr(estimator, mixed[0])!r} has no privacy where networks are"
+            " trained: it may mix rows. Leave it at its default, or give max_epochs=0 or"
+            " privacy=None."
+        )
 
 
 def _noise(seed: Any) -> np.random.Generator:

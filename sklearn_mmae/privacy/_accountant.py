@@ -76,20 +76,29 @@ def spent_epsilon(releases: Sequence[Release], delta: float, accountant: str = "
     return ACCOUNTANTS[accountant](releases, delta) if releases else 0.0
 
 
-def find_noise(epsilon_of: Callable[[float], float], epsilon: float) -> float:
-    """Return the least noise at which ``epsilon_of(noise)``, which falls with it, is affordable."""
+def find_noise(
+    epsilon_of: Callable[[float], float], epsilon: float, *, tolerance: float = 1e-9
+) -> float:
+    """Return the least noise at which ``epsilon_of(noise)``, which falls with it, is affordable.
+
+    Parameters
+    ----------
+    epsilon_of : callable
+    epsilon : float
+    tolerance : float, default=1e-9
+        By which share there may be more noise than need be.
+    """
     if math.isinf(epsilon):
         return 0.0
-    low, high = 1e-3, 1.0
+    low, high = 0.5, 1.0
     while epsilon_of(high) > epsilon:
         low, high = high, 2 * high
-    if low < 1:
-        while epsilon_of(low) < epsilon:
-            low /= 2
-    root = brentq(lambda x: epsilon_of(math.exp(x)) - epsilon, math.log(low), math.log(high))
-    noise = math.exp(root)
+    while epsilon_of(low) < epsilon:  # where there is less noise, there is more to compute
+        low, high = low / 2, low
+    over = lambda x: epsilon_of(math.exp(x)) - epsilon  # noqa: E731
+    noise = math.exp(brentq(over, math.log(low), math.log(high), xtol=tolerance))
     while epsilon_of(noise) > epsilon:  # by the last digits of the root
-        noise *= 1 + 1e-9
+        noise *= 1 + tolerance
     return noise
 
 

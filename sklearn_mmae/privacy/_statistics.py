@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from ..statistics import SecondMoments, Statistics
 from ..statistics._questions import Blocks, Question
 from ._accountant import Release, find_noise, spent_epsilon
 from ._privacy import NEIGHBOURS, Privacy, PrivacySpent
+from ._steps import Steps
 
 __all__ = ["Ledger", "PrivateStatistics"]
 
@@ -20,6 +23,7 @@ LARGEST_ROW = 0.7  # norm of a row, in units of the root of its total variance, 
 OF_HOLES = 0.1  # of the budget of second moments: how often cells are observed together
 LEAST_OBSERVED = 0.05  # share of the rows that has both cells of a pair, at least
 LEAST_SHARE = 1e-6  # of the largest variance along any direction, that along the others
+ENOUGH = 1e-4  # by which share the noise of networks may be more than need be
 ROUNDING = 1e-9  # by which a sum of releases may differ from what was planned
 PUBLIC = [
     "the number of rows",
@@ -43,6 +47,12 @@ class Ledger:
         self.epsilon, self.delta = privacy.find_epsilon(), privacy.find_delta(n_rows)
         self.accountant = privacy.accountant
         self.releases: list[Release] = []
+        self.paid: Counter[Release] = Counter()  # releases that are entered, and not made yet
+
+    def reserve(self, releases: Release) -> None:
+        """Enter several releases alike, each of which is then free; raises as `spend`."""
+        self.spend(releases)
+        self.paid[replace(releases, times=1)] += releases.times
 
     def spend(self, release: Release) -> None:
         """Enter a release, before it is made.
@@ -52,7 +62,10 @@ class Ledger:
         PrivacyError
             If it would cost more than is left.
         """
-        cost = self._cost([*self.releases, release])
+        if self.paid[release]:
+            self.paid[release] -= 1
+            return
+        cost = self.cost([*self.releases, release])
         if cost > self.epsilon * (1 + ROUNDING):
             raise PrivacyError(
                 f"{release.step!r} would bring epsilon to {cost:.3g}, but {self.epsilon:g} is all"
@@ -65,10 +78,11 @@ class Ledger:
         by_step: dict[str, list[Release]] = {}
         for release in self.releases:
             by_step.setdefault(release.step, []).append(release)
-        costs = {step: self._cost(releases) for step, releases in by_step.items()}
-        return PrivacySpent(self._cost(self.releases), self.delta, costs, NEIGHBOURS, PUBLIC)
+        costs = {step: self.cost(releases) for step, releases in by_step.items()}
+        return PrivacySpent(self.cost(self.releases), self.delta, costs, NEIGHBOURS, PUBLIC)
 
-    def _cost(self, releases: list[Release]) -> float:
+    def cost(self, releases: list[Release]) -> float:
+        """Return the epsilon of releases together."""
         return spent_epsilon(releases, self.delta, self.accountant)
 
 
@@ -83,20 +97,36 @@ class PrivateStatistics(Statistics):
     privacy : Privacy
     n_rows, n_modalities : int
     generator : numpy.random.Generator
-        Of the noise.
+        Of the noise, and of which rows are in a step.
+    steps : Steps, optional
+        In which networks are trained. Default: they are not.
     """
 
     is_private = True
 
     def __init__(
-        self, privacy: Privacy, n_rows: int, n_modalities: int, generator: np.random.Generator
+        self,
+        privacy: Privacy,
+        n_rows: int,
+        n_modalities: int,
+        generator: np.random.Generator,
+        steps: Steps | None = None,
     ):
         self.n_rows, self.n_modalities, self.generator = n_rows, n_modalities, generator
         self.ledger = Ledger(privacy, n_rows)
-        noise = find_noise(
-            lambda noise: self.ledger._cost([Release("all", noise)]), self.ledger.epsilon
+        self.steps = steps
+        total = find_noise(
+            lambda noise: self.ledger.cost([Release("all", noise)]), self.ledger.epsilon
         )
-        self.noise = {step: noise / share**0.5 for step, share in privacy.find_shares().items()}
+        shares = privacy.find_shares(networks=steps is not None)
+        self.noise = {step: total / share**0.5 for step, share in shares.items()}
+        if steps is not None:
+            start = Release("all but networks", total / (1 - shares["networks"]) ** 0.5)
+            self.noise["networks"] = find_noise(
+                lambda noise: self.ledger.cost([start, steps.release(noise)]),
+                self.ledger.epsilon,
+                tolerance=ENOUGH,
+            )
 
     def release(
         self, step: str, share: float, exact: np.ndarray, norm: float
@@ -114,8 +144,17 @@ class PrivateStatistics(Statistics):
             The largest Euclidean norm that a row's part in the sum may have.
         """
         noise = self.noise[step] / share**0.5
-        self.ledger.spend(Release(step, noise))
+        rate = self.steps.rate if step == "networks" else 1.0
+        self.ledger.spend(Release(step, noise, rate))
         return exact + self.generator.normal(0, noise * norm, exact.shape), noise * norm
+
+    def begin_steps(self) -> None:
+        """Pay for all steps in which networks are trained."""
+        self.ledger.reserve(self.steps.release(self.noise["networks"]))
+
+    def rows_of_step(self) -> np.ndarray:
+        """Return which rows the next step looks at: each with the same chance (Poisson sampling)."""
+        return np.flatnonzero(self.generator.random(self.n_rows) < self.steps.rate)
 
     def sums(
         self, name: str, rows: np.ndarray, norm: float, *, share: float = 1.0
