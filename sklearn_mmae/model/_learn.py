@@ -39,7 +39,7 @@ from ._lags import find_lags, skipped
 from ._model import Model, Read, as_rows, presence
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
-from ._public import gradients_of, statistics_of
+from ._public import gradients_of, plan_networks, statistics_of
 from ._target import Target
 from ._weights import sorted_rows
 
@@ -98,17 +98,19 @@ def learn_model(
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
     network = _build(estimator, model, build, values, previous, device, statistics)
+    plan_networks(estimator, network, statistics)
     to_rows = partial(_to_rows, patterns=network.patterns.numpy(), n_modalities=len(values))
     rows = to_rows([*values, *labels]).to(device)
     if rest is not None:
         rows.rest = lambda: map(to_rows, rest())
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
+    settings = _settings(estimator, statistics)
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
         learned = Lesson(
             network,
             rows,
-            _settings(estimator, statistics),
+            settings,
             generators,
             statistics.of("training"),
             progress,
@@ -130,6 +132,7 @@ def learn_model(
         model.calibration = {model.names[m]: groups for m, groups in learned.calibration.items()}
     interrupted = learned.interrupted
     if statistics.is_private:
+        model.n_iter = settings.max_epochs  # of which the history says nothing
         model.facts = look_at(network, rows, statistics)
         model.privacy = statistics.spent()
         model.density = density_of_moments(network, learned.moments)

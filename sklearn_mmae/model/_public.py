@@ -14,10 +14,10 @@ from ..fusion import FUSIONS
 from ..objectives import OBJECTIVES
 from ..privacy._gradients import PrivateGradients
 from ..privacy._statistics import PrivateStatistics
-from ..privacy._steps import Steps
 from ..statistics import PLAIN, Statistics
 from ..tables import count_rows
 from ..training._gradients import MakeGradients, PlainGradients
+from ..training._joint import JointNetwork
 
 __all__ = ["check_private", "statistics_of"]
 
@@ -28,7 +28,7 @@ _REFUSED = {
     "memory": (None, "what is read of rows would be kept on disk"),
     "callbacks": (None, "they are handed the rows"),
     "warm_start": (False, "what an earlier fit has spent is not known"),
-    "init": ("linear", "without training the linear start is all there is"),
+    "init": ("linear", "networks are trained from the linear start on"),
 }
 
 
@@ -104,13 +104,18 @@ def statistics_of(estimator: Any, X: Any) -> Statistics:
             " numbers, whose dtypes say no more of the rows than is public."
         )
     n_modalities = sum(not isinstance(modality, str) for _, modality, _ in estimator.modalities)
-    privacy, n_rows = estimator.privacy, count_rows(X)
-    steps = None
-    if privacy.find_shares(networks=True)["networks"]:
-        steps = Steps.plan(n_rows, privacy.epsilon, estimator.max_epochs, estimator.batch_size)
-    if steps is not None:
+    generator = _noise(estimator.random_state)
+    return PrivateStatistics(estimator.privacy, count_rows(X), n_modalities, generator)
+
+
+def plan_networks(estimator: Any, network: JointNetwork, statistics: Statistics) -> None:
+    """Decide whether a private fit trains its network; by no cell of the rows."""
+    if not statistics.is_private:
+        return
+    n_columns = sum(part.n_view for part in network.networks)
+    statistics.plan(n_columns, estimator.max_epochs, estimator.batch_size)
+    if statistics.steps is not None:
         _check_rows_apart(estimator)
-    return PrivateStatistics(privacy, n_rows, n_modalities, _noise(estimator.random_state), steps)
 
 
 def gradients_of(estimator: Any, statistics: Statistics) -> MakeGradients:

@@ -16,7 +16,7 @@ from ._accountant import ACCOUNTANTS
 
 __all__ = ["NEIGHBOURS", "SHARES", "Privacy", "PrivacySpent"]
 
-SHARES = {"columns": 0.0625, "moments": 0.1875, "networks": 0.75}  # measured: see docs/privacy.md
+SHARES = {"columns": 0.25, "moments": 0.15, "networks": 0.6}  # measured: see docs/privacy.md
 NEIGHBOURS = "all cells of one row, or none of them"
 AUTO = 10  # delta="auto" is one over so many times the rows
 
@@ -128,14 +128,8 @@ class Privacy(BaseEstimator):
             )
         return float(self.delta)
 
-    def find_shares(self, *, networks: bool = False) -> dict[str, float]:
-        """Return the share of each step, together 1; raises ValueError.
-
-        Parameters
-        ----------
-        networks : bool, default=False
-            Whether networks are trained. If not, the other steps have their share.
-        """
+    def find_shares(self) -> dict[str, float]:
+        """Return the share of each step, together 1; raises ValueError."""
         given = self.shares or {}
         if given:
             check_names(list(given), list(SHARES), "shares", "step of a private fit")
@@ -143,18 +137,16 @@ class Privacy(BaseEstimator):
             if not is_positive(share):
                 raise ValueError(f"shares={{{step!r}: {share!r}}}: give a share above 0.")
         left = 1 - math.fsum(given.values())
-        needed = [step for step in SHARES if step not in given and step != "networks"]
+        others = {step: share for step, share in SHARES.items() if step not in given}
+        needed = [step for step in others if step != "networks"]  # which may stay untrained
         if left < -1e-9 or (needed and left <= 1e-9):
             raise ValueError(
                 f"shares={given!r} sum to {1 - left:g}. Let them sum to 1"
                 + (f", or less: {listing(map(repr, needed))} has none." if needed else ".")
             )
-        usual = {step: SHARES[step] for step in SHARES if networks or step != "networks"}
-        shares = {step: share for step, share in given.items() if step in usual}
-        left = max(1 - math.fsum(shares.values()), 0.0)
-        total = math.fsum(share for step, share in usual.items() if step not in shares)
-        shares = {s: shares[s] if s in shares else left * usual[s] / total for s in usual}
-        return {step: share / math.fsum(shares.values()) for step, share in shares.items()}
+        left, total = left if left > 1e-9 else 0.0, sum(others.values())
+        shares = {**given, **{step: left * share / total for step, share in others.items()}}
+        return {step: shares[step] / math.fsum(shares.values()) for step in SHARES}
 
 
 @dataclass(frozen=True)

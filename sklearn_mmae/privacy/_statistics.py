@@ -98,35 +98,53 @@ class PrivateStatistics(Statistics):
     n_rows, n_modalities : int
     generator : numpy.random.Generator
         Of the noise, and of which rows are in a step.
-    steps : Steps, optional
-        In which networks are trained. Default: they are not.
+
+    Attributes
+    ----------
+    steps : Steps or None
+        In which networks are trained, if they are.
     """
 
     is_private = True
 
     def __init__(
-        self,
-        privacy: Privacy,
-        n_rows: int,
-        n_modalities: int,
-        generator: np.random.Generator,
-        steps: Steps | None = None,
+        self, privacy: Privacy, n_rows: int, n_modalities: int, generator: np.random.Generator
     ):
         self.n_rows, self.n_modalities, self.generator = n_rows, n_modalities, generator
         self.ledger = Ledger(privacy, n_rows)
-        self.steps = steps
-        total = find_noise(
+        self.shares, self.steps = privacy.find_shares(), None
+        self.total = find_noise(
             lambda noise: self.ledger.cost([Release("all", noise)]), self.ledger.epsilon
         )
-        shares = privacy.find_shares(networks=steps is not None)
-        self.noise = {step: total / share**0.5 for step, share in shares.items()}
-        if steps is not None:
-            start = Release("all but networks", total / (1 - shares["networks"]) ** 0.5)
-            self.noise["networks"] = find_noise(
-                lambda noise: self.ledger.cost([start, steps.release(noise)]),
-                self.ledger.epsilon,
-                tolerance=ENOUGH,
-            )
+        columns = self.shares["columns"]
+        self.noise = {
+            "columns": self.total / columns**0.5,
+            "moments": self.total / (1 - columns) ** 0.5,
+        }
+
+    def plan(self, n_columns: int, max_epochs: int, batch_size: int | str) -> None:
+        """Decide whether networks are trained; if so, second moments leave them their share.
+
+        Parameters
+        ----------
+        n_columns : int
+            Of all views.
+        max_epochs, batch_size
+            See `Steps.plan`.
+        """
+        share, ledger = self.shares["networks"], self.ledger
+        if not share:
+            return
+        self.steps = Steps.plan(self.n_rows, ledger.epsilon, n_columns, max_epochs, batch_size)
+        if self.steps is None:
+            return
+        self.noise["moments"] = self.total / self.shares["moments"] ** 0.5
+        others = Release("all but networks", self.total / (1 - share) ** 0.5)
+        self.noise["networks"] = find_noise(
+            lambda noise: ledger.cost([others, self.steps.release(noise)]),
+            ledger.epsilon,
+            tolerance=ENOUGH,
+        )
 
     def release(
         self, step: str, share: float, exact: np.ndarray, norm: float
@@ -143,10 +161,15 @@ class PrivateStatistics(Statistics):
         norm : float
             The largest Euclidean norm that a row's part in the sum may have.
         """
+        noise = self.pay(step, share)
+        return exact + self.generator.normal(0, noise * norm, exact.shape), noise * norm
+
+    def pay(self, step: str, share: float) -> float:
+        """Enter a release; return its noise, over the norm of a row."""
         noise = self.noise[step] / share**0.5
         rate = self.steps.rate if step == "networks" else 1.0
         self.ledger.spend(Release(step, noise, rate))
-        return exact + self.generator.normal(0, noise * norm, exact.shape), noise * norm
+        return noise
 
     def begin_steps(self) -> None:
         """Pay for all steps in which networks are trained."""
