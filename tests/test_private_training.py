@@ -119,7 +119,7 @@ ALL = [
         *((kind, {"modalities": ALL}) for kind in (MultimodalAutoencoder, MultimodalVAE)),
         *((kind, {"modalities": ALL[:1]}) for kind in (MultimodalAutoencoder, MultimodalVAE)),
         *((MultimodalAutoencoder, {"modalities": ALL[1:], "fusion": name}) for name in FUSIONS),
-        (MultimodalVAE, {"modalities": ALL[1:], "objective": "mixture"}),
+        (MultimodalVAE, {"modalities": ALL[1:], "objective": "mopoe"}),
     ],
 )
 def test_a_batch_has_the_gradient_of_rows_cut_one_by_one(kind, options, monkeypatch):

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -90,12 +91,15 @@ def find_noise(
     """
     if math.isinf(epsilon):
         return 0.0
-    low, high = 0.5, 1.0
+    epsilon_of, low, high = cache(epsilon_of), 0.5, 1.0
     while epsilon_of(high) > epsilon:
         low, high = high, 2 * high
     while epsilon_of(low) < epsilon:  # where there is less noise, there is more to compute
         low, high = low / 2, low
-    over = lambda x: epsilon_of(math.exp(x)) - epsilon  # noqa: E731
+
+    def over(x: float) -> float:
+        return epsilon_of(math.exp(x)) - epsilon
+
     noise = math.exp(brentq(over, math.log(low), math.log(high), xtol=tolerance))
     while epsilon_of(noise) > epsilon:  # by the last digits of the root
         noise *= 1 + tolerance
@@ -190,18 +194,24 @@ def _below(release: Release, losses: np.ndarray, removes: bool) -> tuple[np.ndar
     return (with_row, without) if removes else (without, with_row)
 
 
+@lru_cache(maxsize=64)
 def _renyi(release: Release) -> np.ndarray:
     """Return the Rényi divergence of a release, for each of `ORDERS` [4]_."""
     rate, noise = release.rate, release.noise
     if rate >= 1:
         return release.times * ORDERS / (2 * noise**2)
-    divergences = np.empty(len(ORDERS))
-    for i, order in enumerate(ORDERS.tolist()):
-        k = np.arange(order + 1)
-        log_binomial = gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
-        terms = log_binomial + (order - k) * math.log1p(-rate) + k * math.log(rate)
-        divergences[i] = logsumexp(terms + k * (k - 1) / (2 * noise**2)) / (order - 1)
-    return release.times * np.maximum(divergences, 0)
+    k, log_binomials = np.arange(ORDERS[-1] + 1), _log_binomials()
+    of_order = math.log1p(-rate) * (ORDERS[:, None] - k)
+    terms = log_binomials + of_order + k * math.log(rate) + k * (k - 1) / (2 * noise**2)
+    return release.times * np.maximum(logsumexp(terms, axis=1) / (ORDERS - 1), 0)
+
+
+@cache
+def _log_binomials() -> np.ndarray:
+    """Return the logarithms of binomial coefficients of `ORDERS`, -inf beyond each."""
+    n, k = ORDERS[:, None], np.arange(ORDERS[-1] + 1)
+    inside = np.maximum(n - k, 0)
+    return np.where(k <= n, gammaln(n + 1) - gammaln(k + 1) - gammaln(inside + 1), -np.inf)
 
 
 def _by_renyi(releases: Sequence[Release], delta: float) -> float:

@@ -23,7 +23,7 @@ LARGEST_ROW = 0.7  # norm of a row, in units of the root of its total variance, 
 OF_HOLES = 0.1  # of the budget of second moments: how often cells are observed together
 LEAST_OBSERVED = 0.05  # share of the rows that has both cells of a pair, at least
 LEAST_SHARE = 1e-6  # of the largest variance along any direction, that along the others
-ENOUGH = 1e-4  # by which share the noise of networks may be more than need be
+ENOUGH = 1e-3  # by which share the noise of networks may be more than need be
 ROUNDING = 1e-9  # by which a sum of releases may differ from what was planned
 PUBLIC = [
     "the number of rows",
