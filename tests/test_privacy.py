@@ -602,6 +602,13 @@ def test_a_vocabulary_that_makes_no_sense(given):
         MultimodalAutoencoder([("a", TextModality(vocabulary=given), ["colour"])]).fit(make_frame())
 
 
+@pytest.mark.parametrize("more", [{"decoder": "sequence"}, {"max_features": None}])
+def test_what_hashes_cannot_do(more):
+    text = TextModality(vocabulary="hash", **more)
+    with pytest.raises(ValueError, match="vocabulary='hash': give decoder='words' and max_f"):
+        MultimodalAutoencoder([("a", text, ["colour"])]).fit(make_frame())
+
+
 def make_media(n_rows, seed, width=4):
     """Return texts and pictures that go together, of which some are missing."""
     rng = np.random.default_rng(seed)
@@ -661,6 +668,24 @@ def test_files_keep_private_texts_and_pictures(kind, tmp_path):
     loaded = load(tmp_path / "file")
     np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
     assert loaded.get_params()["note__vocabulary"] == WORDS
+
+
+@BOTH
+@pytest.mark.parametrize("modality", range(2))
+def test_files_keep_one_private_text_or_picture(kind, modality, tmp_path):
+    X = make_media(60, 0)[0].dropna()
+    fitted = make(kind, modalities=[MEDIA[modality]]).fit(X)
+    fitted.save(tmp_path / "file")
+    np.testing.assert_array_equal(load(tmp_path / "file").transform(X), fitted.transform(X))
+
+
+def test_words_that_nobody_knows_are_hashed():
+    X = make_media(2000, 0)[0].dropna()
+    hashed = TextModality(vocabulary="hash", max_features=16, vectorizer=None)
+    fitted = make(epsilon=8.0, modalities=[("note", hashed, ["note"])], n_components=1).fit(X)
+    words = {*" ".join(fitted.reconstruct(X)["note"]).split()}
+    assert words <= {f"#{i}" for i in range(16)}
+    assert fitted.score(X) > 0.5
 
 
 def test_a_vocabulary_may_be_wide():

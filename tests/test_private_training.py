@@ -241,7 +241,9 @@ def test_networks_gain_where_there_are_many_rows(kind, tmp_path):
     assert fitted.history_ == []
     assert set(fitted.privacy_spent_.by_step) == {"columns", "moments", "networks"}
     fitted.save(tmp_path / "file")
-    np.testing.assert_array_equal(load(tmp_path / "file").transform(others), fitted.transform(others))
+    np.testing.assert_array_equal(
+        load(tmp_path / "file").transform(others), fitted.transform(others)
+    )
 
 
 @pytest.mark.parametrize(

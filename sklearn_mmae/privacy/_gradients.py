@@ -152,9 +152,7 @@ def clipped_sums(
             given = F.layer_norm(given, layer.normalized_shape, eps=layer.eps)
         # Where a layer is called for several subsets or draws, rows are next to the last.
         pair = (given, slope)
-        parts.setdefault(layer, []).append(
-            tuple(x.reshape(-1, n_rows, x.shape[-1]) for x in pair)
-        )
+        parts.setdefault(layer, []).append(tuple(x.reshape(-1, n_rows, x.shape[-1]) for x in pair))
     joined = {layer: tuple(map(torch.cat, zip(*own, strict=True))) for layer, own in parts.items()}
     squares = sum(_squares(layer, *pair) for layer, pair in joined.items())
     scale = largest / squares.sqrt().clamp_min(largest)

@@ -68,7 +68,7 @@ def density_of_moments(network: JointNetwork, moments: ViewMoments) -> Density:
     root = torch.linalg.cholesky(covariance + unit)[None]
     return Density(
         Mixture(*shares, root.float().numpy()),
-        np.array([pattern.numpy() for pattern, _ in seen]).reshape(-1, len(parts)),
+        np.array([pattern.numpy() for pattern, _ in seen], bool).reshape(-1, len(parts)),
         np.array([bin_ for _, bin_ in seen], np.int64),
         _stacked(maps, k),
         np.zeros((len(seen), 1, k), np.float32),
