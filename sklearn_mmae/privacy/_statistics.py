@@ -23,7 +23,7 @@ LARGEST_ROW = 0.7  # norm of a row, in units of the root of its total variance, 
 OF_HOLES = 0.1  # of the budget of second moments: how often cells are observed together
 LEAST_OBSERVED = 0.05  # share of the rows that has both cells of a pair, at least
 LEAST_SHARE = 1e-6  # of the largest variance along any direction, that along the others
-ENOUGH = 1e-3  # by which share the noise of networks may be more than need be
+ENOUGH = 1e-3  # by which share networks may have less than they could
 ROUNDING = 1e-9  # by which a sum of releases may differ from what was planned
 PUBLIC = [
     "the number of rows",
@@ -142,7 +142,7 @@ class PrivateStatistics(Statistics):
         others = Release("all but networks", self.total / (1 - share) ** 0.5)
         self.noise["networks"] = find_noise(
             lambda noise: ledger.cost([others, self.steps.release(noise)]),
-            ledger.epsilon,
+            ledger.epsilon * (1 - ENOUGH),  # sums of other releases are rounded otherwise
             tolerance=ENOUGH,
         )
 
@@ -176,7 +176,7 @@ class PrivateStatistics(Statistics):
         self.ledger.reserve(self.steps.release(self.noise["networks"]))
 
     def rows_of_step(self) -> np.ndarray:
-        """Return which rows the next step looks at: each with the same chance (Poisson sampling)."""
+        """Return which rows the next step looks at: each by the same chance (Poisson)."""
         return np.flatnonzero(self.generator.random(self.n_rows) < self.steps.rate)
 
     def sums(
