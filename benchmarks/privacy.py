@@ -56,7 +56,7 @@ SETTINGS = {  # of the others
 CANARIES, CANARY_COLUMNS, CANARY_DELTA = 13_000, 1500, 1e-7
 ALL_RELEASED = 3  # sums, second moments, how often cells are observed together
 GUESSES = (0.077, 0.485)  # of those most surely there, and of those most surely not
-# Of steps: fewer, as each is in several sums, and has to stand out from all others there.
+# Of steps, in as many columns.
 STEP_CANARIES, STEP_EPOCHS, STEP_SIZE = 1500, 2, 375
 UNSURE = 0.05 / len(GUESSES)  # the best of several bounds is to hold
 WORDS = 300  # of each column of texts
@@ -409,17 +409,17 @@ def audited_steps(epsilon, *, noisy, seed=0):
     All of the budget is theirs; rows are sampled, their gradients cut and noised as in a fit.
     """
     rng = np.random.default_rng(seed)
-    canaries = rng.normal(size=(STEP_CANARIES, CANARY_COLUMNS))
-    canaries /= np.linalg.norm(canaries, axis=1, keepdims=True)
+    # At right angles: in many sums none hides another.
+    canaries, _ = np.linalg.qr(rng.normal(size=(STEP_CANARIES, STEP_CANARIES)))
     there = rng.random(STEP_CANARIES) < 0.5
     shares = {"columns": 1e-6, "moments": 1e-6}
     privacy = Privacy(epsilon, CANARY_DELTA, shares=shares)
     statistics = Steps(privacy, STEP_CANARIES, 1, np.random.default_rng(seed + 1))
     with mock.patch.object(_steps, "LEAST", 0):
-        statistics.plan(CANARY_COLUMNS, STEP_EPOCHS, STEP_SIZE)
+        statistics.plan(STEP_CANARIES, STEP_EPOCHS, STEP_SIZE)
     if not noisy:
         statistics.noise["networks"], statistics.ledger.epsilon = 1e-9, math.inf
-    network = Canaries(CANARY_COLUMNS)
+    network = Canaries(STEP_CANARIES)
     weights = FlatWeights([[nn.Parameter(torch.zeros(1))], [network.layer.weight]])
     gradients = PrivateGradients(
         network, torch.Generator(), weights, STEP_SIZE, statistics=statistics, largest=1.0
