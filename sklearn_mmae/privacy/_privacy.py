@@ -29,9 +29,9 @@ class Privacy(BaseEstimator):
     factor of ``exp(epsilon)``, but for a chance of `delta`. All that a fit would take from rows it
     either buys, with noise, or is told as a public fact: ``TabularModality(bounds=,
     categories=)``, ``TextModality(vocabulary=)``, ``ImageModality(size=, mode=, max_value=)``. What
-    is missing is an error. Tables, texts and pictures can be fitted. Networks are trained where rows
-    times epsilon (8 at most) are 2,000 for each number, category, word and pixel of a row; else the
-    fit is its linear start. ``docs/privacy.md`` says what is not protected.
+    is missing is an error. Tables, texts and pictures can be fitted. Networks are trained where
+    rows times epsilon (8 at most) are 2,000 for each number, category, word and pixel of a row;
+    else the fit is its linear start. ``docs/privacy.md`` says what is not protected.
 
     Parameters
     ----------
