@@ -85,15 +85,15 @@ NOTES = (
     " where none ended within a minute (it samples eigenvectors by rejection). PCA: without"
     " privacy.",
     "*score*, with networks: one draw; where the rule of `Privacy` keeps them off they are forced."
-    " *ratio*: CPU seconds of a row in an epoch, with privacy over without. *opendp*: PCA within the"
-    " bounds, the best of three norms.",
+    " *ratio*: CPU seconds of a row in an epoch, with privacy over without. *opendp*: PCA within"
+    " the bounds, the best of three norms.",
     "With texts: *explained* is `score`, the mean deviance explained of modalities; *probe*: R2 of"
     " a ridge regression on salaries and ratings. Public are categories and the 300 most frequent"
     " words of the held-out rows. The others cannot take these.",
     "*audit*: 13,000 canaries in one run, each there by the toss of a coin; from guesses a lower"
     " bound on epsilon, at 95 %. It has to be below epsilon, and above where the noise is switched"
-    " off. *audit of networks*: 1,500 canaries in all steps of gradients. *membership*: AUC of telling rows of the fit from others by their score, the mean of 20"
-    " splits.",
+    " off. *audit of networks*: 1,500 canaries in all steps of gradients. *membership*: AUC of"
+    " telling rows of the fit from others by their score, the mean of 20 splits.",
 )
 
 
