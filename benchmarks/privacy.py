@@ -2,8 +2,8 @@
 
     python -m benchmarks.privacy --environments FOLDER
 
-The linear start of tables alone. `benchmarks/_peers/make_environments.py FOLDER diffprivlib` makes
-the environment of the other.
+`benchmarks/_peers/make_environments.py FOLDER diffprivlib opendp` makes the environments of the
+others.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import warnings
 from collections import Counter
 from contextlib import suppress
 from functools import partial
+from time import process_time
+from unittest import mock
 
 import numpy as np
+import torch
 from scipy.stats import binom
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -24,9 +27,15 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from sklearn_mmae import DataWarning, MultimodalAutoencoder, Privacy, TabularModality, TextModality
+from sklearn_mmae.privacy import _steps
+from sklearn_mmae.privacy._gradients import PrivateGradients
 from sklearn_mmae.privacy._statistics import LARGEST_ROW, PrivateStatistics
+from sklearn_mmae.training._batches import Batch
+from sklearn_mmae.training._gradients import FlatWeights
+from sklearn_mmae.training._net import AutoencoderNet
 
 from ._proof._task import PeerError, Run
 from ._sides import options_of, table_of
@@ -35,15 +44,20 @@ from .shared_data import available, load_clothing, load_flights, load_mfeat, loa
 EPSILONS = (1.0, 3.0, 8.0)
 COLUMNS = ("data", "method", "epsilon", "explained", "probe")
 SEEDS = 3
-SETTINGS = (  # of the other
-    {"scaled": True, "norm": 0.6},
-    {"scaled": False, "norm": 0.25},
-    {"scaled": False, "norm": 0.6},
-)
+SETTINGS = {  # of the others
+    "diffprivlib": (
+        {"scaled": True, "norm": 0.6},
+        {"scaled": False, "norm": 0.25},
+        {"scaled": False, "norm": 0.6},
+    ),
+    "opendp": ({"norm": 0.15}, {"norm": 0.25}, {"norm": 0.6}),
+}
 # So many that right guesses alone can show an epsilon of 8; so wide that they do not overlap.
 CANARIES, CANARY_COLUMNS, CANARY_DELTA = 13_000, 1500, 1e-7
 ALL_RELEASED = 3  # sums, second moments, how often cells are observed together
-GUESSES = (1000, 6300)  # of those most surely there, and of those most surely not
+GUESSES = (0.077, 0.485)  # of those most surely there, and of those most surely not
+# Of steps, in as many columns.
+STEP_CANARIES, STEP_EPOCHS, STEP_SIZE = 1500, 2, 375
 UNSURE = 0.05 / len(GUESSES)  # the best of several bounds is to hold
 WORDS = 300  # of each column of texts
 SPLITS = 20  # into members and others
@@ -70,13 +84,16 @@ NOTES = (
     " the bounds, the best of three settings on the held-out rows: more than could be known; a dash"
     " where none ended within a minute (it samples eigenvectors by rejection). PCA: without"
     " privacy.",
+    "*score*, with networks: one draw; where the rule of `Privacy` keeps them off they are forced."
+    " *ratio*: CPU seconds of a row in an epoch, with privacy over without. *opendp*: PCA within"
+    " the bounds, the best of three norms.",
     "With texts: *explained* is `score`, the mean deviance explained of modalities; *probe*: R2 of"
     " a ridge regression on salaries and ratings. Public are categories and the 300 most frequent"
     " words of the held-out rows. The others cannot take these.",
     "*audit*: 13,000 canaries in one run, each there by the toss of a coin; from guesses a lower"
     " bound on epsilon, at 95 %. It has to be below epsilon, and above where the noise is switched"
-    " off. *membership*: AUC of telling rows of the fit from others by their score, the mean of 20"
-    " splits.",
+    " off. *audit of networks*: 1,500 canaries in all steps of gradients. *membership*: AUC of"
+    " telling rows of the fit from others by their score, the mean of 20 splits.",
 )
 
 
@@ -98,9 +115,15 @@ def main():
     for name, folder, load in FRAMES if not options.quick else ():
         if available(folder):
             compare_frames(table, name, *load())
-    for epsilon in EPSILONS:
-        table.add("canaries", "audit", epsilon, audited(epsilon, noisy=True), None)
-    table.add("canaries", "audit, noise off", None, audited(1.0, noisy=False), None)
+    for name, load, k, epsilons in NETWORKS if not options.quick else ():
+        compare_networks(table, name, load(), k, epsilons)
+    table.add(
+        "flights, 20,000 rows", "a row in an epoch: ratio", 8.0, epoch_ratio(flights(20_000)), None
+    )
+    for audit, name in ((audited, "audit"), (audited_steps, "audit of networks")):
+        for epsilon in EPSILONS:
+            table.add("canaries", name, epsilon, audit(epsilon, noisy=True), None)
+        table.add("canaries", f"{name}, noise off", None, audit(1.0, noisy=False), None)
     for epsilon in (None, *EPSILONS):
         table.add("digits", "membership", epsilon, membership(epsilon), None)
     table.show()
@@ -151,38 +174,80 @@ def compare(table, name, rows, k, run, n_seeds):
         probes = [_probe(codes, y, y_test) for _, codes in found]
         figures = float(np.mean([explained(back) for back, _ in found]))
         table.add(name, "ours", epsilon, figures, None if y is None else float(np.mean(probes)))
-    for epsilon in EPSILONS if run.python("diffprivlib") and len(X) <= 5000 else ():
-        low, high = bounds.T.astype(float).tolist()
-        asked = {"epsilon": epsilon, "n_components": k, "low": low, "high": high, "seed": 0}
-        found = []
-        for setting in SETTINGS:
-            with suppress(PeerError):  # it did not end
-                answer = run.ask("diffprivlib", {"rows": X}, {"rows": test}, **asked, **setting)
-                found.append(explained(answer[0]["back"]))
-        best = max(found, default=None)
-        table.add(name, run.version("diffprivlib"), epsilon, best, None)
+    low, high = bounds.T.astype(float).tolist()
+    for peer, settings in SETTINGS.items():
+        for epsilon in EPSILONS if run.python(peer) and len(X) <= 5000 else ():
+            asked = {"epsilon": epsilon, "n_components": k, "low": low, "high": high, "seed": 0}
+            found = []
+            for setting in settings:
+                with suppress(PeerError):  # it did not end
+                    answer = run.ask(peer, {"rows": X}, {"rows": test}, **asked, **setting)
+                    found.append(explained(answer[0]["back"]))
+            table.add(name, run.version(peer), epsilon, max(found, default=None), None)
 
 
 def ours(rows, k, epsilon, seed):
-    """Return the test rows as they come back, and codes of both parts."""
-    X, test, _, _, views, bounds, scaled = rows
+    """Return the test rows as they come back, and codes of both parts, of the linear start."""
+    X, test, *_ = rows
+    fitted = fit(rows, k, epsilon, seed, max_epochs=0)
+    codes = [fitted.transform(part) for part in (X, test)]
+    return fitted.inverse_transform(codes[1]), codes
+
+
+def fit(rows, k, epsilon, seed, **options):
+    """Return an estimator, fitted to tables."""
+    X, _, _, _, views, bounds, scaled = rows
     scaling = "column" if scaled else "common"
     modalities = [
         (name, TabularModality(bounds=_named(bounds, at), scale=scaling), at)
         for name, at in views.items()
     ]
-    fitted = MultimodalAutoencoder(
-        modalities,
-        k,
-        max_epochs=0,
-        privacy=None if epsilon is None else Privacy(epsilon),
-        random_state=seed,
-    )
+    privacy = None if epsilon is None else Privacy(epsilon)
+    fitted = MultimodalAutoencoder(modalities, k, privacy=privacy, random_state=seed, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the seed is known
-        fitted.fit(X)
-    codes = [fitted.transform(part) for part in (X, test)]
-    return fitted.inverse_transform(codes[1]), codes
+        return fitted.fit(X)
+
+
+def compare_networks(table, name, rows, k, epsilons):
+    """Add scores of held-out rows without networks and with them, even where these are kept off."""
+    test = rows[1]
+    for epsilon in epsilons:
+        fitted = fit(rows, k, epsilon, 0)
+        start = fit(rows, k, epsilon, 0, max_epochs=0).score(test)
+        table.add(f"{name}: score", "linear start", epsilon, start, None)
+        by_rule = fitted.n_iter_ > 0
+        method = "networks" if by_rule else "networks, which the rule keeps off"
+        if not by_rule:
+            with mock.patch.object(_steps, "LEAST", 0):
+                fitted = fit(rows, k, epsilon, 0)
+        table.add(f"{name}: score", method, epsilon, fitted.score(test), None)
+
+
+def epoch_ratio(rows):
+    """Return how much longer a row of an epoch takes with privacy than without, in CPU seconds."""
+    taken = []
+    for epsilon, size in ((None, 1250), (8.0, 1250)):
+        seconds, n_rows = [], []
+        teach, step = AutoencoderNet._teach, AutoencoderNet.train_step
+
+        def timed(net, some, teach=teach, seconds=seconds):
+            start = process_time()
+            losses = teach(net, some)
+            seconds.append(process_time() - start)
+            return losses
+
+        def counted(net, batch, step=step, n_rows=n_rows, **options):
+            n_rows.append(len(batch))
+            return step(net, batch, **options)
+
+        with (
+            mock.patch.object(AutoencoderNet, "_teach", timed),
+            mock.patch.object(AutoencoderNet, "train_step", counted),
+        ):
+            fit(rows, 6, epsilon, 0, max_epochs=4, batch_size=size)
+        taken.append(sum(seconds) / sum(n_rows))
+    return taken[1] / taken[0]
 
 
 def salaries():
@@ -241,6 +306,12 @@ def compare_frames(table, name, X, y, train, test, modalities):
         table.add(name, "ours", epsilon, score, probe.score(codes[1], y.iloc[test]))
 
 
+NETWORKS = (
+    ("digits", digits, 16, (8.0,)),
+    ("mfeat, fou and kar", mfeat, 32, (8.0,)),
+    ("flights, 5,000 rows", partial(flights, 5000), 6, (3.0, 8.0)),
+    ("flights, 250,000 rows", partial(flights, 250_000), 6, EPSILONS),
+)
 FRAMES = (
     ("salaries, with texts", "employee_salaries", salaries),
     ("clothing, with texts", "women_clothing_reviews", clothing),
@@ -309,6 +380,64 @@ def audited(epsilon, *, noisy, seed=0):
     return lower_bound(score, there, CANARY_DELTA)
 
 
+class Canaries(nn.Module):
+    """A network whose loss of a row has that row as its gradient."""
+
+    networks = ()
+
+    def __init__(self, n_columns):
+        super().__init__()
+        self.layer = nn.Linear(n_columns, 1, bias=False)
+
+    def loss_names(self, names):
+        """Return the name of the loss."""
+        return ["loss"]
+
+
+class Steps(PrivateStatistics):
+    """Statistics of which the sum of all steps is kept, as they left the ledger."""
+
+    told = 0.0
+
+    def release(self, step, share, exact, norm):
+        """Return a sum with noise, and its standard deviation."""
+        noisy, noise = super().release(step, share, exact, norm)
+        self.told = self.told + noisy
+        return noisy, noise
+
+
+def audited_steps(epsilon, *, noisy, seed=0):
+    """Return a lower bound on epsilon, as `audited`, from what training networks releases.
+
+    All of the budget is theirs; rows are sampled, their gradients cut and noised as in a fit.
+    """
+    rng = np.random.default_rng(seed)
+    # At right angles: in many sums none hides another.
+    canaries, _ = np.linalg.qr(rng.normal(size=(STEP_CANARIES, STEP_CANARIES)))
+    there = rng.random(STEP_CANARIES) < 0.5
+    shares = {"columns": 1e-6, "moments": 1e-6}
+    privacy = Privacy(epsilon, CANARY_DELTA, shares=shares)
+    statistics = Steps(privacy, STEP_CANARIES, 1, np.random.default_rng(seed + 1))
+    with mock.patch.object(_steps, "LEAST", 0):
+        statistics.plan(STEP_CANARIES, STEP_EPOCHS, STEP_SIZE)
+    if not noisy:
+        statistics.noise["networks"], statistics.ledger.epsilon = 1e-9, math.inf
+    network = Canaries(STEP_CANARIES)
+    weights = FlatWeights([[nn.Parameter(torch.zeros(1))], [network.layer.weight]])
+    gradients = PrivateGradients(
+        network, torch.Generator(), weights, STEP_SIZE, statistics=statistics, largest=1.0
+    )
+    # Twice as long as they may be, so that they are cut.
+    shown = 2 * torch.tensor(np.where(there[:, None], canaries, 0), dtype=torch.float32)
+    for _ in range(statistics.steps.times):
+        index = torch.from_numpy(statistics.rows_of_step())
+        batch = Batch([{"row": shown[index]}], index)
+        gradients.teach(
+            lambda net, _, rows, seen: net.layer(rows.values[0]["row"]).mean(0), batch, index[None]
+        )
+    return lower_bound(canaries @ statistics.told, there, CANARY_DELTA)
+
+
 def _along(canaries, released):
     """Return ``c' M c / c' c`` of canaries, given the entries of M as they are released."""
     n = canaries.shape[1]
@@ -321,13 +450,14 @@ def lower_bound(score, there, delta):
     """Return the best lower bound of some numbers of guesses: those that are surest."""
     order = np.argsort(score)
     best = 0.0
-    for n in GUESSES:
+    for n in (round(share * len(there)) for share in GUESSES):
         right = there[order[-n:]].sum() + (~there[order[:n]]).sum()
-        best = max(best, _bound(2 * n, int(right), delta))
+        best = max(best, _bound(2 * n, int(right), 2 * len(there) * delta))
     return best
 
 
 def _bound(n_guesses, n_right, delta):
+    """Return the bound; `delta` is that of all canaries, twice."""
     low, high = 0.0, 50.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -344,7 +474,7 @@ def _chance(n_guesses, n_right, epsilon, delta):
     for i in range(1, n_right + 1):
         total += binom.pmf(n_right - i, n_guesses, share)
         alpha = max(alpha, total / i)
-    return min(beta + alpha * delta * 2 * CANARIES, 1.0)
+    return min(beta + alpha * delta, 1.0)
 
 
 def membership(epsilon):

@@ -79,7 +79,7 @@ class Constant(PrivateStatistics):
 
     def release(self, step, share, exact, norm):
         self.told.append((exact, norm))
-        self.ledger.spend(Release(step, self.noise[step] / share**0.5))
+        self.pay(step, share)
         constant = np.random.default_rng(exact.size).uniform(0.2, 0.3, exact.shape)
         return constant * self.n_rows, 0.1 * self.n_rows**0.5
 
@@ -407,7 +407,9 @@ def test_holes_do_not_shrink_columns():
     holes = np.where(rng.random(X.shape) < 0.3, np.nan, X)
     table = [("table", TabularModality(bounds=(-5, 5)), slice(0, 4))]
     whole, private = (
-        make(epsilon=20.0, n_components=1, modalities=table).fit(some).components_["table"]
+        make(epsilon=20.0, n_components=1, modalities=table, max_epochs=0)
+        .fit(some)
+        .components_["table"]
         for some in (X, holes)
     )
     np.testing.assert_allclose(private, whole, atol=0.1)
@@ -427,7 +429,8 @@ def test_without_noise_it_is_the_plain_start_of_rows_that_are_not_cut():
 @BOTH
 def test_private_rows_are_drawn_and_searched(kind):
     X = make_frame(4000)
-    fitted = make(kind, epsilon=20.0, seed=0).fit(X)
+    fitted = make(kind, epsilon=20.0, seed=0, max_epochs=2, width=16).fit(X)
+    assert fitted.n_iter_ == 2
     drawn = fitted.sample(2000)
     assert drawn["size"].corr(drawn["weight"]) == pytest.approx(0.85, abs=0.4)
     assert 0.7 < drawn["weight"].std() / X["weight"].std() < 1.1
@@ -602,6 +605,13 @@ def test_a_vocabulary_that_makes_no_sense(given):
         MultimodalAutoencoder([("a", TextModality(vocabulary=given), ["colour"])]).fit(make_frame())
 
 
+@pytest.mark.parametrize("more", [{"decoder": "sequence"}, {"max_features": None}])
+def test_what_hashes_cannot_do(more):
+    text = TextModality(vocabulary="hash", **more)
+    with pytest.raises(ValueError, match="vocabulary='hash': give decoder='words' and max_f"):
+        MultimodalAutoencoder([("a", text, ["colour"])]).fit(make_frame())
+
+
 def make_media(n_rows, seed, width=4):
     """Return texts and pictures that go together, of which some are missing."""
     rng = np.random.default_rng(seed)
@@ -661,6 +671,24 @@ def test_files_keep_private_texts_and_pictures(kind, tmp_path):
     loaded = load(tmp_path / "file")
     np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
     assert loaded.get_params()["note__vocabulary"] == WORDS
+
+
+@BOTH
+@pytest.mark.parametrize("modality", range(2))
+def test_files_keep_one_private_text_or_picture(kind, modality, tmp_path):
+    X = make_media(60, 0)[0].dropna()
+    fitted = make(kind, modalities=[MEDIA[modality]]).fit(X)
+    fitted.save(tmp_path / "file")
+    np.testing.assert_array_equal(load(tmp_path / "file").transform(X), fitted.transform(X))
+
+
+def test_words_that_nobody_knows_are_hashed():
+    X = make_media(2000, 0)[0].dropna()
+    hashed = TextModality(vocabulary="hash", max_features=16, vectorizer=None)
+    fitted = make(epsilon=8.0, modalities=[("note", hashed, ["note"])], n_components=1).fit(X)
+    words = {*" ".join(fitted.reconstruct(X)["note"]).split()}
+    assert words <= {f"#{i}" for i in range(16)}
+    assert fitted.score(X) > 0.5
 
 
 def test_a_vocabulary_may_be_wide():

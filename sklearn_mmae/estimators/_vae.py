@@ -136,8 +136,8 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         error leads to a file, but not in workers of joblib; 2 also in these.
     privacy : Privacy or None, default=None
         Fit with differential privacy for rows: what is learned of them has noise, is given as a
-        public fact, or is left out; see `Privacy`. It is the linear start alone, of tables, texts
-        and images: networks are not trained, whatever `max_epochs` says.
+        public fact, or is left out; see `Privacy`. Tables, texts and images can be fitted; networks
+        are trained where there are rows enough, and no row is held out.
     warm_start : bool, default=False
         Let `fit` go on from the weights of the last fit, on rows of the same columns.
     random_state : int, RandomState or None, default=None

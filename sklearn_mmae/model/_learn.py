@@ -40,7 +40,7 @@ from ._lags import find_lags, skipped
 from ._model import NOTHING, Model, Read, as_rows, presence
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
-from ._public import statistics_of
+from ._public import gradients_of, plan_networks, statistics_of
 from ._target import Target
 from ._weights import sorted_rows
 
@@ -99,23 +99,26 @@ def learn_model(
     device = find_device(estimator.device)
     generators = Generators.from_state(_random_state(estimator.random_state), device)
     network = _build(estimator, model, build, values, previous, device, statistics)
+    plan_networks(estimator, network, statistics)
     to_rows = partial(_to_rows, patterns=network.patterns.numpy(), n_modalities=len(values))
     rows = to_rows([*values, *labels]).to(device)
     if rest is not None:
         rows.rest = lambda: map(to_rows, rest())
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
+    settings = _settings(estimator, statistics)
     with Progress(estimator, context, estimator.max_epochs, verbose) as progress:
         learned = Lesson(
             network,
             rows,
-            _settings(estimator, statistics),
+            settings,
             generators,
             statistics.of("training"),
             progress,
             names=model.names,
             calibrate=partial(_calibrate, model.parts, statistics.of("calibration")),
             previous=previous and previous.network,
+            make_gradients=gradients_of(estimator, statistics),
             deadline=deadline,
         ).learn()
     model.net = learned.net
@@ -126,6 +129,7 @@ def learn_model(
         model.calibration = learned.calibration
     interrupted = learned.interrupted
     if statistics.is_private:
+        model.n_iter = settings.max_epochs  # of which the history says nothing
         model.facts = look_at(network, rows, statistics)
         model.privacy = statistics.spent()
         model.density = Later.known(density_of_moments(network, learned.moments))
@@ -179,6 +183,8 @@ def _learn_parts(estimator, X, y, passes, statistics):
     model = Model(Columns.of(table), parts, {}, target=target)
     if estimator.max_lag is not None:
         _undo_lags(model, values, estimator.max_lag, statistics)
+    if statistics.is_private:  # every row is in a step by chance
+        return model, values, labels, None
     return model, *_of_networks(values, labels, passes, parts)
 
 
@@ -313,10 +319,12 @@ def _find_size(estimator, model, values, device, statistics):
 
 
 def _settings(estimator, statistics=PLAIN):
-    """Return what the parameters say about training; a private fit is the linear start."""
+    """Return what the parameters say about training; a private fit holds no rows out."""
     given = {field.name: getattr(estimator, field.name) for field in fields(Settings)}
     if statistics.is_private:
-        given |= {"early_stopping": False, "max_epochs": 0}
+        given["early_stopping"] = False
+        steps = statistics.steps
+        given |= {"max_epochs": 0} if steps is None else {"batch_size": steps.size}
     return Settings(**given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -9,9 +10,14 @@ import numpy as np
 import pandas as pd
 
 from .._core.errors import PrivacyError, warn
+from ..fusion import FUSIONS
+from ..objectives import OBJECTIVES
+from ..privacy._gradients import PrivateGradients
 from ..privacy._statistics import PrivateStatistics
 from ..statistics import PLAIN, Statistics
 from ..tables import count_rows
+from ..training._gradients import MakeGradients, PlainGradients
+from ..training._joint import JointNetwork
 
 __all__ = ["check_private", "statistics_of"]
 
@@ -22,7 +28,7 @@ _REFUSED = {
     "memory": (None, "what is read of rows would be kept on disk"),
     "callbacks": (None, "they are handed the rows"),
     "warm_start": (False, "what an earlier fit has spent is not known"),
-    "init": ("linear", "without training the linear start is all there is"),
+    "init": ("linear", "networks are trained from the linear start on"),
 }
 
 
@@ -100,6 +106,45 @@ def statistics_of(estimator: Any, X: Any) -> Statistics:
     n_modalities = sum(not isinstance(modality, str) for _, modality, _ in estimator.modalities)
     generator = _noise(estimator.random_state)
     return PrivateStatistics(estimator.privacy, count_rows(X), n_modalities, generator)
+
+
+def plan_networks(estimator: Any, network: JointNetwork, statistics: Statistics) -> None:
+    """Decide whether a private fit trains its network; by no cell of the rows."""
+    if not statistics.is_private:
+        return
+    n_columns = sum(part.n_view for part in network.networks)
+    statistics.plan(n_columns, estimator.max_epochs, estimator.batch_size)
+    if statistics.steps is not None:
+        _check_rows_apart(estimator)
+
+
+def gradients_of(estimator: Any, statistics: Statistics) -> MakeGradients:
+    """Return what makes the gradients of a fit, as the estimator's `privacy` says."""
+    if not statistics.is_private:
+        return PlainGradients
+    largest = estimator.privacy.max_grad_norm
+    return partial(PrivateGradients, statistics=statistics, largest=largest)
+
+
+def _check_rows_apart(estimator: Any) -> None:
+    """Refuse what may mix the rows of a step: the gradient of a row would be that of others, too.
+
+    Raises
+    ------
+    PrivacyError
+        Naming the parameter, and what to give.
+    """
+    mixed = [name for name in ("extra_terms", "free_bits") if getattr(estimator, name, None)]
+    for name, known in (("fusion", FUSIONS), ("objective", OBJECTIVES)):
+        value = getattr(estimator, name, "")
+        if not isinstance(value, str) and type(value) not in known.values():
+            mixed.append(name)
+    if mixed:
+        raise PrivacyError(
+            f"{mixed[0]}={getattr(estimator, mixed[0])!r} has no privacy where networks are"
+            " trained: it may mix rows. Leave it at its default, or give max_epochs=0 or"
+            " privacy=None."
+        )
 
 
 def _noise(seed: Any) -> np.random.Generator:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -29,6 +30,7 @@ __all__ = ["ACCOUNTANTS", "Release", "find_noise", "spent_epsilon"]
 ORDERS = np.arange(2, 513)  # of Rényi divergences
 STEPS_OF_DEVIATION = 20  # of the grid, to the smallest standard deviation of a release's loss
 COARSEST, FINEST = 1e-2, 2e-6  # steps of the grid of privacy losses
+MOST_POINTS = 2**24  # of the grid
 LOST = 1e-15  # chance of losses beyond the grid
 LARGEST = 1e4  # of epsilons that are told apart
 
@@ -76,20 +78,32 @@ def spent_epsilon(releases: Sequence[Release], delta: float, accountant: str = "
     return ACCOUNTANTS[accountant](releases, delta) if releases else 0.0
 
 
-def find_noise(epsilon_of: Callable[[float], float], epsilon: float) -> float:
-    """Return the least noise at which ``epsilon_of(noise)``, which falls with it, is affordable."""
+def find_noise(
+    epsilon_of: Callable[[float], float], epsilon: float, *, tolerance: float = 1e-9
+) -> float:
+    """Return the least noise at which ``epsilon_of(noise)``, which falls with it, is affordable.
+
+    Parameters
+    ----------
+    epsilon_of : callable
+    epsilon : float
+    tolerance : float, default=1e-9
+        By which share there may be more noise than need be.
+    """
     if math.isinf(epsilon):
         return 0.0
-    low, high = 1e-3, 1.0
+    epsilon_of, low, high = cache(epsilon_of), 0.5, 1.0
     while epsilon_of(high) > epsilon:
         low, high = high, 2 * high
-    if low < 1:
-        while epsilon_of(low) < epsilon:
-            low /= 2
-    root = brentq(lambda x: epsilon_of(math.exp(x)) - epsilon, math.log(low), math.log(high))
-    noise = math.exp(root)
+    while epsilon_of(low) < epsilon:  # where there is less noise, there is more to compute
+        low, high = low / 2, low
+
+    def over(x: float) -> float:
+        return epsilon_of(math.exp(x)) - epsilon
+
+    noise = math.exp(brentq(over, math.log(low), math.log(high), xtol=tolerance))
     while epsilon_of(noise) > epsilon:  # by the last digits of the root
-        noise *= 1 + 1e-9
+        noise *= 1 + tolerance
     return noise
 
 
@@ -133,6 +147,8 @@ def _composed(releases: Sequence[Release], delta: float, removes: bool) -> float
     step = min(COARSEST, min(spread) / STEPS_OF_DEVIATION)
     width = _by_renyi(releases, LOST) + 1.0
     n = 2 ** math.ceil(math.log2(2 * width / max(step, FINEST)))
+    if n > MOST_POINTS:  # there is hardly any noise
+        return _by_renyi(releases, delta)
     grid = (np.arange(n) - n // 2) * (2 * width / n)
     transform, infinite = 1.0, 0.0
     for release in releases:
@@ -181,18 +197,24 @@ def _below(release: Release, losses: np.ndarray, removes: bool) -> tuple[np.ndar
     return (with_row, without) if removes else (without, with_row)
 
 
+@lru_cache(maxsize=64)
 def _renyi(release: Release) -> np.ndarray:
     """Return the Rényi divergence of a release, for each of `ORDERS` [4]_."""
     rate, noise = release.rate, release.noise
     if rate >= 1:
         return release.times * ORDERS / (2 * noise**2)
-    divergences = np.empty(len(ORDERS))
-    for i, order in enumerate(ORDERS.tolist()):
-        k = np.arange(order + 1)
-        log_binomial = gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
-        terms = log_binomial + (order - k) * math.log1p(-rate) + k * math.log(rate)
-        divergences[i] = logsumexp(terms + k * (k - 1) / (2 * noise**2)) / (order - 1)
-    return release.times * np.maximum(divergences, 0)
+    k, log_binomials = np.arange(ORDERS[-1] + 1), _log_binomials()
+    of_order = math.log1p(-rate) * (ORDERS[:, None] - k)
+    terms = log_binomials + of_order + k * math.log(rate) + k * (k - 1) / (2 * noise**2)
+    return release.times * np.maximum(logsumexp(terms, axis=1) / (ORDERS - 1), 0)
+
+
+@cache
+def _log_binomials() -> np.ndarray:
+    """Return the logarithms of binomial coefficients of `ORDERS`, -inf beyond each."""
+    n, k = ORDERS[:, None], np.arange(ORDERS[-1] + 1)
+    inside = np.maximum(n - k, 0)
+    return np.where(k <= n, gammaln(n + 1) - gammaln(k + 1) - gammaln(inside + 1), -np.inf)
 
 
 def _by_renyi(releases: Sequence[Release], delta: float) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from ..statistics import SecondMoments, Statistics
 from ..statistics._questions import Blocks, Question
 from ._accountant import Release, find_noise, spent_epsilon
 from ._privacy import NEIGHBOURS, Privacy, PrivacySpent
+from ._steps import Steps
 
 __all__ = ["Ledger", "PrivateStatistics"]
 
@@ -20,6 +23,7 @@ LARGEST_ROW = 0.7  # norm of a row, in units of the root of its total variance, 
 OF_HOLES = 0.1  # of the budget of second moments: how often cells are observed together
 LEAST_OBSERVED = 0.05  # share of the rows that has both cells of a pair, at least
 LEAST_SHARE = 1e-6  # of the largest variance along any direction, that along the others
+ENOUGH = 1e-3  # by which share networks may have less than they could
 ROUNDING = 1e-9  # by which a sum of releases may differ from what was planned
 PUBLIC = [
     "the number of rows",
@@ -43,6 +47,12 @@ class Ledger:
         self.epsilon, self.delta = privacy.find_epsilon(), privacy.find_delta(n_rows)
         self.accountant = privacy.accountant
         self.releases: list[Release] = []
+        self.paid: Counter[Release] = Counter()  # releases that are entered, and not made yet
+
+    def reserve(self, releases: Release) -> None:
+        """Enter several releases alike, each of which is then free; raises as `spend`."""
+        self.spend(releases)
+        self.paid[replace(releases, times=1)] += releases.times
 
     def spend(self, release: Release) -> None:
         """Enter a release, before it is made.
@@ -52,7 +62,10 @@ class Ledger:
         PrivacyError
             If it would cost more than is left.
         """
-        cost = self._cost([*self.releases, release])
+        if self.paid[release]:
+            self.paid[release] -= 1
+            return
+        cost = self.cost([*self.releases, release])
         if cost > self.epsilon * (1 + ROUNDING):
             raise PrivacyError(
                 f"{release.step!r} would bring epsilon to {cost:.3g}, but {self.epsilon:g} is all"
@@ -65,10 +78,11 @@ class Ledger:
         by_step: dict[str, list[Release]] = {}
         for release in self.releases:
             by_step.setdefault(release.step, []).append(release)
-        costs = {step: self._cost(releases) for step, releases in by_step.items()}
-        return PrivacySpent(self._cost(self.releases), self.delta, costs, NEIGHBOURS, PUBLIC)
+        costs = {step: self.cost(releases) for step, releases in by_step.items()}
+        return PrivacySpent(self.cost(self.releases), self.delta, costs, NEIGHBOURS, PUBLIC)
 
-    def _cost(self, releases: list[Release]) -> float:
+    def cost(self, releases: list[Release]) -> float:
+        """Return the epsilon of releases together."""
         return spent_epsilon(releases, self.delta, self.accountant)
 
 
@@ -83,7 +97,12 @@ class PrivateStatistics(Statistics):
     privacy : Privacy
     n_rows, n_modalities : int
     generator : numpy.random.Generator
-        Of the noise.
+        Of the noise, and of which rows are in a step.
+
+    Attributes
+    ----------
+    steps : Steps or None
+        In which networks are trained, if they are.
     """
 
     is_private = True
@@ -93,10 +112,39 @@ class PrivateStatistics(Statistics):
     ):
         self.n_rows, self.n_modalities, self.generator = n_rows, n_modalities, generator
         self.ledger = Ledger(privacy, n_rows)
-        noise = find_noise(
-            lambda noise: self.ledger._cost([Release("all", noise)]), self.ledger.epsilon
+        self.shares, self.steps = privacy.find_shares(), None
+        self.total = find_noise(
+            lambda noise: self.ledger.cost([Release("all", noise)]), self.ledger.epsilon
         )
-        self.noise = {step: noise / share**0.5 for step, share in privacy.find_shares().items()}
+        columns = self.shares["columns"]
+        self.noise = {
+            "columns": self.total / columns**0.5,
+            "moments": self.total / (1 - columns) ** 0.5,
+        }
+
+    def plan(self, n_columns: int, max_epochs: int, batch_size: int | str) -> None:
+        """Decide whether networks are trained; if so, second moments leave them their share.
+
+        Parameters
+        ----------
+        n_columns : int
+            Of all views.
+        max_epochs, batch_size
+            See `Steps.plan`.
+        """
+        share, ledger = self.shares["networks"], self.ledger
+        if not share:
+            return
+        self.steps = Steps.plan(self.n_rows, ledger.epsilon, n_columns, max_epochs, batch_size)
+        if self.steps is None:
+            return
+        self.noise["moments"] = self.total / self.shares["moments"] ** 0.5
+        others = Release("all but networks", self.total / (1 - share) ** 0.5)
+        self.noise["networks"] = find_noise(
+            lambda noise: ledger.cost([others, self.steps.release(noise)]),
+            ledger.epsilon * (1 - ENOUGH),  # sums of other releases are rounded otherwise
+            tolerance=ENOUGH,
+        )
 
     def release(
         self, step: str, share: float, exact: np.ndarray, norm: float
@@ -113,9 +161,23 @@ class PrivateStatistics(Statistics):
         norm : float
             The largest Euclidean norm that a row's part in the sum may have.
         """
-        noise = self.noise[step] / share**0.5
-        self.ledger.spend(Release(step, noise))
+        noise = self.pay(step, share)
         return exact + self.generator.normal(0, noise * norm, exact.shape), noise * norm
+
+    def pay(self, step: str, share: float) -> float:
+        """Enter a release; return its noise, over the norm of a row."""
+        noise = self.noise[step] / share**0.5
+        rate = self.steps.rate if step == "networks" else 1.0
+        self.ledger.spend(Release(step, noise, rate))
+        return noise
+
+    def begin_steps(self) -> None:
+        """Pay for all steps in which networks are trained."""
+        self.ledger.reserve(self.steps.release(self.noise["networks"]))
+
+    def rows_of_step(self) -> np.ndarray:
+        """Return which rows the next step looks at: each by the same chance (Poisson)."""
+        return np.flatnonzero(self.generator.random(self.n_rows) < self.steps.rate)
 
     def sums(
         self, name: str, rows: np.ndarray, norm: float, *, share: float = 1.0

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .._core.threads import side_by_side
-from ._batches import Batch
+from ._batches import Batch, BatchIterator
 
 __all__ = ["FlatWeights", "Gradients", "LossesOf", "MakeGradients", "PlainGradients"]
 
@@ -156,6 +156,15 @@ class Gradients(ABC):
         """Set the mode of all modules."""
         for module in self.modules:
             module.train(training)
+
+    def batches(self, batches: BatchIterator) -> BatchIterator:
+        """Return the batches of an epoch: those that are given, or others of the same rows.
+
+        Parameters
+        ----------
+        batches : BatchIterator
+        """
+        return batches
 
     @abstractmethod
     def teach(self, losses_of: LossesOf, batch: Batch, shown: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ from ._joint import JointNetwork
 from ._net import AutoencoderNet, StopTraining
 from ._patterns import shares_of
 from ._progress import Progress
-from ._rates import finishing
+from ._rates import finishing, one_cycle
 from ._settings import MOST_OF_AN_EPOCH, Settings
 from ._translation import weigh
 from .start._begin import seen_blocks, start_linear
@@ -199,6 +199,9 @@ class Lesson:
         """Run the epochs, until they are over, do not help, or are interrupted."""
         self.interrupted = None
         self.first = self.net.weights_.copy()
+        if self.statistics.is_private:
+            self._run_untold()
+            return
         trains = self.settings.max_epochs > 0
         if self.held_out is not None:
             self.before = self._held_out_losses() if self.guarded and trains else None
@@ -223,6 +226,16 @@ class Lesson:
                     "max_time was over before an epoch had ended: nothing was learned but the"
                     " start. Give more seconds, or max_epochs=0 if it is all you want."
                 )
+
+    def _run_untold(self) -> None:
+        """Run all epochs, of whose losses nobody hears: they are of the rows."""
+        epochs = self.settings.max_epochs
+        learning = self.net.learn_unheard(self.train, epochs, one_cycle, self.deadline)
+        try:
+            with suppress(StopTraining):
+                self.progress.finish(learning, epochs)
+        except KeyboardInterrupt as interrupted:
+            self.interrupted = interrupted
 
     @property
     def _parts_are_guarded(self) -> bool:
@@ -333,7 +346,7 @@ class Lesson:
             weights.swap()
             if self.network.direct is not None and self.previous is None:
                 self.network.direct.learn(self._moments())
-            if self.starts_linear and not len(self.net.history):
+            if self.starts_linear and not weights.n_steps:
                 self.network.guard(True, is_linear=True)
             return Learned(self.net, self.interrupted, self.calibration, self.moments)
         with self._best_kept():

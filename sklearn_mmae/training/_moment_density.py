@@ -29,7 +29,7 @@ def density_of_moments(network: JointNetwork, moments: ViewMoments) -> Density:
     Parameters
     ----------
     network : JointNetwork
-        Its linear path alone. Hidden cells of its tables are at their means.
+        Of which only the linear path is looked at. Hidden cells of its tables are at their means.
     moments : ViewMoments
         Of its views, none of them reduced.
     """
@@ -68,7 +68,7 @@ def density_of_moments(network: JointNetwork, moments: ViewMoments) -> Density:
     root = torch.linalg.cholesky(covariance + unit)[None]
     return Density(
         Mixture(*shares, root.float().numpy()),
-        np.array([pattern.numpy() for pattern, _ in seen]).reshape(-1, len(parts)),
+        np.array([pattern.numpy() for pattern, _ in seen], bool).reshape(-1, len(parts)),
         np.array([bin_ for _, bin_ in seen], np.int64),
         _stacked(maps, k),
         np.zeros((len(seen), 1, k), np.float32),
@@ -98,11 +98,10 @@ def _noise(
 ) -> list[np.ndarray]:
     """Return what numbers of tables have beside what vectors make of them; see `Density.noise`."""
     whole, noise = moments.covariance.cpu(), []
-    codes = torch.diag(1 / network.scale)
     for m, (part, own) in enumerate(zip(network.networks, moments.slices, strict=True)):
         n = part.n_numbers if part.is_table else 0
         here = slice(own.start, own.start + n)
-        made = (network.outputs(codes, m) - network.outputs(0 * codes, m))[:, :n].double().cpu()
+        made = (network.loadings(m) / network.scale).T[:, :n].double().cpu()
         left = part.view_unit * torch.eye(len(whole), dtype=torch.float64)[here] - made.T @ axes
         variance = ((left @ whole) * left).sum(1).clamp_min(LEAST_NOISE**2)
         noise.append((0.5 * variance.log()).float().expand(1 + n_seen, n).numpy().copy())

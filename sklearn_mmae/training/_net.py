@@ -240,14 +240,14 @@ class AutoencoderNet(NeuralNet):
         self.needs_closure_ = self._overridden("on_grad_computed") or isinstance(
             self.optimizer_, torch.optim.LBFGS
         )
-        n_steps = epochs * len(self.get_iterator(rows, training=True))
         groups = self.optimizer_.param_groups
         self.peaks_ = [group["lr"] for group in groups]
-        self.rate_, self.done_ = rate, shares_done(n_steps, deadline)
         _ = self.module_.own_paths  # solved once, before copies share them
         self.gradients_ = self.make_gradients(
             self.module_, self.generator, self.weights_, self.batch_size
         )
+        n_steps = epochs * len(self._batches(rows))
+        self.rate_, self.done_ = rate, shares_done(n_steps, deadline)
         try:
             yield
         finally:
@@ -265,10 +265,12 @@ class AutoencoderNet(NeuralNet):
             for group, peak in zip(self.optimizer_.param_groups, self.peaks_, strict=True):
                 group["lr"] = peak * self.rate_(done)
 
+    def _batches(self, rows: Rows) -> BatchIterator:
+        return self.gradients_.batches(self.get_iterator(rows, training=True))
+
     def _teach(self, rows: Rows) -> list[float]:
         self.gradients_.train(True)
-        batches = self.get_iterator(rows, training=True)
-        return self._mean_losses(batches, self.train_step, training=True)
+        return self._mean_losses(self._batches(rows), self.train_step, training=True)
 
     def _look(self, rows: Rows) -> list[float]:
         self.gradients_.train(False)

@@ -61,9 +61,11 @@ class TextModality(Modality):
     max_features : int or None, default=3000
         The most words to keep, by frequency, as in scikit-learn's `CountVectorizer`. The
         "sequence" decoder spells rarer ones.
-    vocabulary : list of str or None, default=None
+    vocabulary : list of str, "hash" or None, default=None
         The words, in lower case, in place of those that `fit` would choose by `max_features` and
-        `stop_words`.
+        `stop_words`. "hash": no words are known, and each counts in one of `max_features` columns
+        that its hash says [2]_; what comes back are the numbers of these columns, such as "#17".
+        With `privacy`, take some hundreds.
     stop_words : {"english"}, list of str or None, default=None
         Words to leave out of the vocabulary.
     vectorizer : "auto", "subwords", "phrases", None, transformer or list, default="auto"
@@ -124,6 +126,7 @@ class TextModality(Modality):
     ----------
     .. [1] Salton & Buckley (1988), "Term-weighting approaches in automatic text retrieval",
        Information Processing & Management 24(5).
+    .. [2] Weinberger et al. (2009), "Feature hashing for large scale multitask learning", ICML.
 
     Examples
     --------
@@ -159,7 +162,7 @@ class TextModality(Modality):
         *,
         decoder: str = "words",
         max_features: int | None = 3000,
-        vocabulary: list[str] | None = None,
+        vocabulary: list[str] | str | None = None,
         stop_words: str | list[str] | None = None,
         vectorizer: Any = "auto",
         n_words: int = 5,
@@ -203,7 +206,7 @@ class TextModality(Modality):
             raise CellError(
                 "privacy needs a vocabulary that is public, and nothing beside the words",
                 column=cells.names[0],
-                remedy="Give TextModality(vocabulary=[...], vectorizer=None)",
+                remedy="Give TextModality(vocabulary=[...] or 'hash', vectorizer=None)",
             )
 
     def fit(self, cells: Cells, statistics: Statistics = PLAIN) -> Self:
@@ -392,10 +395,7 @@ class TextModality(Modality):
                 f"decoder={self.decoder!r}: give 'words' or 'sequence'."
                 + did_you_mean(self.decoder, decoders)
             )
-        words = self.vocabulary
-        usable = words is None or (isinstance(words, list) and len(words) > 0 and are_text(words))
-        if not usable or (words and len({word.lower() for word in words} & {*words}) < len(words)):
-            raise ValueError("vocabulary: give a list of different words, in lower case.")
+        self._check_vocabulary()
         words = self.stop_words
         if not (words is None or words == "english" or are_text(words)):
             raise ValueError(f"stop_words={words!r}: give 'english', a list of words, or None.")
@@ -408,6 +408,31 @@ class TextModality(Modality):
         if self.decoder == "sequence" and self.max_length > MOST_TOKENS:
             raise ValueError(f"max_length={self.max_length!r}: give at most {MOST_TOKENS:,}.")
         find_memory(self.memory)  # raises for what is no memory
+
+    def _check_vocabulary(self) -> None:
+        words = self.vocabulary
+        if isinstance(words, str) and words == "hash":
+            if self.decoder != "words" or self.max_features is None:
+                raise ValueError("vocabulary='hash': give decoder='words' and max_features, too.")
+            return
+        usable = words is None or (isinstance(words, list) and len(words) > 0 and are_text(words))
+        if not usable or (words and len({word.lower() for word in words} & {*words}) < len(words)):
+            raise ValueError(
+                "vocabulary: give a list of different words, in lower case, or 'hash'."
+            )
+
+    @property
+    def _given_words(self) -> list[str]:
+        """The words that are not chosen by `fit`, or what stands for them."""
+        if self.vocabulary == "hash":
+            return [f"#{i}" for i in range(self.max_features)]
+        return list(self.vocabulary)
+
+    def _count_words(self, texts: np.ndarray) -> sparse.csr_array:
+        """Return how often texts have each word of the vocabulary."""
+        if self.vocabulary == "hash":
+            return _hashed(texts, self.max_features)
+        return _counts(_word_counter, self.vocabulary_, texts)
 
     def _fit(
         self, name: str, texts: np.ndarray, present: np.ndarray, statistics: Statistics
@@ -446,8 +471,8 @@ class TextModality(Modality):
             own = statistics.of("words")
             self.vocabulary_, counts = _learn_vocabulary(counter, texts, most, own)
         else:
-            self.vocabulary_ = list(self.vocabulary)
-            counts = _counts(_word_counter, self.vocabulary_, texts)
+            self.vocabulary_ = self._given_words
+            counts = self._count_words(texts)
         if not self.vocabulary_:
             raise CellError(
                 "no word is in any training row",
@@ -461,9 +486,10 @@ class TextModality(Modality):
 
     def _learn_privately(self, texts: np.ndarray, statistics: Statistics) -> sparse.csr_array:
         """Learn how usual the words of a public vocabulary are from one sum of rows."""
-        self.vocabulary_, self.idf_ = list(self.vocabulary), np.ones(len(self.vocabulary))
+        self.vocabulary_ = self._given_words
+        self.idf_ = np.ones(len(self.vocabulary_))
         self.vectorizers_, self.offsets_ = [], []
-        counts = _counts(_word_counter, self.vocabulary_, texts)
+        counts = self._count_words(texts)
         words = _heaviest(_tf_idf(counts, self.idf_))  # rows of length 1, or 0
         shares = _shares_of(words)
         shares.data *= -np.log(shares.data)
@@ -516,8 +542,7 @@ class TextModality(Modality):
 
     def _blocks(self, name, texts, present):
         """Return the unscaled blocks of the present rows, each (rows, columns) sparse."""
-        words = _word_counter(vocabulary=self.vocabulary_)
-        blocks = [_heaviest(_tf_idf(words.transform(texts), self.idf_))]
+        blocks = [_heaviest(_tf_idf(self._count_words(texts), self.idf_))]
         fitted = zip(self.vectorizers_, self.offsets_, strict=True)
         for one in beside_words(self.vectorizer):
             if isinstance(one, str):
@@ -632,6 +657,16 @@ def _word_counter(**options):
     from sklearn.feature_extraction.text import CountVectorizer
 
     return CountVectorizer(token_pattern=word_pattern(), **options)
+
+
+def _hashed(texts: np.ndarray, n: int) -> sparse.csr_array:
+    """Return how often texts have a word of each of so many hashes."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(
+        n_features=n, token_pattern=word_pattern(), alternate_sign=False, norm=None
+    )
+    return sparse.csr_array(hashing.transform(texts))
 
 
 def _counts(make: Callable, vocabulary: list[str], texts: np.ndarray) -> sparse.csr_array:
