@@ -102,7 +102,7 @@ def make_sharded():
     X += np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
     X[:30, :150] = np.nan
     half = [("left", TabularModality(), slice(150)), ("right", TabularModality(), slice(150, 300))]
-    return make_estimator(modalities=half, batch_size=128).set_params(width=256), X
+    return make_estimator(modalities=half, batch_size=256).set_params(width=256), X
 
 
 def partial_fit_fingerprint(estimator, X):

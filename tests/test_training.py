@@ -197,7 +197,7 @@ def threads_now():
 
 def make_net(*, noise, dropout, batch_size):
     """Return a net before its first step, and rows, with holes."""
-    X = np.random.default_rng(0).normal(size=(200, 300))
+    X = np.random.default_rng(0).normal(size=(400, 300))
     X[:40, :150] = np.nan
     mmae = MultimodalAutoencoder(
         two_tables(300, 150),
@@ -332,14 +332,14 @@ def shards_of(net, batch_size):
 
 
 def test_a_step_in_shards_is_that_of_the_whole_batch():
-    net, rows = make_net(noise=0.0, dropout=0.0, batch_size=191)
-    batch = rows.take(torch.arange(191))
+    net, rows = make_net(noise=0.0, dropout=0.0, batch_size=383)
+    batch = rows.take(torch.arange(383))
     shown = net.module_.draw(batch.pattern, net.generator)
-    shards = shards_of(net, 191)
+    shards = shards_of(net, 383)
     assert len(shards.shards) == 2
 
     def losses_of(module, generator, rows, seen):
-        assert len(rows) in (95, 96)
+        assert len(rows) in (191, 192)
         return module(rows, seen, 0.0, generator)
 
     losses = shards.teach(losses_of, batch, shown)
@@ -353,8 +353,8 @@ def test_a_step_in_shards_is_that_of_the_whole_batch():
 
 
 def test_shards_share_weights_but_no_random_numbers():
-    net, _ = make_net(noise=0.4, dropout=0.1, batch_size=128)
-    first, second = shards_of(net, 128).shards
+    net, _ = make_net(noise=0.4, dropout=0.1, batch_size=256)
+    first, second = shards_of(net, 256).shards
     assert first.module is net.module_
     for ours, theirs in zip(
         first.module.state_dict().values(), second.module.state_dict().values(), strict=True
@@ -394,9 +394,9 @@ def test_what_a_shard_raises_reaches_the_caller_and_no_thread_stays(threads):
     before, running = torch.get_num_threads(), threads_now()
     torch.set_num_threads(threads)
     try:
-        X = np.random.default_rng(0).normal(size=(200, 300))
+        X = np.random.default_rng(0).normal(size=(300, 300))
         mmae = MultimodalAutoencoder(
-            two_tables(300, 150), fusion=BreaksInTheSecondShard(), batch_size=200, max_epochs=1
+            two_tables(300, 150), fusion=BreaksInTheSecondShard(), batch_size=300, max_epochs=1
         )
         with pytest.raises(RuntimeError, match="broken in the second shard"):
             mmae.fit(X)

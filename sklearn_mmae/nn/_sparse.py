@@ -146,7 +146,7 @@ class SparseView:
 
     @cached_property
     def _dense(self) -> Tensor:
-        dense = self.of_present((-self.mean).expand(self.shape)).clone()
+        dense = self.of_present((-self.mean).expand(self.weights.shape[0], -1)).clone()
         return dense.scatter_add_(1, self.features.long(), self.weights)
 
     def of_present(self, rows: Tensor) -> Tensor:
