@@ -19,15 +19,14 @@ from ..tables._cells import Values, sort_of
 from ..tables._chunks import naming_chunk
 from ..tables._kinds import kind_of, library
 from ..tables._table import take_rows
+from . import _gathered
+from ._gathered import Gathered
 from ._parts import Part
 
-__all__ = ["MOST_ROWS", "Passes", "Rest", "learn_from", "split"]
+__all__ = ["Passes", "Rest", "learn_from", "split"]
 
-MOST_ROWS = 2**17  # that networks learn from: as many as 32 epochs see of any number of rows
-MOST_BYTES = 2**27  # of the rows that are kept of chunks, and as much when they are read
 LEAST_ROWS = 64  # of a piece of a chunk
 PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
-MOST_PIECES = 256  # that the sample consists of while it is gathered
 SHOWN = 256  # rows that tell how large rows are once they are read
 
 # Called, yields the rows beside those that are kept, some at a time.
@@ -37,30 +36,19 @@ Rest = Callable[[], Iterator[list[Values]]]
 def split(values: list[Values]) -> tuple[list[Values], Rest | None]:
     """Return the rows that networks learn from, and the rest of them: None if there is none."""
     n_rows = len(values[0].present)
-    if n_rows <= MOST_ROWS:
+    most = _gathered.MOST_ROWS
+    if n_rows <= most:
         return values, None
     rows, halvings = np.arange(n_rows), 0
-    while (kept := drawn(rows, halvings)).sum() > MOST_ROWS:
+    while (kept := drawn(rows, halvings)).sum() > most:
         halvings += 1
     others = np.flatnonzero(~kept)
 
     def rest() -> Iterator[list[Values]]:
-        for first in range(0, len(others), MOST_ROWS):
-            yield [part.take(others[first : first + MOST_ROWS]) for part in values]
+        for first in range(0, len(others), most):
+            yield [part.take(others[first : first + most]) for part in values]
 
     return [part.take(rows[kept]) for part in values], rest
-
-
-class _Kept(NamedTuple):
-    """Rows of the sample, their numbers, and about how many bytes they take."""
-
-    chunk: Any
-    rows: np.ndarray
-    size: int
-
-
-def _n_rows(kept: list[_Kept]) -> int:
-    return sum(len(part.rows) for part in kept)
 
 
 class Passes:
@@ -83,42 +71,22 @@ class Passes:
 
     def __init__(self, chunks: Chunks, estimator: Any):
         self.chunks, self.estimator = chunks, estimator
-        self.n_rows, self._halvings, self._n_passes = 0, 0, 0
-        self._piece = MOST_ROWS
+        self._n_passes, self._piece = 0, _gathered.MOST_ROWS
         self._look()
 
     def _look(self) -> None:
         """Read all rows for the first time, and keep the sample."""
-        kept: list[_Kept] = []
+        gathered = Gathered()
         sorts: dict[Any, str] = {}
         for name, chunk in self.chunks.named():
             with naming_chunk(name):
                 _check_sorts(chunk, sorts, self.estimator)
-            rows = np.arange(self.n_rows, self.n_rows + len(chunk))
-            self.n_rows += len(chunk)
-            kept.append(self._kept(chunk, rows))
-            while _n_rows(kept) > MOST_ROWS or sum(part.size for part in kept) > MOST_BYTES:
-                self._halvings += 1
-                kept = [self._joined(kept)]
-            if len(kept) > MOST_PIECES:
-                kept = [self._joined(kept)]
-        if not self.n_rows:
+            gathered = gathered.with_(chunk)
+        if not gathered.n_rows:
             raise ValueError("Chunks: the source has no rows. Does it end after one reading?")
-        whole = self._joined(kept)
+        whole = gathered.whole
+        self.n_rows, self._halvings = gathered.n_rows, gathered.halvings
         self.kept, self.rows = whole.chunk, whole.rows
-
-    def _kept(self, chunk: Any, rows: np.ndarray) -> _Kept:
-        """Return the rows of the sample, given the numbers of those of a chunk."""
-        some = np.flatnonzero(drawn(rows, self._halvings))
-        chunk = take_rows(chunk, some)
-        return _Kept(chunk, rows[some], _size(chunk))
-
-    def _joined(self, kept: list[_Kept]) -> _Kept:
-        parts = [self._kept(part.chunk, part.rows) for part in kept]
-        chunks = [part.chunk for part in parts]
-        chunk = library(kind_of(chunks[0])).joined(chunks)
-        rows = np.concatenate([part.rows for part in parts])
-        return _Kept(chunk, rows, sum(part.size for part in parts))
 
     @property
     def is_whole(self) -> bool:
@@ -140,8 +108,8 @@ class Passes:
         Table
             Those that are kept then.
         """
-        most = MOST_BYTES / max(sum(_read_size(part, table) for part in parts), 1)
-        self._piece = int(np.clip(most / 4, LEAST_ROWS, MOST_ROWS))
+        most = _gathered.MOST_BYTES / max(sum(_read_size(part, table) for part in parts), 1)
+        self._piece = int(np.clip(most / 4, LEAST_ROWS, _gathered.MOST_ROWS))
         if len(self.rows) <= most:
             return table
         while (kept := drawn(self.rows, self._halvings)).sum() > most:
@@ -268,11 +236,3 @@ def _check_sorts(chunk: Any, sorts: dict[Any, str], estimator: Any) -> None:
                 f"column {column_name!r} holds {PLURALS[sort]}, and {PLURALS[sorts[column_name]]}"
                 " in chunks before. Give chunks of the same kinds."
             )
-
-
-def _size(chunk: Any) -> int:
-    """Return about how many bytes a container takes."""
-    kind = kind_of(chunk)
-    if kind == "pandas":
-        return int(chunk.memory_usage(index=False, deep=True).sum())
-    return int(chunk.estimated_size() if kind == "polars" else chunk.nbytes)
