@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.compat import CallbackSupportMixin, with_callbacks
 from .._core.errors import CellError, listing
+from .._core.ranks import Ranks, find_ranks
 from .._core.threads import one_thread
 from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
@@ -209,9 +210,14 @@ class BaseMultimodalAutoencoder(
         KeyboardInterrupt
             After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
         """
-        X = chunked(X)
+        with find_ranks() as ranks:
+            return self._fit(chunked(X), y, sample_weight, ranks)
+
+    def _fit(self, X: Rows, y: Any, sample_weight: ArrayLike | None, ranks: Ranks | None) -> Self:
         check_parameters(self)
         check_private(self, weighted=sample_weight is not None)
+        if ranks is not None and sample_weight is not None:
+            raise ValueError("sample_weight is not for ranks. Repeat rows, or leave some out.")
         context = None
         if hasattr(self, "_init_callback_context"):
             context = self._init_callback_context(max_subtasks=self.max_epochs)
@@ -219,7 +225,7 @@ class BaseMultimodalAutoencoder(
         was_fitted = hasattr(self, "net_")
         previous = self._model if self.warm_start and was_fitted else None
         with weighted(X, y, sample_weight, self) as (rows, labels):
-            model, interrupted = self._learn(rows, labels, previous, context)
+            model, interrupted = self._learn(rows, labels, previous, context, ranks)
         if interrupted is None or not was_fitted:
             self._keep(model)
         if interrupted is not None:
@@ -303,12 +309,19 @@ class BaseMultimodalAutoencoder(
         self._keep(model)
 
     def _learn(
-        self, X: Rows, y: Any, previous: Model | None = None, context: Any = None
-    ) -> tuple[Model, KeyboardInterrupt | None]:
+        self,
+        X: Rows,
+        y: Any,
+        previous: Model | None = None,
+        context: Any = None,
+        ranks: Ranks | None = None,
+    ) -> tuple[Model, BaseException | None]:
         """Learn a model aside, so that whatever raises leaves the estimator as it was."""
         from ..model._learn import learn_model
 
-        return learn_model(self, X, y, self._build_network, self._look_at, previous, context)
+        return learn_model(
+            self, X, y, self._build_network, self._look_at, previous, context, ranks=ranks
+        )
 
     def _keep(self, model: Model) -> None:
         """Take over a model, and forget what an earlier fit knew, in one step: all or nothing."""

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse
 from sklearn.utils import _safe_indexing
 
+from .._core.ranks import Ranks
 from ..statistics._samples import drawn
 from ..tables._kinds import kind_of, library
 from ..tables._table import count_rows, select, take_rows
@@ -100,9 +101,21 @@ class Gathered:
         """Return as many of the rows as may be kept."""
         found = self
         while found.n_kept > MOST_ROWS or sum(part.size for part in found.pieces) > MOST_BYTES:
-            found = replace(found, halvings=found.halvings + 1)
-            found = replace(found, pieces=(found.whole,))
+            found = replace(found, halvings=found.halvings + 1)._thinned()
         return found
+
+    def of_all(self, ranks: Ranks) -> Gathered:
+        """Return the rows of all ranks, of which each numbers its own after those before it."""
+        told = ranks.gather("sample", (self.n_rows, self.halvings, self.whole))
+        n_rows, halvings, pieces = zip(*told, strict=True)
+        return (
+            replace(self, n_rows=n_rows[-1], halvings=max(halvings), pieces=pieces)
+            ._thinned()
+            .bounded()
+        )
+
+    def _thinned(self) -> Gathered:
+        return replace(self, pieces=(self.whole,))
 
     @property
     def n_kept(self) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from .._core.errors import listing
 from .._core.progress import progress_bar
+from .._core.ranks import Ranks, agree
 from ..statistics import PLAIN
 from ..statistics._merged import Merged, Unanswered
 from ..statistics._samples import drawn
@@ -59,31 +61,39 @@ class Passes:
     chunks : Chunks
     estimator : estimator
         Named in scikit-learn's own messages; says whether to show a bar.
+    ranks : Ranks or None
+        Each has chunks of its own, which follow those of the ranks before it.
 
     Attributes
     ----------
     n_rows : int
+        Of all ranks.
     kept : container
         The sample: all rows while they are few and small enough.
     rows : ndarray of shape (rows kept,)
         Their numbers.
     """
 
-    def __init__(self, chunks: Chunks, estimator: Any):
-        self.chunks, self.estimator = chunks, estimator
+    def __init__(self, chunks: Chunks, estimator: Any, ranks: Ranks | None = None):
+        self.chunks, self.estimator, self.ranks = chunks, estimator, ranks
         self._n_passes, self._piece = 0, _gathered.MOST_ROWS
         self._look()
 
     def _look(self) -> None:
         """Read all rows for the first time, and keep the sample."""
-        gathered = Gathered()
+        self._first = 0 if self.ranks is None else _n_rows_before(self.ranks, self.chunks)
+        gathered = Gathered(self._first)
         sorts: dict[Any, str] = {}
         for name, chunk in self.chunks.named():
             with naming_chunk(name):
                 _check_sorts(chunk, sorts, self.estimator)
             gathered = gathered.with_(chunk)
-        if not gathered.n_rows:
+        self._n_own = gathered.n_rows - self._first
+        if not self._n_own:
             raise ValueError("Chunks: the source has no rows. Does it end after one reading?")
+        if self.ranks is not None:
+            agree(self.ranks.gather("kinds", sorts), "column", "Give rows of the same kinds.")
+            gathered = gathered.of_all(self.ranks)
         whole = gathered.whole
         self.n_rows, self._halvings = gathered.n_rows, gathered.halvings
         self.kept, self.rows = whole.chunk, whole.rows
@@ -123,7 +133,7 @@ class Passes:
         self._n_passes += 1
         first, door = 0, library(kind_of(self.kept))
         bar = progress_bar(
-            self.n_rows, f"Pass {self._n_passes}", "row", int(self.estimator.verbose)
+            self._n_own, f"Pass {self._n_passes}", "row", int(self.estimator.verbose)
         )
         try:
             for name, chunk in self.chunks.named():
@@ -132,13 +142,13 @@ class Passes:
                 for start in range(0, table.n_rows, self._piece):
                     some = np.arange(start, min(start + self._piece, table.n_rows))
                     whole = len(some) == table.n_rows
-                    yield name, first + start, table if whole else table.take(some)
+                    yield name, self._first + first + start, table if whole else table.take(some)
                     if bar is not None:
                         bar.update(len(some))
                 first += table.n_rows
-            if first != self.n_rows:
+            if first != self._n_own:
                 raise ValueError(
-                    f"Chunks: the source had {self.n_rows} rows when it was read first, and"
+                    f"Chunks: the source had {self._n_own} rows when it was read first, and"
                     f" {first} now. It has to give the same rows each time."
                 )
         finally:
@@ -173,6 +183,20 @@ class Passes:
         return rest
 
 
+def _n_rows_before(ranks: Ranks, chunks: Chunks) -> int:
+    """Return how many rows the ranks before this one have, having refused what does not agree."""
+    n_rows, columns = 0, {}
+    for chunk in chunks:
+        n_rows += len(chunk)
+        columns = {i: name for i, name in enumerate(library(kind_of(chunk)).names(chunk))}
+    told = ranks.gather("rows", (n_rows, columns))
+    empty = [rank for rank, (n, _) in enumerate(told) if not n]
+    if empty:
+        raise ValueError(f"rank {listing(empty)} has no rows. Give some to every rank.")
+    agree([names for _, names in told], "column", "Give all ranks the same columns, in one order.")
+    return sum(n for n, _ in told[: ranks.rank])
+
+
 def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
     """Fit modalities to all rows of chunks, in as many passes as their questions take.
 
@@ -183,7 +207,7 @@ def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
     table : Table
         The rows that are kept, which tell of what kind the columns are.
     """
-    merged = Merged()
+    merged = Merged(passes.ranks)
     left = [part for part in parts if not _has_learned(part, table, merged)]
     merged.forget()
     while left:

@@ -80,6 +80,13 @@ class Statistics:
         part.scope = f"{self.scope}{scope}: "
         return part
 
+    def over_all(self) -> Statistics:
+        """Return what answers for blocks of rows of which each process has a share, if there are.
+
+        Other rows, and all rows of one process, every process knows.
+        """
+        return self
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Take questions that do not depend on one another's answers, in one reading of the rows.
