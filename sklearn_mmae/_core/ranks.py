@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 from zlib import crc32
 
 import torch
@@ -16,11 +16,12 @@ from torch import Tensor
 
 from .errors import LostRankError
 
-__all__ = ["Ranks", "agree", "find_ranks"]
+__all__ = ["Ranks", "find_ranks"]
 
 PATIENCE = timedelta(minutes=10)  # that one rank may be later than another
-IN_A_HURRY = timedelta(seconds=5)  # to tell the others of an error
+IN_A_HURRY = timedelta(seconds=2)  # to tell another one of an error
 OF_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+TAG = 0  # of all messages: they are heard in their order
 FAILED = -1  # in place of what a message is about
 
 
@@ -42,7 +43,8 @@ class Ranks:
     """
 
     def __init__(self, group: Any):
-        self.group, self.rank, self.size = group, dist.get_rank(group), dist.get_world_size(group)
+        self.group, self.rank, self.size = group, group.rank(), group.size()
+        self._end: Exception | None = None  # what all ranks know of, and after which none answers
 
     @property
     def others(self) -> list[int]:
@@ -79,6 +81,15 @@ class Ranks:
         name : str
         given : Tensor of shape (bytes,), uint8
         """
+        if self._end is not None:
+            raise self._end
+        try:
+            return self._exchange(name, given)
+        except LostRankError as error:
+            self._end = error
+            raise
+
+    def _exchange(self, name: str, given: Tensor) -> list[Tensor]:
         head = torch.tensor([crc32(name.encode()), len(given)])
         sent = [self._send(part, rank) for rank in self.others for part in (head, given)]
         told = [
@@ -90,10 +101,10 @@ class Ranks:
 
     def _receive(self, name: str, rank: int) -> Tensor:
         head = torch.empty(2, dtype=torch.int64)
-        self._wait(dist.irecv(head, group=self.group, group_src=rank), rank)
+        self._wait(self.group.recv([head], rank, TAG), rank)
         place, size = head.tolist()
         told = torch.empty(size, dtype=torch.uint8)
-        self._wait(dist.irecv(told, group=self.group, group_src=rank), rank)
+        self._wait(self.group.recv([told], rank, TAG), rank)
         if place == FAILED:
             reason = told.numpy().tobytes().decode()
             raise LostRankError(f"rank {rank} has failed, and with it this fit: {reason}")
@@ -106,7 +117,7 @@ class Ranks:
 
     def _send(self, given: Tensor, rank: int) -> Any:
         try:
-            return dist.isend(given, group=self.group, group_dst=rank)
+            return self.group.send([given], rank, TAG)
         except RuntimeError as error:
             raise _lost(rank, error) from error
 
@@ -117,15 +128,45 @@ class Ranks:
             raise _lost(rank, error) from error
 
     def tell_of(self, error: BaseException) -> None:
-        """Let the others know that this rank fails, as far as they can still be reached."""
-        text = torch.frombuffer(
-            bytearray(f"{type(error).__name__}: {error}".encode()), dtype=torch.uint8
-        )
+        """Let the others know, as far as they can be reached, that this rank fails."""
+        if self._end is not None:
+            return
+        text = _bytes(f"{type(error).__name__}: {error}".encode())
         head = torch.tensor([FAILED, len(text)])
-        for rank in self.others:
-            with suppress(RuntimeError):
-                for part in (head, text):
-                    dist.isend(part, group=self.group, group_dst=rank).wait(IN_A_HURRY)
+        with suppress(RuntimeError):
+            sent = [self.group.send([part], o, TAG) for o in self.others for part in (head, text)]
+            for work in sent:
+                work.wait(IN_A_HURRY)
+
+    def refuse(self, problem: str) -> NoReturn:
+        """Raise an error that all ranks raise."""
+        self._end = ValueError(problem)
+        raise self._end
+
+    def agree(self, found: Sequence[dict[Any, str]], what: str, remedy: str) -> None:
+        """Refuse ranks of which one has found something else than those before.
+
+        Parameters
+        ----------
+        found : list of dict of str
+            Of each rank.
+        what : str
+            What the keys are, such as "parameter".
+        remedy : str
+
+        Raises
+        ------
+        ValueError
+            On every rank.
+        """
+        for rank, own in enumerate(found):
+            for name in {**found[0], **own}:
+                here, first = (place.get(name, "none") for place in (own, found[0]))
+                if here != first:
+                    self.refuse(
+                        f"rank {rank}: {what} {name!r} is {here}, but {first} on ranks before."
+                        f" {remedy}"
+                    )
 
 
 def _bytes(text: bytes) -> Tensor:
@@ -133,7 +174,7 @@ def _bytes(text: bytes) -> Tensor:
 
 
 def _lost(rank: int, error: RuntimeError) -> LostRankError:
-    reason = str(error).splitlines()[0].rpartition("] ")[2]
+    reason = str(error).splitlines()[0].rpartition("] ")[2].partition(". ")[0]
     return LostRankError(
         f"rank {rank} is gone, or does not answer ({reason}). What that rank says itself tells why;"
         " begin all of them anew."
@@ -172,28 +213,3 @@ def _are_there() -> bool:
     if dist.is_initialized():
         return dist.get_world_size() > 1
     return all(name in os.environ for name in OF_TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1
-
-
-def agree(found: Sequence[dict[str, Any]], what: str, remedy: str) -> None:
-    """Refuse ranks of which one has found something else than the first.
-
-    Parameters
-    ----------
-    found : list of dict
-        Of each rank.
-    what : str
-        What the names are of, such as "parameter".
-    remedy : str
-
-    Raises
-    ------
-    ValueError
-        On every rank.
-    """
-    for rank, own in enumerate(found):
-        for name in {**found[0], **own}:
-            here, first = (place.get(name, "none") for place in (own, found[0]))
-            if here != first:
-                raise ValueError(
-                    f"rank {rank}: {what} {name!r} is {here}, but {first} on rank 0. {remedy}"
-                )

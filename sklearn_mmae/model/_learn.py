@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import partial
 from numbers import Integral
@@ -176,7 +177,9 @@ def _learn_parts(estimator, X, y, passes, statistics):
     target, labels = _learn_target(estimator, y, n_rows, statistics)
     if table.kind == "pandas":
         _get_feature_names(X)  # refuses names of mixed types
-    parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
+    naming = nullcontext if passes is None else passes.naming_rank
+    with naming():
+        parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
     if not isinstance(estimator.modalities, str):
         estimator._validate_names([part.name for part in parts])
     for part in parts:
@@ -185,9 +188,13 @@ def _learn_parts(estimator, X, y, passes, statistics):
         if estimator.target_weight:
             part.modality.expect_target()
     if passes is not None:
-        table = passes.fit_size(parts, table)
+        with naming():
+            table = passes.fit_size(parts, table)
     if passes is None or passes.is_whole:
-        values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
+        with naming():
+            values = [
+                part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts
+            ]
     else:
         learn_from(passes, parts, table)
         values = [part.read(table.cells(part.places)) for part in parts]

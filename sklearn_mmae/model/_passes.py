@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections import ChainMap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from .._core.errors import listing
+from .._core.errors import CellError, listing
 from .._core.progress import progress_bar
-from .._core.ranks import Ranks, agree
+from .._core.ranks import Ranks
 from ..statistics import PLAIN
 from ..statistics._merged import Merged, Unanswered
 from ..statistics._samples import drawn
@@ -81,7 +83,8 @@ class Passes:
 
     def _look(self) -> None:
         """Read all rows for the first time, and keep the sample."""
-        self._first = 0 if self.ranks is None else _n_rows_before(self.ranks, self.chunks)
+        self._firsts = [0] if self.ranks is None else _first_rows(self.ranks, self.chunks)
+        self._first = self._firsts[0 if self.ranks is None else self.ranks.rank]
         gathered = Gathered(self._first)
         sorts: dict[Any, str] = {}
         for name, chunk in self.chunks.named():
@@ -92,7 +95,7 @@ class Passes:
         if not self._n_own:
             raise ValueError("Chunks: the source has no rows. Does it end after one reading?")
         if self.ranks is not None:
-            agree(self.ranks.gather("kinds", sorts), "column", "Give rows of the same kinds.")
+            _agree_on_sorts(self.ranks, sorts)
             gathered = gathered.of_all(self.ranks)
         whole = gathered.whole
         self.n_rows, self._halvings = gathered.n_rows, gathered.halvings
@@ -102,6 +105,19 @@ class Passes:
     def is_whole(self) -> bool:
         """Whether all rows are kept."""
         return len(self.rows) == self.n_rows
+
+    @contextmanager
+    def naming_rank(self) -> Iterator[None]:
+        """Let errors about cells of the sample say whose they are, and their row there."""
+        try:
+            yield
+        except CellError as error:
+            if self.ranks is not None and error.row is not None:
+                rows = self.rows[np.atleast_1d(error.row)]
+                rank = int(np.searchsorted(self._firsts, rows[0], "right")) - 1
+                error.row = (rows - self._firsts[rank]).tolist()
+                error.problem = f"{error.problem} (rank {rank})"
+            raise
 
     def fit_size(self, parts: list[Part], table: Table) -> Table:
         """Keep no more rows, and read no more at a time, than fit into memory once they are read.
@@ -183,8 +199,8 @@ class Passes:
         return rest
 
 
-def _n_rows_before(ranks: Ranks, chunks: Chunks) -> int:
-    """Return how many rows the ranks before this one have, having refused what does not agree."""
+def _first_rows(ranks: Ranks, chunks: Chunks) -> list[int]:
+    """Return the number of each rank's first row, having refused what does not agree."""
     n_rows, columns = 0, {}
     for chunk in chunks:
         n_rows += len(chunk)
@@ -192,9 +208,19 @@ def _n_rows_before(ranks: Ranks, chunks: Chunks) -> int:
     told = ranks.gather("rows", (n_rows, columns))
     empty = [rank for rank, (n, _) in enumerate(told) if not n]
     if empty:
-        raise ValueError(f"rank {listing(empty)} has no rows. Give some to every rank.")
-    agree([names for _, names in told], "column", "Give all ranks the same columns, in one order.")
-    return sum(n for n, _ in told[: ranks.rank])
+        ranks.refuse(f"rank {listing(empty)} has no rows. Give some to every rank.")
+    names = [names for _, names in told]
+    ranks.agree(names, "column", "Give all ranks the same columns, in one order.")
+    return np.cumsum([0, *(n for n, _ in told[:-1])]).tolist()
+
+
+def _agree_on_sorts(ranks: Ranks, sorts: dict[Any, str]) -> None:
+    """Refuse ranks in which a column holds different things; nothing is no other thing."""
+    told = [
+        {name: PLURALS[sort] for name, sort in own.items()} for own in ranks.gather("sorts", sorts)
+    ]
+    known = dict(ChainMap(*told))
+    ranks.agree([{**known, **own} for own in told], "column", "Give rows of the same kinds.")
 
 
 def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core.ranks import Ranks, agree
+from .._core.ranks import Ranks
 from ..tables import Chunks
 
 __all__ = ["join_ranks"]
@@ -34,14 +34,14 @@ def join_ranks(ranks: Ranks, estimator: Any, X: Any, y: Any) -> tuple[Chunks, An
     Raises
     ------
     ValueError
-        On every rank, if parameters differ, or ranks cannot have them.
+    On every rank, if parameters differ, or ranks cannot have them.
     """
     params = {k: v for k, v in estimator.get_params().items() if k not in OF_ONE}
     told = ranks.gather("parameters", {name: _told(value) for name, value in params.items()})
-    agree(told, "parameter", "Give all ranks the same parameters.")
+    ranks.agree(told, "parameter", "Give all ranks the same parameters.")
     for name, (usual, reason) in _REFUSED.items():
         if params[name] is not usual:
-            raise ValueError(f"{name}={params[name]!r} is not for ranks: {reason}. Give {usual!r}.")
+            ranks.refuse(f"{name}={params[name]!r} is not for ranks: {reason}. Give {usual!r}.")
     if y is not None and estimator.target_weight:
         y = np.concatenate(ranks.gather("labels", np.asarray(y)))
     return X if isinstance(X, Chunks) else Chunks(lambda: iter([X])), y
