@@ -30,7 +30,7 @@ COLUMNS = ("data", "ranks", "CPU s", "beside one", "wall s", "wall beside one", 
 NOTES = (
     "Fits of one process of one thread, and of two, each of which has half of the rows; they take"
     " turns, and medians are shown. *Table*: 20 columns of float64, from Parquet files, in chunks"
-    " of 65,536, 8 components. *Pictures*: 32 x 32 pixels and two numbers, in memory, 16 components."
+    " of 65,536, 8 components. *Pictures*: 32 x 32 pixels and two numbers, in memory, 16 of them."
     " *CPU s*: seconds of the processor of the process that took most: what a fit takes where each"
     " has a core of its own, as waiting takes none. *beside one*: seconds of one process to those;"
     " target 1.6. *same bits*: vectors of 1,000 rows.",

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .errors import LostRankError
 
-__all__ = ["Ranks", "find_ranks"]
+__all__ = ["Ranks", "find_ranks", "ranks_at"]
 
 PATIENCE = timedelta(minutes=10)  # that one rank may be later than another
 IN_A_HURRY = timedelta(seconds=2)  # to tell another one of an error
@@ -199,14 +199,41 @@ def find_ranks() -> Iterator[Ranks | None]:
         raise LostRankError(
             f"not all ranks have called fit within {PATIENCE}: {str(error).splitlines()[0]}"
         ) from error
-    ranks = Ranks(group)
+    try:
+        with _telling_of_errors(Ranks(group)) as ranks:
+            yield ranks
+    finally:
+        dist.destroy_process_group(group)
+
+
+@contextmanager
+def ranks_at(host: str, port: int, rank: int, size: int) -> Iterator[Ranks]:
+    """Give the ranks of which the first one listens at an address; nothing of it is global.
+
+    Parameters
+    ----------
+    host, port : str and int
+    rank, size : int
+        The number of this one, and how many there are.
+    """
+    try:
+        store = dist.TCPStore(host, port, size, is_master=rank == 0, timeout=PATIENCE)
+        group = dist.ProcessGroupGloo(store, rank, size, PATIENCE)
+    except RuntimeError as error:
+        raise LostRankError(
+            f"not all ranks have come within {PATIENCE}: {str(error).splitlines()[0]}"
+        ) from error
+    with _telling_of_errors(Ranks(group)) as ranks:
+        yield ranks
+
+
+@contextmanager
+def _telling_of_errors(ranks: Ranks) -> Iterator[Ranks]:
     try:
         yield ranks
     except BaseException as error:
         ranks.tell_of(error)
         raise
-    finally:
-        dist.destroy_process_group(group)
 
 
 def _are_there() -> bool:

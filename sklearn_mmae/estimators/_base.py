@@ -42,6 +42,7 @@ from ..tables._kinds import kind_of
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
 from ._chunkwise import TakesChunks
+from ._cluster import find_cluster, fit_on_cluster
 from ._diagram import diagram
 from ._files import save
 from ._modalities import Modalities
@@ -210,8 +211,23 @@ class BaseMultimodalAutoencoder(
         KeyboardInterrupt
             After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
         """
+        client = find_cluster(X)
+        if client is not None:
+            return self._fit_on_cluster(X, y, sample_weight, client)
         with find_ranks() as ranks:
             return self._fit(chunked(X), y, sample_weight, ranks)
+
+    def _fit_on_cluster(self, X: Rows, y: Any, sample_weight: Any, client: Any) -> Self:
+        if sample_weight is not None:
+            raise ValueError("sample_weight is not for ranks. Repeat rows, or leave some out.")
+        check_parameters(self)
+        y = y if self.target_weight else None
+        fitted, interrupted = fit_on_cluster(self._fit, X, y, client)
+        if fitted is not None and (interrupted is None or not hasattr(self, "net_")):
+            self._keep(fitted._model)
+        if interrupted is not None:
+            raise interrupted
+        return self
 
     def _fit(self, X: Rows, y: Any, sample_weight: ArrayLike | None, ranks: Ranks | None) -> Self:
         check_parameters(self)
