@@ -90,6 +90,7 @@ class _Gathering:
     def __init__(self, sample: Sample):
         self.sample = sample
         self.parts: list[_Kept] = []
+        self.n_kept = 0
         self.last: np.uint64 | None = None  # the largest key that may still be kept
 
     @property
@@ -108,9 +109,10 @@ class _Gathering:
         inside = slice(None) if self.last is None else keys <= self.last
         table = np.where(observed[inside], block[inside], np.nan)
         self.parts.append(_Kept(len(block), keys[inside], table, np.ones(len(table))))
-        if sum(len(part.keys) for part in self.parts) > 2 * self.sample.most:
+        self.n_kept += len(table)
+        if self.n_kept > 2 * self.sample.most:
             self.parts = [self.kept]
-            self.last = self.parts[0].keys[-1]
+            self.n_kept, self.last = len(self.parts[0].keys), self.parts[0].keys[-1]
 
 
 @dataclass(frozen=True)
