@@ -182,6 +182,9 @@ class BaseMultimodalAutoencoder(
     def fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the modalities and the networks.
 
+        In processes of torchrun or `torch.distributed`, all of them call it, each with rows of its
+        own, and end with one model. A Dask DataFrame is learned from by the workers of its cluster.
+
         Parameters
         ----------
         X : DataFrame, array, sparse matrix, SliceDict or Chunks of shape (rows, columns)
@@ -208,8 +211,11 @@ class BaseMultimodalAutoencoder(
             For a cell that cannot be read; it names modality, column, row and remedy.
         ConvergenceError
             If the loss is no longer finite. Whatever raises leaves the estimator as it was.
+        ConnectionError
+            If another of the processes that learn together fails, or does not answer.
         KeyboardInterrupt
-            After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
+            After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far, as it
+            does after a ConnectionError.
         """
         client = find_cluster(X)
         if client is not None:

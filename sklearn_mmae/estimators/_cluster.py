@@ -46,7 +46,7 @@ def fit_on_cluster(fit: Callable, X: Any, y: Any, client: Any) -> tuple[Any, Exc
     ValueError
         For a cluster without workers, and for labels that are not in partitions.
     """
-    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    workers = sorted(client.nthreads())
     if not workers:
         raise ValueError("the cluster has no workers. Start some, or close the client.")
     parts = [X.to_delayed()]
