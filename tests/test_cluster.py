@@ -21,7 +21,7 @@ QUIET = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_rows(160)
+    return make_rows()
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,9 @@ def threads():
 
 @pytest.mark.parametrize("n_parts", [1, 5])
 def test_a_fit_in_a_cluster_is_that_of_all_rows(rows, threads, n_parts):
-    alone = make(max_epochs=2).fit(rows)
+    alone = make(max_epochs=1).fit(rows)
     with distributed.Client(threads):
-        one = make(max_epochs=2).fit(dd.from_pandas(rows, npartitions=n_parts))
+        one = make(max_epochs=1).fit(dd.from_pandas(rows, npartitions=n_parts))
     assert_array_equal(one.transform(rows), alone.transform(rows))
 
 

@@ -18,7 +18,7 @@ sparse = pytest.importorskip("scipy.sparse")
 WORDS = np.array(["warm", "cold", "young", "wide", "calm", "deep"])
 
 
-def make_rows(n_rows=320):
+def make_rows(n_rows=160):
     """Return rows whose scales, categories and words change from one end to the other."""
     rng = np.random.default_rng(0)
     grows = np.linspace(1, 9, n_rows)
@@ -56,7 +56,7 @@ def test_whenever_rows_have_doubled_the_model_is_that_of_a_fit(rows, kind):
         growing.partial_fit(chunk)
         assert growing.n_iter_ == len(growing.history_) == call
         if call != 3:
-            seen = rows[: 80 * call]
+            seen = rows[: 40 * call]
             whole = make(kind, early_stopping=False, max_epochs=call).fit(seen)
             assert_array_equal(growing.transform(seen), whole.transform(seen))
             assert_same(growing.modalities_[0][1], whole.modalities_[0][1], 0)
@@ -77,7 +77,7 @@ def containers(rows):
 def test_the_start_alone_is_that_of_all_rows_after_each_call(rows, name):
     given = containers(rows)[name]
     growing = make(max_epochs=0)
-    for some in (slice(0, 50), slice(50, 200), slice(200, 320)):
+    for some in (slice(0, 40), slice(40, 60), slice(60, 160)):
         growing.partial_fit(given[some])
     assert_array_equal(growing.transform(given), make(max_epochs=0).fit(given).transform(given))
     assert growing.n_iter_ == 0
@@ -86,17 +86,17 @@ def test_the_start_alone_is_that_of_all_rows_after_each_call(rows, name):
 def test_a_target_is_gathered_with_its_rows(rows):
     for y in (np.where(rows["a"] > 0, "up", "down"), (rows["a"] - rows["d"]).to_numpy()):
         growing = make(max_epochs=0, target_weight=1)
-        for i in range(0, 320, 160):
-            growing.partial_fit(rows[i : i + 160], y[i : i + 160])
+        for i in range(0, 160, 80):
+            growing.partial_fit(rows[i : i + 80], y[i : i + 80])
         whole = make(max_epochs=0, target_weight=1).fit(rows, y)
         assert_array_equal(growing.predict(rows), whole.predict(rows))
-        with pytest.raises(ValueError, match="y has 3 rows, but X has 320"):
+        with pytest.raises(ValueError, match="y has 3 rows, but X has 160"):
             growing.partial_fit(rows, y[:3])
 
 
 def test_of_many_rows_a_sample_of_all_is_kept(monkeypatch):
     monkeypatch.setattr(_gathered, "MOST_ROWS", 400)
-    rows, growing = make_rows(2000), make(max_epochs=0)
+    rows, growing = make_rows(1200), make(max_epochs=0)
     for chunk in chunks_of(rows, 4):
         growing.partial_fit(chunk)
         assert growing._model.gathered.n_kept <= 400

@@ -37,7 +37,7 @@ PATIENCE = timedelta(seconds=30)
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_rows(160).sample(frac=1, random_state=0).reset_index(drop=True)
+    return make_rows().sample(frac=1, random_state=0).reset_index(drop=True)
 
 
 @pytest.fixture(autouse=True)
@@ -265,7 +265,7 @@ SCRIPT = """
             if len(net.history) == 3:
                 os._exit(1)
 
-    rank, rows = int(os.environ["RANK"]), make_rows()
+    rank, rows = int(os.environ["RANK"]), make_rows(320)
     mmae = make(max_epochs=5, width=64, batch_size=256)
     mmae.fit(rows[:100] if rank else rows[100:])
     mmae.save(f"{{sys.argv[1]}}/{{rank}}.mmae")
