@@ -290,10 +290,10 @@ def _use(mmae, X):
         codes = mmae.transform(X)
         mmae.inverse_transform(codes)
         mmae.impute(X)
-        mmae.score_samples(X)
+        scores = mmae.score_samples(X)
     except (CellError, ConvergenceError):
         return "refuses rows"
-    return "works" if np.isfinite(codes).all() else "not finite"
+    return "works" if np.isfinite(codes).all() and np.isfinite(scores).all() else "not finite"
 
 
 def _peak(*, reset=False):

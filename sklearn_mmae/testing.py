@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import clone
 
 from .fusion import CallableFusion, Fusion
 from .modalities import Modality
 from .nn._blocks import initialise
+from .nn._sparse import as_tensors
 from .tables._cells import Cells
 
 __all__ = ["check_fusion", "check_modality"]
@@ -125,10 +127,10 @@ def check_fusion(fusion: Fusion | Callable[..., torch.Tensor]) -> None:
     random_state = torch.get_rng_state()
     with torch.no_grad():
         code = fuse.forward(encodings, present, start)
-        _require(code.shape == start.shape, "the code has the shape of the linear code")
-        _require(code.isfinite().all(), "the code is finite, also where nothing is present")
+        _require(code.shape == start.shape, "the embedding has the shape of the linear embedding")
+        _require(code.isfinite().all(), "the embedding is finite, also where nothing is present")
         _require(
-            torch.equal(fuse(encodings, present, start), code), "the same input, the same code"
+            torch.equal(fuse(encodings, present, start), code), "the same input, the same vector"
         )
         for subset in range(2):
             alone = fuse(encodings, present[subset], start[subset])
@@ -142,7 +144,7 @@ def check_fusion(fusion: Fusion | Callable[..., torch.Tensor]) -> None:
             _require(_close(alone, code[:, one]), "a row does not depend on the rows beside it")
         _require(
             not _close(fuse(encodings + 1, present, start)[:, 1], code[:, 1]),
-            "what is present reaches the code",
+            "what is present reaches the embedding",
         )
         for subset in range(2):
             for garbage in (1e6, torch.nan):
@@ -150,7 +152,7 @@ def check_fusion(fusion: Fusion | Callable[..., torch.Tensor]) -> None:
                 spoilt = torch.where(there[..., None], encodings, garbage)
                 _require(
                     _close(fuse(spoilt, there, start[subset]), code[subset]),
-                    f"what is absent does not leak into the code (it was {garbage})",
+                    f"what is absent does not leak into the embedding (it was {garbage})",
                 )
     encodings.requires_grad_()
     fuse.train()
@@ -172,11 +174,15 @@ def _check_values(values, n_rows):
     )
     _require(bool(values.tensors), "transform returns at least one array")
     for name, array in values.tensors.items():
+        listed = isinstance(array, sparse.csr_array)
         _require(
-            isinstance(array, np.ndarray) and array.dtype.kind in "biuf" and len(array) == n_rows,
-            f"{name!r} is an array of numbers, rows first",
+            (listed or isinstance(array, np.ndarray))
+            and array.dtype.kind in "biuf"
+            and array.shape[0] == n_rows,
+            f"{name!r} is an array of numbers, or a csr_array of them, rows first",
         )
-        _require(np.isfinite(array).all(), f"{name!r} is finite, also in the holes")
+        numbers = array.data if listed else array
+        _require(np.isfinite(numbers).all(), f"{name!r} is finite, also where missing")
     return values
 
 
@@ -207,7 +213,7 @@ def _check_scale(network, values):
         view.shape == (len(present), network.n_view) and view.dtype == torch.float32,
         "the view is float32, (rows, n_view)",
     )
-    _require(not view[~present].any(), "the view is 0 in the holes")
+    _require(not view[~present].any(), "the view is 0 where missing")
     _require(view[present].mean(0).abs().max() < 1e-3, "the view is centred")
     variance = float(view[present].square().sum(1).mean())
     _require(abs(variance - 1) < 0.05, f"the view has total variance 1, not {variance:.3g}")
@@ -224,7 +230,7 @@ def _check_scale(network, values):
 
 @torch.no_grad()
 def _check_rows(fitted, network, column):
-    """Check that neither other rows nor other codes of a row make a difference to it."""
+    """Check that neither other rows nor other embeddings of a row make a difference to it."""
 
     def measure(cells, outputs):
         tensors = _tensors(fitted.transform(_cells(cells)))
@@ -238,7 +244,7 @@ def _check_rows(fitted, network, column):
     _require(deviance.shape == (2, 3, len(column)), "deviance has the outputs' leading dimensions")
     _require(
         _close(measure(column, outputs[1, 2])[1], deviance[1, 2]),
-        "leading dimensions are independent codes of the same rows",
+        "leading dimensions are independent embeddings of the same rows",
     )
     back, some = slice(None, None, -1), slice(2, 5)
     for part in (back, some):
@@ -343,14 +349,14 @@ def _check_round_trip(fitted, network, values):
     )
     _require(_same(predictions, before), "inverse_transform leaves the predictions as they are")
     again = _check_values(fitted.transform(_cells(columns[0])), n_rows)
-    _require(again.present.all(), "cells that come back are no holes")
+    _require(again.present.all(), "cells that come back are not missing")
     with torch.no_grad():
         back = float(network.deviance(outputs, _tensors(again)).mean())
     _require(back < 0.5 * constant, f"cells come back near to what they were (got {back:.3g})")
 
 
 def _check_holes(modality, column):
-    """Check holes of every spelling in training, and a column of nothing else later."""
+    """Check missing values of every spelling in training, and a column of nothing else later."""
     hole = np.arange(len(column)) % 4 == 1
     found = []
     for spelling in HOLES:
@@ -359,8 +365,8 @@ def _check_holes(modality, column):
             cells[row] = spelling if hole[row] else cell
         fitted = clone(modality).fit(_cells(cells))
         found.append(_check_values(fitted.transform(_cells(cells)), len(column)))
-        _require((found[-1].present == ~hole).all(), f"{spelling!r} is a hole, and no other cell")
-        _require(_same_values(found[-1], found[0]), "None, NaN and pd.NA are the same hole")
+        _require((found[-1].present == ~hole).all(), f"{spelling!r} is missing, and no other cell")
+        _require(_same_values(found[-1], found[0]), "None, NaN and pd.NA are missing alike")
     network = _network(fitted)
     _check_scale(network, found[0])
     _check_noise(network, found[0])
@@ -369,20 +375,20 @@ def _check_holes(modality, column):
     network.deviance(outputs, tensors)[~absent].sum().backward()
     _require(
         outputs.grad.isfinite().all() and not outputs.grad[absent].any(),
-        "a hole has no part in the gradients of other rows",
+        "a missing cell has no part in the gradients of other rows",
     )
     outputs.grad = None
     deviance = network.deviance(outputs, tensors)
-    _require(deviance.isfinite().all(), "the deviance of a hole is a finite number")
+    _require(deviance.isfinite().all(), "the deviance of a missing cell is a finite number")
     torch.where(absent, 0, deviance).sum().backward()
     _require(
         outputs.grad.isfinite().all() and not outputs.grad[absent].any(),
-        "nothing leaks from a hole into a gradient",
+        "nothing leaks from a missing cell into a gradient",
     )
     nothing = np.full(3, None, object)
     values = _check_values(fitted.transform(_cells(nothing)), 3)
-    _require(not values.present.any(), "a column of holes can be read once the modality is fitted")
-    _require(not network.view(_tensors(values)).to_dense().any(), "the view of a hole is 0")
+    _require(not values.present.any(), "an empty column can be read once the modality is fitted")
+    _require(not network.view(_tensors(values)).to_dense().any(), "the view of a missing cell is 0")
 
 
 def _cells(column):
@@ -390,10 +396,7 @@ def _cells(column):
 
 
 def _tensors(values):
-    return {
-        name: torch.from_numpy(np.ascontiguousarray(array))
-        for name, array in values.tensors.items()
-    }
+    return {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
 
 
 def _same(one, other):
@@ -406,8 +409,14 @@ def _same_values(one, other):
     return (
         one.tensors.keys() == other.tensors.keys()
         and np.array_equal(one.present, other.present)
-        and all(np.array_equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+        and all(_same_array(array, other.tensors[name]) for name, array in one.tensors.items())
     )
+
+
+def _same_array(one, other):
+    if sparse.issparse(one):
+        return one.shape == other.shape and (one != other).nnz == 0
+    return np.array_equal(one, other)
 
 
 def _close(one, other):

@@ -1,5 +1,6 @@
 """What several test files share; and the suite runs alike, however and wherever it was started."""
 
+import copy
 import importlib
 import importlib.util
 import os
@@ -14,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # And no test opens a window.
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,6 +75,20 @@ def make_frame(n_rows=40, seed=0, *, holes=False):
 def frame():
     """Forty rows of every kind of column."""
     return make_frame()
+
+
+_FITTED = {}
+
+
+def fit_once(estimator, X):
+    """Return the estimator fitted to the rows: learned once for all tests that only ask it.
+
+    Each gets a copy, of which it may change parameters and fit again, but no networks.
+    """
+    key = joblib.hash((estimator, X))
+    if key not in _FITTED:
+        _FITTED[key] = estimator.fit(X)
+    return copy.copy(_FITTED[key])
 
 
 def load_benchmark(name):

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import pickle
 import random
-import subprocess
-import sys
+import signal
 import threading
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def same(a, b):
     return repr(a) == repr(b)  # nan is nan, -0.0 is not 0.0
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(trees)
 def test_a_tree_comes_back_as_it_was(tmp_path_factory, tree):
     path = tmp_path_factory.getbasetemp() / "tree.mmae"
@@ -413,6 +414,18 @@ def test_reading_takes_little_more_memory_than_the_file(tmp_path):
 # Many writers of one file
 
 
+def forked(*calls):
+    """Run each call in a process of its own, and return how these ended."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, for other threads
+        processes = [multiprocessing.get_context("fork").Process(target=call) for call in calls]
+        for process in processes:
+            process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
 def test_threads_that_write_one_path_leave_one_whole_file(tmp_path):
     path = tmp_path / "a.mmae"
 
@@ -433,12 +446,12 @@ def test_threads_that_write_one_path_leave_one_whole_file(tmp_path):
 
 def test_processes_that_write_one_path_leave_one_whole_file(tmp_path):
     path = tmp_path / "a.mmae"
-    code = (
-        "import sys, numpy as np; from sklearn_mmae._core.archive import write\n"
-        "for _ in range(20): write(sys.argv[1], np.full(50_000, int(sys.argv[2])), kind='test')"
-    )
-    writers = [subprocess.Popen([sys.executable, "-c", code, path, str(n)]) for n in (1, 2)]
-    assert [writer.wait() for writer in writers] == [0, 0]
+
+    def save(number):
+        for _ in range(20):
+            write(path, np.full(50_000, number), kind="test")
+
+    assert forked(lambda: save(1), lambda: save(2)) == [0, 0]
     assert np.ptp(read(path, kind="test")) == 0
     assert [file.name for file in tmp_path.iterdir()] == ["a.mmae"]
 
@@ -456,15 +469,13 @@ def test_only_files_are_written_over_and_keep_their_mode(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
-    writer = """
-import itertools, os, sys
-from sklearn_mmae._core import archive
-parts = itertools.chain([bytes(10**6)], (os.kill(os.getpid(), 9) for _ in "1"))
-archive._replace(sys.argv[1], parts)
-"""
     path = tmp_path / "a.mmae"
-    killed = subprocess.run([sys.executable, "-c", writer, str(path)], check=False)
-    assert killed.returncode == -9
+
+    def parts():
+        yield bytes(10**6)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert forked(lambda: archive._replace(path, parts())) == [-signal.SIGKILL]
     assert len([*tmp_path.iterdir()]) == 1
     write(path, {}, kind="test")
     assert [*tmp_path.iterdir()] == [path]

@@ -140,7 +140,7 @@ def test_the_remedy_names_what_to_give_and_the_right_class(case):
 
 def test_a_modality_that_is_given_says_the_same_of_a_single_cell():
     cells = objects([*np.zeros((2, 8, 8, 3), np.uint8), torch.zeros(8, 8, 3)])
-    with pytest.raises(CellError, match=r"row 2: a Tensor is not a picture\. Give numpy.asarray"):
+    with pytest.raises(CellError, match=r"row 2: a Tensor is not an image\. Give numpy.asarray"):
         MultimodalAutoencoder(n_components=1, max_epochs=0).fit(pd.DataFrame({"x": cells}))
 
 

@@ -116,7 +116,7 @@ class Ignores(Fusion):
         (LeakyMean, "what is absent does not leak"),
         (MeanOfBatch, "the rows beside it"),
         (DividesByNothing, "finite, also where nothing is present"),
-        (Ignores, "what is present reaches the code"),
+        (Ignores, "what is present reaches the embedding"),
     ],
 )
 def test_a_broken_fusion_is_named(broken, promise):
@@ -178,7 +178,7 @@ class RefusesHoles(TabularModality):
         (BatchScale, "the rows beside it"),
         (ForgetsUnits, "come back near"),
         (Drowns, "total variance 1, not 100"),
-        (RefusesHoles, "None is a hole"),
+        (RefusesHoles, "None is missing"),
     ],
 )
 def test_a_broken_modality_is_named(broken, promise):

@@ -14,6 +14,7 @@ from sklearn_mmae import (
     TextModality,
     VideoModality,
 )
+from sklearn_mmae.nn._sparse import as_tensors
 from sklearn_mmae.tables._cells import Cells
 
 FAINT = 1e-9  # noise: masks are of their own strength
@@ -25,7 +26,7 @@ def corrupted(modality, columns, noise=FAINT):
     cells = Cells(tuple(columns), tuple(columns.values()))
     values = modality.fit_transform(cells)
     network = modality.network(4, 8, 0.0)
-    tensors = {name: torch.from_numpy(np.asarray(t)) for name, t in values.tensors.items()}
+    tensors = {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
     view = network.view(tensors)
     seen = network.corrupt(view, noise, torch.Generator().manual_seed(0))
     return view.to_dense(), seen.to_dense(), network

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from conftest import make_frame
+from conftest import fit_once, make_frame
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -53,7 +53,7 @@ def figures():
 
 def fitted(frame, kind=MultimodalAutoencoder, **parameters):
     defaults = {"n_components": 4, "width": 16, "max_epochs": 2, "random_state": 0}
-    return kind(**{**defaults, **parameters}).fit(frame)
+    return fit_once(kind(**{**defaults, **parameters}), frame)
 
 
 def make_timed(n=24, seed=0):
@@ -471,7 +471,8 @@ def test_a_modality_says_how_it_is_drawn():
 
 def test_a_modality_that_shows_what_cannot_be_drawn_is_told_what_to_return():
     frame = make_frame()[["size"]]
-    estimator = fitted(frame, modalities=[("size", TabularModality(), ["size"])])
+    modalities = [("size", TabularModality(), ["size"])]
+    estimator = MultimodalAutoencoder(modalities, n_components=1, max_epochs=0).fit(frame)
     estimator.modalities_[0][1].shown = lambda cells, predicted: [1, 2]
     with pytest.raises(TypeError, match=r"'size' shows a list.*records of sklearn_mmae\.cells"):
         ReconstructionDisplay.from_estimator(estimator, frame)
@@ -519,8 +520,8 @@ def test_numbers_are_a_colour_bar_and_categories_a_legend():
 
 
 def test_many_categories_differ_in_colour_or_marker_and_the_rarest_are_one():
-    frame = make_frame(200)
-    labels = np.arange(200) % 30
+    frame = make_frame(90)
+    labels = np.arange(90) % 30
     display = LatentDisplay.from_estimator(fitted(frame), frame, color=pd.Series(labels % 12))
     looks = {
         (tuple(dots.get_facecolor()[0]), dots.get_paths()[0].vertices.tobytes())

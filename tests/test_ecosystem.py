@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+from conftest import fit_once
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.exceptions import NotFittedError
@@ -169,7 +170,7 @@ def test_clone_is_unfitted_and_learns_the_same(frame):
     ids=["pickle", "deepcopy", "copy"],
 )
 def test_copies_work_like_the_original(frame, copied):
-    estimator = make_estimator().fit(frame)
+    estimator = fit_once(make_estimator(), frame)
     codes = estimator.transform(frame)
     again = copied(estimator)
     np.testing.assert_array_equal(again.transform(frame), codes)

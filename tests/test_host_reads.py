@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE, TabularModality, TextModality
+from sklearn_mmae.cells import Cells
+from sklearn_mmae.model._model import as_rows
 from sklearn_mmae.objectives import OBJECTIVES
 from sklearn_mmae.training._gradients import FlatWeights, PlainGradients
 
@@ -40,6 +42,14 @@ def on_meta(request, rows):
     network = mmae.net_.module_
     network.guard(False)
     return copy.deepcopy(network).to("meta"), batch.to(torch.device("meta"))
+
+
+def test_batches_of_rows_on_a_device_read_no_number(rows):
+    cells = Cells(("text",), (rows["text"].to_numpy(object),))
+    values = TextModality().fit(cells).transform(cells)
+    on_device = as_rows([values], np.zeros(N_ROWS, int)).to(torch.device("meta"))
+    batch = on_device.take(torch.arange(3, device="meta"))
+    assert batch.values[0]["weights"].device.type == "meta"
 
 
 def test_a_training_step_reads_no_number(on_meta):

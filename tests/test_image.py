@@ -318,7 +318,7 @@ def test_cells_that_cannot_be_read_are_holes_where_asked_for():
     np.testing.assert_array_equal(modality.mean_, values.tensors["pixels"][0])
     for nothing in (column("gone.png"), column(whole[: len(whole) // 2])):
         with (
-            pytest.raises(CellError, match="no picture in any row"),
+            pytest.raises(CellError, match="no image in any row"),
             warnings.catch_warnings(action="ignore"),
         ):
             ImageModality(8, on_error="missing").fit(nothing)
@@ -337,7 +337,7 @@ def test_holes_are_zeros_that_are_not_present():
 
 
 def test_nothing_but_holes():
-    with pytest.raises(CellError, match=r"'photo': no picture in any row\. Leave"):
+    with pytest.raises(CellError, match=r"'photo': no image in any row\. Leave"):
         ImageModality().fit(column(None, np.nan))
     modality = ImageModality().fit(column(np.zeros((4, 4), np.uint8)))
     assert not modality.transform(column(None, None)).present.any()
@@ -387,8 +387,8 @@ def test_damaged_files(tmp_path):
     refused(empty, "empty.png' is empty")
     text = tmp_path / "text.png"
     text.write_text("not a picture")
-    refused(str(text), "text.png' is no picture that can be read")
-    refused(whole[:20], "no picture|cannot be read")
+    refused(str(text), "text.png' is no image that can be read")
+    refused(whole[:20], "no image|cannot be read")
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's own, of odd metadata
@@ -458,8 +458,8 @@ def test_root_keeps_paths_inside(tmp_path):
 
 
 def test_cells_of_another_kind():
-    refused(3, "a int is not a picture")
-    refused(np.zeros(5), "shape 5 is not a picture")
+    refused(3, "a int is not an image")
+    refused(np.zeros(5), "shape 5 is not an image")
     refused(np.zeros((3, 9, 9), np.uint8), "channels last: np.moveaxis")
     refused(np.zeros((0, 9), np.uint8), "shape 0x9")
     refused(np.zeros((2, 2), complex), "complex128")
@@ -467,7 +467,7 @@ def test_cells_of_another_kind():
     with pytest.raises(TypeError):
         ImageModality().fit(column([1, 2]))
     two = Cells(("a", "b"), (np.zeros((3, 4, 4), np.uint8),) * 2)
-    with pytest.raises(CellError, match=r"2 columns for one picture.*shape="):
+    with pytest.raises(CellError, match=r"2 columns for one image.*shape="):
         ImageModality().fit(two)
 
 

@@ -90,7 +90,7 @@ def mmae_rows(codes):
     return pd.DataFrame({"x": np.zeros(len(codes)), "code": codes})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(
         st.text(string.ascii_letters + string.digits + "-_äß中", min_size=1, max_size=12),
@@ -201,6 +201,54 @@ def test_whole_numbers_that_name_rows_are_told(case):
     assert [text.startswith("column 'n': its whole numbers all differ") for text in said] == (
         [True] * are_ids
     )
+
+
+NOT_READ_AS_NUMBERS = {
+    "decimal comma": lambda x: f"{x:.2f}".replace(".", ","),
+    "groups and decimal comma": lambda x: f"{x:,.2f}".translate({44: ".", 46: ","}),
+    "groups by spaces": lambda x: f"{x:,.2f}".translate({44: "\u00a0", 46: ","}),
+    "groups by apostrophes": lambda x: f"{x:,.2f}".replace(",", "'"),
+    "in brackets": lambda x: f"({x:,.2f})",
+    "dollars": lambda x: f"-${x:,.2f}",
+    "euros": lambda x: f"{x:.2f} €",
+    "per cent": lambda x: f"{x:.1f}%",
+    "kilograms": lambda x: f"{x:.1f} kg",
+    "a mark where it is missing": lambda x: "?" if x < 100 else f"{x:.1f}",
+}
+NO_NUMBERS = {
+    "addresses": [f"10.0.{i}.{i + 3}" for i in range(N)],
+    "telephones": [f"555-{i:04d}" for i in range(N)],
+    "postcodes": [f"{i:05d}" for i in range(N)],
+    "seats": [f"{i}{'ABC'[i % 3]}" for i in range(N)],
+    "rooms": [f"Room {i}" for i in range(N)],
+    "versions": [f"1.{i}.0" for i in range(N)],
+    "ranges": [f"{i}-{i + 10}" for i in range(N)],
+    "answers": ["1", "2", "3", "4", "5", "6", "none"] * 20,
+}
+
+
+@pytest.mark.parametrize("case", NOT_READ_AS_NUMBERS)
+def test_strings_that_look_like_numbers_are_told(case):
+    numbers = np.abs(RNG.normal(0, 1e5, N))
+    numbers[::7] = 9
+    _, said = fitted(n=[NOT_READ_AS_NUMBERS[case](x) for x in numbers])
+    assert said[0].startswith("column 'n': its strings")
+    assert "not read as such" in said[0]
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_other_strings_of_digits_are_not(case):
+    _, said = fitted(n=NO_NUMBERS[case])
+    assert not [text for text in said if "like numbers" in text or "are numbers" in text]
+
+
+def test_categories_of_another_type_are_told_from_those_of_fit():
+    mmae, _ = fitted(n=["1", "2", "3"] * 40)
+    for cells, known in (([1.0, None], True), (["4", None], False)):
+        new = pd.DataFrame({"x": [0.0, 0.0], "n": pd.Series(cells, dtype=object)})
+        with pytest.warns(DataWarning, match="not seen in training") as said:
+            mmae.transform(new)
+        assert ("in fit: '1', '2', '3'" in str(said[0].message)) is known
 
 
 def test_days_as_whole_numbers_are_told():

@@ -28,7 +28,7 @@ def make_estimator(**parameters):
 
 @pytest.mark.parametrize("init", ["linear", "random"])
 def test_rows_of_any_pattern_are_learned_from(init):
-    rows = make_rows(300, share_of_holes=0.5)
+    rows = make_rows(150, share_of_holes=0.5)
     n_patterns = len(rows.isna().drop_duplicates())
     estimator = make_estimator(init=init).fit(rows)
     assert n_patterns > len(estimator.net_.module_.patterns)
@@ -69,7 +69,7 @@ def test_codes_and_gradients_while_training_are_those_of_later():
 def test_going_on_with_new_patterns(how):
     estimator = make_estimator(warm_start=True, early_stopping=False).fit(make_rows(100))
     n_known = len(estimator.net_.module_.patterns)
-    rows = make_rows(300, seed=1, share_of_holes=0.5)
+    rows = make_rows(150, seed=1, share_of_holes=0.5)
     before = estimator.transform(rows)
     if how == "partial_fit":
         estimator.partial_fit(rows)

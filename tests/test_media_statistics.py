@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from test_statistics import Recording, Replaying
 
 from sklearn_mmae import (
     AudioModality,
@@ -17,28 +18,6 @@ from sklearn_mmae import (
 )
 from sklearn_mmae.cells import Cells
 from sklearn_mmae.statistics import Statistics
-
-
-class Recording(Statistics):
-    """Keeps its answers, by the names of the questions."""
-
-    def __init__(self):
-        self.answers = {}
-
-    def answer(self, name, question, rows):
-        assert name not in self.answers, "every question has a name of its own"
-        self.answers[name] = super().answer(name, question, rows)
-        return self.answers[name]
-
-
-class Replaying(Statistics):
-    """Answers what was answered before, whatever the rows."""
-
-    def __init__(self, answers):
-        self.answers = answers
-
-    def answer(self, name, question, rows):
-        return self.answers[name]
 
 
 class Merging(Statistics):
@@ -244,5 +223,5 @@ def test_without_any_answer_nothing_is_learned(case):
     nothing = [np.full(np.shape(c)[:1], None, object) for c in cells.columns]
     if modality.get_params().get("shape"):
         nothing = [np.full(len(c), np.nan) for c in cells.columns]
-    with pytest.raises(CellError, match=r"no (picture|pixel|sound|clip|signal) in any row"):
+    with pytest.raises(CellError, match=r"no (image|pixel|sound|clip|signal) in any row"):
         modality.fit(Cells(cells.names, tuple(nothing)))

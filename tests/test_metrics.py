@@ -307,7 +307,7 @@ def test_calibration_agrees_with_a_plain_loop(seed, n_bins, strategy):
         ([0, 0], [[0.5, 0.5]] * 2, {}, r"2 columns for 1 labels \(0\).*labels="),
         ([0, 2], [[0.5, 0.5]] * 2, {"labels": [0, 1]}, "y_true has 2, which is not among"),
         (None, [[0.5, 0.5]] * 2, {}, "y_true is None"),
-        (["a", None], [[0.5, 0.5]] * 2, {}, "y_true has a hole in row 1"),
+        (["a", None], [[0.5, 0.5]] * 2, {}, "y_true has a missing value in row 1"),
         ([0, 1], [[0.5, 0.5]] * 2, {"n_bins": 0}, "n_bins"),
     ],
 )
@@ -368,10 +368,10 @@ def test_a_class_of_one_row_is_learned():
     ("y", "more", "message"),
     [
         (None, {}, "y is None, but labels are needed"),
-        (["a", None] * 5, {}, "hole in row 1, 3, 5, 7, 9"),
-        ([1.5, np.nan] * 5, {}, "hole in row 1"),
+        (["a", None] * 5, {}, "missing value in row 1, 3, 5, 7, 9"),
+        ([1.5, np.nan] * 5, {}, "missing value in row 1"),
         ([0, 1] * 4, {}, "Z has 10, y has 8"),
-        (["a"] * 10, {}, "the label 'a': there is nothing to tell apart"),
+        (["a"] * 10, {}, "the label 'a': there is nothing to distinguish"),
         (list("abcdefghij"), {}, r"alphas=\[1.0\]"),
         ([0, 1] * 5, {"alphas": [0.0]}, "positive numbers"),
         ([0, 1] * 5, {"alphas": []}, "positive numbers"),

@@ -112,6 +112,11 @@ def make_estimator(kind=MultimodalAutoencoder, **parameters):
     return kind(**{**defaults, "random_state": 0, **parameters})
 
 
+def make_small():
+    """Return rows of two modalities."""
+    return make_frame()[["size", "count", "colour", "note"]]
+
+
 @functools.cache
 def usual_codes(kind, others):
     """Return the codes with all parameters but some as usual."""
@@ -135,13 +140,14 @@ def test_every_parameter_changes_the_result(kind, name):
     usual = make_estimator(kind, **others)
     other = make_estimator(kind, **{**others, name: value})
     assert repr(getattr(usual, name)) != repr(value), "the table's value is the usual one"
-    codes, changed = usual_codes(kind, tuple(others.items())), other.fit_transform(make_frame())
+    codes = usual_codes(kind, tuple(others.items()))
+    changed = other.fit_transform(make_frame())
     assert codes.shape != changed.shape or not np.array_equal(codes, changed)
 
 
 @pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
 def test_target_weight_and_cv_change_what_labels_do(kind):
-    frame = make_frame()
+    frame = make_small()
     y = np.arange(len(frame)) % 7 + 0.5
     codes = [
         make_estimator(kind, target_weight=weight, target_cv=cv).fit_transform(frame, y)
@@ -162,6 +168,13 @@ def test_privacy_adds_noise(kind):
     ]
     for one, other in itertools.pairwise(estimator.fit_transform(X) for estimator in codes):
         assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", BUILTIN)
+def test_a_modality_refuses_what_no_parameter_can_be(kind):
+    for name in kind().get_params(deep=False):
+        with pytest.raises((TypeError, ValueError), match=name):
+            kind(**{name: object()}).check_parameters()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +208,7 @@ def test_a_modality_of_more_weight_comes_back_better():
 @pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_max_time_ends_a_fit(kind, early_stopping):
-    frame, parameters = make_frame(), {"init": "linear", "early_stopping": early_stopping}
+    frame, parameters = make_small(), {"init": "linear", "early_stopping": early_stopping}
     with pytest.warns(DataWarning, match="max_time was over before an epoch"):
         ended = make_estimator(kind, max_time=1e-9, **parameters).fit(frame)
     linear = make_estimator(kind, **parameters | {"max_epochs": 0}).fit(frame)
@@ -207,7 +220,7 @@ def test_max_time_ends_a_fit(kind, early_stopping):
 
 
 def test_max_time_that_is_not_over_changes_nothing():
-    frame = make_frame()
+    frame = make_small()
     usual = make_estimator(max_epochs=3).fit(frame)
     limited = make_estimator(max_epochs=3, max_time=3600).fit(frame)
     assert limited.n_iter_ == usual.n_iter_
@@ -217,7 +230,7 @@ def test_max_time_that_is_not_over_changes_nothing():
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), True])
 def test_max_time_is_some_seconds(seconds):
     with pytest.raises(ValueError, match=r"max_time.*(in the range \(0|give seconds)"):
-        make_estimator(max_time=seconds).fit(make_frame())
+        make_estimator(max_time=seconds).fit(make_small())
 
 
 def test_max_lag_moves_what_comes_late():
@@ -231,7 +244,7 @@ def test_max_lag_moves_what_comes_late():
 
 
 def test_device_decides_where_the_network_is():
-    frame = make_frame()
+    frame = make_small()
     assert make_estimator(device="cpu").fit(frame).net_.module_.table.device.type == "cpu"
     with pytest.raises(ValueError, match=r"device='gpu' cannot be used.* Give one of auto, cpu"):
         make_estimator(device="gpu").fit(frame)
@@ -244,7 +257,7 @@ def test_device_decides_where_the_network_is():
 
 def test_a_device_that_holds_no_numbers_is_refused():
     with pytest.raises(ValueError, match="device='meta' cannot be used"):
-        make_estimator(device="meta").fit(make_frame())
+        make_estimator(device="meta").fit(make_small())
 
 
 def test_memory_is_that_of_modalities_without_one(tmp_path):
@@ -267,14 +280,14 @@ def test_memory_is_that_of_modalities_without_one(tmp_path):
 
 def test_callbacks_are_called():
     counting = CountEpochs()
-    estimator = make_estimator(callbacks=[counting]).fit(make_frame())
+    estimator = make_estimator(callbacks=[counting]).fit(make_small())
     assert counting.n_epochs == estimator.n_iter_ == 3
 
 
 @pytest.mark.parametrize(("verbose", "terminal"), [(1, True), (2, False)])
 def test_verbose_shows_a_bar_of_epochs_loss_and_time_left(verbose, terminal, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    estimator = make_estimator(verbose=verbose, max_epochs=20).fit(make_frame())
+    estimator = make_estimator(verbose=verbose, max_epochs=20).fit(make_small())
     out, err = capsys.readouterr()
     assert out == ""
     *_, last = err.strip().splitlines()[-1].split("\r")
@@ -285,20 +298,20 @@ def test_verbose_shows_a_bar_of_epochs_loss_and_time_left(verbose, terminal, cap
 
 def test_a_notebook_is_somebody_who_looks(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipykernel", sys)
-    make_estimator(verbose=1).fit(make_frame())
+    make_estimator(verbose=1).fit(make_small())
     assert "100%" in capsys.readouterr().err
 
 
 def test_a_bar_ends_where_training_stops_early(capsys):
-    make_estimator(verbose=2, max_epochs=50, n_iter_no_change=1, lr=1e-9, tol=0.5).fit(make_frame())
+    make_estimator(verbose=2, max_epochs=50, n_iter_no_change=1, lr=1e-9, tol=0.5).fit(make_small())
     assert "100%" in capsys.readouterr().err.strip().split("\r")[-1]
-    assert make_estimator(verbose=2, max_epochs=0).fit(make_frame()).n_iter_ == 0
+    assert make_estimator(verbose=2, max_epochs=0).fit(make_small()).n_iter_ == 0
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_a_log_has_a_bar_if_it_is_asked_for(verbose, capsys):
-    make_estimator(verbose=verbose).fit(make_frame())
+    make_estimator(verbose=verbose).fit(make_small())
     assert ("100%" in capsys.readouterr().err) == bool(verbose)
 
 
@@ -316,7 +329,7 @@ def test_warm_start_goes_on_from_the_last_fit():
 
 
 def test_an_optimizer_class_and_a_fusion_function_are_accepted():
-    frame = make_frame()
+    frame = make_small()
     usual = make_estimator().fit_transform(frame)
     own = make_estimator(optimizer=torch.optim.NAdam).fit_transform(frame)
     assert not np.array_equal(own, usual)

@@ -589,7 +589,7 @@ STEP_TIMES = np.arange(5.0)
 BAD_TIMES = {
     "not increasing": (STEP_TIMES[::-1], "do not increase.*Sort"),
     "twice the same": (np.floor(STEP_TIMES / 2), "do not increase"),
-    "NaN": (np.where(STEP_TIMES == 2, np.nan, STEP_TIMES), "holes"),
+    "NaN": (np.where(STEP_TIMES == 2, np.nan, STEP_TIMES), "missing values"),
     "infinite": (np.where(STEP_TIMES == 4, np.inf, STEP_TIMES), "infinite"),
     "another length": (np.arange(4.0), "shape 4 for a signal of 5 steps"),
     "two axes": (np.ones((5, 1)), "shape 5x1"),

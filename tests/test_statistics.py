@@ -351,15 +351,15 @@ def test_a_modality_of_the_users_own_may_ask_nobody():
 # Parts of the rows -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_parts_of_the_rows_make_what_all_rows_make(seed):
+def test_parts_of_the_rows_make_what_all_rows_make():
     frame = make_frame(60, 0)
     modalities, start = learned(frame, PLAIN)
-    merged, _ = learned(frame, InParts(seed))
-    assert_same(modalities, merged, 1e-9)
-    # The last bits of their means, of float32, have a say in what is left of sixty wide rows.
-    _, merged_start = learned(frame, InParts(seed, only="training"))
-    assert_same_start(start, merged_start, exactly=False)
+    for seed in range(2):
+        merged, _ = learned(frame, InParts(seed))
+        assert_same(modalities, merged, 1e-9)
+        # The last bits of their means, of float32, have a say in what is left of sixty wide rows.
+        _, merged_start = learned(frame, InParts(seed, only="training"))
+        assert_same_start(start, merged_start, exactly=False)
 
 
 @pytest.mark.parametrize("make", [lambda: None, vae], ids=["autoencoder", "vae"])

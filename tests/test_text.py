@@ -24,7 +24,9 @@ from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.modalities.text._cells import decode_tokens, encode_tokens, learn_tokens
 from sklearn_mmae.modalities.text._modality import TextModality
 from sklearn_mmae.modalities.text._network import TextNetwork
+from sklearn_mmae.model._model import as_rows
 from sklearn_mmae.nn._blocks import initialise, matmul
+from sklearn_mmae.nn._sparse import as_tensors
 from sklearn_mmae.tables._cells import Cells
 
 NAMES = [
@@ -47,7 +49,7 @@ def cells_of(texts, name="name"):
 
 
 def tensors_of(values):
-    return {name: torch.from_numpy(array) for name, array in values.tensors.items()}
+    return {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
 
 
 def built(modality, n_components=4, width=16, seed=0):
@@ -318,9 +320,8 @@ def test_skrubs_encoders_can_be_the_vectorizer(name, tmp_path, monkeypatch):
     own = network.view(tensors).to_dense()[:, -2:]
     np.testing.assert_allclose(own.square().sum(1).mean(), 1 / 3, rtol=1e-5)
     few = modality.transform(cells_of([TOYS[3], None]))
-    width = few.tensors["weights"].shape[1]
-    for tensor, array in values.tensors.items():
-        np.testing.assert_allclose(few.tensors[tensor][0], array[3, :width], rtol=1e-5)
+    of_few, of_all = (rows.tensors["weights"].toarray() for rows in (few, values))
+    np.testing.assert_allclose(of_few[0], of_all[3], rtol=1e-5)
 
 
 # ------------------------------------------------------------------ the way back
@@ -397,12 +398,12 @@ def test_holes_are_absent_and_empty_texts_are_present():
     modality, *_ = fitted()
     values = modality.transform(cells_of([None, np.nan, pd.NA, "", "  ", "unknownword", "red"]))
     assert values.present.tolist() == [False] * 3 + [True] * 4
-    assert all(np.isfinite(array).all() for array in values.tensors.values())
+    assert np.isfinite(values.tensors["weights"].data).all()
     whole = modality.transform(cells_of(["red"]))
     assert "present" not in whole.tensors
     nothing = modality.transform(cells_of([None, None]))
     assert not nothing.present.any()
-    assert np.isfinite(nothing.tensors["weights"]).all()
+    assert nothing.tensors["weights"].nnz == 0
 
 
 @pytest.mark.parametrize("cell", [3, 2.5, b"bytes", ["a", "list"], True])
@@ -432,15 +433,36 @@ def test_a_huge_cell_is_cut_with_a_warning_that_names_its_row():
         modality = TextModality().fit(cells_of(["red heart", huge, "blue"]))
     with pytest.warns(DataWarning):
         values = modality.transform(cells_of(["red heart", huge, "blue"]))
-    assert values.tensors["weights"].nbytes < 100_000
+    assert values.nbytes < 10_000
 
 
 def test_a_long_text_keeps_its_most_telling_words():
     text = " ".join(f"w{i}" for i in range(2000))
     modality = TextModality(vectorizer=None).fit(cells_of([text, "w1 w2", "w1"]))
     values = modality.transform(cells_of([text]))
-    assert values.tensors["features"].shape == (1, 512)
-    assert modality.vocabulary_.index("w1") not in values.tensors["features"]  # the usual ones go
+    (kept,) = values.tensors["weights"].tolil().rows
+    assert len(kept) == 512
+    assert modality.vocabulary_.index("w1") not in kept  # the usual ones go
+
+
+@pytest.mark.parametrize("decoder", ["words", "sequence"])
+def test_one_long_text_makes_no_other_row_long(decoder):
+    long = " ".join(f"w{i}" for i in range(400))
+    short = ["red heart", "blue car", "a red car", None, ""] * 100
+    modality = TextModality(decoder=decoder, max_length=8).fit(cells_of([*short, long]))
+    values = modality.transform(cells_of(short))
+    beside = modality.transform(cells_of([*short, long]))
+    alone = modality.transform(cells_of([long]))
+    assert beside.nbytes <= values.nbytes + alone.nbytes + 1  # its `present`
+    # A batch is as wide as its own rows ask, and holds the same numbers.
+    rows, wide = as_rows([beside], np.zeros(501, int)), tensors_of(beside)["weights"]
+    of_short, of_long = (
+        rows.take(torch.tensor(some)).values[0]["weights"] for some in ([3, 2, 2], [0, 500])
+    )
+    assert of_short.shape[1] < 50 < 400 <= of_long.shape[1] == wide.shape[1]
+    assert torch.equal(of_short, wide[[3, 2, 2], : of_short.shape[1]])
+    assert torch.equal(of_long, wide[[0, 500]])
+    assert not wide[[3, 2, 2], of_short.shape[1] :].any()
 
 
 def test_numpy_and_pandas_strings_are_text():
@@ -573,9 +595,9 @@ def test_what_is_learned_is_plain_and_the_same_every_time(decoder):
         np.testing.assert_array_equal(getattr(again, name), value)
     at_once = clone(modality).fit_transform(cells_of(NAMES))
     restored = pickle.loads(pickle.dumps(modality)).transform(cells_of(NAMES))
-    for name, array in values.tensors.items():
-        np.testing.assert_array_equal(restored.tensors[name], array)
-        np.testing.assert_array_equal(at_once.tensors[name], array)
+    for other in (restored, at_once):
+        for name, tensor in tensors_of(values).items():
+            assert torch.equal(tensors_of(other)[name], tensor)
 
 
 @pytest.mark.parametrize("decoder", ["words", "sequence"])

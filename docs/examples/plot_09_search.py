@@ -103,8 +103,9 @@ pd.DataFrame(search.cv_results_)[columns].round(3)
 # installed. The result does not depend on the worker: same machine, versions and ``random_state``,
 # same bits.
 
-import joblib
 from distributed import Client, LocalCluster
+
+import joblib
 
 small = {"n_components": [4, 8]}
 here = GridSearchCV(mmae, small, cv=2).fit(frame)

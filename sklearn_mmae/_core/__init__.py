@@ -1,1 +1,1 @@
-"""What every part may lean on: errors, holes, random numbers, archives. Imports no other."""
+"""What every part may lean on: errors, missing values, random numbers, archives."""

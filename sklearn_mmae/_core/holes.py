@@ -1,4 +1,4 @@
-"""The one definition of a hole: None, NaN, NaT and pd.NA, in every modality."""
+"""The one definition of a missing value: None, NaN, NaT and pd.NA, in every modality."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAY_BE_NAN = (float, np.floating, np.datetime64, np.timedelta64, Decimal)
 
 
 def is_hole(cell: Any) -> bool:
-    """Whether one cell is missing; arrays, pictures and the empty string are not."""
+    """Whether one cell is missing; arrays, images and the empty string are not."""
     if cell is None or cell is pd.NA or cell is pd.NaT:
         return True
     return isinstance(cell, _MAY_BE_NAN) and bool(cell != cell)

@@ -254,7 +254,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         if self.relations_:
             raise ValueError(
-                "with per_row=True the lag of a row cannot be told from the aligned row. Keep the"
+                "with per_row=True the lag of a row cannot be found from the aligned row. Keep the"
                 " rows as they were beside the aligned ones."
             )
         return self._moved(X, back=True)
@@ -311,7 +311,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the lags looked for, in steps, having seen to it that rows are longer."""
         lengths = [len(row) for stream in rows.values() for row in stream if row is not None]
         if not lengths:
-            raise ValueError("every cell of every stream is a hole. Give at least one row.")
+            raise ValueError("every cell of every stream is missing. Give at least one row.")
         if self.max_lag is None:
             allowed = LagRange.of(min(max(min(lengths) // 10, 1), MOST_STEPS))
         else:
@@ -343,7 +343,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for rows, which in ((0, reference_name), (1, name)):
             if not any(varies(pair[rows]) for pair in pairs):
                 warn(
-                    f"stream {which!r} does not vary: its lag cannot be told and is taken for 0."
+                    f"stream {which!r} does not vary: its lag cannot be found and is taken for 0."
                     " Leave it out of `streams`."
                 )
                 pairs = []
@@ -367,14 +367,14 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return found
 
     def _warn_unless_told(self, found, name, reference_name):
-        """Say which stream's lag is not told, and what to write if there is one."""
+        """Say which stream's lag is not estimated, and what to write if there is one."""
         if found.related and not found.at_edge:
             return
         span = "its default" if self.max_lag is None else repr(self.max_lag)
         at_edge = f"agrees best with {reference_name!r} at an end of what max_lag={span} allows"
         nothing = f"tells nothing of {reference_name!r} within max_lag={span}"
         warn(
-            f"stream {name!r} {at_edge if found.at_edge else nothing}: its lag cannot be told and"
+            f"stream {name!r} {at_edge if found.at_edge else nothing}: its lag cannot be found and"
             f" is taken for {found.lag:g}. Give a larger max_lag if it may lie beyond, or leave it"
             " out of `streams`."
         )

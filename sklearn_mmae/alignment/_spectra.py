@@ -30,7 +30,7 @@ SHRINKAGE = 0.5  # of a band's covariance towards a round one, in frequencies
 
 @dataclass(frozen=True)
 class Channels:
-    """How the cells of a stream become few channels of variance 1, without holes.
+    """How the cells of a stream become few channels of variance 1, without missing values.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Channels:
     def of(
         cls, rows: Sequence[np.ndarray], *, activity: bool, statistics: Statistics = PLAIN
     ) -> Channels:
-        """Learn means, scales and principal components from rows with holes.
+        """Learn means, scales and principal components from rows with missing values.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Channels:
         # A constant's deviations are what is lost by rounding.
         varies = scale > 1e-12 * np.maximum(np.abs(mean), 1e-300)
         if not varies.any():
-            raise ValueError("nothing but one value or holes")
+            raise ValueError("nothing but one value or missing values")
         scale = np.where(varies, scale, np.inf)
         components = np.eye(steps.shape[1])[:, varies]
         if components.shape[1] > MOST_CHANNELS:
@@ -89,7 +89,7 @@ class _Deviations(Question):
     """Mean and standard deviation of each column of steps, a constant's being what is rounded."""
 
     def partial(self, rows: np.ndarray) -> Means:
-        """Return counts, means and summed squares about them; NaN is a hole."""
+        """Return counts, means and summed squares about them; NaN is a missing value."""
         seen = ~np.isnan(rows)
         mean = np.where(seen, rows, 0).sum(0) / np.maximum(seen.sum(0), 1)
         return Means(seen.sum(0), mean, (np.where(seen, rows - mean, 0) ** 2).sum(0))
@@ -104,7 +104,7 @@ class _Deviations(Question):
 
 
 def _bridged(row):
-    """Fill the holes of each column along a straight line; all NaN stays NaN."""
+    """Fill the missing values of each column along a straight line; all NaN stays NaN."""
     if not np.isnan(row).any():
         return row
     row, steps = row.copy(), np.arange(len(row))

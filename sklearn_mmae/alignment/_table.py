@@ -47,7 +47,7 @@ class Table:
         return isinstance(first, list | tuple | np.ndarray)
 
     def numbers(self, position):
-        """Return a column of numbers as float64, holes as NaN."""
+        """Return a column of numbers as float64, missing values as NaN."""
         name, column = self.names[position], self.columns[position]
         if column.dtype.kind in "biuf":
             return column.astype(np.float64)
@@ -61,7 +61,7 @@ class Table:
         return values
 
     def sequences(self, position):
-        """Return cells as float64 arrays (steps, channels), None where there is a hole."""
+        """Return cells as float64 arrays (steps, channels), None where missing."""
         name = self.names[position]
         cells, width = [], None
         for row, cell in enumerate(self.columns[position]):
@@ -107,7 +107,7 @@ def _no_number(cell, name, row):
         f"{cell!r:.60} is no number, but {type(cell).__name__}",
         column=name,
         row=row,
-        remedy="Give numbers, NaN in holes, or leave the column out of `streams`",
+        remedy="Give numbers, NaN where missing, or leave the column out of `streams`",
     )
 
 
@@ -146,7 +146,7 @@ def positions(columns, names, stream):
 
 
 def stream_rows(table, columns, sequences):
-    """Return a stream as a list of arrays (steps, channels), None where a cell is a hole."""
+    """Return a stream as a list of arrays (steps, channels), None where missing."""
     if not sequences:
         return [np.stack([table.numbers(i) for i in columns], 1)]
     parts, rows = [table.sequences(i) for i in columns], []

@@ -1,4 +1,4 @@
-"""Handwritten digits as pictures, words and numbers."""
+"""Handwritten digits as images, words and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of pictures, texts, sounds and clips as tables, one row per file."""
+"""Folders of images, texts, sounds and clips as tables, one row per file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 IMAGES, SOUNDS, CLIPS = (
-    tuple(f"*{suffix}" for suffix in SUFFIXES[noun]) for noun in ("picture", "sound", "clip")
+    tuple(f"*{suffix}" for suffix in SUFFIXES[noun]) for noun in ("image", "sound", "clip")
 )
 CLIPS += ("*.gif",)
 _TEXTS = ("*.txt", "*.md")
@@ -386,7 +386,7 @@ def _sizes(paths, column):
                 sizes.append(image.size[::-1] if turned else image.size)
         except (OSError, SyntaxError, ValueError) as error:
             raise CellError(
-                f"the picture {str(path)!r} cannot be read",
+                f"the image {str(path)!r} cannot be read",
                 remedy="Replace or remove the file",
                 column=column,
                 row=len(sizes),

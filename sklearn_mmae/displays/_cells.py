@@ -57,7 +57,7 @@ def check_fitted(estimator: Any) -> None:
 def first_rows(X, n_rows):
     """Return the first rows of a container, or say how many there are."""
     if isinstance(n_rows, bool) or not isinstance(n_rows, int | np.integer) or n_rows < 1:
-        raise ValueError(f"n_rows={n_rows!r}: give a whole number of rows to draw, 1 or more.")
+        raise ValueError(f"n_rows={n_rows!r}: give a whole number of rows to plot, 1 or more.")
     known = count_rows(X)
     if n_rows > known:
         raise ValueError(
@@ -108,7 +108,7 @@ def drawings(
 def drawing(shown: object, name: str, versions: dict[str, _shown.Shown]) -> Drawing:
     """Return the `Drawing` of what a modality shows, as the first of its versions says."""
     raise TypeError(
-        f"modality {name!r} shows a {type(shown).__name__}, which is not drawn. Return one of the"
+        f"modality {name!r} shows a {type(shown).__name__}, which is not shown. Return one of the"
         " records of sklearn_mmae.cells, such as Texts or Pictures."
     )
 

@@ -1,4 +1,4 @@
-"""`Drawing`: one modality's cells as pictures for people, whatever their kind."""
+"""`Drawing`: one modality's cells as images for people, whatever their kind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = ("reconstructed", "translated", "high")  # versions, each beside anothe
 
 
 class Drawing(ABC):
-    """One modality's cells of some rows, in some versions, ready to be drawn.
+    """One modality's cells of some rows, in some versions, ready to be plotted.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class Together(Drawing):
         self._write_title(axes[:, 0])
 
     def _write_title(self, axes):
-        """Write the name and, below it, which version is which: above what is drawn."""
+        """Write the name and, below it, which version is which: above the plot."""
         version, *others = self.versions
         handles = {}
         for ax in axes:

@@ -85,7 +85,7 @@ class LearningCurveDisplay:
         history = estimator.history_
         if not history:
             raise ValueError(
-                "no epoch was run, so there is no loss to draw. Fit with max_epochs of 1 or more."
+                "no epoch was run, so there is no loss to plot. Fit with max_epochs of 1 or more."
             )
         prefix, losses = "train_loss_", {}
         parts = [key.removeprefix(prefix) for key in history[0] if key.startswith(prefix)]

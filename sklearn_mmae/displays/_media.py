@@ -1,4 +1,4 @@
-"""Pictures, sounds, clips and signals, drawn."""
+"""Images, sounds, clips and signals, plotted."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TICKS_HZ = (60, 125, 250, 500, 1000, 2000, 4000, 8000)
 
 
 class Pictures(Beside):
-    """Pictures; see `modalities._shown.Pictures`, and so on."""
+    """Images; see `modalities._shown.Pictures`, and so on."""
 
     width, height = 1.35, 1.35
 
     def draw_cell(self, ax: Axes, cell: Array) -> None:
-        """Draw a picture; grey ones from black to white."""
+        """Draw an image; grey ones from black to white."""
         low, high = self.shown.low, self.shown.high
         share = (cell.astype(np.float64) - low) / ((high - low) or 1)
         ax.imshow(share.clip(0, 1), cmap="gray", vmin=0, vmax=1)
@@ -144,7 +144,7 @@ class Signals(Together):
 
     @property
     def title(self) -> str:
-        """The name, and how many of the channels are drawn."""
+        """The name, and how many of the channels are plotted."""
         n = max((values.shape[1] for _, values in self.present_cells()), default=1)
         if n == 1:
             return self.name

@@ -1,4 +1,4 @@
-"""Tables, texts and their words, drawn."""
+"""Tables, texts and their words, plotted."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
         set_parameters(self, locals())
 
     def _build_network(self, model: Model, patterns: torch.Tensor) -> MultimodalNetwork:
-        """Build the joint network, weights not yet drawn."""
+        """Build the joint network, weights not yet initialised."""
         k, width = model.built["n_components"], self.width
         networks = [part.modality.network(k, width, self.dropout) for part in model.parts]
         fusion = build_fusion(self.fusion, len(networks), width, k)

@@ -85,7 +85,7 @@ class BaseMultimodalAutoencoder(
 
     @abstractmethod
     def _build_network(self, model: Model, patterns: torch.Tensor) -> JointNetwork:
-        """Return the network of a model, weights not yet drawn.
+        """Return the network of a model, weights not yet initialised.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class BaseMultimodalAutoencoder(
         Parameters
         ----------
         X : DataFrame, array, sparse matrix, SliceDict or Chunks of shape (rows, columns)
-            Of more than 131,072 rows, networks learn from as many at most, drawn by a hash of
+            Of more than 131,072 rows, networks learn from as many at most, sampled by a hash of
             their numbers; scales, categories, vocabularies and the linear start from all.
         y : array, Series or DataFrame of shape (rows,) or (rows, targets), default=None
             Labels, with `target_weight` above 0; else ignored. Numbers, or classes: strings,
@@ -350,7 +350,10 @@ class BaseMultimodalAutoencoder(
         state = {n: v for n, v in vars(self).items() if n.startswith("_") or not n.endswith("_")}
         state |= {
             "_model": model,
-            "modalities_": Modalities(model.parts, model.columns.names),
+            "modalities_": Modalities(
+                ((part.name, part.modality, part.columns) for part in model.parts),
+                model.columns.names,
+            ),
             "net_": model.net,
             "history_": model.history,
             "n_iter_": model.n_iter,
@@ -373,7 +376,7 @@ class BaseMultimodalAutoencoder(
 
         Each row is a component, named as by `get_feature_names_out`: what one standard deviation
         of it, as `transform` gives it, adds by the linear path of the decoders. Numbers, dates and
-        pixels are in standard deviations (pixels of a picture share one), categories and words in
+        pixels are in standard deviations (pixels of an image share one), categories and words in
         logits, as are pixels with ``loss="cross-entropy"``. Columns of a table are called by their
         names and ``column=category``, pixels by (row, column[, channel]); those of signals, sounds
         and clips are numbered. Networks, where they are kept, add to it what is not linear.
@@ -567,7 +570,7 @@ class BaseMultimodalAutoencoder(
         return search(self._model, X, among, to, n, self)
 
     def impute(self, X: Rows) -> SameContainer:
-        """Fill the holes: cells, modalities of a row, columns that are missing altogether.
+        """Fill the missing values: cells, modalities of a row, columns that are missing altogether.
 
         A cell of a table is what the row's other cells and the components of its other modalities
         make likely: a blend of two multivariate normals and of trees, whose weights are those that
@@ -600,13 +603,13 @@ class BaseMultimodalAutoencoder(
         n : int, default=1
             How many; for each row of `given`, if there are any.
         given : DataFrame, array, sparse matrix or SliceDict, optional
-            Rows of any part of the modalities, whose holes are filled by draws.
+            Rows of any part of the modalities, whose missing values are filled by draws.
 
         Returns
         -------
         DataFrame, array or SliceDict, as given to `fit`
-            Numbers are drawn with their noise, categories by their probabilities; pictures,
-            sounds, clips, sequences and texts are what a drawn vector stands for. The draws of
+            Numbers are sampled with their noise, categories by their probabilities; images,
+            sounds, clips, sequences and texts are what a sampled vector stands for. The draws of
             a given row follow one another.
 
         Raises
@@ -643,8 +646,8 @@ class BaseMultimodalAutoencoder(
         """Return an interval for each number, calibrated on rows held out in `fit`.
 
         A cell that is observed has an interval around what `reconstruct` gives. So has a single
-        hole of a table, of which `impute` may know better, from the row's other cells. A cell of an
-        absent modality has one around what `translate` and `impute` give.
+        missing value of a table, of which `impute` may know better, from the row's other cells. A
+        cell of an absent modality has one around what `translate` and `impute` give.
 
         Parameters
         ----------
@@ -666,7 +669,7 @@ class BaseMultimodalAutoencoder(
         Notes
         -----
         Split conformal prediction [1]_ [2]_ with a group of its own [3]_ for each column, pattern
-        of presence of modalities, share of holes and for cells seen and not.
+        of presence of modalities, share of missing values and for cells seen and not.
 
         References
         ----------
@@ -815,8 +818,8 @@ class BaseMultimodalAutoencoder(
         ----------
         X : DataFrame, array, sparse matrix or SliceDict of shape (rows, columns)
         by_modality : bool, default=False
-            Return a column per modality: the lowest of an unusual row is the odd one, which does
-            not go with the others.
+            Return a column per modality: the lowest of an unusual row is the anomalous one, which
+            does not go with the others.
 
         Returns
         -------
@@ -831,7 +834,7 @@ class BaseMultimodalAutoencoder(
         Notes
         -----
         If one modality was exchanged for that of another row, all those that are predicted from
-        it look odd, too. With ``p(m) p(others)`` for the density of such a row, the likeliest
+        it look anomalous, too. With ``p(m) p(others)`` for the density of such a row, the likeliest
         exchange is that of the modality whose mutual information [1]_ with the others is lowest:
         without it the others agree. Densities are Gaussian, of views as the linear start sees
         them, with shrunk second moments.
@@ -906,11 +909,11 @@ class BaseMultimodalAutoencoder(
         -----
         ``encode`` takes a dict of tensors, and returns what `transform` does. Of a table named
         "tabular" it takes "tabular.numbers" (float64; numbers and dates in their units, NaN in the
-        holes) and "tabular.codes" (places in the lists of categories, -1 in the holes); of another
-        modality what its `transform` makes of cells, and "name.present". ``decode`` takes vectors,
-        and returns numbers in their units, logits of categories, and pixels or logits of words.
-        Among more than six modalities, a row that has a part of them which the network has not
-        learned by itself is encoded by the largest part within it that it has.
+        missing values) and "tabular.codes" (places in the lists of categories, -1 where missing);
+        of another modality what its `transform` makes of cells, and "name.present". ``decode``
+        takes vectors, and returns numbers in their units, logits of categories, and pixels or
+        logits of words. Among more than six modalities, a row that has a part of them which the
+        network has not learned by itself is encoded by the largest part within it that it has.
         """
         from ..model._export import export_model
 

@@ -1,4 +1,4 @@
-"""An estimator as a diagram: columns, modalities, encoders, fusion, code, decoders."""
+"""An estimator as a diagram: columns, modalities, encoders, fusion, embedding, decoders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def diagram(estimator, model=None):
     -------
     VisualBlock
         From top to bottom: the modalities side by side, each with its columns and encoder; the
-        fusion; the code; the decoders side by side.
+        fusion; the embedding; the decoders side by side.
     """
     network = model and model.network
     modalities = estimator.modalities_ if model else estimator.modalities
@@ -74,7 +74,7 @@ def _encoder(name, modality, columns, network, m):
 
 
 def _decoder(network, m):
-    """Return the parts of a modality's network that make outputs of codes."""
+    """Return the parts of a modality's network that make outputs of embeddings."""
     return [part for name, part in network.networks[m].named_children() if name != "encoder"]
 
 
@@ -87,7 +87,7 @@ def _network(name, parts):
 
 
 def _spent(spent):
-    """Return what a private fit has told of its rows, in short and in full."""
+    """Return what a private fit has revealed of its rows, in short and in full."""
     steps = [f"{step}: epsilon {epsilon:.3g}" for step, epsilon in spent.by_step.items()]
     lines = [
         *steps,

@@ -1,4 +1,4 @@
-"""`MultimodalImputer`: holes filled, as a step of a pipeline."""
+"""`MultimodalImputer`: missing values filled, as a step of a pipeline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLAG = "missingindicator_"  # as scikit-learn's imputers call such columns
 
 
 class MultimodalImputer(TransformerMixin, BaseEstimator):
-    """Fill the holes of messy, multimodal rows by what the rest of a row tells.
+    """Fill the missing values of messy, multimodal rows by what the rest of a row tells.
 
     ``transform`` is `MultimodalAutoencoder.impute`: observed cells stay exactly as they were given,
     and a column of a table that nothing predicts better than its mean gets the mean.
@@ -32,16 +32,16 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
     estimator : MultimodalAutoencoder or MultimodalVAE, default=None
         What is fitted, a copy of it. None is ``MultimodalAutoencoder(max_epochs=0,
         random_state=0)``: the closed forms, which for cells of tables are all there is to it. Where
-        whole pictures, sounds or texts are to be filled in, give one whose networks are trained.
+        whole images, sounds or texts are to be filled in, give one whose networks are trained.
     add_indicator : bool, default=False
-        Append a column for each one that had holes in `fit`: whether its cell was missing.
+        Append a column for each one that had missing values in `fit`: whether its cell was missing.
 
     Attributes
     ----------
     estimator_ : MultimodalAutoencoder or MultimodalVAE
         The fitted one.
     indicated_ : list
-        The columns that had holes in `fit`: their names, or positions of an array.
+        The columns that had missing values in `fit`: their names, or positions of an array.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Where all names are strings.
@@ -92,7 +92,7 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
         return self.estimator
 
     def fit(self, X: Rows, y: Any = None) -> Self:
-        """Learn what fills the holes.
+        """Learn what fills the missing values.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
         return {name: column for name, column in list_columns(X) if name in used}
 
     def transform(self, X: Rows) -> SameContainer:
-        """Fill the holes: cells, modalities of a row, columns that are missing altogether.
+        """Fill the missing values: cells, modalities of a row, columns that are missing altogether.
 
         Parameters
         ----------

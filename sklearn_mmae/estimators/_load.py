@@ -35,10 +35,10 @@ def load(
         file may use; and transformers that a `TextModality` has as vectorizers, scikit-learn's too.
         They are built with what the file says, so they must cope with any values.
     root : str, path or None, default=None
-        Folder that the paths in cells of pictures, sounds and clips are relative to, whatever the
+        Folder that the paths in cells of images, sounds and clips are relative to, whatever the
         file says; give it wherever files or paths come from others. None leaves it to the file.
     max_pixels : int, default=50_000_000
-        The most pixels of a picture or frame that are decoded. The file may ask for fewer.
+        The most pixels of an image or frame that are decoded. The file may ask for fewer.
 
     Returns
     -------

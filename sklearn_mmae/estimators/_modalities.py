@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sklearn.base import clone
 
-from ..model._parts import Part
+from ..modalities import Modality
 
 __all__ = ["Modalities"]
 
@@ -16,16 +17,16 @@ class Modalities(list):
 
     Parameters
     ----------
-    parts : list of Part
-        Fitted.
-    names : list
-        All columns of `fit`.
+    entries : iterable of (str, Modality, list)
+        The modalities are fitted.
+    names : iterable, default=()
+        All columns of `fit`. skops makes lists of their entries alone.
     """
 
-    def __init__(self, parts: list[Part], names: list) -> None:
-        super().__init__((part.name, part.modality, part.columns) for part in parts)
-        used = {column for part in parts for column in part.columns}
-        self._reasons = {part.name: part.modality.explain(part.columns) for part in parts}
+    def __init__(self, entries: Iterable[tuple[str, Modality, list]], names: Iterable = ()) -> None:
+        super().__init__(entries)
+        used = {column for *_, columns in self for column in columns}
+        self._reasons = {name: modality.explain(columns) for name, modality, columns in self}
         self._left_out = [name for name in names if name not in used]
 
     def __repr__(self) -> str:

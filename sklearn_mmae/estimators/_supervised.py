@@ -1,4 +1,4 @@
-"""What estimators do besides once there is a target: they predict it, and cross-fit codes."""
+"""What estimators do besides once there is a target: they predict it, and cross-fit embeddings."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ class PredictsTarget:
 
 
 def cross_fitted(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> np.ndarray:
-    """Return codes of training rows by models that have not seen their labels.
+    """Return embeddings of training rows by models that have not seen their labels.
 
-    Each fold's model is turned onto that of all rows, by the rotation that brings the codes of its
-    own training rows nearest to theirs (Procrustes).
+    Each fold's model is turned onto that of all rows, by the rotation that brings the embeddings of
+    its own training rows nearest to theirs (Procrustes).
 
     Parameters
     ----------

@@ -235,7 +235,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
         set_parameters(self, locals())
 
     def _build_network(self, model: Model, patterns: torch.Tensor) -> VariationalNetwork:
-        """Build the joint network, weights not yet drawn."""
+        """Build the joint network, weights not yet initialised."""
         k, width = model.built["n_components"], self.width
         networks = [part.modality.network(k, width, self.dropout) for part in model.parts]
         return VariationalNetwork(
@@ -348,7 +348,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     def _draw(
         self, read: Read, n_draws: int | None, wanted: np.ndarray | None = None
     ) -> list[Drawn]:
-        """Return drawn columns, as many as asked for or enough for a standard deviation."""
+        """Return sampled columns, as many as asked for or enough for a standard deviation."""
         n_draws = OFTEN if n_draws is None else check_count("n_draws", n_draws)
         return draw_cells(self._model, read, n_draws, self.random_state, wanted)
 

@@ -1,4 +1,4 @@
-"""Fusions: from the encodings of the modalities that are present to one code."""
+"""Fusions: from the encodings of the modalities that are present to one embedding."""
 
 from ._attention import AttentionFusion
 from ._base import CallableFusion, Fusion

@@ -1,4 +1,4 @@
-"""`Fusion`: how what each modality says becomes one code."""
+"""`Fusion`: how what each modality says becomes one embedding."""
 
 from __future__ import annotations
 

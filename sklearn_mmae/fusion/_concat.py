@@ -13,7 +13,7 @@ __all__ = ["ConcatFusion", "JointFusion"]
 
 
 class Correction(nn.Module):
-    """The hidden layer's second half: with the linear code, through a GELU, to the components."""
+    """The hidden layer's second half: with the linear vector, through a GELU, to the components."""
 
     def __init__(self, width: int, n_components: int):
         super().__init__()
@@ -22,7 +22,7 @@ class Correction(nn.Module):
         self.head.starts_at_zero = True
 
     def forward(self, total: Tensor, start: Tensor) -> Tensor:
-        """Return what to add to the code."""
+        """Return what to add to the embedding."""
         return self.head(F.gelu(total + self.from_start(start)))
 
 

@@ -12,7 +12,7 @@ __all__ = ["MeanFusion", "MixtureFusion", "PrecisionFusion"]
 
 
 class _Proposals(Fusion):
-    """Each modality proposes a code, by a linear head."""
+    """Each modality proposes an embedding, by a linear head."""
 
     def build(self, n_modalities: int, width: int, n_components: int) -> None:
         """Make one linear head per modality."""

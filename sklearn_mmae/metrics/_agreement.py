@@ -22,7 +22,7 @@ __all__ = ["latent_agreement"]
 def latent_agreement(Z_a: ArrayLike, Z_b: ArrayLike, *, method: str = "debiased_cka") -> float:
     r"""Compare two sets of embeddings of the same rows, whatever their rotation and scale.
 
-    Codes of two modalities, of two fits, of two numbers of components. With columns centred,
+    Embeddings of two modalities, of two fits, of two numbers of components. With columns centred,
 
     .. math::
 
@@ -35,12 +35,12 @@ def latent_agreement(Z_a: ArrayLike, Z_b: ArrayLike, *, method: str = "debiased_
     Parameters
     ----------
     Z_a : array-like of shape (rows, components)
-        Codes.
+        Embeddings.
     Z_b : array-like of shape (rows, other components)
         Others, of the same rows in the same order.
     method : {"debiased_cka", "cka", "procrustes"}, default="debiased_cka"
         "cka" is linear centred kernel alignment [1]_: whether the same rows are similar to one
-        another. Codes that share nothing have more than 0 with few rows (0.4 for 50 rows of 32
+        another. Embeddings that share nothing have more than 0 with few rows (0.4 for 50 rows of 32
         components), so the default estimates its terms without bias [2]_, [3]_.
         "procrustes" is the R2 of one set after the best rotation and scaling to the other: 1
         minus the disparity of `scipy.spatial.procrustes`.
@@ -92,7 +92,7 @@ def latent_agreement(Z_a: ArrayLike, Z_b: ArrayLike, *, method: str = "debiased_
     own = [product(Z_a, Z_a), product(Z_b, Z_b)]
     if min(own) <= np.finfo(np.float64).eps:
         raise ValueError(
-            "the rows of one set are all equally similar, as far as so few tell. Give more rows,"
+            "the rows of one set are all equally similar, as far as so few show. Give more rows,"
             " or method='cka'."
         )
     return float(product(Z_a, Z_b) / np.sqrt(own[0] * own[1]))

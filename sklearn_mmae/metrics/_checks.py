@@ -36,7 +36,7 @@ def _length(array):
 
 
 def check_labels(y: ArrayLike | None, name: str = "y") -> tuple[Array, str]:
-    """Return labels or numbers to predict as an array without holes, and what they are.
+    """Return labels or numbers to predict as an array without missing values, and what they are.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def check_labels(y: ArrayLike | None, name: str = "y") -> tuple[Array, str]:
     if not known.all():
         holes = np.flatnonzero(~known.reshape(len(y), -1).all(1))
         raise ValueError(
-            f"{name} has a hole in row {listing(holes)}. Leave rows without a label out."
+            f"{name} has a missing value in row {listing(holes)}. Leave rows without a label out."
         )
     kind = type_of_target(y, input_name=name)
     if kind in ("binary", "multiclass"):

@@ -41,7 +41,7 @@ def fit_linear_probe(
     Parameters
     ----------
     Z : array-like of shape (rows, components)
-        Codes, as `transform` returns them.
+        Embeddings, as `transform` returns them.
     y : array-like of shape (rows,), or (rows, targets) for numbers
         Labels or numbers, one per row, none missing.
     task : {"auto", "classification", "regression"}, default="auto"
@@ -93,7 +93,7 @@ def fit_linear_probe(
     classes, place, counts = np.unique(y, return_inverse=True, return_counts=True)
     if len(classes) < 2:
         raise ValueError(
-            f"every row has the label {classes.tolist()[0]!r}: there is nothing to tell apart."
+            f"every row has the label {classes.tolist()[0]!r}: there is nothing to distinguish."
             " Give rows of two classes or more."
         )
     if len(alphas) > 1:
@@ -141,9 +141,9 @@ def linear_probe_score(
     Parameters
     ----------
     Z_train, y_train
-        Codes and labels to learn from, as in `fit_linear_probe`.
+        Embeddings and labels to learn from, as in `fit_linear_probe`.
     Z_test, y_test
-        Codes of other rows, and what they are compared with.
+        Embeddings of other rows, and what they are compared with.
     task, alphas
         As in `fit_linear_probe`; "auto" goes by `y_train`.
 

@@ -41,9 +41,9 @@ def retrieval_ranks(
     Parameters
     ----------
     queries : array-like of shape (queries, components)
-        Codes of one modality, or of what was translated.
+        Embeddings of one modality, or of what was translated.
     targets : array-like of shape (targets, components)
-        Codes of the other.
+        Embeddings of the other.
     metric : str or callable, default="cosine"
         As in `sklearn.metrics.pairwise_distances`; "cosine" ignores the length of an
         embedding, and those of less information are shorter.
@@ -70,8 +70,8 @@ def retrieval_ranks(
     >>> import numpy as np
     >>> from sklearn_mmae.metrics import retrieval_ranks
     >>> captions = np.array([[1.0, 0.0], [0.9, 0.4], [0.0, 1.0]])
-    >>> pictures = np.array([[1.0, 0.1], [1.0, 0.0], [0.1, 1.0]])
-    >>> ranks = retrieval_ranks(captions, pictures)
+    >>> images = np.array([[1.0, 0.1], [1.0, 0.0], [0.1, 1.0]])
+    >>> ranks = retrieval_ranks(captions, images)
     >>> ranks
     array([2, 2, 1])
     >>> float(np.median(ranks)), float(np.mean(1 / ranks))  # median rank, mean reciprocal rank
@@ -80,8 +80,8 @@ def retrieval_ranks(
     queries, targets = check_vectors(queries, "queries"), check_vectors(targets, "targets")
     if queries.shape[1] != targets.shape[1]:
         raise ValueError(
-            f"queries have {queries.shape[1]} components, targets {targets.shape[1]}. Give codes of"
-            " the same estimator."
+            f"queries have {queries.shape[1]} components, targets {targets.shape[1]}."
+            " Give embeddings of the same estimator."
         )
     rows = _check_positions(rows, queries, targets)
 
@@ -158,11 +158,11 @@ def recall_at_k(
     >>> import numpy as np
     >>> from sklearn_mmae.metrics import recall_at_k
     >>> rng = np.random.default_rng(0)
-    >>> pictures = rng.normal(size=(100, 8))
-    >>> captions = pictures + 2 * rng.normal(size=(100, 8))
-    >>> recall_at_k(pictures, pictures, k=1)
+    >>> images = rng.normal(size=(100, 8))
+    >>> captions = images + 2 * rng.normal(size=(100, 8))
+    >>> recall_at_k(images, images, k=1)
     1.0
-    >>> 0.1 < recall_at_k(captions, pictures, k=10) < 1
+    >>> 0.1 < recall_at_k(captions, images, k=10) < 1
     True
     """
     ranks = retrieval_ranks(queries, targets, metric=metric, rows=rows)

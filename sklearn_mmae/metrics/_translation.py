@@ -91,7 +91,7 @@ def translation_score(
     if multioutput == "raw_values":
         return scores
     if not (null > 0).any():
-        raise ValueError("every column is constant: there is nothing to tell. Give more rows.")
+        raise ValueError("every column is constant: there is nothing to compare. Give more rows.")
     if multioutput == "uniform_average":
         return float(np.nanmean(scores))
     words = [name for name, (_, _, is_number) in zip(true, losses, strict=True) if not is_number]
@@ -112,7 +112,7 @@ def _losses(name, true, translated):
     if missing.any():
         raise ValueError(
             f"column {name!r}, row {listing(np.flatnonzero(missing))}: the translated cell is a"
-            " hole. Give what translate, impute or reconstruct return."
+            " missing value. Give what translate, impute or reconstruct return."
         )
     true, translated = true[known], translated[known]
     if not len(true):
@@ -124,7 +124,7 @@ def _losses(name, true, translated):
         kinds = [_kind(cells) for cells in (true, translated)]
         raise ValueError(
             f"column {name!r}: true cells are {kinds[0]}, translated ones {kinds[1]}, which cannot"
-            " be compared. Read and resize them first, or compare codes by recall_at_k."
+            " be compared. Read and resize them first, or compare embeddings by recall_at_k."
         )
     # A cell of an array may be unknown, too.
     there = ~np.isnan(numbers[0])
@@ -150,7 +150,7 @@ def _numbers(name, cells):
         if len(shapes) > 1:
             raise ValueError(
                 f"column {name!r}: cells have shapes {listing(shapes)}, which cannot be compared"
-                " number by number. Resize them, or compare codes by recall_at_k."
+                " number by number. Resize them, or compare embeddings by recall_at_k."
             )
         return np.stack([np.asarray(cell, np.float64) for cell in cells])
     try:

@@ -1,4 +1,4 @@
-"""What arrays in cells are meant as: pictures, or signals."""
+"""What arrays in cells are meant as: images, or signals."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def kind_of_arrays(column: np.ndarray) -> str | None:
 
     Returns
     -------
-    {"picture", "signal", "unclear"} or None
+    {"image", "signal", "unclear"} or None
         None where not all cells are arrays, or lists, of numbers.
 
     Notes
     -----
-    (H, W, C) with 1, 3 or 4 channels are pictures. Of (n, m), bytes are pictures, but for a few
+    (H, W, C) with 1, 3 or 4 channels are images. Of (n, m), bytes are images, but for a few
     channels of different lengths. Other numbers are signals where the first axis differs, is many
-    times the second, or longer than that of a few channels; they are pictures where all have one
+    times the second, or longer than that of a few channels; they are images where all have one
     shape, nearly square, and the range of pixels. Floats that are neither within 0..1 nor whole
     must be as square as photographs: spectrograms are positive, too, but longer.
     """
@@ -51,7 +51,7 @@ def kind_of_arrays(column: np.ndarray) -> str | None:
     if max(dimensions) > 3:
         return None
     if 3 in dimensions:  # grey ones may be among them
-        return "picture" if all(is_picture_shape(cell.shape) for cell in cells) else None
+        return "image" if all(is_picture_shape(cell.shape) for cell in cells) else None
     if len(dimensions) > 1:
         return "unclear"
     if dimensions == {1}:
@@ -74,19 +74,19 @@ def _kind_of_tables(cells: list[np.ndarray]) -> str:
     first, second = ({cell.shape[axis] for cell in cells} for axis in (0, 1))
     if all(cell.dtype == np.uint8 for cell in cells):
         few = max(second) < SMALLEST_SIDE and len(second) == 1
-        return "signal" if few and len(first) > 1 else "picture"
+        return "signal" if few and len(first) > 1 else "image"
     shortest = min(min(cell.shape) for cell in cells)
     pixels = shortest >= SMALLEST_SIDE and all(map(_in_range_of_pixels, cells))
     ratio = max(max(cell.shape) / min(cell.shape) for cell in cells)
     counted = pixels and all(map(_counted_as_pixels, cells))
     if len(second) > 1:
-        return "picture" if counted or (pixels and ratio <= AS_PHOTOGRAPHS) else "unclear"
+        return "image" if counted or (pixels and ratio <= AS_PHOTOGRAPHS) else "unclear"
     channels = max(second)
     many_times = 1 if channels < SMALLEST_SIDE else MANY_TIMES
     if len(first) > 1 or min(first) > many_times * channels:
         return "signal"
     square = ratio <= (NEARLY_SQUARE if counted else AS_PHOTOGRAPHS)
-    return "picture" if pixels and square else "unclear"
+    return "image" if pixels and square else "unclear"
 
 
 def _in_range_of_pixels(cell: np.ndarray) -> bool:

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 
 from .._core.errors import PrivacyError
 from .._core.typing import Array
+from ..nn._sparse import as_tensors
 from ..statistics import PLAIN, Statistics
 from ..tables._cells import Cells, Values
 from ._shown import Shown, Texts
@@ -251,7 +252,7 @@ class Modality(BaseEstimator, ABC):
 
     @abstractmethod
     def network(self, n_components: int, width: int, dropout: float) -> ModalityNetwork:
-        """Build the modality's `ModalityNetwork`, weights not yet drawn.
+        """Build the modality's `ModalityNetwork`, weights not yet initialised.
 
         Parameters
         ----------
@@ -283,8 +284,7 @@ class Modality(BaseEstimator, ABC):
         ndarray of shape (rows, columns)
             Default: the view of the network.
         """
-        arrays = {name: np.ascontiguousarray(array) for name, array in values.tensors.items()}
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        tensors = {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
         return self.network(4, 16, 0.0).view(tensors).to_dense().numpy()
 
 

@@ -59,10 +59,11 @@ def detect(table: Table) -> list[tuple[str, Modality, list[int]]]:
         files = unread_files(name, column) if accepting in OF_TABLES else ""
         if files:
             unread[name] = files
+        elif accepting in OF_TABLES:
+            _say_doubt(name, column)
         if accepting in OF_TABLES and _names_rows(column):
             left_out += [] if files else [name]
         elif accepting is TabularModality:
-            _say_doubt(name, column)
             places.append(place)
         else:
             single.append((str(name), accepting(), [place]))

@@ -70,7 +70,7 @@ def cannot_tell(name: Any, column: Column) -> CellTypeError:
         return CellTypeError(unread, column=name, row=row)
     shape = f" of shape {shape_of(cell)}" if isinstance(cell, np.ndarray) else ""
     return CellTypeError(
-        "cannot tell what this column is: the argument must be a string, a picture, an array, a"
+        "cannot tell what this column is: the argument must be a string, an image, an array, a"
         f" date or a number, but its cell is a {type(cell).__name__}{shape}",
         column=name,
         row=row,
@@ -84,7 +84,7 @@ def _unclear(name: Any, column: Column) -> CellTypeError:
     turned = " of the column.map(numpy.transpose) if channels come first" if wide else ""
     return CellTypeError(
         "cannot tell what this column is: arrays of shape"
-        f" {describe_arrays(column.values)} may be pictures, signals of up to"
+        f" {describe_arrays(column.values)} may be images, signals of up to"
         f" {LONGEST_SIGNAL} steps, or sounds",
         column=name,
         remedy=f"Say which modality it is: {_said(name, 'SequenceModality()')}{turned}, or"
@@ -107,7 +107,7 @@ def _remedy(name: Any, column: Column, cell: Any) -> str:
 
 
 def _of_array(name: Any, array: Any) -> str:
-    """Say what to do with arrays that are no pictures, signals or clips as they are."""
+    """Say what to do with arrays that are no images, signals or clips as they are."""
     shape = np.shape(array)
     if len(shape) == 4 and shape[1] in CHANNELS:
         return "Move the channels last, numpy.moveaxis(cell, 1, -1), for VideoModality()"

@@ -36,7 +36,7 @@ __all__ = [
 
 # Of the files that are read, by what a cell of them is called; and of others that people have.
 SUFFIXES = {
-    "picture": (
+    "image": (
         *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"),
     ),
     "sound": (*(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf"),),
@@ -46,7 +46,7 @@ SUFFIXES = {
     ),
 }
 UNREAD = {
-    "picture": (".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga", ".svg", ".dcm"),
+    "image": (".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga", ".svg", ".dcm"),
     "sound": (".m4a", ".aac", ".wma", ".amr"),
     "clip": (".flv", ".wmv"),
 }
@@ -56,7 +56,7 @@ URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 def regular_file(name: str, root: str | os.PathLike | None, what: str) -> Path:
     """Return the path of an existing regular file, inside root where there is one.
 
-    Errors say `what` the file should hold, such as "picture".
+    Errors say `what` the file should hold, such as "image".
     """
     missing = f"None where the {what} is missing"
     if URL.match(name):
@@ -88,11 +88,14 @@ def regular_file(name: str, root: str | os.PathLike | None, what: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL, a loop of links
         reason = getattr(error, "strerror", None) or error  # without the name, however long
         raise CellError(
-            f"{name[:80]!r} cannot be read ({reason})", remedy=f"Give a {what}, or {missing}"
+            f"{name[:80]!r} cannot be read ({reason})",
+            remedy=f"Give a readable {what}, or {missing}",
         ) from error
     if not stat.S_ISREG(kind):
         other = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
-        raise CellError(f"{name!r} is {other}, not a file", remedy=f"Give a {what}, or {missing}")
+        raise CellError(
+            f"{name!r} is {other}, not a file", remedy=f"Give the {what} itself, or {missing}"
+        )
     return path
 
 
@@ -202,13 +205,13 @@ def read_each(
 ) -> Iterator[tuple[int, Any]]:
     """Read the observed cells of a column, one after the other.
 
-    Where `on_error` is "missing", one that cannot be read is a hole, and warned of unless `quiet`.
+    Where `on_error` is "missing", one that cannot be read is missing, and warned of unless `quiet`.
 
     Yields
     ------
     row : int
     value
-        What `read` returned. Rows that are holes, or are taken for one, are left out.
+        What `read` returned. Rows that are missing are left out.
     """
     unread, first = [], None
     for row in np.flatnonzero(observed(column)).tolist():

@@ -1,4 +1,4 @@
-"""`MediaModality`: what pictures, sounds, clips and signals have in common.
+"""`MediaModality`: what images, sounds, clips and signals have in common.
 
 Their cells are things of their own, dear to read: each is described first (its size, rate, length),
 which says how all of them are to be read.
@@ -164,7 +164,7 @@ class TimedMediaModality(MediaModality, TimedModality):
 def looked_at(column: np.ndarray, question: Callable[[Any], bool | None]) -> list[bool | None]:
     """Ask a question of some cells of a column of objects or paths; none of any other.
 
-    Strings of nothing are not asked: they may be meant as holes.
+    Strings of nothing are not asked: they may be meant as missing values.
     """
     if column.ndim != 1 or column.dtype.kind not in "OU":
         return []

@@ -1,4 +1,4 @@
-"""Pictures in, uint8 pixels out: files, bytes, Pillow pictures and arrays, each checked first."""
+"""Images in, uint8 pixels out: files, bytes, Pillow images and arrays, each checked first."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ GREY = ("1", "L", "LA", "La", "I", "F")
 DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of 8, 10, 12, 14 and 16 bits
 UNITS = {"float": (1.0, 255.0), "integer": DEPTHS, "16-bit": DEPTHS}
 SLACK = 0.01  # share of the range by which resampled pictures may overshoot; cut off
-MISSING = "None where the picture is missing"
-ANOTHER = f"Give a picture, or {MISSING}"
+MISSING = "None where the image is missing"
+ANOTHER = f"Give an image, or {MISSING}"
 
 
 class PictureFacts(NamedTuple):
-    """What `describe` finds out about a picture.
+    """What `describe` finds out about an image.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ def describe(
 
     Parameters
     ----------
-    cell : str, path, bytes, PIL picture or ndarray
+    cell : str, path, bytes, PIL image or ndarray
     max_value : float, optional
         What stands for white in numbers that do not say so, if that is known.
     root : path, optional
@@ -130,7 +130,7 @@ def decode(
 
     Parameters
     ----------
-    cell : str, path, bytes, PIL picture or ndarray
+    cell : str, path, bytes, PIL image or ndarray
     mode : {"L", "RGB", "RGBA"}
         What is transparent is laid over white where the mode has no transparency.
     size : tuple of int
@@ -144,7 +144,7 @@ def decode(
     -------
     pixels : ndarray of shape (height, width[, channels]), uint8
     odd : bool
-        Whether the picture's numbers suggest another unit than the one in `units`.
+        Whether the image's numbers suggest another unit than the one in `units`.
 
     Raises
     ------
@@ -178,18 +178,18 @@ def decode(
 
 
 def looks_like_picture(cell: Any) -> bool:
-    """Whether a cell is meant as a picture, going by its type, first bytes or name."""
+    """Whether a cell is meant as an image, going by its type, first bytes or name."""
     from PIL import Image
 
     if isinstance(cell, Image.Image):
         return True
     if isinstance(cell, np.ndarray):  # beside files; of arrays alone, see `kind_of_arrays`
         return cell.dtype.kind in "buif" and cell.size > 0 and is_picture_shape(cell.shape)
-    return looks_like_file(cell, SIGNATURE, "picture")
+    return looks_like_file(cell, SIGNATURE, "image")
 
 
 def check_size(size: Any) -> None:
-    """Refuse a size that pictures cannot have."""
+    """Refuse a size that images cannot have."""
     pair = isinstance(size, tuple | list) and len(size) == 2 and all(map(is_count, size))
     if not (size is None or is_count(size) or pair):
         raise ValueError(f"size={size!r}: give None, a number of pixels, or (height, width).")
@@ -255,7 +255,7 @@ def _smallest_unit(kind: str, low: float, high: float, max_value: float | None =
 
 
 def open_picture(source: IO[bytes]) -> Picture:
-    """Return an open file as a Pillow picture, its pixels not yet decoded.
+    """Return an open file as a Pillow image, its pixels not yet decoded.
 
     As `PIL.Image.open`, without its limit of pixels: that is a global, and the user's.
     """
@@ -280,20 +280,20 @@ def open_picture(source: IO[bytes]) -> Picture:
 def _opened(
     cell: Any, root: str | os.PathLike | None, max_pixels: int
 ) -> Iterator[Picture | np.ndarray]:
-    """Yield a Pillow picture, its pixels not yet decoded, or a checked array."""
+    """Yield a Pillow image, its pixels not yet decoded, or a checked array."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(cell, np.ndarray):
         yield _checked(cell)
         return
-    label, head = "picture", b""
+    label, head = "image", b""
     if isinstance(cell, bytes | bytearray | str | os.PathLike):
         label = label_of(cell)
     elif not isinstance(cell, Image.Image):
         raise CellTypeError(
-            f"a {type(cell).__name__} is not a picture",
+            f"a {type(cell).__name__} is not an image",
             remedy=unwrapping(cell)
-            or f"Give a path, bytes, a PIL picture or an array (H, W[, C]), or {MISSING}",
+            or f"Give a path, bytes, a PIL image or an array (H, W[, C]), or {MISSING}",
         )
     try:
         if isinstance(cell, Image.Image):
@@ -315,7 +315,7 @@ def _opened(
         what = (
             "is a vector drawing (SVG, EPS or PDF), which is not read"
             if vector
-            else f"is no picture that can be read ({', '.join(FORMATS)})"
+            else f"is no image that can be read ({', '.join(FORMATS)})"
         )
         raise CellError(
             f"{label} {what}", remedy="Convert it to PNG" if vector else ANOTHER
@@ -327,7 +327,7 @@ def _opened(
 def _source(cell: str | os.PathLike | bytes | bytearray, root: str | os.PathLike | None) -> IO:
     if isinstance(cell, bytes | bytearray):
         return BytesIO(cell)
-    return regular_file(os.fsdecode(cell), root, "picture").open("rb")
+    return regular_file(os.fsdecode(cell), root, "image").open("rb")
 
 
 def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
@@ -335,24 +335,24 @@ def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise CellError(
             f"{label} has {width} x {height} pixels, more than max_pixels={max_pixels}",
-            remedy="Give a smaller picture, or raise max_pixels if you trust its source",
+            remedy="Give a smaller image, or raise max_pixels if you trust its source",
         )
     if not width * height:
         raise CellError(f"{label} has no pixels ({width} x {height})", remedy=ANOTHER)
 
 
 def _checked(array: np.ndarray) -> np.ndarray:
-    """Return an array as (H, W) or (H, W, 2 to 4), if it is a picture."""
+    """Return an array as (H, W) or (H, W, 2 to 4), if it is an image."""
     shape = "x".join(map(str, array.shape))
     if array.dtype.kind not in "buif":
         raise CellTypeError(
-            f"an array of {array.dtype} is not a picture", remedy="Give an array of real numbers"
+            f"an array of {array.dtype} is not an image", remedy="Give an array of real numbers"
         )
     if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] > 4):
         first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
         raise CellError(
-            f"an array of shape {shape} is not a picture",
-            remedy="Move the channels last: np.moveaxis(picture, 0, -1)"
+            f"an array of shape {shape} is not an image",
+            remedy="Move the channels last: np.moveaxis(image, 0, -1)"
             if first
             else "Give an array (H, W) or (H, W, C) of 1, 3 or 4 channels",
         )
@@ -363,13 +363,13 @@ def _checked(array: np.ndarray) -> np.ndarray:
 def _check_finite(array: np.ndarray) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise CellError(
-            "the picture has pixels that are NaN or infinite",
+            "the image has pixels that are NaN or infinite",
             remedy=f"Fill them in, or give {MISSING}",
         )
 
 
 def _numbers(picture: Picture) -> np.ndarray:
-    """Return an upright picture of more than 8 bits as an array."""
+    """Return an upright image of more than 8 bits as an array."""
     array = np.asarray(_upright(picture))
     _check_finite(array)
     return array

@@ -47,7 +47,7 @@ class ColumnSums:
         Parameters
         ----------
         numbers : ndarray of shape (rows, numbers)
-            From -1 to 1; NaN in the holes.
+            From -1 to 1; NaN where missing.
         codes : list of ndarray of shape (rows, categories), bool
             Indicators of each categorical column.
         statistics : Statistics

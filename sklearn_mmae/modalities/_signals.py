@@ -1,4 +1,4 @@
-"""Signals in, steps on one grid out: numbers checked, and resampled with their holes."""
+"""Signals in, steps on one grid out: numbers checked, and resampled with their missing values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Signal(NamedTuple):
     Attributes
     ----------
     numbers : ndarray of shape (T,) or (T, channels)
-        NaN in the holes; NaN only, (T,), where just the times are known.
+        NaN where missing; NaN only, (T,), where just the times are known.
     times : ndarray of shape (T,), float64, or None
     """
 
@@ -69,7 +69,7 @@ def read_signals(
 
 
 def _read_numbers(cell: Any) -> np.ndarray:
-    """Return a cell as an array (T,) or (T, channels) of numbers, NaN in the holes.
+    """Return a cell as an array (T,) or (T, channels) of numbers, NaN where missing.
 
     The array is the cell's own memory, if that can be.
     """
@@ -116,7 +116,7 @@ def _read_times(cell: Any, n_steps: int | None) -> np.ndarray:
     times = array.astype(np.float64)
     if not np.isfinite(times).all():
         raise CellError(
-            "the times have holes, or are infinite",
+            "the times have missing values, or are infinite",
             remedy="Leave out the steps whose time is not known",
         )
     if not (np.diff(times) > 0).all():
@@ -137,17 +137,17 @@ def to_grid(signal: np.ndarray, places: np.ndarray, n_steps: int, longest_gap: f
     Parameters
     ----------
     signal : ndarray of shape (T, channels), float64
-        NaN in the holes.
+        NaN where missing.
     places : ndarray of shape (T,), float64
         Where the samples lie, in steps, increasing within 0 and ``n_steps - 1``.
     n_steps : int
     longest_gap : float
-        Steps between two averages up to which the line is drawn; steps in longer gaps are holes.
+        Steps between two averages up to which the line is drawn; steps in longer gaps are missing.
 
     Returns
     -------
     ndarray of shape (n_steps, channels), float64
-        NaN in the holes.
+        NaN where missing.
     """
     there = ~np.isnan(signal)
     filled = np.where(there, signal, 0)
@@ -201,10 +201,10 @@ def _lines(at: np.ndarray, values: np.ndarray, n_steps: int, longest_gap: float)
 
 
 def as_numbers(cell: Any, what: str) -> np.ndarray:
-    """Return a cell as an array of real numbers, NaN in the holes.
+    """Return a cell as an array of real numbers, NaN where missing.
 
-    Lists may hold None for holes, and object arrays any spelling of them; errors say `what` the
-    cell should be.
+    Lists may hold None for missing values, and object arrays any spelling of them; errors say
+    `what` the cell should be.
     """
     if isinstance(cell, np.ma.MaskedArray):
         cell = cell.astype(np.result_type(cell.dtype, np.float32)).filled(np.nan)

@@ -1,1 +1,1 @@
-"""What a fit has learned, and how: rows to codes and back, distributions, lags."""
+"""What a fit has learned, and how: rows to embeddings and back, distributions, lags."""

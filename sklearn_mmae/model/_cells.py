@@ -1,7 +1,7 @@
-"""Single cells of tables: how rows of a fit look to a `CellModel`, and what it makes of holes.
+"""Single cells of tables: how a `CellModel` sees rows, and what it predicts of missing cells.
 
 Its columns are the numbers and categories of all tables, side by side, and the leading components
-of every other modality: so a cell is also told by the text beside it.
+of every other modality: so a cell is also predicted by the text beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..statistics import Statistics
 from ..statistics._cell_model import MOST_COLUMNS, MOST_ROWS, CellModel
 from ..statistics._gaussian import DECIMALS
 from ..statistics._samples import SampledRows
-from ..training._batches import Rows
+from ..training._batches import Batch, Rows
 from ..training._holes import observed_cells
 from ._model import Model, Read
 
@@ -68,7 +68,7 @@ class _Column(NamedTuple):
         return np.bincount(self.kept, self.shares)
 
     def indicators(self, codes: np.ndarray) -> np.ndarray:
-        """Return centred indicators, NaN in the holes."""
+        """Return centred indicators, NaN where missing."""
         merged = self.merged
         places = self.kept[codes]
         centred = ((places[:, None] == np.arange(len(merged))) - merged) * self.scale
@@ -162,9 +162,7 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
     bases = {model.names[m]: _basis(model, m, k) for m in others}
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for start in range(0, len(rows), AT_ONCE):
-            index = torch.arange(start, min(start + AT_ONCE, len(rows)))
-            batch = rows.take(index.to(rows.pattern.device))
+        for _, batch in _batches(rows):
             present = model.network.patterns[batch.pattern]
             columns = _columns(model, bases, batch.values, present)
             yield np.nan_to_num(columns), ~np.isnan(columns)
@@ -175,13 +173,16 @@ def learn_cells(model: Model, rows: Rows, statistics: Statistics) -> Cells | Non
 
 @one_thread()
 def impute(model: Model, read: Read) -> dict[int, np.ndarray]:
-    """Return predicted columns by their positions in `fit`, for the holes of rows."""
+    """Return predicted columns by their positions in `fit`, for the missing values of rows."""
     better = {}
     if model.cells is not None:
         with torch.no_grad():
-            present = torch.from_numpy(read.present)
-            columns = _columns(model, model.cells.bases, read.rows.values, present)
-        expected = model.cells.learn().expected(columns)
+            present, bases = torch.from_numpy(read.present), model.cells.bases
+            columns = [
+                _columns(model, bases, batch.values, present[index])
+                for index, batch in _batches(read.rows)
+            ]
+        expected = model.cells.learn().expected(np.concatenate(columns))
         better = _outputs(model, expected)
         for m, outputs in better.items():
             outputs[~read.present[:, m]] = np.nan  # whole tables are translated
@@ -216,10 +217,17 @@ def _basis(model: Model, m: int, k: int) -> np.ndarray:
     return (axes.flip(1)[:, :k][:, kept] / spread[kept]).numpy()
 
 
+def _batches(rows: Rows) -> Iterator[tuple[torch.Tensor, Batch]]:
+    """Yield rows, a few at a time, with their places."""
+    for start in range(0, len(rows), AT_ONCE):
+        index = torch.arange(start, min(start + AT_ONCE, len(rows)))
+        yield index, rows.take(index.to(rows.pattern.device))
+
+
 def _columns(
     model: Model, bases: dict[str, np.ndarray], values: list, present: torch.Tensor
 ) -> np.ndarray:
-    """Return the rows of a `CellModel`, NaN in the holes, float64."""
+    """Return the rows of a `CellModel`, NaN where missing, float64."""
     found = []
     for m, network, columns in _tables(model):
         tensors, n = values[m], network.n_numbers

@@ -1,4 +1,4 @@
-"""Draws: rows and cells from the distribution of codes that a model has learned."""
+"""Samples: rows and cells from the distribution of embeddings that a model has learned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from .._core.threads import one_thread
 from ..training._holes import bins_of, observed_cells
 from ..training._inference import draw_codes, log_densities, posterior_moments
-from ._model import Model, Read
+from ._model import Model, Read, check_finite
 
 __all__ = [
     "check_count",
@@ -37,7 +37,7 @@ def check_count(name: str, value: Any) -> int:
 
 @one_thread()
 def posterior(model: Model, read: Read) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each row's code."""
+    """Return mean and standard deviation of each row's embedding."""
     mean, std = posterior_moments(model.network, read.rows, read.unknown)
     return mean.numpy(), std.numpy()
 
@@ -45,7 +45,9 @@ def posterior(model: Model, read: Read) -> tuple[np.ndarray, np.ndarray]:
 @one_thread()
 def densities(model: Model, read: Read, n_draws: int) -> np.ndarray:
     """Return log densities of rows in nats."""
-    return log_densities(model.network, read.rows, read.unknown, n_draws)
+    found = log_densities(model.network, read.rows, read.unknown, n_draws)
+    check_finite(np.isfinite(found) | ~read.present.any(1), "the log density")
+    return found
 
 
 @one_thread()
@@ -68,7 +70,7 @@ def draw_rows(model: Model, n: int, given: Any, estimator: Any) -> Any:
 
 
 def _new_codes(model, n, seed):
-    """Return codes of rows that might as well have been seen, (n, components)."""
+    """Return embeddings of rows that might as well have been seen, (n, components)."""
     if model.network.has_prior:
         generator = torch.Generator().manual_seed(seed)
         return torch.empty(n, model.built["n_components"]).normal_(generator=generator)
@@ -76,7 +78,7 @@ def _new_codes(model, n, seed):
 
 
 def _codes_given(model, read, seen, seeds):
-    """Return draws of the codes of rows given what is present, (draws, rows, components)."""
+    """Return draws of the embeddings of rows given what is present, (draws, rows, components)."""
     if model.network.has_prior:
         return draw_codes(model.network, read.rows, read.unknown, seeds)
     generator = np.random.default_rng(seeds)
@@ -85,7 +87,7 @@ def _codes_given(model, read, seen, seeds):
 
 
 def _bins(model, read):
-    """Return the bins of the holes of rows; see `bins_of`."""
+    """Return the bins of the missing values of rows; see `bins_of`."""
     observed = {
         m: observed_cells(read.rows.values[m], part)
         for m, part in enumerate(model.network.networks)
@@ -105,7 +107,7 @@ def _interleaved(draws):
 def draw_cells(
     model: Model, read: Read, n_draws: int, random_state: Any, wanted: np.ndarray | None = None
 ) -> list[Drawn]:
-    """Return drawn columns of the modalities that are wanted, a dict per draw."""
+    """Return sampled columns of the modalities that are wanted, a dict per draw."""
     seeds = _seeds(random_state, 2 * n_draws)
     seen = read.present, _bins(model, read)
     codes = _codes_given(model, read, seen, seeds[:n_draws])
@@ -130,7 +132,7 @@ def spread(model: Model, draws: list[Drawn], read: Read, *, of_missing: bool = F
     read : Read
         The rows that the draws are of.
     of_missing : bool, default=False
-        Only missing cells are drawn; the spread of observed ones is 0.
+        Only missing cells are sampled; the spread of observed ones is 0.
 
     Returns
     -------

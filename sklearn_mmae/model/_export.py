@@ -1,8 +1,8 @@
 """Encoder and decoder of a model as programs of `torch.export`, which need nothing of this package.
 
-Rows go in as tensors: of a table its numbers, NaN in the holes, and the codes of its categories, -1
-in the holes, which the program scales and fills itself; of other modalities what their `transform`
-makes of cells, and which rows have any.
+Rows go in as tensors: of a table its numbers, NaN where missing, and the codes of its categories,
+-1 where values are missing, which the program scales and fills itself; of other modalities what
+their `transform` makes of cells, and which rows have any.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .._core.typing import PathLike
 from ..modalities import TabularModality
+from ..nn._sparse import as_tensors
 from ..statistics._factors import DECIMALS, Expectation
 from ._model import Model
 from ._parts import Part
@@ -157,11 +158,11 @@ def export_model(model: Model, path: PathLike) -> None:
     }
     rows, shapes = torch.export.Dim("rows"), {}
     for m, name in enumerate(model.names):
-        # A text is a list of features and their weights, of any length.
+        # A text is a list of weights and of their columns, of any length.
         longest = torch.export.Dim(f"words_{m}")
         for key in [key for key in inputs if key.startswith(f"{name}.")]:
             shapes[key] = {0: rows}
-            if key.endswith((".features", ".weights")):
+            if key.endswith((".weights_at", ".weights")):
                 inputs[key] = nn.functional.pad(inputs[key], (0, N_SHOWN))
                 shapes[key][1] = longest
     codes = torch.zeros(N_SHOWN, len(model.network.scale), device=device)
@@ -207,7 +208,7 @@ def inputs_of(part: Part, cells: Any) -> dict[str, Tensor]:
         )
         return {key: torch.tensor(array) for key, array in given.items()}
     values = part.read(cells)
-    given = {key: torch.tensor(array) for key, array in values.tensors.items()}
+    given = {key: tensor[:] for key, tensor in as_tensors(values.tensors).items()}
     return given | {"present": torch.tensor(values.present)}
 
 

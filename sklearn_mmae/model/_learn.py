@@ -75,7 +75,7 @@ def learn_model(
     y : array, Series or DataFrame of labels, or None
         The target, if the estimator's `target_weight` is above 0.
     build : callable
-        ``build(model, patterns)`` returns the network, weights not yet drawn.
+        ``build(model, patterns)`` returns the network, weights not yet initialised.
     look_at : callable
         ``look_at(network, rows, statistics)`` returns what one kind of estimator learns besides.
     previous : Model, optional
@@ -307,7 +307,7 @@ def _random_state(seed):
 
 
 def _build(estimator, model, build, values, previous, device, statistics):
-    """Return the network, weights not yet drawn, of the shape of the fit to go on from."""
+    """Return the network, weights not yet initialised, of the shape of the fit to go on from."""
     of_network = ("n_components", *estimator.OF_NETWORK)
     model.built = {name: getattr(estimator, name) for name in of_network}
     chooses = not isinstance(estimator.n_components, Integral)

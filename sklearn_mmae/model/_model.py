@@ -14,6 +14,7 @@ from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
 from .._core.values import are_floats, is_array, is_positive, is_whole
+from ..nn._sparse import as_tensors
 from ..privacy import PrivacySpent
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
@@ -31,7 +32,7 @@ from ._lags import Lags
 from ._parts import Part
 from ._target import Target
 
-__all__ = ["Model", "Read", "as_rows", "presence"]
+__all__ = ["Model", "Read", "as_rows", "check_finite", "presence"]
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,11 @@ class Model:
     calibration : dict of str to Groups, or None
         Of the tables; None where no rows were held out.
     density : Density or None
-        Of codes; None of too few rows, and after `add_epoch`.
+        Of embeddings; None of too few rows, and after `add_epoch`.
     facts : dict of str to ndarray
         Fitted attributes of one kind of estimator alone.
     privacy : PrivacySpent or None
-        Of a private fit: what it has told of its rows.
+        Of a private fit: what it has revealed of its rows.
     cells : Cells or None
         What is known of single cells of the tables, if there are any; see `learn_cells`.
     gathered : Gathered or None
@@ -243,14 +244,9 @@ class Model:
 
     @one_thread()
     def encode(self, read: Read) -> torch.Tensor:
-        """Return the codes of rows, (rows, components)."""
+        """Return the embeddings of rows, (rows, components)."""
         codes = encode(self.network, read.rows, read.unknown)
-        broken = np.flatnonzero(~codes.isfinite().all(1).numpy())
-        if len(broken):
-            raise ConvergenceError(
-                f"row {listing(broken)}: the vector is not finite. Are its numbers far outside of"
-                " those seen in fit?"
-            )
+        check_finite(codes.isfinite().all(1).numpy(), "the vector")
         return codes
 
     @one_thread()
@@ -272,13 +268,14 @@ class Model:
         wanted : ndarray of shape (modalities,), bool, optional
             All of them by default.
         rows : Rows, optional
-            Those that the codes are of, for reconstructions as long as their rows.
+            Those that the embeddings are of, for reconstructions as long as their rows.
         seed : int, optional
             Draw cells instead of predicting them.
         read : Read, optional
-            Those that the codes are of, so that what is absent is predicted beside them, too.
+            Those that the embeddings are of, so that what is absent is predicted beside them, too.
         seen : tuple of ndarray, optional
-            Which modalities are present in the rows that are drawn, and the bins of their holes.
+            Which modalities are present in the rows that are sampled, and the bins of their missing
+            values.
         better : dict of int to ndarray of shape (rows, outputs), optional
             Outputs of some modalities that are to stand for the network's, NaN elsewhere.
         """
@@ -298,17 +295,21 @@ class Model:
                     " back is not finite. Is the vector far outside of those that transform gives?"
                 )
             if rows is not None:
-                tensors = {key: values.numpy() for key, values in rows.values[m].items()}
+                tensors = {
+                    key: values.numpy()
+                    for key, values in rows.values[m].items()
+                    if isinstance(values, torch.Tensor)
+                }
                 outputs = part.modality.with_length_of(outputs, tensors)
             columns |= self.columns.place(part.places, part.write(outputs))
         return columns
 
     def beside(self, read: Read, m: int) -> Translation | None:
-        """Return what is predicted of a modality beside the codes of rows that lack it."""
+        """Return what is predicted of a modality beside the embeddings of rows that lack it."""
         return translation(self.network, read.rows, read.present, m)
 
     def _log_scales(self, seed, m, seen):
-        """Return the noise of a modality that is drawn from."""
+        """Return the noise of a modality that is sampled from."""
         if seed is None:
             return None
         if self.network.has_prior:
@@ -336,22 +337,32 @@ class Model:
 
     @one_thread()
     def target_outputs(self, codes: torch.Tensor) -> np.ndarray:
-        """Return what codes tell of the target, as `Target` writes it out."""
+        """Return what embeddings tell of the target, as `Target` writes it out."""
         return decode(self.network, codes, len(self.parts))
 
     # How well rows come back -----------------------------------------------------------------
 
     @one_thread()
     def deviances(self, read: Read, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Return the deviances of codes and of the best constant, (rows, modalities)."""
-        return deviances(self.network, read.rows, codes, read.present)
+        """Return the deviances of embeddings and of the best constant, (rows, modalities)."""
+        found = deviances(self.network, read.rows, codes, read.present)
+        self._check_finite(found[0], read.present)
+        return found
 
     @one_thread()
     def agreements(self, read: Read) -> np.ndarray:
         """Return how far the others of a row speak for each modality, (rows, modalities) nats."""
         if len(self.parts) == 1:
             return np.where(read.present, 0.0, np.nan)
-        return agreements(self.network, read.rows, read.present)
+        found = agreements(self.network, read.rows, read.present)
+        self._check_finite(found, read.present)
+        return found
+
+    def _check_finite(self, found: np.ndarray, present: np.ndarray) -> None:
+        """Refuse numbers of rows, (rows, modalities), not finite where the modality is present."""
+        for m, part in enumerate(self.parts):
+            finite = np.isfinite(found[:, m]) | ~present[:, m]
+            check_finite(finite, f"the score of modality {part.name!r}")
 
     def explained_deviance(
         self, read: Read, codes: torch.Tensor, statistics: Statistics = PLAIN
@@ -484,7 +495,7 @@ class Model:
         }
 
     def with_density(self, node: Any) -> Density | None:
-        """Return what a file says of the density of codes, checked."""
+        """Return what a file says of the density of embeddings, checked."""
         if node is None:
             return None
         return Density.from_plain(node, len(self.network.scale), self.network.networks)
@@ -494,6 +505,15 @@ def _seed_of(seed, m):
     return None if seed is None else int(np.random.RandomState([seed, m]).randint(2**31))
 
 
+def check_finite(finite: np.ndarray, what: str) -> None:
+    """Refuse rows, (rows,) bool, of which something is not finite."""
+    if not finite.all():
+        raise ConvergenceError(
+            f"row {listing(np.flatnonzero(~finite))}: {what} is not finite. Are its numbers far"
+            " outside of those seen in fit?"
+        )
+
+
 def presence(values: list) -> np.ndarray:
     """Return which modalities each row has, (rows, modalities) bool."""
     return np.stack([part.present for part in values], 1)
@@ -501,14 +521,7 @@ def presence(values: list) -> np.ndarray:
 
 def as_rows(values: list, index: np.ndarray) -> Rows:
     """Return values as `Rows` on the CPU, given the number of each row's pattern."""
-    tensors = [
-        {
-            key: torch.from_numpy(np.ascontiguousarray(array) if not array.size else array)
-            for key, array in part.tensors.items()
-        }
-        for part in values
-    ]
-    return Rows(tensors, torch.from_numpy(index))
+    return Rows([as_tensors(part.tensors) for part in values], torch.from_numpy(index))
 
 
 _KEPT = (

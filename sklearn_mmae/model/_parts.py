@@ -149,7 +149,7 @@ def _silenced(name: str):
         except Exception:
             raise PrivacyError(
                 f"modality {name!r}: there are cells that cannot be read. With privacy it is not"
-                " said which: fit without it, where nobody else looks, to be told."
+                " said which: fit without it, where nobody else looks, to see it."
             ) from None
 
 

@@ -264,7 +264,7 @@ def _read_size(part: Part, table: Table) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that these rows alone deserve
         values = trial.learn(table.take(rows).cells(part.places), PLAIN)
-    return sum(array.nbytes for array in values.tensors.values()) / len(rows)
+    return values.nbytes / len(rows)
 
 
 def _check_sorts(chunk: Any, sorts: dict[Any, str], estimator: Any) -> None:

@@ -49,7 +49,7 @@ def check_private(estimator: Any, *, weighted: bool = False, in_parts: bool = Fa
         raise PrivacyError("partial_fit has no privacy: give all rows to fit, or privacy=None.")
     if weighted:
         raise PrivacyError(
-            "sample_weight has no privacy: a row of weight 2 would tell twice as much of itself."
+            "sample_weight has no privacy: a row of weight 2 would reveal twice as much of itself."
             " Leave it out, or give privacy=None."
         )
     for name, (usual, reason) in _REFUSED.items():

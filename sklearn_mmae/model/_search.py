@@ -1,4 +1,4 @@
-"""Search: rows of one modality by rows of others, by how codes of parts of a row go together."""
+"""Search: rows of one modality by rows of others, by how vectors of parts of a row go together."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def search(model: Model, X: Any, among: Any, to: Any, n: int, estimator: Any) ->
 class _Scores:
     """How well rows fit, two cosines of equal weight.
 
-    One is of standardised codes. The other is of canonical variates of the two kinds of codes, each
-    as long as it correlates with the other's, as the model's density says.
+    One is of standardised embeddings. The other is of canonical variates of the two kinds of
+    embeddings, each as long as it correlates with the other's, as the model's density says.
     """
 
     def __init__(self, model: Model, queries: Read, targets: Read, there: np.ndarray):
@@ -92,7 +92,7 @@ def _by_pattern(present):
 
 
 def _directions(codes, axes):
-    """Return codes as two vectors of length 1, side by side."""
+    """Return embeddings as two vectors of length 1, side by side."""
     standardised = (codes - axes.centre) / axes.spread
     variates = (codes - axes.mean) @ axes.variates
     return np.concatenate([_unit(standardised), _unit(variates)], 1)

@@ -1,4 +1,4 @@
-"""`Target`: what `y` is, as a table that codes are decoded to and never made of."""
+"""`Target`: what `y` is, as a table that embeddings are decoded to and never made of."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ N_STEPS = 5  # a number is also told by which of so many equal shares of the row
 class Target:
     """The columns of `y`: numbers, each with its quantile beside it, and classes.
 
-    That a number lies in the upper fifth is often told by other things than how high it is
-    there; so steps of it steer codes, too.
+    That a number lies in the upper fifth is often shown by other things than how high it is
+    there; so steps of it steer embeddings, too.
 
     Attributes
     ----------
@@ -249,7 +249,7 @@ def _classes(name: Any, column: pd.Series) -> np.ndarray | None:
 def _are_counted(numbers: pd.Series, has_holes: bool) -> bool:
     """Whether numbers are classes: whole ones of few values.
 
-    Floats are meant as numbers, unless they are whole ones that holes have made floats.
+    Floats are meant as numbers, unless they are whole ones that missing values have made floats.
     """
     if not pd.api.types.is_integer_dtype(numbers) and not has_holes:
         return False
@@ -267,7 +267,7 @@ def _steps(name: Any, column: pd.Series, statistics: Statistics) -> np.ndarray:
 
 
 def _objects(column: pd.Series) -> np.ndarray:
-    """Return cells as objects, None in the holes."""
+    """Return cells as objects, None where missing."""
     cells = column.astype(object).to_numpy(copy=True)
     cells[column.isna()] = None
     return cells

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import _safe_indexing
 
 from .._core.errors import CellError, listing
@@ -69,7 +70,7 @@ def _copies(sample_weight: Any, n_rows: int) -> np.ndarray:
     """Return the numbers of the rows, each as often as it weighs.
 
     Whole numbers are taken as they are. Others are scaled to a mean of 1, and of what is left of
-    each beyond a whole number, copies are drawn systematically, in a random order of the rows.
+    each beyond a whole number, copies are sampled systematically, in a random order of the rows.
     """
     weights = _checked(sample_weight, n_rows)
     whole = (weights == np.floor(weights)).all() and weights.sum() <= MOST_COPIES * n_rows
@@ -118,14 +119,17 @@ def sorted_rows(values: list[Values]) -> list[Values]:
     column = 0
     for part in values:
         for array in (part.present, *(part.tensors[name] for name in sorted(part.tensors))):
-            keys[:, column] = _keys(array.reshape(n_rows, -1))
+            keys[:, column] = _keys(array)
             column += 1
     order = np.lexsort(keys.T[::-1])
     return [part.take(order) for part in values]
 
 
-def _keys(array: np.ndarray) -> np.ndarray:
+def _keys(array: np.ndarray | sparse.csr_array) -> np.ndarray:
     """Return a number for each row, equal for equal rows, (rows,) uint64."""
+    if sparse.issparse(array):
+        return keys_of(array.astype(np.float64))
+    array = array.reshape(len(array), -1)
     size = max(BLOCK // max(array.shape[1], 1), 1)
     starts = range(0, len(array), size)
     blocks = (array[start : start + size].astype(np.float64) for start in starts)

@@ -1,4 +1,4 @@
-"""Convolutions that halve a picture or a series step by step, and their mirror images."""
+"""Convolutions that halve an image or a series step by step, and their mirror images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_CHANNELS = 128
 
 
 class ConvolutionalEncoder(nn.Module):
-    """Patches of 4 x 4, then convolutions that halve the picture: (..., pixels) to (..., width)."""
+    """Patches of 4 x 4, then convolutions that halve the image: (..., pixels) to (..., width)."""
 
     def __init__(self, shape: tuple[int, int, int], width: int, dropout: float) -> None:
         super().__init__()

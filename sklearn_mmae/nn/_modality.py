@@ -45,7 +45,7 @@ class ModalityNetwork(nn.Module, ABC):
     has_link : bool
         Whether outputs are in other units than the view, so that `gain` matters.
     encoder, decoder : torch.nn.Module
-        Set by the subclass: view (..., n_view) to features (..., width), and code
+        Set by the subclass: view (..., n_view) to features (..., width), and embedding
         (..., n_components) to outputs.
     """
 

@@ -1,7 +1,8 @@
-"""Views of few numbers that are not zero, but for their mean: products skip the rest."""
+"""Rows of few numbers that are not zero: lists of them, and views whose products skip the rest."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,72 @@ from torch import Tensor
 
 from .._core.compat import cached_property
 
-__all__ = ["SparseView", "View"]
+__all__ = ["Lists", "SparseView", "View", "as_tensors"]
+
+
+class Lists:
+    """Lists of numbers, one a row, end to end: one long list does not make the others long.
+
+    They stand where a tensor of shape (rows, longest) would, and give parts of it.
+
+    Parameters
+    ----------
+    numbers : Tensor of shape (n,)
+    starts, lengths : Tensor of shape (rows,), int64
+    longest : int
+        Length of the longest list.
+    """
+
+    def __init__(self, numbers: Tensor, starts: Tensor, lengths: Tensor, longest: int) -> None:
+        self.numbers, self.starts, self.lengths = numbers, starts, lengths
+        self.longest = longest
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Return a slice of the rows, padded with 0."""
+        return self._padded(self.starts[rows], self.lengths[rows])
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """Return some rows, padded with 0."""
+        return self._padded(self.starts[index], self.lengths[index])
+
+    def to(self, device: torch.device) -> Lists:
+        """Return the lists on a device."""
+        parts = [part.to(device) for part in (self.numbers, self.starts, self.lengths)]
+        return Lists(*parts, self.longest)
+
+    def _padded(self, starts: Tensor, lengths: Tensor) -> Tensor:
+        on_host = lengths.device.type == "cpu" and len(lengths) > 0
+        # How long the lists of a batch are is not for the host to wait for.
+        longest = max(int(lengths.max()), 1) if on_host else self.longest
+        places = torch.arange(longest, device=lengths.device)
+        listed = places < lengths[:, None]
+        at = torch.where(listed, starts[:, None] + places, 0)
+        return torch.where(listed, self.numbers[at], 0)
+
+
+def as_tensors(arrays: Mapping[str, np.ndarray | sparse.csr_array]) -> dict[str, Tensor | Lists]:
+    """Return arrays as tensors on the CPU, without a copy.
+
+    Of a sparse one these are two: under its name the `Lists` of its numbers, and under the same
+    with ``_at`` those of their columns.
+    """
+    tensors: dict[str, Tensor | Lists] = {}
+    for name, array in arrays.items():
+        if not sparse.issparse(array):
+            whole = array if array.size else np.ascontiguousarray(array)
+            tensors[name] = torch.from_numpy(whole)
+            continue
+        lengths = np.diff(array.indptr).astype(np.int64)
+        longest = max(int(lengths.max(initial=0)), 1)
+        starts = torch.from_numpy(array.indptr[:-1].astype(np.int64))
+        for key, numbers in ((name, array.data), (f"{name}_at", array.indices)):
+            # Where there is no number at all, a padded row still has one to look at.
+            some = torch.from_numpy(numbers if len(numbers) else np.zeros(1, numbers.dtype))
+            tensors[key] = Lists(some, starts, torch.from_numpy(lengths), longest)
+    return tensors
 
 
 @dataclass(frozen=True, eq=False)

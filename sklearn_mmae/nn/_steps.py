@@ -21,9 +21,9 @@ DENSE = 256  # up to this many numbers linear layers are both faster and better
 class StepsNetwork(ModalityNetwork):
     """Encoder, decoder and deviance of sequences, brought to one number of steps.
 
-    A row arrives as ``steps`` (rows, n_steps, n_channels), 0 in the holes; ``length`` (rows,), how
+    A row arrives as ``steps`` (rows, n_steps, n_channels), 0 where missing; ``length`` (rows,), how
     many of the steps are the row's own, the others are padding, and 0 where the row is missing;
-    ``observed``, shaped as the steps, where some of a row's own numbers are holes. The view is
+    ``observed``, shaped as the steps, where some of a row's own numbers are missing. The view is
     the centred steps, flat, and last the logarithm of the length.
 
     Parameters
@@ -31,7 +31,7 @@ class StepsNetwork(ModalityNetwork):
     mean : Tensor of shape (n_steps, n_channels)
         Over the rows in which a number is observed.
     encoder, decoder : torch.nn.Module
-        Of the view and of the code.
+        Of the view and of the embedding.
     longest : int
         The most steps that a row is predicted to have.
     scale : float
@@ -81,7 +81,7 @@ class StepsNetwork(ModalityNetwork):
         """Draw what `corrupt` hides, (rows, n_steps, n_channels) bool, or broadcast to that."""
 
     def view(self, tensors: dict[str, Tensor]) -> Tensor:
-        """Return the centred steps and the length, of total variance 1, 0 in the holes."""
+        """Return the centred steps and the length, of total variance 1, 0 where missing."""
         steps = (self.flat_steps(tensors) - self.mean) / self.step_unit
         length = tensors["length"].clamp_min(1).float().log() - self.log_length
         length = length / self.length_unit if self.length_unit else torch.zeros_like(length)
@@ -89,7 +89,7 @@ class StepsNetwork(ModalityNetwork):
         return torch.where(self._known(tensors), view, 0)
 
     def observed(self, tensors: dict[str, Tensor]) -> Tensor | None:
-        """Return which numbers of the view are no holes, or None where there are no holes.
+        """Return which numbers of the view are observed, or None where all are.
 
         Padding is none: as zeros it draws the linear start to the steps that many rows have; with
         as much weight for the few longest rows' ends, it would be far worse.
@@ -100,7 +100,7 @@ class StepsNetwork(ModalityNetwork):
         return nn.functional.pad(observed, (0, 1), value=True)
 
     def _known(self, tensors: dict[str, Tensor]) -> Tensor:
-        """Return which numbers of the view are the row's own, and no holes."""
+        """Return which numbers of the view are the row's own, and observed."""
         own = self.within(tensors)
         if "observed" in tensors:
             own = own & tensors["observed"].flatten(1)
@@ -237,7 +237,7 @@ class TemporalDecoder(nn.Module):
         )
 
     def forward(self, code: Tensor) -> Tensor:
-        """Map codes to steps, and last the length."""
+        """Map embeddings to steps, and last the length."""
         hidden = self.first(code.reshape(-1, code.shape[-1]))
         steps = self.layers(hidden)[..., : self.shape[0]].mT.flatten(1)
         outputs = torch.cat([steps, self.length(hidden)], 1)

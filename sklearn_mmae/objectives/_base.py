@@ -59,7 +59,7 @@ class Evidence:
         What each subset has of a row.
     present : Tensor of shape (modality, rows), bool
     log_likelihood : callable
-        Codes (..., rows, components) to nats, (modality, ..., rows), 0 where it is absent.
+        Embeddings (..., rows, components) to nats, (modality, ..., rows), 0 where it is absent.
     penalty : Penalty
     generator : torch.Generator
     private : Tensor of shape (modality, components), bool, or None

@@ -215,7 +215,7 @@ def log_prior(code: Tensor, counted: Tensor | None = None) -> Tensor:
 def log_mixture(
     evidence: Evidence, codes: Tensor, *, frozen: bool = False, only: Tensor | None = None
 ) -> Tensor:
-    """Return the log density of codes (..., rows, k) under the mixture of present experts."""
+    """Return the log density of embeddings (..., rows, k) under the mixture of present experts."""
     posterior = evidence.posterior
     densities = []
     for m in range(len(evidence.present)):

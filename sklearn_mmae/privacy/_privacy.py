@@ -1,4 +1,4 @@
-"""`Privacy`: how much a fit may tell of any one row; `PrivacySpent`: what it has told."""
+"""`Privacy`: how much a fit may reveal of any one row; `PrivacySpent`: what it has revealed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ AUTO = 10  # delta="auto" is one over so many times the rows
 
 
 class Privacy(BaseEstimator):
-    """How much a fit may tell of any one row: differential privacy [1]_ for rows.
+    """How much a fit may reveal of any one row: differential privacy [1]_ for rows.
 
     Whoever sees the fitted estimator, its file or its diagram, and knows all rows but one, cannot
     tell whether the cells of that one were there: no answer becomes more likely by them than by a
     factor of ``exp(epsilon)``, but for a chance of `delta`. All that a fit would take from rows it
-    either buys, with noise, or is told as a public fact: ``TabularModality(bounds=,
+    either buys, with noise, or is given as a public fact: ``TabularModality(bounds=,
     categories=)``, ``TextModality(vocabulary=)``, ``ImageModality(size=, mode=, max_value=)``. What
-    is missing is an error. A private fit is the linear start, of tables, texts and pictures:
+    is missing is an error. A private fit is the linear start, of tables, texts and images:
     networks are not trained. ``docs/privacy.md`` says what is not protected.
 
     Parameters
@@ -150,7 +150,7 @@ class Privacy(BaseEstimator):
 
 @dataclass(frozen=True)
 class PrivacySpent:
-    """What a private fit has told of its rows: `privacy_spent_`.
+    """What a private fit has revealed of its rows: `privacy_spent_`.
 
     Attributes
     ----------

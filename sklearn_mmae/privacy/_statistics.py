@@ -26,7 +26,7 @@ PUBLIC = [
     "names, order and dtypes of columns",
     "all parameters",
     "bounds (numbers beyond are moved to them), categories (others are read as missing),"
-    " vocabularies (other words are left out), sizes of pictures",
+    " vocabularies (other words are left out), sizes of images",
 ]
 
 

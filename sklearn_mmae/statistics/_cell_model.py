@@ -1,10 +1,10 @@
 """What single cells of tables are, given the others: a blend that no hidden cell speaks against.
 
 Two answers are those of a multivariate normal, with weaker and stronger shrinkage. Two are those of
-trees: of the row as the normal completes it without the cell, and of that row with its other holes
-as the first trees fill them. Weights are those that predict cells best that were hidden [1]_,
-column by column and never negative [2]_; a column that no answer predicts better than its mean
-keeps its mean.
+trees: of the row as the normal completes it without the cell, and of that row with its other
+missing values as the first trees fill them. Weights are those that predict cells best that were
+hidden [1]_, column by column and never negative [2]_; a column that no answer predicts better than
+its mean keeps its mean.
 
 References
 ----------
@@ -111,12 +111,12 @@ class CellModel(NamedTuple):
         )
 
     def expected(self, rows: np.ndarray) -> np.ndarray:
-        """Return what is expected in the holes of the targets.
+        """Return what is expected where values are missing in the targets.
 
         Parameters
         ----------
         rows : ndarray of shape (rows, columns)
-            NaN in the holes.
+            NaN where missing.
 
         Returns
         -------
@@ -180,7 +180,7 @@ def _forest_from_plain(node, sizes, n_columns, what):
 
 
 def _bounded(sample):
-    """Return a sample, or its first rows where they have too many patterns of holes."""
+    """Return a sample, or its first rows where they have too many patterns of missing values."""
     n_columns = sample.rows.shape[1]
     n_patterns = len(np.unique(np.isnan(sample.rows), axis=0))
     if n_patterns * n_columns**3 <= MOST_WORK:
@@ -250,7 +250,7 @@ class _Hidden(NamedTuple):
         return first, self._grow(self._filled(first), len(self.targets))
 
     def _filled(self, forest: Forest) -> np.ndarray:
-        """Return the rows without each target, their holes as trees fill them."""
+        """Return the rows without each target, their missing values as trees fill them."""
         hole = np.isnan(self.shown[:, [own.start for own in self.targets]])
         exact = hole.sum() * len(self.targets) <= MOST_FILLS
         filled = self.without.copy()

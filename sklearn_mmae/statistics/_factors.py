@@ -1,4 +1,4 @@
-"""Factor analysis of rows with holes, and what it expects in them.
+"""Factor analysis of rows with missing values, and what it expects in them.
 
 ``row = loadings @ factors + noise``: fitted by expectation maximisation [1]_ with expanded
 parameters [2]_, which takes second moments only: summed over the rows that have the same cells.
@@ -50,7 +50,7 @@ DECIMALS = 4  # of what is expected: the last bits would depend on the rows besi
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the cells of a row, numbers and categories, make likely in its holes.
+    """What the cells of a row, numbers and categories, make likely in its missing values.
 
     Attributes
     ----------
@@ -81,9 +81,9 @@ class Expectation:
         Parameters
         ----------
         numbers : ndarray of shape (rows, numbers)
-            NaN in the holes.
+            NaN where missing.
         codes : ndarray of shape (rows, categorical columns)
-            -1 in the holes.
+            -1 where missing.
         mean, scale : ndarray of shape (numbers,)
         shares : list of ndarray
         n_rows : int
@@ -117,19 +117,19 @@ class Expectation:
         return cls(shares, *fit_factors(PatternMoments.of(answer), n_factors))
 
     def fill(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the values of a table with what is likely in its holes.
+        """Return the values of a table with what is likely in its missing values.
 
         Parameters
         ----------
         tensors : dict of ndarray
-            ``numbers`` (standardised) with ``observed`` where there are holes, and ``codes``, -1
-            in the holes; or ``raw``, which has none.
+            ``numbers`` (standardised) with ``observed`` where there are missing values, and
+            ``codes``, -1 where missing; or ``raw``, which has none.
 
         Returns
         -------
         dict of ndarray
-            The same, ``numbers`` filled, and with ``expected``, float32, where codes have holes:
-            the indicators of all categories that are likely there.
+            The same, ``numbers`` filled, and with ``expected``, float32, where codes have missing
+            values: the indicators of all categories that are likely there.
         """
         if "raw" in tensors or not self.loadings.shape[1]:
             return tensors
@@ -155,7 +155,7 @@ class Expectation:
         return filled
 
     def _centred(self, numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Return numbers and centred indicators, NaN in the holes."""
+        """Return numbers and centred indicators, NaN where missing."""
         parts = [numbers.astype(np.float64)]
         for code, share, scale in zip(codes.T, self.shares, self._indicator_scales(), strict=True):
             centred = ((code[:, None] == np.arange(len(share))) - share) * scale
@@ -183,11 +183,12 @@ class PatternMoments:
         Rows of each pattern.
     roots : ndarray of shape (root rows of all patterns, columns)
         For each pattern a matrix whose ``root' root`` are the second moments of its rows, summed; 0
-        in the holes.
+        where values are missing.
     first : ndarray of shape (patterns,), int
         Where the root of each pattern begins.
     product : ndarray of shape (columns, columns), or None
-        Instead of roots, the second moments of a single pattern without holes: half the work.
+        Instead of roots, the second moments of a single pattern without missing values: half the
+        work.
     """
 
     observed: np.ndarray
@@ -205,13 +206,13 @@ class PatternMoments:
 
     @classmethod
     def of_product(cls, product: np.ndarray, n_rows: float) -> PatternMoments:
-        """Return those of rows without holes, given the sum of ``x x'``."""
+        """Return those of rows without missing values, given the sum of ``x x'``."""
         observed, members = np.ones((1, len(product)), bool), np.array([float(n_rows)])
         return cls(observed, members, np.empty((0, len(product))), np.zeros(1, int), product)
 
     @classmethod
     def of_rows(cls, sample: SampledRows) -> PatternMoments:
-        """Return those of rows with holes."""
+        """Return those of rows with missing values."""
         observed, which = _patterns(sample.rows)
         weighted = np.sqrt(sample.weights)[:, None] * np.nan_to_num(sample.rows)
         order = np.argsort(which, kind="stable")
@@ -406,19 +407,20 @@ class _Alike:
 
 
 def expected(table: np.ndarray, loadings: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Return what the observed cells of each row tell of its holes.
+    """Return what the observed cells of each row tell of its missing values.
 
     Parameters
     ----------
     table : ndarray of shape (rows, columns), float
-        Centred; NaN in the holes.
+        Centred; NaN where missing.
     loadings, noise : ndarray
         See `fit_factors`.
 
     Returns
     -------
     ndarray of shape (rows, columns), float64
-        The means of all cells given the observed ones; 0, the column's mean, for a row of holes.
+        The means of all cells given the observed ones; 0, the column's mean, for a row with nothing
+        observed.
     """
     means = np.empty(table.shape)
     for start in range(0, len(table), AT_ONCE):
@@ -471,5 +473,5 @@ def _covariances(patterns: np.ndarray, loadings: np.ndarray, noise: np.ndarray) 
 def _means(
     numbers: np.ndarray, covariances: np.ndarray, loadings: np.ndarray, noise: np.ndarray
 ) -> np.ndarray:
-    """Return the posterior means of the factors of rows, 0 in the holes."""
+    """Return the posterior means of the factors of rows, 0 where missing."""
     return (covariances @ (numbers @ (loadings / noise[:, None]))[:, :, None])[:, :, 0]

@@ -1,4 +1,4 @@
-"""A multivariate normal of rows with holes, and what it expects in them.
+"""A multivariate normal of rows with missing values, and what it expects in them.
 
 Fitted by expectation maximisation [1]_ with a ridge on the covariance.
 
@@ -39,12 +39,12 @@ class Gaussian(NamedTuple):
     covariance: np.ndarray
 
     def complete(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows with their holes at what the observed cells make likely.
+        """Return rows with their missing values at what the observed cells make likely.
 
         Parameters
         ----------
         rows : ndarray of shape (rows, columns)
-            NaN in the holes.
+            NaN where missing.
 
         Returns
         -------
@@ -57,12 +57,12 @@ class Gaussian(NamedTuple):
         return completed
 
     def complete_without(self, rows: np.ndarray, targets: list[slice]) -> np.ndarray:
-        """Return rows completed as if the cells of a target were holes, for each target.
+        """Return rows completed as if the cells of a target were missing, for each target.
 
         Parameters
         ----------
         rows : ndarray of shape (rows, columns)
-            NaN in the holes.
+            NaN where missing.
         targets : list of slice
             Columns that are hidden together.
 
@@ -92,9 +92,10 @@ class Gaussian(NamedTuple):
         which : ndarray of shape (some,), int
             Which of these patterns each has.
         precision : ndarray of shape (patterns, columns, columns)
-            Inverse covariances of what is observed; in the holes 1 on the diagonal, 0 beside it.
+            Inverse covariances of what is observed; where values are missing 1 on the diagonal, 0
+            beside it.
         along : ndarray of shape (some, columns)
-            These times the centred cells, 0 in the holes.
+            These times the centred cells, 0 where missing.
         """
         observed = ~np.isnan(rows)
         patterns, which = np.unique(observed, axis=0, return_inverse=True)

@@ -70,7 +70,7 @@ def fit_mixture(sample: SampledRows, statistics: Statistics = PLAIN) -> Mixture:
     Parameters
     ----------
     sample : SampledRows
-        Without holes, at least two rows, in an order that says nothing of them.
+        Without missing values, at least two rows, in an order that says nothing of them.
     statistics : Statistics, default=PLAIN
         Asked which size is best.
 

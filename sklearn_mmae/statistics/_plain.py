@@ -40,7 +40,7 @@ class SecondMoments(NamedTuple):
     Attributes
     ----------
     product : array of shape (columns, columns), or (columns, directions), or None
-        The sum over rows of ``x x'``, a hole being 0; or of ``x x' along``.
+        The sum over rows of ``x x'``, a missing value being 0; or of ``x x' along``.
     counts : array of shape (columns,), or None
         How often each cell is observed.
     n_rows : int
@@ -114,7 +114,7 @@ class Statistics:
         ----------
         name : str
         matrix : ndarray or sparse array of shape (rows, columns)
-            NaN is a hole.
+            NaN is a missing value.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class Statistics:
         return self.ask(name, Moments(), matrix)
 
     def counts(self, name: str, codes: np.ndarray, n: int) -> np.ndarray:
-        """Return how often each of `n` known codes occurs, (n,) float64; -1 is a hole."""
+        """Return how often each of `n` known codes occurs, (n,) float64; -1 is a missing value."""
         return self.ask(name, Counts(n), codes)
 
     def frequent(
@@ -149,7 +149,7 @@ class Statistics:
         ----------
         name : str
         values : array of shape (rows,) or (rows, columns)
-            NaN is a hole.
+            NaN is a missing value.
         share : float or array of shape (shares,)
             0.5 is the median; of 0 and 1, the smallest and the largest value, no other value is
             looked at.
@@ -189,7 +189,7 @@ class Statistics:
         ----------
         name : str
         blocks : callable
-            Called, yields ``(rows, observed)``: rows (rows, columns), 0 in the holes, and which
+            Called, yields ``(rows, observed)``: rows (rows, columns), 0 where missing, and which
             cells are observed, of the same shape. Numpy arrays, or tensors on any device: sums
             are of the same kind.
         along : array of shape (columns, directions), optional

@@ -85,7 +85,7 @@ class Moments(Question):
     """Count, mean and variance of each column of a matrix, over its observed cells."""
 
     def partial(self, rows: np.ndarray | sparse.sparray) -> Means:
-        """Return counts, means and summed squares about them; NaN is a hole."""
+        """Return counts, means and summed squares about them; NaN is a missing value."""
         if sparse.issparse(rows):
             return self._of_sparse(rows)
         count, total = np.zeros((2, rows.shape[1]))
@@ -123,7 +123,7 @@ class Moments(Question):
 
 @dataclass(frozen=True)
 class Counts(Question):
-    """How often each of `n` known codes occurs; -1 is a hole."""
+    """How often each of `n` known codes occurs; -1 is a missing value."""
 
     n: int
 
@@ -219,7 +219,7 @@ class PairProducts(Question):
 
 
 class Extremes(Question):
-    """The smallest and the largest value of each column; NaN is a hole."""
+    """The smallest and the largest value of each column; NaN is a missing value."""
 
     def partial(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return both; NaN without any value."""
@@ -246,7 +246,7 @@ class _Values(NamedTuple):
 
 @dataclass(frozen=True)
 class Quantile(Question):
-    """Quantiles of each column; NaN is a hole.
+    """Quantiles of each column; NaN is a missing value.
 
     Parts hold every value, once, and how often it occurs. Parts that together have more than
     `MOST_VALUES` of a column know them less precisely: their mantissas are cut, by as many bits as

@@ -1,4 +1,4 @@
-"""A bounded sample of rows with holes that does not depend on the order of rows.
+"""A bounded sample of rows with missing values that does not depend on the order of rows.
 
 Each row has a key, made of its cells; those with the smallest keys are kept, every copy of them.
 So parts of the rows, merged in any order, keep the same ones.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from ._questions import Blocks, Products, Question
 
@@ -26,7 +27,7 @@ class SampledRows(NamedTuple):
     Attributes
     ----------
     rows : ndarray of shape (rows, columns), float64
-        NaN in the holes.
+        NaN where missing.
     weights : ndarray of shape (rows,)
     """
 
@@ -140,7 +141,7 @@ class SampledProducts(Question):
         return product, counts, n_rows, Sample(self.most).finish(part[1])[0] if missing else None
 
 
-def keys_of(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+def keys_of(rows: np.ndarray | sparse.csr_array, observed: np.ndarray | None = None) -> np.ndarray:
     """Return numbers that look random, equal for equal rows, (rows,) uint64.
 
     They are made of two projections of a row, which tell rows apart, and which rounding in its

@@ -35,7 +35,7 @@ def plain(X: Any) -> np.ndarray:
 
 
 def filled(X: np.ndarray) -> np.ndarray:
-    """Return a masked array as an array with holes; any other as it is."""
+    """Return a masked array as an array with missing values; any other as it is."""
     if not isinstance(X, np.ma.MaskedArray):
         return X
     if X.dtype.kind in "biuf":
@@ -58,7 +58,7 @@ def native(X: np.ndarray, position: int) -> np.ndarray:
 
 
 def look(values: np.ndarray) -> Column:
-    """Return a column whose holes can be told from its cells."""
+    """Return a column whose missing values can be told from its cells."""
     values = filled(values)
     return Column(
         values.astype(object) if values.ndim == 1 and values.dtype.kind in "US" else values
@@ -85,7 +85,7 @@ def from_cells(column: Column, cells: np.ndarray) -> np.ndarray:
 
 
 def select(X: np.ndarray, keys: list) -> np.ndarray:
-    """Return an array whose other columns are holes, NaN among numbers and NaT among dates."""
+    """Return an array whose other columns are missing, NaN among numbers and NaT among dates."""
     kind = {"b": np.float64, "i": np.float64, "u": np.float64, "U": OBJECT}
     shown = np.full(X.shape, None, kind.get(X.dtype.kind, X.dtype))
     shown[:, keys] = X[:, keys]
@@ -136,7 +136,7 @@ def make(values: np.ndarray, form: Form) -> np.ndarray | None:
 
 
 def _stacked(values: np.ndarray) -> np.ndarray:
-    """Return pictures that came as one array as one again, where they are of one size."""
+    """Return images that came as one array as one again, where they are of one size."""
     same = values.dtype == OBJECT and len({np.shape(cell) for cell in values}) == 1
     return np.stack(list(values)) if same else values
 

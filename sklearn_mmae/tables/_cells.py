@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from .._core.compat import cached_property
 from .._core.errors import CellError
@@ -131,7 +132,7 @@ class Cells:
         Column names, or positions where the input had none.
     columns : tuple of ndarray, each of shape (rows, ...)
         One array per column: numbers, bools, ``datetime64`` (instants in UTC), objects (str, paths,
-        PIL pictures, arrays, None) or, for pictures in memory, an array (rows, height, width[,
+        PIL images, arrays, None) or, for images in memory, an array (rows, height, width[,
         channels]).
     matrix : ndarray of shape (rows, columns) or None
         The same numbers as one block, where the input was one: a view of the user's memory,
@@ -182,14 +183,24 @@ class Values:
 
     Attributes
     ----------
-    tensors : dict of str to ndarray of shape (rows, ...)
-        Finite numbers only, also in the holes; as small as they come (pictures stay uint8).
+    tensors : dict of str to ndarray of shape (rows, ...) or csr_array of shape (rows, columns)
+        Finite numbers only, also where missing; as small as they come (images stay uint8). To the
+        network a sparse array is two, padded with 0 to the batch's longest row: its numbers, under
+        its name, and their columns, under the same with ``_at``.
     present : ndarray of shape (rows,), bool
         Rows in which anything at all of the modality was observed.
     """
 
-    tensors: dict[str, np.ndarray]
+    tensors: dict[str, np.ndarray | sparse.csr_array]
     present: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """What the arrays take."""
+        arrays = []
+        for array in self.tensors.values():
+            arrays += [array.data, array.indices] if sparse.issparse(array) else [array]
+        return sum(array.nbytes for array in arrays)
 
     def take(self, rows: np.ndarray) -> Values:
         """Return some rows, by their numbers."""

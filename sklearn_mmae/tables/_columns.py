@@ -108,7 +108,7 @@ class Columns:
         return self._join(made, index)
 
     def fill(self, table: Table, at: dict[int, int], predicted: dict[int, np.ndarray]) -> Any:
-        """Return the rows of a table with its holes filled.
+        """Return the rows of a table with its missing values filled.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ def _written(door: ModuleType, values: np.ndarray, form: Form) -> Any:
 
 
 def fill_cells(column: Column, predicted: np.ndarray) -> np.ndarray:
-    """Return the cells of a column as an array, holes filled, also those within arrays.
+    """Return the cells of a column as an array, missing values filled, also those within arrays.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def fill_cells(column: Column, predicted: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (rows, ...)
-        The column's own where it has no hole.
+        The column's own where it has no missing value.
     """
     given, observed = column.values, column.observed
     if given.dtype.kind == "f" and given.ndim > 1:
@@ -273,7 +273,7 @@ def fill_cells(column: Column, predicted: np.ndarray) -> np.ndarray:
 
 
 def _patched(cell: Any, predicted: Any) -> Any:
-    """Return an array cell with its holes filled, where it was predicted number by number."""
+    """Return an array cell, filled where missing, if it was predicted number by number."""
     if not isinstance(cell, np.ndarray | list) or not isinstance(predicted, np.ndarray):
         return cell
     if predicted.dtype.kind != "f" or np.shape(cell) != predicted.shape:

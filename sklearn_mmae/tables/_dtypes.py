@@ -100,7 +100,7 @@ def _dates_as_objects(dates: np.ndarray, form: Form) -> np.ndarray:
 
 
 def holds_arrays(column: np.ndarray) -> bool:
-    """Whether cells are arrays: whatever they were, paths or text, pictures come back as such."""
+    """Whether cells are arrays: whatever they were, paths or text, images come back as such."""
     return column.dtype.kind == "O" and any(isinstance(cell, np.ndarray) for cell in column)
 
 

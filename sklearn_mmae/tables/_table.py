@@ -266,7 +266,7 @@ def _dense(X: Any, estimator: Any) -> np.ndarray:
 
 
 def _as_numbers(X: np.ndarray) -> np.ndarray | None:
-    """Return an object array as float64 where every cell is a number or a hole, else None."""
+    """Return an object array as float64 where every cell is a number or missing, else None."""
     cells = Column(X.ravel())
     if any(issubclass(kind, str | bytes) for kind in cells.types):
         return None
@@ -306,7 +306,7 @@ def read_columns(X: Any) -> dict[Any, Column]:
 
 
 def select(X: Any, keys: list) -> Any:
-    """Return some columns, or an array whose other columns are holes.
+    """Return some columns, or an array whose other columns are missing.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def build_objective(objective):
 
 
 def build_fusion(fusion, n_modalities, width, n_components):
-    """Return what the parameter `fusion` asks for, built; weights not yet drawn."""
+    """Return what the parameter `fusion` asks for, built; weights not yet initialised."""
     if isinstance(fusion, str):
         # One modality has nothing to be fused with: its own head is all it takes.
         built = FUSIONS[fusion if n_modalities > 1 else "mean"]()

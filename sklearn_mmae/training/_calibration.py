@@ -3,7 +3,7 @@
 Split conformal: whatever the network, of n + 1 exchangeable residuals the last one is among the
 ``ceil((n + 1) * level)`` smallest with a chance of at least `level`. Rows of which less was seen
 have larger residuals, so each *group* of cells has residuals of its own: by which modalities are
-present, by the share of the table's cells that are holes, and by whether the cell itself is seen.
+present, by the share of the table's cells that are missing, and by whether the cell itself is seen.
 The held-out rows say what it is like to see less: modalities and cells of them are hidden.
 """
 
@@ -55,7 +55,7 @@ class Groups(NamedTuple):
     patterns : ndarray of shape (groups, modalities), bool
         Which modalities are present.
     bins : ndarray of shape (groups,), int64
-        Of the share of holes, see `bins_of`.
+        Of the share of missing values, see `bins_of`.
     seen : ndarray of shape (groups,), bool
         Whether the cells themselves are seen.
     half_widths : ndarray of shape (groups, numbers, levels), float32
@@ -89,8 +89,8 @@ class Groups(NamedTuple):
         Returns
         -------
         ndarray of int
-            The cell's own group, if there is one; then those with more holes and with fewer
-            modalities; then cells not seen; last, the rows of which nothing was seen.
+            The cell's own group, if there is one; then those with more missing values and with
+            fewer modalities; then cells not seen; last, the rows of which nothing was seen.
         """
         within = ~(self.patterns & ~pattern).any(1)
         size = self.patterns.sum(1)
@@ -185,7 +185,7 @@ class _Measure(NamedTuple):
     groups: dict[int, list]
 
     def beside(self, pattern: Tensor) -> dict[int, Direct]:
-        """Return what predicts the tables that a pattern lacks beside the code."""
+        """Return what predicts the tables that a pattern lacks beside the embedding."""
         return self.network.beside(pattern, [m for m in self.groups if not pattern[m]])
 
     def add(
@@ -206,7 +206,7 @@ class _Measure(NamedTuple):
 
 
 def _calibrate_whole(measure: _Measure, places: Tensor) -> None:
-    """Add the groups of rows with no more holes than they have."""
+    """Add the groups of rows with no more missing values than they have."""
     network, tables = measure.network, measure.groups
     patterns = torch.arange(len(network.patterns), device=places.device)
     codes, reduced = _encode(measure, places, patterns)
@@ -294,7 +294,7 @@ def _encode(
     codes : Tensor of shape (patterns, rows, components)
         As each of some patterns would show them.
     reduced : Tensor of shape (rows, columns)
-        What regressions beside the codes look at.
+        What regressions beside the embeddings look at.
     """
     network, blocks, seen = measure.network, [], []
     for start in range(0, len(places), BLOCK):

@@ -1,9 +1,9 @@
-"""The density of a network's codes, of whole rows and given a part of them: what draws rows.
+"""The density of a network's embeddings, of whole rows and given a part of them: what draws rows.
 
-A network without a prior has codes all the same, and these have a distribution: a Gaussian mixture
-of the training rows' codes. The code of a *part* of a row (modalities, or cells of its tables) is a
-noisy, linear look at the code of the whole row, so that the mixture given a part is a mixture, too,
-in closed form.
+A network without a prior has embeddings all the same, and these have a distribution: a Gaussian
+mixture of the training rows' embeddings. The embedding of a *part* of a row (modalities, or cells
+of its tables) is a noisy, linear look at the embedding of the whole row, so that the mixture given
+a part is a mixture, too, in closed form.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ LEAST_NOISE = 1e-4  # of a number's standard deviation
 
 
 class Axes(NamedTuple):
-    """Along which codes of a part of a row are compared with those of another part.
+    """Along which embeddings of a part of a row are compared with those of another part.
 
     Attributes
     ----------
     centre, spread : ndarray of shape (components,)
-        Mean and standard deviation of codes of whole rows.
+        Mean and standard deviation of embeddings of whole rows.
     mean : ndarray of shape (components,)
-        Of codes of the part.
+        Of embeddings of the part.
     variates : ndarray of shape (components, components)
         Canonical axes, each as long as the variates correlate.
     """
@@ -59,16 +59,16 @@ class Axes(NamedTuple):
 
 
 class Density(NamedTuple):
-    """A mixture of codes, and how codes of parts of rows come of them.
+    """A mixture of embeddings, and how embeddings of parts of rows come of them.
 
     Attributes
     ----------
     mixture : Mixture
-        Of codes as `transform` gives them.
+        Of embeddings as `transform` gives them.
     patterns : ndarray of shape (parts, modalities), bool
         Which modalities are present.
     bins : ndarray of shape (parts,), int64
-        Of the share of holes among the cells of the tables that are present, see `bins_of`.
+        Of the share of missing cells in the tables that are present, see `bins_of`.
     maps : ndarray of shape (parts, components, components)
         ``code of the part ~ code of the row @ map + offset + noise``.
     offsets : ndarray of shape (parts, members, components)
@@ -76,9 +76,9 @@ class Density(NamedTuple):
     roots : ndarray of shape (parts, components, components)
         Lower triangular roots of the covariances of the noise.
     noise : list of ndarray of shape (1 + parts, numbers), one for each modality
-        Log standard deviations of what numbers of a table have beside what a drawn code makes of
-        them, in standardised units: of a new row, and of what is not seen of the row of a part.
-        Without numbers for other modalities.
+        Log standard deviations of what numbers of a table have beside what a sampled embedding
+        makes of them, in standardised units: of a new row, and of what is not seen of the row of a
+        part. Without numbers for other modalities.
     """
 
     mixture: Mixture
@@ -90,7 +90,7 @@ class Density(NamedTuple):
     noise: list[np.ndarray]
 
     def draw(self, n: int, generator: np.random.Generator) -> np.ndarray:
-        """Return codes of rows that might as well have been seen, (n, components)."""
+        """Return embeddings of rows that might as well have been seen, (n, components)."""
         shares = self.mixture.shares.astype(np.float64)
         members = generator.choice(len(shares), n, p=shares / shares.sum())
         noise = generator.standard_normal((n, self.mixture.means.shape[1]))
@@ -104,7 +104,7 @@ class Density(NamedTuple):
         n: int,
         generator: np.random.Generator,
     ) -> np.ndarray:
-        """Return codes of whole rows, given those of parts of them.
+        """Return embeddings of whole rows, given those of parts of them.
 
         Parameters
         ----------
@@ -112,13 +112,13 @@ class Density(NamedTuple):
         present : ndarray of shape (rows, modalities), bool
         bins : ndarray of shape (rows,), int64
         n : int
-            Draws of each row.
+            Samples of each row.
         generator : numpy.random.Generator
 
         Returns
         -------
         ndarray of shape (n, rows, components)
-            The code itself where nothing is known to be added to what is present.
+            The embedding itself where nothing is known to be added to what is present.
         """
         noise = generator.standard_normal((n, *codes.shape))
         uniform = generator.random((n, len(codes)))
@@ -138,7 +138,7 @@ class Density(NamedTuple):
         return drawn
 
     def axes(self, one: np.ndarray, other: np.ndarray) -> tuple[Axes, Axes]:
-        """Return along which codes of two patterns of presence, (modalities,) bool, are compared.
+        """Return along which vectors of two patterns of presence, (modalities,) bool, are compared.
 
         Notes
         -----
@@ -169,7 +169,7 @@ class Density(NamedTuple):
         return tuple(Axes(centre, spread, *one) for one in zip(means, variates, strict=True))
 
     def _look(self, pattern: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return map, centre of each member and covariance of the noise of codes of a pattern."""
+        """Return map, centre of each member and covariance of the noise of vectors of a pattern."""
         part, k = self._part_of(pattern, 0), self.mixture.means.shape[1]
         if part is None:
             return np.eye(k), self.mixture.means.astype(np.float64), np.zeros((k, k))
@@ -278,7 +278,7 @@ def _n_noise(part: ModalityNetwork) -> int:
 def learn_density(
     network: JointNetwork, rows: Rows, fills: Sequence[Fill], statistics: Statistics = PLAIN
 ) -> Density | None:
-    """Learn the density of codes from training rows, or None from too few of them.
+    """Learn the density of embeddings from training rows, or None from too few of them.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def learn_density(
 def _parts(
     network: JointNetwork, rows: Rows, k: int, statistics: Statistics
 ) -> list[tuple[int, int]]:
-    """Return patterns, by their numbers, and bins of holes that show a part of some rows."""
+    """Return patterns, by their numbers, and bins that show a part of some rows."""
     patterns, index = network.patterns, rows.pattern
     index = index if rows.rows is None else index[rows.rows]
     counts = statistics.counts("patterns", index.cpu().numpy(), len(patterns))
@@ -340,14 +340,14 @@ def _parts(
 
 
 class _Looks:
-    """Rows, their codes, and those of the same rows when less of them is seen.
+    """Rows, their embeddings, and those of the same rows when less of them is seen.
 
     Attributes
     ----------
     codes : Tensor of shape (1 + parts, rows, components)
         As `transform` gives them: first of the rows as they are.
     there : Tensor of shape (1 + parts, rows), bool
-        Whether the part shows less of the row, and as many holes as its bin has.
+        Whether the part shows less of the row, and as many missing values as its bin has.
     """
 
     def __init__(
@@ -383,7 +383,7 @@ class _Looks:
                     self.there[1 + i] = within & (whole != pattern).any(1)
 
     def _encode(self, hidden: dict[int, Tensors], shown: Tensor) -> Tensor:
-        """Return codes of what patterns show of rows, given tables of which cells are hidden."""
+        """Return vectors of what patterns show of rows, given tables of which cells are hidden."""
         blocks = []
         for start in range(0, len(self.places), BLOCK):
             own = slice(start, start + BLOCK)
@@ -414,7 +414,7 @@ class _Looks:
         return hidden, still
 
     def blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield codes of rows beside those of their parts, and which of these there are."""
+        """Yield embeddings of rows beside those of their parts, and which of these there are."""
         there = self.there[..., None].expand_as(self.codes)
         yield tuple(a.movedim(0, 1).flatten(1) for a in (self.codes.double(), there))
 
@@ -432,7 +432,7 @@ class _Looks:
 def _look(
     mixture: Mixture, codes: np.ndarray, of_part: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return map, offsets and root of how codes of a part come of whole ones; see `Density`."""
+    """Return map, offsets and root of how vectors of a part come of whole ones; see `Density`."""
     there = np.isfinite(of_part).all(1)
     both, weights = np.concatenate([codes, of_part], 1)[there], weights[there]
     members = mixture.memberships(codes[there]) * weights[:, None]
@@ -456,7 +456,7 @@ def _look(
 def _noise(
     density: Density, looks: _Looks, known: np.ndarray, statistics: Statistics
 ) -> list[np.ndarray]:
-    """Return what numbers of tables have beside what drawn codes make of them; see `Density`.
+    """Return what numbers of tables have beside what sampled vectors make of them; see `Density`.
 
     Squared distances of a truth from a draw have the variances of both: that of draws is known by
     their distances from one another, and what is left is not in them yet.
@@ -489,7 +489,7 @@ def _noise(
 
 
 def _decoded(network: JointNetwork, codes: Tensor, m: int) -> Tensor:
-    """Return what codes, as `transform` gives them, say of the numbers of a table."""
+    """Return what embeddings, as `transform` gives them, say of the numbers of a table."""
     return network.outputs(codes / network.scale, m)[..., : network.networks[m].n_numbers]
 
 

@@ -1,10 +1,10 @@
-"""`DirectRegressions`: each modality from any others in closed form, beside the code.
+"""`DirectRegressions`: each modality from any others in closed form, beside the embedding.
 
 What one modality tells of another goes through all of a row's few components, which are learned for
 everything at once: where there is little to share, ridge regression without any bottleneck predicts
 better [1]_. So both are kept; `_translation` says how they are blended. The regressions are those
 of second moments: one matrix of them holds the regression on every set of modalities. So it does
-how likely a modality is given the others, by which the odd one is found.
+how likely a modality is given the others, by which the anomalous one is found.
 
 References
 ----------
@@ -59,7 +59,7 @@ class Information(NamedTuple):
 
 
 class Direct(NamedTuple):
-    """What predicts a modality beside the code, from one set of others.
+    """What predicts a modality beside the embedding, from one set of others.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class DirectRegressions(nn.Module):
     ----------
     parts : list of ModalityNetwork
     n_components : int
-        Of the code, by which wide views are reduced.
+        Of the embedding, by which wide views are reduced.
 
     Attributes
     ----------

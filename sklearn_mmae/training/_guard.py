@@ -28,12 +28,12 @@ RIDGE = 1e-4  # of a code's variance
 
 
 class LinearReaders(Callback):
-    """Stop training once codes tell linear readers less of what they have not seen.
+    """Stop training once embeddings tell linear readers less of what they have not seen.
 
     Networks that are free to may pack a row so tightly, its categories above all, that more comes
-    back, but a linear model or a tree makes less of the code. What they would find of a target is
-    judged by what nobody has to give: each modality, predicted by least squares from the codes of
-    rows that lack it.
+    back, but a linear model or a tree makes less of the embedding. What they would find of a target
+    is judged by what nobody has to give: each modality, predicted by least squares from the
+    embeddings of rows that lack it.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class LinearReaders(Callback):
 def _read(
     network: JointNetwork, rows: Rows, subsets: Tensor
 ) -> Iterator[tuple[Tensor, list[Tensor]]]:
-    """Yield codes to read each modality from, (modality, rows, components), and the views.
+    """Yield embeddings to read each modality from, (modality, rows, components), and the views.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _read(
 
 
 def _fit_readers(network: JointNetwork, rows: Rows, subsets: Tensor) -> list[Tensor]:
-    """Return how each view is read from codes by least squares, (components, columns) each."""
+    """Return how each view is read from embeddings by least squares, (components, columns) each."""
     moments, products = 0, [0] * len(network.decoders)
     for codes, views in _read(network, rows, subsets):
         moments = moments + codes.mT @ codes
@@ -168,7 +168,7 @@ def held_out_losses(rows: Rows, losses_of: Callable[[Batch, NewGenerator], Tenso
 def judge_decoders(
     network: JointNetwork, train: Rows, held_out: Rows, statistics: Statistics
 ) -> None:
-    """Let each decoder that does not help be linear, for the codes as they are now.
+    """Let each decoder that does not help be linear, for the embeddings as they are now.
 
     Parameters
     ----------

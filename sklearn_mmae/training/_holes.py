@@ -42,10 +42,10 @@ def observed_cells(tensors: Tensors, part: ModalityNetwork) -> Tensor:
 
 
 def bins_of(observed: dict[int, Tensor], present: Tensor, m: int | None) -> Tensor:
-    """Return the bin of each row: no holes, few, up to half, more.
+    """Return the bin of each row: no missing values, few, up to half, more.
 
-    What counts is the share of holes among the cells of table m or among those of all tables that
-    are present, whichever is larger.
+    What counts is the share of missing values among the cells of table m or among those of all
+    tables that are present, whichever is larger.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def _share_of_holes(seen: Tensor, of_all: Tensor) -> Tensor:
 
 
 def hide(there: Tensor, order: Tensor, share: Tensor, turn: float) -> Tensor:
-    """Return what is still seen if, in all, a share of the cells are holes; one always is.
+    """Return what is still seen if, in all, a share of the cells is missing; one always is.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def hide(there: Tensor, order: Tensor, share: Tensor, turn: float) -> Tensor:
 
 
 def without(tensors: Tensors, part: ModalityNetwork, shown: Tensor, fill: Fill) -> Tensors:
-    """Return a table's tensors with all cells but those shown as holes, and what these expect."""
+    """Return a table's tensors with all cells but those shown missing, and what these expect."""
     n, hidden = part.n_numbers, {}
     if n:
         hidden["numbers"] = torch.where(shown[:, :n], part.numbers(tensors), 0)

@@ -41,7 +41,7 @@ class _Inference:
 
 
 def posterior_moments(network: VariationalNetwork, rows: Rows, unknown: np.ndarray) -> Tensor:
-    """Return mean and standard deviation of the codes, (rows, components) on the CPU.
+    """Return mean and standard deviation of the embeddings, (rows, components) on the CPU.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def log_densities(
     Of the draws of a block, some at a time::
 
         points   (draw, component), moved (row, component)  -> place    (draw, row, component)
-        noise, placed by each row's posterior               -> codes    (draw, row, component)
+        noise, placed by each row's posterior               -> embeddings    (draw, row, component)
         log likelihoods (modality, draw, row), summed       -> weights  (draw, row) -> total (row)
 
     References

@@ -33,9 +33,9 @@ FEW_PATHS = 256  # unless the regressions of all patterns are so few columns
 
 
 class JointNetwork(nn.Module, ABC):
-    """One code for a row of several modalities, from any part of them, and back.
+    """One embedding for a row of several modalities, from any part of them, and back.
 
-    The code of a row is linear in the views of the modalities that may be seen, and what the
+    The embedding of a row is linear in the views of the modalities that may be seen, and what the
     fusion makes of their encodings is added to it. A subclass has the linear path and its closed
     form, so that training begins at the linear optimum for every subset; and what a loss is.
 
@@ -54,7 +54,7 @@ class JointNetwork(nn.Module, ABC):
     n_projected : int
         Columns that the linear path makes of each view.
     target : ModalityNetwork, optional
-        Decodes what codes are to tell besides, and is never encoded.
+        Decodes what embeddings are to tell besides, and is never encoded.
     weights : sequence of float, optional
         How much the loss of each modality counts, and last that of a target. Default: all alike.
     private : Tensor of shape (modalities, components), bool, optional
@@ -63,12 +63,12 @@ class JointNetwork(nn.Module, ABC):
     Attributes
     ----------
     scale : Tensor of shape (components,)
-        A buffer of the subclass: what `transform` multiplies codes by.
+        A buffer of the subclass: what `transform` multiplies embeddings by.
     explained : Tensor of shape (components,)
         A buffer: share of the views' variance that each component explains in the linear start;
         zeros without one.
     direct : DirectRegressions or None
-        What predicts absent modalities beside the code; None for one modality.
+        What predicts absent modalities beside the embedding; None for one modality.
     """
 
     scale: Tensor
@@ -136,7 +136,7 @@ class JointNetwork(nn.Module, ABC):
         linear_decoders : sequence of bool, or bool
             Of each of `decoders`, or of all: whether it is its linear path alone.
         is_linear : bool, default=False
-            Whether a code is that of the linear path alone.
+            Whether an embedding is that of the linear path alone.
         is_held : bool, default=False
             Whether what is added to it has to stay small, and the linear path as it is.
         """
@@ -175,7 +175,7 @@ class JointNetwork(nn.Module, ABC):
 
     @abstractmethod
     def regressions(self, patterns: Tensor) -> Tensor:
-        """Return how each pattern of presence makes a code of the projected views.
+        """Return how each pattern of presence makes an embedding of the projected views.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class JointNetwork(nn.Module, ABC):
 
     @abstractmethod
     def paths_of(self, patterns: Tensor) -> Paths:
-        """Return patterns of presence, their `regressions`, and what else a code is made with."""
+        """Return patterns of presence, their `regressions`, and what else a vector is made with."""
 
     @property
     @abstractmethod
@@ -203,7 +203,7 @@ class JointNetwork(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
-        """Return codes for views, given which modalities may be seen.
+        """Return embeddings for views, given which modalities may be seen.
 
         Parameters
         ----------
@@ -289,7 +289,7 @@ class JointNetwork(nn.Module, ABC):
         return torch.cat([present, labelled[:, None]], 1)
 
     def _linear(self, views: Views, pattern: Tensor, table: Tensor) -> Tensor:
-        """Return the linear code of each row from what its pattern shows.
+        """Return the linear embedding of each row from what its pattern shows.
 
         views      modality x (row, column)                      -> (row, modality * projected)
         x table    (pattern, component, modality * projected)    -> (row, pattern, component)
@@ -309,7 +309,7 @@ class JointNetwork(nn.Module, ABC):
         return linear[torch.arange(projected.shape[0], device=linear.device), pattern]
 
     def _fused(self, views: Views, start: Tensor, present: Tensor) -> Tensor:
-        """Return the linear code and what the fusion adds to it.
+        """Return the linear embedding and what the fusion adds to it.
 
         views      modality x (row, column)                      -> (modality, row, width)
         present    (..., row, modality)                          -> (..., modality, row)
@@ -349,18 +349,18 @@ class JointNetwork(nn.Module, ABC):
         return outputs if beside is None else self.blended(outputs, reduced, m, beside)
 
     def blended(self, outputs: Tensor, reduced: Tensor, m: int, beside: Direct) -> Tensor:
-        """Return outputs for a code and what else predicts an absent modality; see `outputs`."""
+        """Return outputs for a vector and what else predicts an absent modality; see `outputs`."""
         predicted = self.networks[m].link(self.direct.view(reduced, beside.coefficients, m))
         return torch.lerp(predicted, outputs, beside.weight)
 
     def reduce(self, views: Views) -> Tensor:
-        """Return what regressions beside the code look at, (rows, reduced columns of all)."""
+        """Return what regressions beside the embedding look at, (rows, reduced columns of all)."""
         if self.direct is None:
             return self.scale.new_zeros(len(views[0]), 0)
         return self.direct.reduce(views)
 
     def beside(self, pattern: Tensor, targets: Sequence[int]) -> dict[int, Direct]:
-        """Return what predicts modalities beside the code, those of which anything does.
+        """Return what predicts modalities beside the embedding, those of which anything does.
 
         Parameters
         ----------
@@ -375,14 +375,14 @@ class JointNetwork(nn.Module, ABC):
         return self.direct.given(pattern, counting) if counting else {}
 
     def loadings(self, m: int) -> Tensor:
-        """Return what a unit of each component of a code adds to the outputs of a modality.
+        """Return what a unit of each component of an embedding adds to the outputs of a modality.
 
         Of the linear path alone; see `ModalityNetwork.loadings`.
         """
         return self._heard(self.networks[m].loadings(len(self.scale)), m)
 
     def _heard(self, code: Tensor, m: int) -> Tensor:
-        """Return codes without the components that one of `decoders` hears nothing of."""
+        """Return embeddings without the components that one of `decoders` hears nothing of."""
         if self.private is None or m >= len(self.networks):
             return code
         others = self.private.any(0) & ~self.private[m]
@@ -438,7 +438,7 @@ class JointNetwork(nn.Module, ABC):
         return torch.cat([shown, self.meet[pattern, self.singles[:, None]]])
 
     def _with_terms(self, losses: Tensor, alone: Tensor, batch: Batch) -> Tensor:
-        """Return losses and last the extra terms, given the codes from each modality alone."""
+        """Return losses and last the extra terms, given the embeddings from each modality alone."""
         if not self.extra_terms:
             return losses
         # As `transform` returns codes, where components count by what they explain.

@@ -102,7 +102,7 @@ class Lesson:
     Parameters
     ----------
     network : JointNetwork
-        On the CPU, weights not yet drawn.
+        On the CPU, weights not yet initialised.
     rows : Rows
         On the device.
     settings : Settings
@@ -216,7 +216,7 @@ class Lesson:
         return self.starts_linear and self.held_out is not None and self.network.guards_parts
 
     def _begin_held(self) -> None:
-        """Go back to the linear start, from which codes may then not go far."""
+        """Go back to the linear start, from which embeddings may then not go far."""
         LOG.info("linear readers lose by the networks: vectors are held near the linear ones")
         self.net.weights_.restart(self.first)
         self.net.optimizer_.state.clear()
@@ -276,7 +276,7 @@ class Lesson:
             self.calibration = self.calibrate(self.network, self.held_out)
 
     def _weigh_direct(self) -> None:
-        """Learn the regressions beside the code, and how much they count."""
+        """Learn the regressions beside the embedding, and how much they count."""
         direct = self.network.direct
         if direct is not None:
             direct.learn(self._moments())

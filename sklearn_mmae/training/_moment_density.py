@@ -1,7 +1,7 @@
-"""The density of a linear network's codes from second moments alone, where rows are private.
+"""The density of a linear network's embeddings from second moments alone, where rows are private.
 
-What is linear in rows has second moments that follow from theirs: those of codes, and of the codes
-of parts of rows. With them the density is a single Gaussian.
+What is linear in rows has second moments that follow from theirs: those of embeddings, and of the
+embeddings of parts of rows. With them the density is a single Gaussian.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HIDDEN = (0.0, *((low + high) / 2 for low, high in zip((0.0, *BINS), (*BINS, 1.0
 
 @torch.no_grad()
 def density_of_moments(network: JointNetwork, moments: ViewMoments) -> Density:
-    """Return the density of codes; see `Density`.
+    """Return the density of embeddings; see `Density`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def _cells(parts: list[ModalityNetwork]) -> tuple[Tensor, Tensor]:
 def _noise(
     network: JointNetwork, axes: Tensor, moments: ViewMoments, n_seen: int
 ) -> list[np.ndarray]:
-    """Return what numbers of tables have beside what codes make of them; see `Density.noise`."""
+    """Return what numbers of tables have beside what vectors make of them; see `Density.noise`."""
     whole, noise = moments.covariance.cpu(), []
     codes = torch.diag(1 / network.scale)
     for m, (part, own) in enumerate(zip(network.networks, moments.slices, strict=True)):

@@ -22,7 +22,7 @@ HELD = 3.0  # weight of what is added to a held code, in units of its own varian
 
 
 class MultimodalNetwork(JointNetwork):
-    """One code per row: joint principal components where all modalities are present.
+    """One embedding per row: joint principal components where all modalities are present.
 
     Else it is their best linear prediction. Each row is decoded twice: from all of it, and from a
     random part, so that each modality alone leads to the whole row.
@@ -34,7 +34,7 @@ class MultimodalNetwork(JointNetwork):
     n_components : int
     patterns : Tensor of shape (patterns, modalities), bool
     modality_dropout : float
-        Also the weight of the second code of a row.
+        Also the weight of the second embedding of a row.
     extra_terms : dict of str to float
     target : ModalityNetwork, optional
     weights : sequence of float, optional
@@ -170,7 +170,7 @@ class MultimodalNetwork(JointNetwork):
         return self.patterns, self.table
 
     def encode(self, views: Views, pattern: Tensor, paths: Paths | None = None) -> Tensor:
-        """Return the linear code and what the fusion adds to it."""
+        """Return the linear embedding and what the fusion adds to it."""
         patterns, table = paths or self.own_paths
         return self._fused(views, self._linear(views, pattern, table), patterns[pattern])
 

@@ -87,7 +87,7 @@ def list_patterns(present: Tensor, statistics: Statistics = PLAIN) -> Tensor:
 
 
 def chances_of(patterns: Tensor, modality_dropout: float) -> Tensor | None:
-    """Return the cumulated chances of the patterns of presence to be drawn, or None for none."""
+    """Return the cumulated chances of the patterns of presence to be sampled, or None for none."""
     if patterns.shape[1] == 1 or not modality_dropout:
         return None
     seen = patterns.sum(1, dtype=torch.float32)

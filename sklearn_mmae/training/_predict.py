@@ -1,4 +1,4 @@
-"""Codes, outputs and deviances of many rows, in blocks of one fixed size.
+"""Embeddings, outputs and deviances of many rows, in blocks of one fixed size.
 
 Every block has the same number of rows, the last one padded: a matrix product takes another path
 for another shape, and the bits of a row would depend on its neighbours.
@@ -58,7 +58,7 @@ def for_blocks(n: int, size: int, work: Callable[[slice, Tensor, int], None]) ->
 
 
 def encode(network: JointNetwork, rows: Rows, unknown: np.ndarray | None = None) -> Tensor:
-    """Return the codes of rows, (rows, components) float32 on the CPU.
+    """Return the embeddings of rows, (rows, components) float32 on the CPU.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def decode(
     beside: Translation | None = None,
     log_scales: Tensor | None = None,
 ) -> np.ndarray:
-    """Return the predictions of one of the decoders for codes, as an array.
+    """Return the predictions of one of the decoders for embeddings, as an array.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def decode(
 
 
 def decode_average(network: JointNetwork, m: int) -> np.ndarray:
-    """Return the prediction for the average row's code: one row, which costs little."""
+    """Return the prediction for the average row's embedding: one row, which costs little."""
     with torch.inference_mode():
         code = network.scale.new_zeros(1, len(network.scale))
         return network.decoders[m].predict(network.outputs(code, m)).cpu().numpy()
@@ -153,7 +153,7 @@ def read_outputs(
     read: Callable[[Tensor], Tensor],
     beside: Translation | None = None,
 ) -> np.ndarray:
-    """Return what ``read(outputs)`` makes of the outputs of a modality for codes, as an array."""
+    """Return what ``read(outputs)`` makes of the outputs of a modality for vectors, as an array."""
     return _read(network, codes, m, lambda outputs, first: read(outputs), beside)
 
 
@@ -217,7 +217,7 @@ def agreements(network: JointNetwork, rows: Rows, present: np.ndarray) -> np.nda
 def deviances(
     network: JointNetwork, rows: Rows, codes: Tensor, present: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the deviances of codes, and of the best constant.
+    """Return the deviances of embeddings, and of the best constant.
 
     Parameters
     ----------

@@ -15,12 +15,12 @@ TEMPERATURE = 0.1  # of `contrastive`
 def agreement(codes: Tensor, present: Tensor) -> Tensor:
     """Return how far apart a row's modalities are, as a share of how far apart rows are.
 
-    Of the codes ``z_m`` from each of a row's ``n`` modalities alone::
+    Of the embeddings ``z_m`` from each of a row's ``n`` modalities alone::
 
-        sum_m |z_m - mean_m z_m|^2 / (n - 1)  /  variance of all codes of the batch
+        sum_m |z_m - mean_m z_m|^2 / (n - 1)  /  variance of all embeddings of the batch
 
-    which is one minus the intraclass correlation. Codes that shrink or collapse gain nothing: the
-    variance shrinks with them.
+    which is one minus the intraclass correlation. Embeddings that shrink or collapse gain nothing:
+    the variance shrinks with them.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ def agreement(codes: Tensor, present: Tensor) -> Tensor:
 def contrastive(codes: Tensor, present: Tensor) -> Tensor:
     """Return the symmetric InfoNCE between the modalities of the rows, averaged over their pairs.
 
-    Of the codes ``z_m`` from each modality alone, for every ordered pair of a row's modalities::
+    Of the embeddings ``z_m`` from each modality alone, for every ordered pair of a row's
+    modalities::
 
         -log softmax_s( cos(z_a[row], z_b[s]) / temperature )[row]  /  log(rows that have b)
 

@@ -1,4 +1,4 @@
-"""What is predicted of absent modalities: by the code, and by regressions beside it.
+"""What is predicted of absent modalities: by the embedding, and by regressions beside it.
 
 It is a weighted mean of both outputs, the weights chosen on rows that neither was fitted on
 (stacking [1]_ [2]_).
@@ -42,7 +42,7 @@ class Translation:
         self.patterns, self.solved = patterns, Solved()
 
     def outputs(self, code: Tensor, index: Tensor) -> Tensor:
-        """Return the outputs for the codes of these rows, (rows, n_outputs)."""
+        """Return the outputs for the embeddings of these rows, (rows, n_outputs)."""
         outputs = self.network.outputs(code, self.m)
         which = self.which[index]
         batch = self.rows.take(index).to(code.device)
@@ -64,7 +64,7 @@ class Translation:
 def translation(
     network: JointNetwork, rows: Rows, present: np.ndarray, m: int
 ) -> Translation | None:
-    """Return what predicts a modality where it is absent, or None for the codes alone.
+    """Return what predicts a modality where it is absent, or None for the embeddings alone.
 
     Parameters
     ----------

@@ -192,7 +192,7 @@ class VariationalNetwork(JointNetwork):
         return self.posterior(views, pattern, paths).mean
 
     def log_likelihood(self, code: Tensor, batch: Batch, present: Tensor) -> Tensor:
-        """Return the log density of each modality given codes, in nats.
+        """Return the log density of each modality given embeddings, in nats.
 
         Parameters
         ----------

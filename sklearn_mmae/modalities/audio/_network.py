@@ -16,7 +16,7 @@ class AudioNetwork(StepsNetwork):
 
     Words, drums and calls begin and end where they are cut, and go on faster or slower: halfway
     through one corresponds to halfway through another better than its tenth step to the other's
-    tenth. Nothing is padded, so the linear start meets no holes.
+    tenth. Nothing is padded, so the linear start meets no missing values.
 
     The mean is that of the stretched sounds.
     """

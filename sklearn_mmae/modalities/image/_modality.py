@@ -1,4 +1,4 @@
-"""`ImageModality`: pictures from files, bytes, PIL pictures, arrays or columns of pixels."""
+"""`ImageModality`: images from files, bytes, PIL images, arrays or columns of pixels."""
 
 from __future__ import annotations
 
@@ -123,13 +123,13 @@ class ImageModality(FileModality):
     >>> import numpy as np
     >>> from sklearn_mmae import ImageModality
     >>> from sklearn_mmae.cells import Cells
-    >>> pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
-    >>> modality = ImageModality().fit(Cells(("photo",), (pictures,)))
+    >>> images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+    >>> modality = ImageModality().fit(Cells(("photo",), (images,)))
     >>> modality.size_, modality.mode_
     ((8, 8), 'RGB')
     """
 
-    noun = "picture"
+    noun = "image"
     otherwise = ", or shape=(height, width[, channels]) if the columns are pixels"
 
     size_: tuple[int, int]
@@ -172,11 +172,11 @@ class ImageModality(FileModality):
         """Whether most cells of a column are images, or paths of existing image files."""
         kind = kind_of_arrays(column)
         if kind is not None:
-            return kind == "picture"
+            return kind == "image"
         return mostly(looked_at(column, looks_like_picture))
 
     def check_public(self, cells: Cells) -> None:
-        """Refuse pictures of which a private fit would have to find out how they are to be read."""
+        """Refuse images of which a private fit would have to find out how they are to be read."""
         self.check_parameters()
         name, _ = self._only_column(cells)
         given = self.size is not None and self.mode != "auto" and self.max_value is not None
@@ -331,7 +331,7 @@ class ImageModality(FileModality):
         self._check_reading()
 
     def _learn_pictures(self, cells: Cells, statistics: Statistics) -> None:
-        """Learn size, mode and units, before pictures are decoded."""
+        """Learn size, mode and units, before images are decoded."""
         settings = {"max_value": self.max_value, "max_pixels": self.max_pixels}
         facts = self._facts(cells, describe, **settings).values()
         kinds = statistics.frequent("kind", [fact.kind for fact in facts])
@@ -356,7 +356,7 @@ class ImageModality(FileModality):
         self.low_, self.high_ = (0.0, 255.0) if matrix.dtype == np.uint8 else (low, high)
 
     def _learn_pixels(self, values: Values, statistics: Statistics) -> None:
-        """Learn the mean, the scale, and how far the mean picture is from the training rows."""
+        """Learn the mean, the scale, and how far the mean image is from the training rows."""
         pixels, present = values.tensors["pixels"], values.present
         there = values.tensors.get("observed")
         n_pixels = pixels.shape[1]
@@ -384,7 +384,7 @@ class ImageModality(FileModality):
         self.null_deviance_ = float(divergence) or 1.0
 
     def _learn_privately(self, cells: Cells, statistics: Statistics) -> Values:
-        """Learn the mean picture and the scale from one sum of rows; the rest is public."""
+        """Learn the mean image and the scale from one sum of rows; the rest is public."""
         self.mode_, self.low_, self.high_, self.dtypes_ = self.mode, 0.0, 255.0, None
         self.size_ = learn_size(self.size, (), LARGEST, statistics)
         self.units_ = learn_units((), (), statistics, self.max_value)
@@ -397,7 +397,7 @@ class ImageModality(FileModality):
         return values
 
     def _decoded(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pixels of a column of pictures, and where there is one.
+        """Return the pixels of a column of images, and where there is one.
 
         The column's own memory where nothing is to be done.
         """
@@ -423,7 +423,7 @@ class ImageModality(FileModality):
             pixels[row], present[row] = picture.reshape(-1), True
             if odd:
                 odd_rows.append(row)
-        warn_of_another_unit(name, odd_rows, "pictures")
+        warn_of_another_unit(name, odd_rows, "images")
         return pixels, present
 
     def _matrix(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
@@ -433,7 +433,7 @@ class ImageModality(FileModality):
             raise CellError(
                 f"{len(cells.names)} columns for the {n_pixels} pixels of shape={self.shape}",
                 column=listing(cells.names),
-                remedy="Give a column for each pixel, or leave out shape for whole pictures",
+                remedy="Give a column for each pixel, or leave out shape for whole images",
             )
         for name, column in cells:
             if column.ndim != 1 or column.dtype.kind not in "buif":
@@ -470,7 +470,7 @@ class ImageModality(FileModality):
             reach = max(-self.low_, self.high_)
             largest = np.maximum(pixels.max(1), -pixels.min(1).astype(np.float32))
             odd = (largest > 10 * reach) | ((largest > 0) & (largest <= 1) & (reach > 10))
-            warn_of_another_unit(listing(cells.names), np.flatnonzero(odd), "pictures")
+            warn_of_another_unit(listing(cells.names), np.flatnonzero(odd), "images")
         return tensors, present
 
     def _as_dtype(self, pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -497,7 +497,7 @@ class ImageModality(FileModality):
 
 
 def _learn_mode(facts: Iterable[PictureFacts], statistics: Statistics) -> str:
-    """Return the mode that holds all pictures."""
+    """Return the mode that holds all images."""
     if True in statistics.frequent("transparent", [fact.transparent for fact in facts]):
         return "RGBA"
     return "RGB" if False in statistics.frequent("grey", [fact.grey for fact in facts]) else "L"
@@ -517,7 +517,7 @@ def _divergence(share: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def _compact(matrix: np.ndarray, there: np.ndarray | None) -> np.ndarray:
-    """Return pixel columns as uint8 where that loses nothing, else as float32; 0 in the holes."""
+    """Return pixel columns as uint8 where that loses nothing, else as float32; 0 where missing."""
     if matrix.dtype == np.uint8:
         usable = matrix.flags.writeable and all(stride > 0 for stride in matrix.strides)
         return matrix if usable else matrix.copy()

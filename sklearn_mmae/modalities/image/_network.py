@@ -1,4 +1,4 @@
-"""The network of pictures: dense for small ones, convolutions for large ones."""
+"""The network of images: dense for small ones, convolutions for large ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ERASED = 1 / 4  # of the noise: the share of a picture that is blotted out
 
 
 class ImageNetwork(ModalityNetwork):
-    """Encoder, decoder and deviance of pictures of one size.
+    """Encoder, decoder and deviance of images of one size.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ class ImageNetwork(ModalityNetwork):
         Range of a pixel.
     loss : {"squared", "cross-entropy"}
     augment : container of {"shift", "light", "mirror"}
-        What makes new pictures of a step's own; only where convolutions read them.
+        What makes new images of a step's own; only where convolutions read them.
     null_deviance : float
-        Mean cross-entropy beyond the best, in nats, of the mean picture; 1 for squared errors.
+        Mean cross-entropy beyond the best, in nats, of the mean image; 1 for squared errors.
     n_components, width : int
     dropout : float
     """
@@ -84,7 +84,7 @@ class ImageNetwork(ModalityNetwork):
             )
 
     def view(self, tensors: dict[str, Tensor]) -> Tensor:
-        """Return the centred pixels, (rows, pixels), of total variance 1; 0 in the holes."""
+        """Return the centred pixels, (rows, pixels), of total variance 1; 0 where missing."""
         view = (tensors["pixels"].float() - self.mean) / self.scale
         return _where_observed(view, tensors)
 
@@ -93,7 +93,7 @@ class ImageNetwork(ModalityNetwork):
         return tensors.get("observed")
 
     def augment(self, tensors: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the pictures of a step, most of them shifted, lit otherwise or mirrored."""
+        """Return the images of a step, most of them shifted, lit otherwise or mirrored."""
         if self.is_small or not self.augmentations:
             return tensors
         n, device = len(tensors["pixels"]), tensors["pixels"].device
@@ -110,7 +110,7 @@ class ImageNetwork(ModalityNetwork):
         return augmented
 
     def _places(self, chance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return from which row and column each pixel of a shifted or mirrored picture comes."""
+        """Return from which row and column each pixel of a shifted or mirrored image comes."""
         places = []
         for side, draw in zip(self.shape[:2], chance, strict=False):
             most = int(side * LARGEST_SHIFT) if "shift" in self.augmentations else 0
@@ -123,7 +123,7 @@ class ImageNetwork(ModalityNetwork):
         return places[0][:, :, None], places[1][:, None, :]
 
     def _lit(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Return pictures of another contrast, light and tint, within the range of a pixel."""
+        """Return images of another contrast, light and tint, within the range of a pixel."""
         n, channels = len(pictures), self.shape[2]
         draw = torch.empty(n, 1, 1, channels + 2, device=pictures.device)
         draw.normal_(generator=generator)
@@ -190,7 +190,7 @@ class ImageNetwork(ModalityNetwork):
 
     @torch.no_grad()
     def start(self, weight: Tensor) -> None:
-        """Set the linear path: pixels directly, logits by their slope at the mean picture."""
+        """Set the linear path: pixels directly, logits by their slope at the mean image."""
         linear = self.decoder.linear
         if self.has_link:
             linear.weight.copy_((weight.T * self._slope()).T)
@@ -200,7 +200,7 @@ class ImageNetwork(ModalityNetwork):
             linear.bias.zero_()
 
     def link(self, view: Tensor) -> Tensor:
-        """Return pixels in units of the view, or logits by their slope at the mean picture."""
+        """Return pixels in units of the view, or logits by their slope at the mean image."""
         return self.null_outputs + view * self._slope() if self.has_link else view
 
     def _slope(self) -> Tensor:

@@ -15,7 +15,7 @@ from ...tables._cells import Column, objects, sort_of
 from ...tables._dtypes import EARLIEST, LATEST
 from ...tables._numbers import as_real, as_whole
 from ._dates import as_instants, date_dtype, other_order, parse, read_dates, to_days, write_dates
-from ._formats import NUMBER, number_form
+from ._formats import NUMBER, number_doubt, number_form
 
 __all__ = [
     *("are_identifiers", "as_dtype", "as_floats", "check_bools", "check_finite", "codes_of"),
@@ -197,6 +197,10 @@ def find_doubt(column: Column) -> str:
             )
         return ""
     form = column.once(find_format) if column.values.dtype.kind == "O" else None
+    if form is None and _are_strings(column):
+        texts = _written(column)
+        names = column.once(has_few_values) and 2 * sum(map(str.isdecimal, texts)) > len(texts)
+        return "" if names else number_doubt(texts)
     if form is None or not form.startswith("datetime"):
         return ""
     if form.endswith("|%Y%m%d"):
@@ -305,7 +309,7 @@ def _ends_of(unit: str, *, on_clocks: bool) -> tuple[int, int]:
 
 
 def as_floats(column: Column, kind: str, dtype: str) -> np.ndarray:
-    """Return one column of numbers or dates as float64, NaN in the holes."""
+    """Return one column of numbers or dates as float64, NaN where missing."""
     found, observed, strings = column.once(kind_of), column.observed, _are_strings(column)
     written = strings and len(dtype.partition("|")[2]) > 1  # in the format of fit
     if kind == "number" and strings:  # only where those of fit were strings, too
@@ -434,7 +438,7 @@ def codes_of(
 
 
 def check_finite(numbers: np.ndarray, names: Sequence[Any]) -> None:
-    """Refuse infinite numbers, and those too large for float32; NaN is a hole."""
+    """Refuse infinite numbers, and those too large for float32; NaN is a missing value."""
     for start in range(0, len(numbers), BLOCK):
         block = numbers[start : start + BLOCK]
         if block.min(initial=0) >= -LARGEST and block.max(initial=0) <= LARGEST:

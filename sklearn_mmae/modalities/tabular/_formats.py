@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-__all__ = ["NUMBER", "SPECIFICATION", "date_forms", "number_form"]
+__all__ = ["NUMBER", "SPECIFICATION", "date_forms", "number_doubt", "number_form"]
 
 _PART = re.compile(
     r"(?P<time>\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)|(?P<noon>[AaPp][Mm](?![A-Za-z]))"
@@ -35,6 +35,35 @@ NUMBER = re.compile(
 )
 DATE_FORM = re.compile(r"(?:%(?:[-^_]?[A-Za-z]|[1-9]f)|[^%]){0,100}")  # no widths: they cost memory
 SPECIFICATION = re.compile(r"\+?z?,?\.\d{1,2}[efg]")  # of `number_form`
+
+# A number with a sign or currency before it, groups of three digits, and a unit after it.
+_LIKE_NUMBER = re.compile(
+    r"\s*[-+(]?\s?(?P<before>[$€£¥₹]?)\s?[-+]?"
+    r"(?:\d{1,3}(?P<between>[.,'\u2019\s])\d{3}(?:(?P=between)\d{3})*|\d+)(?:[.,]\d+)?"
+    r"\s?(?P<unit>[^\W\d_]{0,4}|[^\w\s)-])[-)]?\s*"
+)
+_MOST_MARKS = 5  # strings among numbers, of which one may stand for a missing value
+_NUMBERS_AT_LEAST = 0.8  # of the different strings
+
+
+def number_doubt(texts: Sequence[str]) -> str:
+    """Return how texts that are not read as numbers look like some, and the remedy; else ""."""
+    marks = [text for text in texts if not NUMBER.fullmatch(text)]
+    if 0 < len(marks) <= min(_MOST_MARKS, (1 - _NUMBERS_AT_LEAST) * len(texts)):
+        return (
+            f"its strings are numbers but for {', '.join(map(repr, marks))}, and are not read as"
+            " such. Give None where a number is missing"
+        )
+    found = [_LIKE_NUMBER.fullmatch(text) for text in texts]
+    units = {match.group("before", "unit") for match in found if match}
+    if len(texts) < 3 or not all(found) or len(units) > 1 or number_form(texts) is not None:
+        return ""
+    if not any(map(any, units)) and all(map(str.isdecimal, texts)):
+        return ""  # postcodes
+    return (
+        f"its strings, such as {texts[0]!r}, look like numbers, and are not read as such. Write"
+        " them as '1234.5' or '1,234.5', with the unit in the column's name"
+    )
 
 
 def number_form(texts: Sequence[str]) -> str | None:

@@ -336,7 +336,7 @@ class TabularModality(Modality):
         return Values(self.fill(tensors), present)
 
     def numbers_and_codes(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return numbers and dates in their units, NaN in the holes, and codes, -1 in the holes.
+        """Return numbers and dates in their units, NaN where missing, and codes, -1 where missing.
 
         Codes are None where no column has any.
         """
@@ -527,7 +527,7 @@ class TabularModality(Modality):
         return numbers
 
     def _within_bounds(self, numbers: np.ndarray, names: Sequence) -> np.ndarray:
-        """Return numbers moved to the nearest bound, if there are any; NaN is a hole."""
+        """Return numbers moved to the nearest bound, if there are any; NaN is a missing value."""
         if self.bounds is None:
             return numbers
         low, high = self._bounds(names)
@@ -589,8 +589,11 @@ class TabularModality(Modality):
             found.append(codes)
             if len(unknown):
                 values = dict.fromkeys(column.values[unknown[:1000]].tolist())
+                of_fit, now = ({isinstance(v, str) for v in some} for some in (known[0], values))
+                known_as = f" (in fit: {listing(map(repr, known[0]), 3)})"
                 unseen.append(
                     f"column {name!r}, row {listing(unknown, 3)}: {listing(map(repr, values), 3)}"
+                    f"{known_as if of_fit.isdisjoint(now) else ''}"
                 )
         if unseen:
             warn(f"{'; '.join(unseen)} not seen in training; read as missing.")
@@ -655,7 +658,7 @@ class TabularModality(Modality):
         )
 
     def as_numbers(self, values: Values) -> Array:
-        """Return numbers and indicators of categories as the network sees them, holes as means."""
+        """Return numbers and indicators as the network sees them, missing values as means."""
         tensors = {name: array for name, array in values.tensors.items() if name != "expected"}
         return super().as_numbers(Values(tensors, values.present))
 

@@ -65,13 +65,13 @@ class TabularNetwork(ModalityNetwork):
         self.decoder = decoder(n_components, width, n_outputs)
 
     def numbers(self, tensors):
-        """Return the standardised numbers of a batch; in the holes, what is likely."""
+        """Return the standardised numbers of a batch; where missing, what is likely."""
         if "raw" in tensors:
             return (tensors["raw"] - self.mean) * self.inverse_scale
         return tensors["numbers"]
 
     def view(self, tensors):
-        """Return numbers and centred indicators, of total variance 1; in holes, what is likely."""
+        """Return numbers and centred indicators, of total variance 1, likely ones where missing."""
         parts = [self.numbers(tensors)] if self.n_numbers else []
         if self.sizes:
             codes = tensors["codes"].long()
@@ -121,14 +121,14 @@ class TabularNetwork(ModalityNetwork):
         return self.encoder(view * self.view_unit)
 
     def _squares(self, outputs, tensors):
-        """Return the squared errors of the numbers, 0 in the holes, (..., rows, numbers)."""
+        """Return the squared errors of the numbers, 0 where missing, (..., rows, numbers)."""
         error = outputs[..., : self.n_numbers] - self.numbers(tensors)
         if "observed" in tensors:
             error = error * tensors["observed"]  # both finite: holes hold 0
         return error.square()
 
     def _nats(self, outputs, tensors):
-        """Return the cross-entropy of each categorical column, 0 in the holes, one by one."""
+        """Return the cross-entropy of each categorical column, 0 where missing, one by one."""
         if not self.sizes:
             return
         for i, logits in enumerate(outputs[..., self.n_numbers :].split(self.sizes, -1)):

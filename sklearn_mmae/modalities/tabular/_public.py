@@ -37,6 +37,8 @@ def check_given(bounds: Bounds, categories: Categories) -> None:
                 f"{where}: {pair!r}. Give (low, high): two finite numbers, or for dates two"
                 " strings such as '2020-01-01', the lower one first."
             )
+    if not (categories is None or isinstance(categories, dict)):
+        raise ValueError(f"categories={categories!r}: give a dict of column names to lists.")
     for name, values in (categories or {}).items():
         plain = isinstance(values, list) and are_values(values)
         if not plain or not values or len(set(values)) < len(values):

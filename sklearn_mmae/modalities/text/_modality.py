@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
-import joblib
 import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import clone
+
+import joblib
 
 from ..._core.errors import CellError, did_you_mean, listing
 from ..._core.values import are_floats, are_text, is_array, is_positive, is_whole
@@ -245,7 +246,7 @@ class TextModality(Modality):
         return self._values(texts, present, blocks)
 
     def transform(self, cells: Cells) -> Values:
-        """Return texts as lists of features and their weights.
+        """Return texts as sparse weights of the view's columns.
 
         Parameters
         ----------
@@ -254,10 +255,9 @@ class TextModality(Modality):
         Returns
         -------
         Values
-            ``features`` (column of the view, padded with 0) and ``weights`` (float32, padded
-            with 0), both of shape (rows, most features of a row); ``tokens`` (int32, -1 after the
-            end) of shape (rows, `n_tokens_`) for the "sequence" decoder; ``present`` where a row is
-            not.
+            ``weights`` (float32), a sparse array of shape (rows, columns of the view); ``tokens``
+            (int32, -1 after the end) of shape (rows, `n_tokens_`) for the "sequence" decoder;
+            ``present`` where a row is not.
 
         Raises
         ------
@@ -397,6 +397,9 @@ class TextModality(Modality):
         usable = words is None or (isinstance(words, list) and len(words) > 0 and are_text(words))
         if not usable or (words and len({word.lower() for word in words} & {*words}) < len(words)):
             raise ValueError("vocabulary: give a list of different words, in lower case.")
+        words = self.stop_words
+        if not (words is None or words == "english" or are_text(words)):
+            raise ValueError(f"stop_words={words!r}: give 'english', a list of words, or None.")
         check_vectorizer(self.vectorizer)
         all_words = self.max_features is None
         for name in ("n_words", "max_length", "max_features")[: 2 if all_words else 3]:
@@ -530,8 +533,7 @@ class TextModality(Modality):
             [block / scale for block, scale in zip(blocks, self.block_scales_, strict=True)],
             format="csr",
         )
-        features, weights = _padded(view, present)
-        tensors = {"features": features, "weights": weights}
+        tensors = {"weights": _with_absent(view, present)}
         if self.decoder == "sequence":
             tensors["tokens"] = np.full((len(present), self.n_tokens_), -1, np.int32)
             tensors["tokens"][present] = encode_tokens(texts, self.tokens_, self.n_tokens_)
@@ -566,11 +568,11 @@ class TextModality(Modality):
         if self.decoder != "words":
             return super().shown(cells, predicted)
         values, rows = self.transform(cells), []
-        tensors = values.tensors
-        for features, weights in zip(tensors["features"], tensors["weights"], strict=True):
-            is_word = (weights > 0) & (features < len(self.vocabulary_))
-            words = [self.vocabulary_[feature] for feature in features[is_word]]
-            shares = weights[is_word] / weights[is_word].sum()
+        weights = values.tensors["weights"][:, : len(self.vocabulary_)]
+        for row in range(len(values.present)):
+            of_row = slice(*weights.indptr[row : row + 2])
+            words = [self.vocabulary_[word] for word in weights.indices[of_row]]
+            shares = weights.data[of_row] / weights.data[of_row].sum()
             rows.append(dict(zip(words, shares, strict=True)))
         usual = dict(zip(self.vocabulary_, self.shares_, strict=True))
         return Words(where_present(rows, values.present), usual)
@@ -703,16 +705,12 @@ def _heaviest(rows):
     return rows
 
 
-def _padded(view, present):
-    """Return the columns and weights of a sparse array as two dense ones, absent rows empty."""
-    length = np.diff(view.indptr)
-    row = np.repeat(np.flatnonzero(present), length)
-    place = np.arange(len(row)) - np.repeat(view.indptr[:-1], length)
-    shape = len(present), max(length.max(initial=0), 1)
-    features = np.zeros(shape, np.int16 if view.shape[1] <= np.iinfo(np.int16).max else np.int32)
-    weights = np.zeros(shape, np.float32)
-    features[row, place], weights[row, place] = view.indices, view.data
-    return features, weights
+def _with_absent(view, present):
+    """Return the rows of a sparse array in their places, absent ones empty, in float32."""
+    length = np.zeros(len(present) + 1, view.indptr.dtype)  # other sizes widen the columns', too
+    length[1:][present] = np.diff(view.indptr)
+    listed = view.data.astype(np.float32), view.indices, length.cumsum(dtype=length.dtype)
+    return sparse.csr_array(listed, (len(present), view.shape[1]))
 
 
 def _log_shares(shares):

@@ -25,7 +25,7 @@ USUAL = 0.01  # nats of lift for every word, so that usual words win where none 
 class TextNetwork(ModalityNetwork):
     """What both networks of text share: the view, its noise, encoder and linear path.
 
-    A row arrives as a list of ``features`` (column numbers of the view) and their ``weights``,
+    A row arrives as a list of ``weights`` and of their columns in the view, ``weights_at``,
     padded with weight 0. So does the view, a `SparseView`: as a tensor it would be far too large.
 
     Parameters
@@ -76,7 +76,7 @@ class TextNetwork(ModalityNetwork):
     def view(self, tensors: dict[str, Tensor]) -> SparseView:
         """Return the centred weights of all features."""
         present = tensors.get("present")
-        return SparseView(tensors["features"], tensors["weights"], self.mean, present)
+        return SparseView(tensors["weights_at"], tensors["weights"], self.mean, present)
 
     def encode(self, view):
         """Return the features of a view, which the layers see larger than it is."""
@@ -137,7 +137,7 @@ class KeyWordsNetwork(TextNetwork):
 
     def _shares(self, outputs, tensors):
         """Return each word's share of its row and log probability, 0 for other features."""
-        features = tensors["features"].long()
+        features = tensors["weights_at"].long()
         is_word = features < self.n_words
         shares = torch.where(is_word, tensors["weights"], 0)
         total = shares.sum(1, keepdim=True)
@@ -180,7 +180,7 @@ class KeyWordsNetwork(TextNetwork):
 
 
 class SentenceNetwork(TextNetwork):
-    """A text token by token: a recurrent network conditioned on the code.
+    """A text token by token: a recurrent network conditioned on the embedding.
 
     Outputs are logits of the tokens, the same at every place, then a condition: the recurrent
     network begins from it, sees it at every step, and adds to the logits. Its last layer starts

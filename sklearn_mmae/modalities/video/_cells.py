@@ -59,7 +59,7 @@ class ClipFacts(NamedTuple):
     seconds, rate : float or None
         Length, and frames a second, of a file; None for an array.
     kind, low, high
-        As of a picture, see `_pictures.PictureFacts`.
+        As of an image, see `_pictures.PictureFacts`.
     """
 
     height: int
@@ -140,7 +140,7 @@ def decode(
     rate : float or None
         Frames a second of an array; None if that is not known.
     units : dict of kind to float
-        As for pictures, of arrays.
+        As for images, of arrays.
     root, max_pixels
         As in `describe`.
 
@@ -212,7 +212,7 @@ def is_moving(cell: Any) -> bool | None:
 def _opened(
     cell: Any, root: str | os.PathLike | None, max_pixels: int
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Yield a container of PyAV and its stream of pictures, nothing of it decoded."""
+    """Yield a container of PyAV and its stream of images, nothing of it decoded."""
     av = optional("av", extra="video", why="VideoModality")
     if isinstance(cell, bytes | bytearray):
         source = BytesIO(cell)
@@ -255,14 +255,14 @@ def _with_padding(max_pixels: int) -> str:
 
 
 def _pictures(container: InputContainer, label: str, max_pixels: int) -> VideoStream:
-    """Return the stream of pictures; covers of albums are none."""
+    """Return the stream of images; covers of albums are none."""
     streams = [s for s in container.streams.video if not s.disposition & COVER]
     if not streams:
         kinds = "sound only" if container.streams.audio else "nothing that can be shown"
-        raise CellError(f"{label} has no picture track, but {kinds}", remedy=ANOTHER)
+        raise CellError(f"{label} has no video track, but {kinds}", remedy=ANOTHER)
     stream = streams[0]
     if stream.codec_context is None:
-        raise CellError(f"{label} has pictures of a kind that cannot be decoded", remedy=ANOTHER)
+        raise CellError(f"{label} has images of a kind that cannot be decoded", remedy=ANOTHER)
     # Sizes may change on the way.
     stream.codec_context.options = {"max_pixels": _with_padding(max_pixels)}
     width, height = stream.codec_context.width, stream.codec_context.height

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from joblib import Memory
 
 from ..._core.errors import CellError
@@ -272,6 +273,8 @@ class VideoModality(TimedMediaModality, FileModality):
             self._check_number(name)
         self._check_count("max_pixels")
         check_share("mask", self.mask)
+        if not isinstance(self.verbose, int | np.integer) or self.verbose < 0:
+            raise ValueError(f"verbose={self.verbose!r}: give 0, 1 or 2.")
         self._check_reading()
 
     def _learn_settings(self, cells: Cells, statistics: Statistics) -> None:

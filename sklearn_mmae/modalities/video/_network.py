@@ -1,4 +1,4 @@
-"""The layers of clips: the frames of a clip are the channels of one picture."""
+"""The layers of clips: the frames of a clip are the channels of one image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clip_layers(
 
 
 class ClipEncoder(nn.Module):
-    """Convolutions over the picture, all frames at once: (..., numbers + 1) to (..., width)."""
+    """Convolutions over the image, all frames at once: (..., numbers + 1) to (..., width)."""
 
     def __init__(self, shape: ClipShape, width: int, dropout: float) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ClipDecoder(nn.Module):
         )
 
     def forward(self, code: Tensor) -> Tensor:
-        """Map codes to frames, and last the length."""
+        """Map embeddings to frames, and last the length."""
         n_frames, height, width, colours = self.shape
         frames = self.frames(code).unflatten(-1, (height, width, n_frames, colours))
         return torch.cat([frames.movedim(-2, -4).flatten(-4), self.length(code)], -1)

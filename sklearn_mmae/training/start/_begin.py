@@ -84,7 +84,7 @@ def seen_blocks(
 def seen_views(
     parts: Sequence[ModalityNetwork], values: Sequence[dict[str, Tensor]]
 ) -> tuple[list[View], list[Tensor | None]]:
-    """Return the views of a batch, 0 in the holes, and which of their numbers are observed."""
+    """Return the views of a batch, 0 where missing, and which of their numbers are observed."""
     views = [part.view(tensors) for part, tensors in zip(parts, values, strict=True)]
     observed = [part.observed(tensors) for part, tensors in zip(parts, values, strict=True)]
     # Moments are of what was seen, not of what was made of it.

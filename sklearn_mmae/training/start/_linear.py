@@ -3,12 +3,12 @@
 A batch view is (rows, columns) per modality. So that each has its part in the joint principal
 components, a view is divided as in multiple factor analysis [1]_: not by its total variance, of
 which a text has most in thousands of words that say nothing of one another, but by that of its own
-leading components, twice as many as the code has. From a part of the modalities the components are
-predicted by ridge regression, its strength chosen by generalised cross-validation [2]_. Only
+leading components, twice as many as the embedding has. From a part of the modalities the components
+are predicted by ridge regression, its strength chosen by generalised cross-validation [2]_. Only
 second moments are needed, so the data are read block by block, and never held twice.
 
 With a target the components are those of principal covariates regression [4]_: of the views and,
-beside them, of what they predict of the target. So a code is still linear in the views alone.
+beside them, of what they predict of the target. So an embedding is still linear in the views alone.
 
 References
 ----------
@@ -62,11 +62,11 @@ class LinearStart:
     Attributes
     ----------
     decoders : list of Tensor, each of shape (columns, components)
-        ``view ~ decoder @ code``; codes have unit variance. That of a target is the last one.
+        ``view ~ decoder @ code``; embeddings have unit variance. That of a target is the last one.
     projections : list of Tensor, each of shape (2 * components, columns)
-        Per modality its share of the joint projection, then its own prediction of the code.
+        Per modality its share of the joint projection, then its own prediction of the embedding.
     moments, targets : Tensor, (2 * components * modalities,) squared and by (components,)
-        Second moments of the projected views, and with the code, for `ridge`.
+        Second moments of the projected views, and with the embedding, for `ridge`.
     spread : Tensor of shape (components,)
         Standard deviation of each component.
     explained : Tensor of shape (components,)
@@ -108,12 +108,12 @@ def fit_linear_start(
     generator : torch.Generator
         For the random start of the reduction of wide views.
     rotate : bool
-        Turn the axes within their subspace by varimax [3]_: each code then speaks of few columns,
-        which trees and people read better; nothing else changes.
+        Turn the axes within their subspace by varimax [3]_: each embedding then speaks of few
+        columns, which trees and people read better; nothing else changes.
     weights : sequence of float, optional
         How much of the variance that is to be explained each view has. Default: all as much.
     has_target : bool, default=False
-        Whether the last view is a target, which codes are steered by and not made of.
+        Whether the last view is a target, which embeddings are steered by and not made of.
     statistics : Statistics, default=PLAIN
         What is asked for sums over the rows.
 
@@ -123,8 +123,8 @@ def fit_linear_start(
 
     Notes
     -----
-    Holes reach the start by `second_moments`: a column with many of them is not shrunk towards
-    its mean.
+    Missing values reach the start by `second_moments`: a column with many of them is not shrunk
+    towards its mean.
     """
     bases, sizes = reduced_bases(blocks, n_components, generator, statistics, has_target=has_target)
     scores = (

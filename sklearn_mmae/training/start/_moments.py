@@ -199,7 +199,7 @@ def second_moments(
 def _completed(
     rows: Callable[[], Rows], answer: SecondMoments, n_factors: int, statistics: Statistics
 ) -> Tensor:
-    """Return the second moments of rows with holes."""
+    """Return the second moments of rows with missing values."""
     # The columns' own deviations; what rounding leaves of a direction is not to be blown up.
     scale = (answer.product.diagonal() / answer.counts.clamp_min(1)).sqrt()
     scale = scale.clamp_min(max(float(scale.max()) * SMALLEST, 1e-12))

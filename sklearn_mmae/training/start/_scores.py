@@ -73,7 +73,7 @@ def learn_scores(
         See `fit_linear_start`; the last view is the target.
     bases : list of Tensor or None
     generator : torch.Generator
-        Draws the folds.
+        Samples the folds.
     statistics : Statistics
     """
     if all(basis is None for basis in bases[:-1]):

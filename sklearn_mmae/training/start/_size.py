@@ -99,7 +99,7 @@ def _explaining(
 ) -> int:
     """Return the least number whose principal components explain a share, by bisection.
 
-    Views are balanced by twice as many components as the code has, so that each number has
+    Views are balanced by twice as many components as the embedding has, so that each number has
     eigenvalues of its own.
     """
 
