@@ -83,11 +83,12 @@ def main():
     table.show()
 
 
-def write_rows(path, n_rows):
-    """Write generated rows into a Parquet file, and return its path."""
+def write_rows(path, n_rows, part=0):
+    """Write generated rows, of one of several parts, into a Parquet file, and return its path."""
     rng = np.random.default_rng(0)
     names = [f"x{i}" for i in range(N_COLUMNS)]
     loadings, writer = rng.normal(size=(6, N_COLUMNS)), None
+    rng = rng if not part else np.random.default_rng(part)
     for first in range(0, n_rows, WRITTEN):
         n = min(WRITTEN, n_rows - first)
         rows = rng.normal(size=(n, 6)) @ loadings + rng.normal(size=(n, N_COLUMNS))

@@ -8,7 +8,7 @@ from test_statistics import Recording, assert_same
 
 import sklearn_mmae
 from sklearn_mmae import CellError, Chunks, MultimodalAutoencoder, MultimodalVAE, TabularModality
-from sklearn_mmae.model import _passes
+from sklearn_mmae.model import _gathered
 from sklearn_mmae.model._learn import learn_model
 
 dask = pytest.importorskip("dask")
@@ -44,7 +44,7 @@ def mmae(rows):
 
 @pytest.fixture
 def few_are_kept(monkeypatch):
-    monkeypatch.setattr(_passes, "MOST_ROWS", 400)
+    monkeypatch.setattr(_gathered, "MOST_ROWS", 400)
 
 
 def chunks_of(frame, size):
@@ -215,7 +215,7 @@ def test_a_warm_start_goes_on_with_chunks(rows, few_are_kept):
 
 
 def test_pictures_are_read_some_at_a_time(monkeypatch):
-    monkeypatch.setattr(_passes, "MOST_BYTES", 2**14)
+    monkeypatch.setattr(_gathered, "MOST_BYTES", 2**14)
 
     def source():
         draw = np.random.default_rng(0)

@@ -33,7 +33,7 @@ from sklearn_mmae.statistics._questions import (
     Quantile,
     Sums,
 )
-from sklearn_mmae.statistics._samples import Sample
+from sklearn_mmae.statistics._samples import Sample, SampledProducts
 from sklearn_mmae.training.start._linear import fit_linear_start
 
 # Rows are read by what others have taught, which some do not fit.
@@ -485,6 +485,7 @@ QUESTIONS = {
     "products along": (Products(np.ones((3, 2))), blocks_of),
     "sample": (Sample(10), blocks_of),
     "sample of all": (Sample(100), blocks_of),
+    "products and a sample": (SampledProducts(None, 10), blocks_of),
     "choice": (Choice(None), lambda rows: np.nan_to_num(rows.T)),
     "choice by a margin": (Choice(1.0), lambda rows: np.nan_to_num(rows.T)),
 }

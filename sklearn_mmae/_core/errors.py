@@ -19,6 +19,7 @@ __all__ = [
     "CellTypeError",
     "ConvergenceError",
     "DataWarning",
+    "LostRankError",
     "ModelFileError",
     "PrivacyError",
     "check_names",
@@ -51,6 +52,10 @@ class ModelFileError(ValueError):
 
 class PrivacyError(ValueError):
     """A private fit would have to take from its rows what it may not."""
+
+
+class LostRankError(ConnectionError):
+    """Another process of a fit is gone, has failed, or does something else."""
 
 
 class CellError(ValueError):

@@ -15,7 +15,8 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.compat import CallbackSupportMixin, with_callbacks
-from .._core.errors import listing
+from .._core.errors import CellError, listing
+from .._core.ranks import Ranks, find_ranks
 from .._core.threads import one_thread
 from .._core.typing import ArrayLike, Names, PathLike, Rows, SameContainer
 from ..modalities import Modality
@@ -29,6 +30,7 @@ from ..model._distributions import (
     word_shares,
 )
 from ..model._draws import check_count, draw_rows
+from ..model._gathered import Gathered
 from ..model._model import Model, Read
 from ..model._public import check_private
 from ..model._search import Matches, search
@@ -36,9 +38,11 @@ from ..model._weights import weighted
 from ..privacy import PrivacySpent
 from ..tables import Chunks
 from ..tables._chunks import chunked
+from ..tables._kinds import kind_of
 from ..training._batches import Rows as BatchRows
 from ..training._joint import JointNetwork
 from ._chunkwise import TakesChunks
+from ._cluster import find_cluster, fit_on_cluster
 from ._diagram import diagram
 from ._files import save
 from ._modalities import Modalities
@@ -178,6 +182,9 @@ class BaseMultimodalAutoencoder(
     def fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the modalities and the networks.
 
+        In processes of torchrun or `torch.distributed`, all of them call it, each with rows of its
+        own, and end with one model. A Dask DataFrame is learned from by the workers of its cluster.
+
         Parameters
         ----------
         X : DataFrame, array, sparse matrix, SliceDict or Chunks of shape (rows, columns)
@@ -204,12 +211,35 @@ class BaseMultimodalAutoencoder(
             For a cell that cannot be read; it names modality, column, row and remedy.
         ConvergenceError
             If the loss is no longer finite. Whatever raises leaves the estimator as it was.
+        ConnectionError
+            If another of the processes that learn together fails, or does not answer.
         KeyboardInterrupt
-            After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far.
+            After Ctrl-C. An estimator that was not fitted before keeps the best epoch so far, as it
+            does after a ConnectionError.
         """
-        X = chunked(X)
+        client = find_cluster(X)
+        if client is not None:
+            return self._fit_on_cluster(X, y, sample_weight, client)
+        with find_ranks() as ranks:
+            return self._fit(chunked(X), y, sample_weight, ranks)
+
+    def _fit_on_cluster(self, X: Rows, y: Any, sample_weight: Any, client: Any) -> Self:
+        if sample_weight is not None:
+            raise ValueError("sample_weight is not for ranks. Repeat rows, or leave some out.")
+        check_parameters(self)
+        y = y if self.target_weight else None
+        fitted, interrupted = fit_on_cluster(self._fit, X, y, client)
+        if fitted is not None and (interrupted is None or not hasattr(self, "net_")):
+            self._keep(fitted._model)
+        if interrupted is not None:
+            raise interrupted
+        return self
+
+    def _fit(self, X: Rows, y: Any, sample_weight: ArrayLike | None, ranks: Ranks | None) -> Self:
         check_parameters(self)
         check_private(self, weighted=sample_weight is not None)
+        if ranks is not None and sample_weight is not None:
+            raise ValueError("sample_weight is not for ranks. Repeat rows, or leave some out.")
         context = None
         if hasattr(self, "_init_callback_context"):
             context = self._init_callback_context(max_subtasks=self.max_epochs)
@@ -217,7 +247,7 @@ class BaseMultimodalAutoencoder(
         was_fitted = hasattr(self, "net_")
         previous = self._model if self.warm_start and was_fitted else None
         with weighted(X, y, sample_weight, self) as (rows, labels):
-            model, interrupted = self._learn(rows, labels, previous, context)
+            model, interrupted = self._learn(rows, labels, previous, context, ranks)
         if interrupted is None or not was_fitted:
             self._keep(model)
         if interrupted is not None:
@@ -227,9 +257,14 @@ class BaseMultimodalAutoencoder(
         return self
 
     def partial_fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn from some rows: the first call begins, later ones add an epoch each.
+        """Learn from some rows: the first call begins, later ones go on.
 
-        Categories, vocabularies and scales are those of the first call. No rows are held out.
+        Rows are gathered: all while they are at most 131,072 and 128 MiB, else a sample of them by
+        a hash of their numbers. Whenever they are twice as many as before, everything is learned
+        anew from them: categories, vocabularies, scales, the start, and networks, for as many
+        epochs as there were calls. So with each new start vectors are others. Other calls add an
+        epoch of the rows given. With ``max_epochs=0`` each call makes a new start. No rows are
+        held out.
 
         Parameters
         ----------
@@ -241,6 +276,13 @@ class BaseMultimodalAutoencoder(
         Returns
         -------
         self
+
+        Notes
+        -----
+        After calls with 1, 1, 2, 4, 8... times the same number of rows the model is that of
+        ``fit`` of all rows, with ``early_stopping=False`` and as many epochs as calls, to the bit.
+        The gathered rows are pickled with the estimator, but not written by `save`. What `fit` or
+        `load` began has none: it keeps its scales, and each call adds an epoch.
         """
         from ..model._learn import add_epoch
 
@@ -252,24 +294,56 @@ class BaseMultimodalAutoencoder(
         check_parameters(self)
         check_private(self, in_parts=True)
         with weighted(X, y, sample_weight, self) as (rows, labels):
-            if hasattr(self, "net_"):
-                add_epoch(self._model, rows, labels, self)
-                self._keep(self._model)
+            gathered = self._gather(rows, labels)
+            if gathered is not None and (gathered.is_due or not self.max_epochs):
+                self._learn_gathered(gathered.learned)
                 return self
-            once = copy.copy(self).set_params(early_stopping=False, max_epochs=1)
-            model, interrupted = once._learn(rows, labels)
-        if interrupted is not None:
-            raise interrupted
-        self._keep(model)
+            add_epoch(self._model, rows, labels, self)
+            self._model.gathered = gathered
+            self._keep(self._model)
         return self
 
+    def _gather(self, X: Rows, y: Any) -> Gathered | None:
+        """Return the rows that `partial_fit` has seen, these included, if it goes by them."""
+        gathered = Gathered()
+        if hasattr(self, "net_"):
+            self._model.check(X, self)
+            gathered = self._model.gathered
+        return gathered and gathered.with_(X, y if self.target_weight else None)
+
+    def _learn_gathered(self, gathered: Gathered) -> None:
+        """Begin anew from all rows so far."""
+        epochs = min(self.max_epochs, 1) * gathered.n_calls
+        once = copy.copy(self).set_params(early_stopping=False, max_epochs=epochs)
+        rows = gathered.whole
+        # What frames name may be large once it is read: chunks are read piece by piece.
+        is_frame = kind_of(rows.chunk) in ("pandas", "polars")
+        X = Chunks(lambda: iter([rows.chunk])) if is_frame else rows.chunk
+        try:
+            model, interrupted = once._learn(X, rows.labels)
+        except CellError as error:
+            if error.row is not None:  # of the rows given now
+                error.row = (rows.rows[np.atleast_1d(error.row)] - gathered.n_before).tolist()
+            raise
+        if interrupted is not None:
+            raise interrupted
+        model.gathered = gathered
+        self._keep(model)
+
     def _learn(
-        self, X: Rows, y: Any, previous: Model | None = None, context: Any = None
-    ) -> tuple[Model, KeyboardInterrupt | None]:
+        self,
+        X: Rows,
+        y: Any,
+        previous: Model | None = None,
+        context: Any = None,
+        ranks: Ranks | None = None,
+    ) -> tuple[Model, BaseException | None]:
         """Learn a model aside, so that whatever raises leaves the estimator as it was."""
         from ..model._learn import learn_model
 
-        return learn_model(self, X, y, self._build_network, self._look_at, previous, context)
+        return learn_model(
+            self, X, y, self._build_network, self._look_at, previous, context, ranks=ranks
+        )
 
     def _keep(self, model: Model) -> None:
         """Take over a model, and forget what an earlier fit knew, in one step: all or nothing."""

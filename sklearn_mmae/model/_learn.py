@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import partial
 from numbers import Integral
@@ -24,11 +25,14 @@ from .._core.compat import has_progress_bar
 from .._core.errors import ConvergenceError, check_names, listing
 from .._core.later import Later
 from .._core.random import Generators
+from .._core.ranks import Ranks
 from .._core.threads import one_thread
 from ..statistics import PLAIN, Statistics
+from ..statistics._merged import Ranked
 from ..tables import Chunks, Columns, read, read_schema
 from ..training._calibration import calibrate
 from ..training._density import learn_density
+from ..training._gradients import RankGradients
 from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
 from ..training._moment_density import density_of_moments
 from ..training._patterns import index_contained, index_patterns, list_patterns
@@ -41,6 +45,7 @@ from ._model import NOTHING, Model, Read, as_rows, presence
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
 from ._public import gradients_of, plan_networks, statistics_of
+from ._ranks import join_ranks
 from ._target import Target
 from ._weights import sorted_rows
 
@@ -59,7 +64,8 @@ def learn_model(
     previous: Model | None = None,
     context: Any = None,
     statistics: Statistics | None = None,
-) -> tuple[Model, KeyboardInterrupt | None]:
+    ranks: Ranks | None = None,
+) -> tuple[Model, BaseException | None]:
     """Learn everything, and leave the estimator as it is.
 
     Parameters
@@ -78,16 +84,22 @@ def learn_model(
     context : sklearn.callback.CallbackContext, optional
     statistics : Statistics, optional
         What is asked about the rows. Default: as the estimator's `privacy` says.
+    ranks : Ranks, optional
+        Processes that learn together, each with rows of its own.
 
     Returns
     -------
     model : Model
-    interrupted : KeyboardInterrupt or None
+    interrupted : KeyboardInterrupt, LostRankError or None
         What ended training early.
     """
     statistics = statistics_of(estimator, X) if statistics is None else statistics
     deadline = math.inf if estimator.max_time is None else monotonic() + estimator.max_time
-    passes = Passes(X, estimator) if isinstance(X, Chunks) else None
+    if ranks is not None:
+        X, y = join_ranks(ranks, estimator, X, y)
+    passes = Passes(X, estimator, ranks) if isinstance(X, Chunks) else None
+    if ranks is not None and not passes.is_whole:
+        statistics = Ranked(ranks)
     if previous is None:
         model, values, labels, rest = _learn_parts(estimator, X, y, passes, statistics)
     else:
@@ -97,13 +109,17 @@ def learn_model(
         values, labels = _sorted(values, labels)
     present = presence(values)
     device = find_device(estimator.device)
-    generators = Generators.from_state(_random_state(estimator.random_state), device)
+    random_state = _random_state(estimator.random_state)
+    if ranks is not None:
+        random_state = ranks.gather("random state", random_state)[0]
+    generators = Generators.from_state(random_state, device)
     network = _build(estimator, model, build, values, previous, device, statistics)
     plan_networks(estimator, network, statistics)
     to_rows = partial(_to_rows, patterns=network.patterns.numpy(), n_modalities=len(values))
     rows = to_rows([*values, *labels]).to(device)
     if rest is not None:
         rows.rest = lambda: map(to_rows, rest())
+        rows.share = (0, 1) if ranks is None else (ranks.rank, ranks.size)
     # A bar of scikit-learn's counts the epochs, too; the two would write over one another.
     verbose = 0 if has_progress_bar(estimator) else int(estimator.verbose)
     settings = _settings(estimator, statistics)
@@ -118,7 +134,11 @@ def learn_model(
             names=model.names,
             calibrate=partial(_calibrate, model.parts, statistics.of("calibration")),
             previous=previous and previous.network,
-            make_gradients=gradients_of(estimator, statistics),
+            make_gradients=(
+                partial(RankGradients, ranks=ranks)
+                if ranks
+                else gradients_of(estimator, statistics)
+            ),
             deadline=deadline,
         ).learn()
     model.net = learned.net
@@ -161,7 +181,9 @@ def _learn_parts(estimator, X, y, passes, statistics):
     target, labels = _learn_target(estimator, y, n_rows, statistics)
     if table.kind == "pandas":
         _get_feature_names(X)  # refuses names of mixed types
-    parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
+    naming = nullcontext if passes is None else passes.naming_rank
+    with naming():
+        parts = resolve(estimator.modalities, table, X, estimator.get_params(deep=False).keys())
     if not isinstance(estimator.modalities, str):
         estimator._validate_names([part.name for part in parts])
     for part in parts:
@@ -170,9 +192,13 @@ def _learn_parts(estimator, X, y, passes, statistics):
         if estimator.target_weight:
             part.modality.expect_target()
     if passes is not None:
-        table = passes.fit_size(parts, table)
+        with naming():
+            table = passes.fit_size(parts, table)
     if passes is None or passes.is_whole:
-        values = [part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts]
+        with naming():
+            values = [
+                part.learn(table.cells(part.places), statistics.of(part.name)) for part in parts
+            ]
     else:
         learn_from(passes, parts, table)
         values = [part.read(table.cells(part.places)) for part in parts]

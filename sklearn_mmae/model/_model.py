@@ -28,6 +28,7 @@ from ..training._density import Density
 from ..training._patterns import index_patterns
 from ..training._predict import agreements, decode, decode_average, deviances, encode
 from ..training._translation import Translation, translation
+from ._gathered import Gathered
 from ._lags import Lags
 from ._parts import Part
 from ._target import Target
@@ -98,6 +99,8 @@ class Model:
         Of a private fit: what it has revealed of its rows.
     cells : Cells or None
         What is known of single cells of the tables, if there are any; see `learn_cells`.
+    gathered : Gathered or None
+        Of a model that `partial_fit` began: the rows it goes by. No file has them.
     """
 
     columns: Columns
@@ -115,6 +118,7 @@ class Model:
     facts: dict[str, np.ndarray] = field(default_factory=dict)
     privacy: PrivacySpent | None = None
     cells: Any = None
+    gathered: Gathered | None = None
 
     @property
     def network(self) -> torch.nn.Module:
@@ -185,6 +189,10 @@ class Model:
         at = self._match(X, table, estimator)
         values = [part.read(self._cells(part.places, table, at)) for part in self.parts]
         return table, at, values
+
+    def check(self, X: Any, estimator: Any) -> None:
+        """Refuse rows of other columns than those of `fit`."""
+        self._match(X, read(X, estimator), estimator)
 
     def _cells(self, places, table, at):
         """Return the cells of a modality; columns that are absent hold missing values."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections import ChainMap
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from .._core.errors import CellError, listing
 from .._core.progress import progress_bar
+from .._core.ranks import Ranks
 from ..statistics import PLAIN
 from ..statistics._merged import Merged, Unanswered
 from ..statistics._samples import drawn
@@ -19,15 +23,14 @@ from ..tables._cells import Values, sort_of
 from ..tables._chunks import naming_chunk
 from ..tables._kinds import kind_of, library
 from ..tables._table import take_rows
+from . import _gathered
+from ._gathered import Gathered
 from ._parts import Part
 
-__all__ = ["MOST_ROWS", "Passes", "Rest", "learn_from", "split"]
+__all__ = ["Passes", "Rest", "learn_from", "split"]
 
-MOST_ROWS = 2**17  # that networks learn from: as many as 32 epochs see of any number of rows
-MOST_BYTES = 2**27  # of the rows that are kept of chunks, and as much when they are read
 LEAST_ROWS = 64  # of a piece of a chunk
 PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
-MOST_PIECES = 256  # that the sample consists of while it is gathered
 SHOWN = 256  # rows that tell how large rows are once they are read
 
 # Called, yields the rows beside those that are kept, some at a time.
@@ -37,30 +40,19 @@ Rest = Callable[[], Iterator[list[Values]]]
 def split(values: list[Values]) -> tuple[list[Values], Rest | None]:
     """Return the rows that networks learn from, and the rest of them: None if there is none."""
     n_rows = len(values[0].present)
-    if n_rows <= MOST_ROWS:
+    most = _gathered.MOST_ROWS
+    if n_rows <= most:
         return values, None
     rows, halvings = np.arange(n_rows), 0
-    while (kept := drawn(rows, halvings)).sum() > MOST_ROWS:
+    while (kept := drawn(rows, halvings)).sum() > most:
         halvings += 1
     others = np.flatnonzero(~kept)
 
     def rest() -> Iterator[list[Values]]:
-        for first in range(0, len(others), MOST_ROWS):
-            yield [part.take(others[first : first + MOST_ROWS]) for part in values]
+        for first in range(0, len(others), most):
+            yield [part.take(others[first : first + most]) for part in values]
 
     return [part.take(rows[kept]) for part in values], rest
-
-
-class _Kept(NamedTuple):
-    """Rows of the sample, their numbers, and about how many bytes they take."""
-
-    chunk: Any
-    rows: np.ndarray
-    size: int
-
-
-def _n_rows(kept: list[_Kept]) -> int:
-    return sum(len(part.rows) for part in kept)
 
 
 class Passes:
@@ -71,59 +63,61 @@ class Passes:
     chunks : Chunks
     estimator : estimator
         Named in scikit-learn's own messages; says whether to show a bar.
+    ranks : Ranks or None
+        Each has chunks of its own, which follow those of the ranks before it.
 
     Attributes
     ----------
     n_rows : int
+        Of all ranks.
     kept : container
         The sample: all rows while they are few and small enough.
     rows : ndarray of shape (rows kept,)
         Their numbers.
     """
 
-    def __init__(self, chunks: Chunks, estimator: Any):
-        self.chunks, self.estimator = chunks, estimator
-        self.n_rows, self._halvings, self._n_passes = 0, 0, 0
-        self._piece = MOST_ROWS
+    def __init__(self, chunks: Chunks, estimator: Any, ranks: Ranks | None = None):
+        self.chunks, self.estimator, self.ranks = chunks, estimator, ranks
+        self._n_passes, self._piece = 0, _gathered.MOST_ROWS
         self._look()
 
     def _look(self) -> None:
         """Read all rows for the first time, and keep the sample."""
-        kept: list[_Kept] = []
+        self._firsts = [0] if self.ranks is None else _first_rows(self.ranks, self.chunks)
+        self._first = self._firsts[0 if self.ranks is None else self.ranks.rank]
+        gathered = Gathered(self._first)
         sorts: dict[Any, str] = {}
         for name, chunk in self.chunks.named():
             with naming_chunk(name):
                 _check_sorts(chunk, sorts, self.estimator)
-            rows = np.arange(self.n_rows, self.n_rows + len(chunk))
-            self.n_rows += len(chunk)
-            kept.append(self._kept(chunk, rows))
-            while _n_rows(kept) > MOST_ROWS or sum(part.size for part in kept) > MOST_BYTES:
-                self._halvings += 1
-                kept = [self._joined(kept)]
-            if len(kept) > MOST_PIECES:
-                kept = [self._joined(kept)]
-        if not self.n_rows:
+            gathered = gathered.with_(chunk)
+        self._n_own = gathered.n_rows - self._first
+        if not self._n_own:
             raise ValueError("Chunks: the source has no rows. Does it end after one reading?")
-        whole = self._joined(kept)
+        if self.ranks is not None:
+            _agree_on_sorts(self.ranks, sorts)
+            gathered = gathered.of_all(self.ranks)
+        whole = gathered.whole
+        self.n_rows, self._halvings = gathered.n_rows, gathered.halvings
         self.kept, self.rows = whole.chunk, whole.rows
-
-    def _kept(self, chunk: Any, rows: np.ndarray) -> _Kept:
-        """Return the rows of the sample, given the numbers of those of a chunk."""
-        some = np.flatnonzero(drawn(rows, self._halvings))
-        chunk = take_rows(chunk, some)
-        return _Kept(chunk, rows[some], _size(chunk))
-
-    def _joined(self, kept: list[_Kept]) -> _Kept:
-        parts = [self._kept(part.chunk, part.rows) for part in kept]
-        chunks = [part.chunk for part in parts]
-        chunk = library(kind_of(chunks[0])).joined(chunks)
-        rows = np.concatenate([part.rows for part in parts])
-        return _Kept(chunk, rows, sum(part.size for part in parts))
 
     @property
     def is_whole(self) -> bool:
         """Whether all rows are kept."""
         return len(self.rows) == self.n_rows
+
+    @contextmanager
+    def naming_rank(self) -> Iterator[None]:
+        """Let errors about cells of the sample say whose they are, and their row there."""
+        try:
+            yield
+        except CellError as error:
+            if self.ranks is not None and error.row is not None:
+                rows = self.rows[np.atleast_1d(error.row)]
+                rank = int(np.searchsorted(self._firsts, rows[0], "right")) - 1
+                error.row = (rows - self._firsts[rank]).tolist()
+                error.problem = f"{error.problem} (rank {rank})"
+            raise
 
     def fit_size(self, parts: list[Part], table: Table) -> Table:
         """Keep no more rows, and read no more at a time, than fit into memory once they are read.
@@ -140,8 +134,8 @@ class Passes:
         Table
             Those that are kept then.
         """
-        most = MOST_BYTES / max(sum(_read_size(part, table) for part in parts), 1)
-        self._piece = int(np.clip(most / 4, LEAST_ROWS, MOST_ROWS))
+        most = _gathered.MOST_BYTES / max(sum(_read_size(part, table) for part in parts), 1)
+        self._piece = int(np.clip(most / 4, LEAST_ROWS, _gathered.MOST_ROWS))
         if len(self.rows) <= most:
             return table
         while (kept := drawn(self.rows, self._halvings)).sum() > most:
@@ -155,7 +149,7 @@ class Passes:
         self._n_passes += 1
         first, door = 0, library(kind_of(self.kept))
         bar = progress_bar(
-            self.n_rows, f"Pass {self._n_passes}", "row", int(self.estimator.verbose)
+            self._n_own, f"Pass {self._n_passes}", "row", int(self.estimator.verbose)
         )
         try:
             for name, chunk in self.chunks.named():
@@ -164,13 +158,13 @@ class Passes:
                 for start in range(0, table.n_rows, self._piece):
                     some = np.arange(start, min(start + self._piece, table.n_rows))
                     whole = len(some) == table.n_rows
-                    yield name, first + start, table if whole else table.take(some)
+                    yield name, self._first + first + start, table if whole else table.take(some)
                     if bar is not None:
                         bar.update(len(some))
                 first += table.n_rows
-            if first != self.n_rows:
+            if first != self._n_own:
                 raise ValueError(
-                    f"Chunks: the source had {self.n_rows} rows when it was read first, and"
+                    f"Chunks: the source had {self._n_own} rows when it was read first, and"
                     f" {first} now. It has to give the same rows each time."
                 )
         finally:
@@ -205,6 +199,30 @@ class Passes:
         return rest
 
 
+def _first_rows(ranks: Ranks, chunks: Chunks) -> list[int]:
+    """Return the number of each rank's first row, having refused what does not agree."""
+    n_rows, columns = 0, {}
+    for chunk in chunks:
+        n_rows += len(chunk)
+        columns = {i: name for i, name in enumerate(library(kind_of(chunk)).names(chunk))}
+    told = ranks.gather("rows", (n_rows, columns))
+    empty = [rank for rank, (n, _) in enumerate(told) if not n]
+    if empty:
+        ranks.refuse(f"rank {listing(empty)} has no rows. Give some to every rank.")
+    names = [names for _, names in told]
+    ranks.agree(names, "column", "Give all ranks the same columns, in one order.")
+    return np.cumsum([0, *(n for n, _ in told[:-1])]).tolist()
+
+
+def _agree_on_sorts(ranks: Ranks, sorts: dict[Any, str]) -> None:
+    """Refuse ranks in which a column holds different things; nothing is no other thing."""
+    told = [
+        {name: PLURALS[sort] for name, sort in own.items()} for own in ranks.gather("sorts", sorts)
+    ]
+    known = dict(ChainMap(*told))
+    ranks.agree([{**known, **own} for own in told], "column", "Give rows of the same kinds.")
+
+
 def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
     """Fit modalities to all rows of chunks, in as many passes as their questions take.
 
@@ -215,7 +233,7 @@ def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
     table : Table
         The rows that are kept, which tell of what kind the columns are.
     """
-    merged = Merged()
+    merged = Merged(passes.ranks)
     left = [part for part in parts if not _has_learned(part, table, merged)]
     merged.forget()
     while left:
@@ -268,11 +286,3 @@ def _check_sorts(chunk: Any, sorts: dict[Any, str], estimator: Any) -> None:
                 f"column {column_name!r} holds {PLURALS[sort]}, and {PLURALS[sorts[column_name]]}"
                 " in chunks before. Give chunks of the same kinds."
             )
-
-
-def _size(chunk: Any) -> int:
-    """Return about how many bytes a container takes."""
-    kind = kind_of(chunk)
-    if kind == "pandas":
-        return int(chunk.memory_usage(index=False, deep=True).sum())
-    return int(chunk.estimated_size() if kind == "polars" else chunk.nbytes)

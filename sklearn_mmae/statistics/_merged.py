@@ -1,15 +1,18 @@
-"""`Merged`: answers of rows that are read chunk by chunk, over as many passes as they take."""
+"""Answers of rows that are not all here: read chunk by chunk (`Merged`), or in ranks (`Ranked`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
+from functools import reduce
 from typing import Any
 
+from .._core.ranks import Ranks
 from ._plain import Statistics
 from ._questions import Question
 
-__all__ = ["Merged", "Unanswered"]
+__all__ = ["Merged", "Ranked", "Unanswered"]
 
 
 class Unanswered(Exception):  # noqa: N818, as no error: the rest of the rows is to be read first
@@ -23,9 +26,15 @@ class Merged(Statistics):
     the chunk's part of the answer, and raises `Unanswered`. After the last chunk `end_pass` makes
     answers of the parts, and the next pass comes further. What is `agreed` is what the rows shown
     first have, in which nothing else is counted.
+
+    Parameters
+    ----------
+    ranks : Ranks or None
+        Each reads chunks of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks | None = None) -> None:
+        self.ranks = ranks
         self._answers: dict[str, Any] = {}
         self._parts: dict[str, tuple[Question, Any]] = {}
         self._is_open, self._lacks = False, False
@@ -58,11 +67,48 @@ class Merged(Statistics):
         return question.finish(part)
 
     def end_pass(self) -> None:
-        """Make answers of what all chunks have said."""
-        found = {name: question.finish(part) for name, (question, part) in self._parts.items()}
-        self._answers.update(found)
+        """Make answers of what all chunks have said, those of all ranks."""
+        parts = self._parts if self.ranks is None else _of_all(self.ranks, self._parts)
+        self._answers.update(
+            {name: question.finish(part) for name, (question, part) in parts.items()}
+        )
         self.forget()
 
     def forget(self) -> None:
         """Drop what some chunks have said."""
         self._parts.clear()
+
+
+def _of_all(ranks: Ranks, parts: dict[str, tuple[Question, Any]]) -> dict:
+    """Return what all ranks say to each question, merged in their order."""
+    merged: dict[str, tuple[Question, Any]] = {}
+    for told in ranks.gather("parts of answers", parts):
+        for name, (question, part) in told.items():
+            whole = question.merge(merged[name][1], part) if name in merged else part
+            merged[name] = question, whole
+    return merged
+
+
+class Ranked(Statistics):
+    """Answers of ranks, all of which know some rows, and each a share of the others.
+
+    Parameters
+    ----------
+    ranks : Ranks
+    """
+
+    def __init__(self, ranks: Ranks):
+        self.ranks, self._is_shared = ranks, False
+
+    def over_all(self) -> Statistics:
+        """Return what merges the shares that ranks have in a question about blocks of rows."""
+        shared = copy(self)
+        shared._is_shared = True
+        return shared
+
+    def answer(self, name: str, question: Question, rows: Any) -> Any:
+        """Return the answer to a question."""
+        if not (self._is_shared and callable(rows)):  # known to all
+            return super().answer(name, question, rows)
+        parts = self.ranks.gather(name, question.partial(rows))
+        return question.finish(reduce(question.merge, parts))

@@ -29,7 +29,7 @@ from ._questions import (
     Question,
     Sums,
 )
-from ._samples import Sample, SampledRows
+from ._samples import Sample, SampledProducts, SampledRows
 
 __all__ = ["PLAIN", "SecondMoments", "Statistics"]
 
@@ -79,6 +79,13 @@ class Statistics:
         part = copy(self)
         part.scope = f"{self.scope}{scope}: "
         return part
+
+    def over_all(self) -> Statistics:
+        """Return what answers for blocks of rows of which each process has a share, if there are.
+
+        Other rows, and all rows of one process, every process knows.
+        """
+        return self
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -197,13 +204,12 @@ class Statistics:
         -------
         SecondMoments
         """
-        product, counts, sample, missing = None, None, None, True
-        if products:
-            product, counts, n_rows = self.ask(name, Products(along), blocks)
-            missing = bool((counts < n_rows).any())
-        if most_rows and missing:
+        if not products:
             sample, n_rows = self.ask(f"{name}: sample", Sample(most_rows), blocks)
-        return SecondMoments(product, counts, n_rows, sample)
+            return SecondMoments(None, None, n_rows, sample)
+        if most_rows:
+            return SecondMoments(*self.ask(name, SampledProducts(along, most_rows), blocks))
+        return SecondMoments(*self.ask(name, Products(along), blocks), None)
 
     def products(self, name: str, pairs: Blocks) -> Any:
         """Return the sum over rows of products of two things that are known of each.

@@ -6,16 +6,16 @@ So parts of the rows, merged in any order, keep the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from ._questions import Blocks, Question
+from ._questions import Blocks, Products, Question
 
-__all__ = ["Sample", "SampledRows", "drawn", "keys_of"]
+__all__ = ["Sample", "SampledProducts", "SampledRows", "drawn", "keys_of"]
 
 PRECISION = 2**12  # steps of a unit, in which two rows must differ to be told apart
 MIX = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # of splitmix64
@@ -52,23 +52,17 @@ class Sample(Question):
 
     def partial(self, rows: Blocks) -> _Kept:
         """Return what is kept of some rows."""
-        parts, last, n_rows = [], None, 0
-        for block, observed in rows():
-            block, observed = _on_host(block), _on_host(observed)
-            keys, n_rows = keys_of(block, observed), n_rows + len(block)
-            inside = slice(None) if last is None else keys <= last
-            table = np.where(observed[inside], block[inside], np.nan)
-            parts.append(_Kept(len(block), keys[inside], table, np.ones(len(table))))
-            if sum(len(part.keys) for part in parts) > 2 * self.most:
-                parts = [self._joined(parts)]
-                last = parts[0].keys[-1]
-        return self._joined(parts)
+        gathering = _Gathering(self)
+        for _ in gathering.watch(rows()):
+            pass
+        return gathering.kept
 
     def merge(self, one: _Kept, other: _Kept) -> _Kept:
         """Return what is kept of both."""
-        return self._joined([one, other])
+        return self.joined([one, other])
 
-    def _joined(self, parts: list[_Kept]) -> _Kept:
+    def joined(self, parts: list[_Kept]) -> _Kept:
+        """Return what is kept of several parts."""
         n_rows = sum(part.n_rows for part in parts)
         keys, sums, counts = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
         order = np.argsort(keys, kind="stable")
@@ -89,6 +83,62 @@ class Sample(Question):
         others = rest / max(part.counts[~often].sum(), 1)
         weights = np.where(often, 1, others) * part.counts * (n / max(part.n_rows, 1))
         return SampledRows(rows, weights), part.n_rows
+
+
+class _Gathering:
+    """A sample of the blocks of rows that pass by."""
+
+    def __init__(self, sample: Sample):
+        self.sample = sample
+        self.parts: list[_Kept] = []
+        self.n_kept = 0
+        self.last: np.uint64 | None = None  # the largest key that may still be kept
+
+    @property
+    def kept(self) -> _Kept:
+        """What is kept of all of them."""
+        return self.sample.joined(self.parts)
+
+    def watch(self, blocks: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        """Yield the blocks as they are."""
+        for block, observed in blocks:
+            self._add(_on_host(block), _on_host(observed))
+            yield block, observed
+
+    def _add(self, block: np.ndarray, observed: np.ndarray) -> None:
+        keys = keys_of(block, observed)
+        inside = slice(None) if self.last is None else keys <= self.last
+        table = np.where(observed[inside], block[inside], np.nan)
+        self.parts.append(_Kept(len(block), keys[inside], table, np.ones(len(table))))
+        self.n_kept += len(table)
+        if self.n_kept > 2 * self.sample.most:
+            self.parts = [self.kept]
+            self.n_kept, self.last = len(self.parts[0].keys), self.parts[0].keys[-1]
+
+
+@dataclass(frozen=True)
+class SampledProducts(Question):
+    """Sums of ``x x'``, or of ``x x' along``, and a sample of the rows, taken in one reading."""
+
+    along: Any
+    most: int
+
+    def partial(self, rows: Blocks) -> tuple[tuple, _Kept]:
+        """Return both of some rows."""
+        gathering = _Gathering(Sample(self.most))
+        product = Products(self.along).partial(lambda: gathering.watch(rows()))
+        return product, gathering.kept
+
+    def merge(self, one: tuple, other: tuple) -> tuple:
+        """Return both of all of them."""
+        sums = Products(self.along).merge(one[0], other[0])
+        return sums, Sample(self.most).merge(one[1], other[1])
+
+    def finish(self, part: tuple) -> tuple:
+        """Return the sums as `Products`, and the sample if cells are missing, else None."""
+        product, counts, n_rows = part[0]
+        missing = bool((counts < n_rows).any())
+        return product, counts, n_rows, Sample(self.most).finish(part[1])[0] if missing else None
 
 
 def keys_of(rows: np.ndarray | sparse.csr_array, observed: np.ndarray | None = None) -> np.ndarray:

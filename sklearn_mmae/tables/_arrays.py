@@ -100,8 +100,10 @@ def take(X: Any, rows: np.ndarray) -> Any:
 # Writing -----------------------------------------------------------------------------------------
 
 
-def joined(chunks: list[np.ndarray]) -> np.ndarray:
+def joined(chunks: list[Any]) -> Any:
     """Return the rows of chunks, in a dtype that holds those of all."""
+    if any(map(scipy.sparse.issparse, chunks)):
+        return scipy.sparse.vstack(chunks, "csr")
     return np.concatenate(chunks)
 
 

@@ -44,6 +44,13 @@ def select(X: Any, keys: list) -> Any:
     return type(X)(**{name: values for name, values in X.items() if name in keys})
 
 
+def joined(chunks: list[Any]) -> Any:
+    """Return the rows of chunks."""
+    return type(chunks[0])(
+        **{name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    )
+
+
 def join(names: list, columns: list[np.ndarray], index: None) -> Any:
     """Return a SliceDict of columns."""
     from skorch.helper import SliceDict

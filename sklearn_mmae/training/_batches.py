@@ -60,9 +60,12 @@ class Rows(Dataset):
     ----------
     rest : callable or None
         Called, yields further `Rows`, which count in sums and are not learned from otherwise.
+    share : tuple of int
+        Which of how many processes this is, that have each a rest of its own.
     """
 
     rest: Callable[[], Iterator[Rows]] | None = None
+    share: tuple[int, int] = 0, 1
 
     def __init__(
         self, values: list[dict[str, Tensor]], pattern: Tensor, rows: Tensor | None = None
@@ -86,8 +89,8 @@ class Rows(Dataset):
         return Rows(self.values, self.pattern, rows)
 
     def every_batch(self, size: int) -> Iterator[Batch]:
-        """Yield these rows in order, and then the rest."""
-        yield from BatchIterator(self, size)
+        """Yield these rows in order, or a share of them, and then the rest."""
+        yield from BatchIterator(self._shared(), size)
         for rows in self.rest() if self.rest is not None else ():
             for batch in BatchIterator(rows, size):
                 yield batch.to(self.pattern.device)
@@ -113,6 +116,14 @@ class Rows(Dataset):
         if size > MOST_KEPT or not statistics.repeatable:
             later()
         return later
+
+    def _shared(self) -> Rows:
+        one, of = self.share
+        if of == 1:
+            return self
+        every = torch.arange(len(self.pattern), device=self.pattern.device)
+        rows = every if self.rows is None else self.rows
+        return self.subset(rows.tensor_split(of)[one])
 
     def to(self, device: torch.device) -> Rows:
         """Return all rows with their tensors on a device."""

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .._core.ranks import Ranks
 from .._core.threads import side_by_side
 from ._batches import Batch, BatchIterator
 
-__all__ = ["FlatWeights", "Gradients", "LossesOf", "MakeGradients", "PlainGradients"]
+__all__ = [
+    *("FlatWeights", "Gradients", "LossesOf", "MakeGradients", "PlainGradients", "RankGradients"),
+]
 
 N_SHARDS = 2  # with more, one thread alone would take much longer than for the batch as a whole
 LEAST_ROWS = 256  # in a batch: below that, what a step costs beside its rows is most of it, ...
@@ -203,6 +206,9 @@ class _Shard:
     gradients: list[Tensor]  # where its gradient goes, one like each of `FlatWeights.gradients`
 
 
+Work = Callable[[_Shard, Batch, Tensor], Tensor]  # of a shard, its rows, and what they show
+
+
 class PlainGradients(Gradients):
     """The gradient of the mean over all rows of a batch, limited as a whole.
 
@@ -216,19 +222,23 @@ class PlainGradients(Gradients):
         self.shards = [_Shard(network, generator, weights.gradients)]
         shared = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
         while len(self.shards) < self._count(self.batch_size):
-            own = torch.Generator()
+            own = torch.Generator(generator.device)
             own.manual_seed(int(torch.randint(2**63 - 1, (), generator=generator)))
             twin = copy.deepcopy(network, {**shared, id(generator): own})
             gradients = [torch.zeros_like(gradient) for gradient in weights.gradients]
             self.shards.append(_Shard(twin, own, gradients))
             self.modules.append(twin)
 
+    @property
+    def most(self) -> int:
+        """The most parts of a batch; a GPU computes all rows at once anyway."""
+        return N_SHARDS if self.weights.parameters[0].device.type == "cpu" else 1
+
     def _count(self, n_rows: int) -> int:
         """Return into how many parts to cut so many rows."""
         sizes = [flat.numel() for flat in self.weights.parameters]
         worth = n_rows >= LEAST_ROWS and n_rows * sum(sizes) >= LEAST_WORK
-        # A GPU computes all rows at once anyway.
-        return N_SHARDS if worth and self.weights.parameters[0].device.type == "cpu" else 1
+        return self.most if worth else 1
 
     def teach(self, losses_of: LossesOf, batch: Batch, shown: Tensor) -> Tensor:
         """Write the gradient of a batch; return its losses."""
@@ -239,7 +249,7 @@ class PlainGradients(Gradients):
             self.weights.differentiate(losses.sum(), shard.gradients)
             return losses.detach()
 
-        losses = self._each(work, batch, shown)
+        losses = self._each(work, batch, shown, teaches=True)
         for shard in self.shards[1 : len(losses)]:
             torch._foreach_add_(self.shards[0].gradients, shard.gradients)
         # One row with an outlier must not undo what many have taught.
@@ -254,11 +264,9 @@ class PlainGradients(Gradients):
                 share = len(rows) / len(batch)
                 return share * losses_of(shard.module, shard.generator, rows, seen)
 
-        return sum(self._each(work, batch, shown))
+        return sum(self._each(work, batch, shown, teaches=False))
 
-    def _each(
-        self, work: Callable[[_Shard, Batch, Tensor], Tensor], batch: Batch, shown: Tensor
-    ) -> list[Tensor]:
+    def _each(self, work: Work, batch: Batch, shown: Tensor, *, teaches: bool) -> list[Tensor]:
         """Return what ``work(shard, rows, shown)`` makes of each part of a batch."""
         n, n_parts = len(batch), self._count(len(batch))
         if n_parts == 1:
@@ -268,7 +276,71 @@ class PlainGradients(Gradients):
             at = slice(i * n // n_parts, (i + 1) * n // n_parts)
             return work(self.shards[i], batch.part(at), shown[:, at])
 
+        return self._share(work_on, n_parts, teaches=teaches)
+
+    def _share(
+        self, work_on: Callable[[int], Tensor], n_parts: int, *, teaches: bool
+    ) -> list[Tensor]:
+        """Return what is made of each part, by its number."""
         return side_by_side(work_on, range(n_parts))
+
+
+@dataclass(eq=False)
+class RankGradients(PlainGradients):
+    """The same gradient, of which each of several processes computes a part.
+
+    All of them hold all rows that networks learn from, and draw the same batches. They exchange
+    the shards' gradients, and each adds all of them, in their order: so the weights stay the same
+    everywhere, and two processes have the bits of one.
+
+    Parameters
+    ----------
+    network, generator, weights, batch_size
+        As of `Gradients`.
+    ranks : Ranks
+    """
+
+    ranks: Ranks
+
+    @property
+    def most(self) -> int:
+        """The most parts of a batch: one for each process at least."""
+        return max(super().most, self.ranks.size)
+
+    def _share(
+        self, work_on: Callable[[int], Tensor], n_parts: int, *, teaches: bool
+    ) -> list[Tensor]:
+        """Compute this process's parts, and fetch those of the others."""
+        ranks = self.ranks
+        mine = range(ranks.rank, n_parts, ranks.size)
+        losses = dict(zip(mine, side_by_side(work_on, mine), strict=True))
+        losses |= {i: torch.empty_like(losses[mine[0]]) for i in range(n_parts) if i not in losses}
+        # The first generator serves batches of one part, too, which every process computes.
+        state = self.shards[0].generator.get_state()
+
+        def parts_of(rank: int) -> list[Tensor]:
+            shards = range(rank, n_parts, ranks.size)
+            parts = [losses[i] for i in shards]
+            parts += [g for i in shards for g in self.shards[i].gradients if teaches]
+            return [*parts, state] if rank == 0 else parts
+
+        told = ranks.exchange("gradient", _packed(parts_of(ranks.rank)))
+        for rank in ranks.others:
+            _unpack(told[rank], parts_of(rank))
+        self.shards[0].generator.set_state(state)
+        return [losses[i] for i in range(n_parts)]
+
+
+def _packed(tensors: Sequence[Tensor]) -> Tensor:
+    """Return tensors as bytes."""
+    return torch.cat([tensor.cpu().contiguous().view(torch.uint8).flatten() for tensor in tensors])
+
+
+def _unpack(told: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Write bytes into tensors."""
+    sizes = [tensor.nbytes for tensor in tensors]
+    for tensor, part in zip(tensors, told.split(sizes), strict=True):
+        tensor.copy_(part.view(tensor.dtype).view_as(tensor))
 
 
 def limit(gradients: Sequence[Tensor], largest: float) -> None:

@@ -23,7 +23,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._core.errors import warn
+from .._core.errors import LostRankError, warn
 from .._core.later import Later
 from .._core.progress import LOG
 from .._core.random import Generators
@@ -61,7 +61,7 @@ class Learned:
     """What a lesson leaves."""
 
     net: AutoencoderNet
-    interrupted: KeyboardInterrupt | None  # what ended training early; the best epoch is kept
+    interrupted: BaseException | None  # what ended training early; the best epoch is kept
     calibration: Later | None  # by rows that no network had seen, if there were any
     moments: ViewMoments | None  # of the views, where it began with the closed form
 
@@ -260,7 +260,7 @@ class Lesson:
                 net.learn(self.train, self.held_out, epochs=epochs, deadline=deadline)
             except StopTraining:
                 net.drop_open_epoch()
-            except KeyboardInterrupt as interrupted:
+            except (KeyboardInterrupt, LostRankError) as interrupted:
                 net.drop_open_epoch()
                 self.interrupted = interrupted
             finally:
@@ -286,7 +286,7 @@ class Lesson:
         best = copy.deepcopy(self.network.state_dict())
         try:
             yield
-        except KeyboardInterrupt as interrupted:
+        except (KeyboardInterrupt, LostRankError) as interrupted:
             self.network.load_state_dict(best)
             self.interrupted = interrupted
 
@@ -323,7 +323,7 @@ class Lesson:
                 self._blocks_of(self.train),
                 len(self.network.scale),
                 torch.Generator().manual_seed(0),
-                self.statistics.of("views"),
+                self.statistics.of("views").over_all(),
             )
         return self.moments
 
@@ -390,11 +390,11 @@ class Lesson:
         train, held_out = (
             rows.subset(some.sort().values) for some in order.tensor_split([n_held])[::-1]
         )
-        train.rest = rows.rest
+        train.rest, train.share = rows.rest, rows.share
         return train, held_out
 
     def _start_linear(self, rows: Rows, scope: str, generator: torch.Generator) -> ViewMoments:
-        statistics = self.statistics.of(scope)
+        statistics = self.statistics.of(scope).over_all()
         return start_linear(self.network, rows, self.settings, generator, statistics)
 
     def _complete_direct(self) -> None:

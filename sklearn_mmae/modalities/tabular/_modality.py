@@ -188,6 +188,7 @@ class TabularModality(Modality):
         found = tuple(self.kinds_), tuple(self.dtypes_)
         self.kinds_, self.dtypes_ = map(list, statistics.agreed("kinds", found))
         numbers, coded = self._numbers(cells), list(self._coded(cells))
+        present = _present(numbers)
         with statistics.together():
             self.n_observed_, self.mean_, variance = statistics.moments("numbers", numbers)
             ranges = self._ranges(numbers, statistics)
@@ -195,13 +196,9 @@ class TabularModality(Modality):
                 self._frequent(name, column, cells.categories.get(name), statistics)
                 for name, column in coded
             ]
+            n_of_rows = None if coded else _count(present, statistics)
         self.scaling_, self.scale_ = self._learn_scale(variance, ranges)
         weight = (self.n_observed_ * variance / self.scale_**2).sum()
-        present = (
-            ~np.isnan(numbers).all(1)
-            if _any_nan(numbers)
-            else np.full(len(numbers), numbers.shape[1] > 0)
-        )
         names = self._names(cells, "number", "date")
         empty = [name for name, n in zip(names, self.n_observed_, strict=True) if not n]
 
@@ -222,7 +219,7 @@ class TabularModality(Modality):
                 statistics.counts(f"{name}: categories", code, len(values))
                 for (name, _), code, (values, _) in zip(coded, codes, known, strict=True)
             ]
-            n_absent, n_present = statistics.counts("rows", present.astype(np.int8), 2)
+            n_absent, n_present = _count(present, statistics) if coded else n_of_rows
         weight += sum(counts.sum() for counts in self.counts_ if (counts > 0).sum() > 1)
         empty += [
             name for (name, _), counts in zip(coded, self.counts_, strict=True) if not counts.any()
@@ -689,6 +686,18 @@ def _are_alike(ranges):
     if len(ranges) < MANY_ALIKE:
         return False
     return np.unique(ranges, axis=0, return_counts=True)[1].max() > len(ranges) / 2
+
+
+def _present(numbers: np.ndarray) -> np.ndarray:
+    """Return which rows have a number, (rows,) bool."""
+    if _any_nan(numbers):
+        return ~np.isnan(numbers).all(1)
+    return np.full(len(numbers), numbers.shape[1] > 0)
+
+
+def _count(present: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Return of how many rows nothing is observed, and of how many something."""
+    return statistics.counts("rows", present.astype(np.int8), 2)
 
 
 def _any_nan(numbers):

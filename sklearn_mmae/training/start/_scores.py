@@ -79,7 +79,9 @@ def learn_scores(
     if all(basis is None for basis in bases[:-1]):
         return [None] * len(bases)
     n_rows = sum(len(present) for *_, present in blocks())
-    folds = torch.arange(n_rows)[torch.randperm(n_rows, generator=generator)] % N_FOLDS
+    # As many draws for any number of rows: in ranks, each has a number of its own.
+    own = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, (), generator=generator)))
+    folds = torch.arange(n_rows)[torch.randperm(n_rows, generator=own)] % N_FOLDS
     target = _leading_targets(blocks, statistics)
     return [
         None
