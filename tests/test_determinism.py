@@ -98,7 +98,7 @@ def test_one_and_two_torch_threads_give_the_same_bits(two_threads):
 
 def make_sharded():
     """Return an estimator whose steps are cut into shards, and rows for it."""
-    X = make_wide()[:, :300].repeat(5, 0)
+    X = make_wide()[:, :300].repeat(6, 0)
     X += np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
     X[:30, :150] = np.nan
     half = [("left", TabularModality(), slice(150)), ("right", TabularModality(), slice(150, 300))]

@@ -61,9 +61,12 @@ def matmul(values: View, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 class _Linear(nn.Linear):
     """A linear layer by `matmul`."""
 
-    def forward(self, values: View) -> Tensor:
-        """Map (..., before) to (..., after)."""
-        return matmul(values, self.weight, self.bias)
+    def forward(self, values: View, onto: Tensor | None = None) -> Tensor:
+        """Map (..., before) to (..., after), to be added `onto` what has the bias already."""
+        if onto is None:
+            return matmul(values, self.weight, self.bias)
+        sums = torch.addmm(onto.flatten(0, -2), values.flatten(0, -2), self.weight.T)
+        return sums.unflatten(0, onto.shape[:-1])
 
 
 class Seeded(nn.Module):
@@ -173,11 +176,10 @@ class _LinearMlp(LinearResidual):
         *hidden, last = self.residual
         if self.is_linear or last.out_features < NARROW:
             return super().forward(values)
-        rows = values.flatten(0, -2)
-        outputs = F.linear(rows, self.linear.weight, self.linear.bias + last.bias)
+        linear = F.linear(values, self.linear.weight, self.linear.bias + last.bias)
         for part in hidden:
-            rows = part(rows)
-        return torch.addmm(outputs, rows, last.weight.T).unflatten(0, values.shape[:-1])
+            values = part(values)
+        return last(values, linear)
 
 
 def decoder(

@@ -120,7 +120,9 @@ def watched(layers: list[nn.Module]) -> Iterator[list[Call]]:
     """Write down what goes into layers and what comes out, call by call."""
     calls: list[Call] = []
     hooks = [
-        part.register_forward_hook(lambda part, given, out: calls.append((part, given[0], out)))
+        part.register_forward_hook(
+            lambda part, given, out: calls.append((part, given[0].to_dense(), out))
+        )
         for part in layers
     ]
     try:

@@ -421,9 +421,8 @@ class TextModality(Modality):
                 "vocabulary: give a list of different words, in lower case, or 'hash'."
             )
 
-    @property
     def _given_words(self) -> list[str]:
-        """The words that are not chosen by `fit`, or what stands for them."""
+        """Return the words that are not chosen by `fit`, or what stands for them."""
         if self.vocabulary == "hash":
             return [f"#{i}" for i in range(self.max_features)]
         return list(self.vocabulary)
@@ -471,7 +470,7 @@ class TextModality(Modality):
             own = statistics.of("words")
             self.vocabulary_, counts = _learn_vocabulary(counter, texts, most, own)
         else:
-            self.vocabulary_ = self._given_words
+            self.vocabulary_ = self._given_words()
             counts = self._count_words(texts)
         if not self.vocabulary_:
             raise CellError(
@@ -486,7 +485,7 @@ class TextModality(Modality):
 
     def _learn_privately(self, texts: np.ndarray, statistics: Statistics) -> sparse.csr_array:
         """Learn how usual the words of a public vocabulary are from one sum of rows."""
-        self.vocabulary_ = self._given_words
+        self.vocabulary_ = self._given_words()
         self.idf_ = np.ones(len(self.vocabulary_))
         self.vectorizers_, self.offsets_ = [], []
         counts = self._count_words(texts)
