@@ -1,6 +1,7 @@
 """A fit of a Dask DataFrame in a cluster: a rank on each worker, with the rows that it computes."""
 
 import os
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,13 @@ dd = pytest.importorskip("dask.dataframe")
 distributed = pytest.importorskip("distributed")
 
 QUIET = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment():
+    """What a cluster sets for the processes of its workers reaches no other test."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="module")

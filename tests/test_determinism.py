@@ -175,7 +175,7 @@ def test_two_threads_in_a_fresh_process_and_in_what_it_forks_give_the_same_bits(
     """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program, str(Path(__file__).parent)],
-        env=os.environ | {"OMP_NUM_THREADS": "2"},
+        env=os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
         timeout=120,
