@@ -8,6 +8,7 @@ from conftest import ROOT
 
 PAGE = (ROOT / "docs" / "works_with.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\S+)\n.*?^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
+LEAST = {"skrub": "0.11"}  # versions with what the page shows
 MODULES = {"imbalanced-learn": "imblearn", "dask-ml": "dask_ml"}
 SETUP = re.search(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
 
@@ -15,7 +16,8 @@ SETUP = re.search(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
 @pytest.mark.filterwarnings("ignore")  # of the other packages
 @pytest.mark.parametrize("package", SECTIONS)
 def test_a_package_works_with_ours(package, tmp_path, monkeypatch):
-    pytest.importorskip(MODULES.get(package, package), exc_type=ImportError)
+    least = LEAST.get(package)
+    pytest.importorskip(MODULES.get(package, package), minversion=least, exc_type=ImportError)
     if package == "mlflow":
         pytest.importorskip("skops")
     monkeypatch.chdir(tmp_path)
