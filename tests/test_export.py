@@ -74,3 +74,10 @@ def test_programs_give_what_the_estimator_gives(tmp_path, kind, parts):
     if len(parts) > 1:
         pixels = np.stack(back["photo"]).reshape(len(rows), -1)
         assert_allclose(found["photo"].detach().round(), pixels, atol=1)
+
+
+def test_a_file_is_no_folder_for_programs(tmp_path):
+    (tmp_path / "file").touch()
+    mmae = MultimodalAutoencoder(n_components=1, max_epochs=0).fit(np.eye(5))
+    with pytest.raises(FileExistsError, match="Give a folder"):
+        mmae.export(tmp_path / "file")

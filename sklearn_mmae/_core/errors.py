@@ -134,9 +134,13 @@ def listing(items, most=6):
 
 
 def did_you_mean(name, known):
-    """Return `` Did you mean 'x'?`` when a known name is near, else an empty string."""
-    near = get_close_matches(str(name), [str(k) for k in known], n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    """Return `` Did you mean 'x'?`` when a known name is near, else an empty string.
+
+    Of a mapping, its keys are compared, and what they stand for is named.
+    """
+    known = known if isinstance(known, Mapping) else {str(k): str(k) for k in known}
+    near = get_close_matches(str(name), known, n=1)
+    return f" Did you mean {known[near[0]]!r}?" if near else ""
 
 
 def check_names(given, known: Iterable, parameter: str, what: str) -> list:

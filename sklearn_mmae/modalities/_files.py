@@ -249,6 +249,8 @@ def warn_of_rows(name: Any, rows: Sequence[int], problem: str) -> None:
 def _neighbour(path: Path) -> str:
     try:
         with os.scandir(path.parent) as entries:
-            return did_you_mean(path.name, [entry.name for entry in islice(entries, 1000)])
+            names = [entry.name for entry in islice(entries, 1000)]
+        # All pictures are alike in their endings.
+        return did_you_mean(path.stem, {Path(name).stem: name for name in names})
     except OSError:
         return ""

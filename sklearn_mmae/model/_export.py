@@ -34,7 +34,7 @@ class _Table(nn.Module):
     def __init__(self, modality: TabularModality):
         super().__init__()
         table = Expectation(modality.shares_, modality.loadings_, modality.noise_)
-        self.has_codes, self.fills = bool(modality.shares_), modality.loadings_.shape[1] > 0
+        self.fills = modality.loadings_.shape[1] > 0
         sizes = list(map(len, modality.shares_))
         for name, value in {
             "mean": modality.mean_,
@@ -149,6 +149,8 @@ def export_model(model: Model, path: PathLike) -> None:
         Of the folder, which is made if need be.
     """
     folder = Path(os.fspath(path))
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{str(path)!r} is a file. Give a folder, which need not exist yet.")
     folder.mkdir(parents=True, exist_ok=True)
     device = model.network.patterns.device
     inputs = {

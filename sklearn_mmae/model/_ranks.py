@@ -34,7 +34,7 @@ def join_ranks(ranks: Ranks, estimator: Any, X: Any, y: Any) -> tuple[Chunks, An
     Raises
     ------
     ValueError
-    On every rank, if parameters differ, or ranks cannot have them.
+        On every rank, if parameters differ, or ranks cannot have them.
     """
     params = {k: v for k, v in estimator.get_params().items() if k not in OF_ONE}
     told = ranks.gather("parameters", {name: _told(value) for name, value in params.items()})

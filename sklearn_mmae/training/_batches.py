@@ -101,7 +101,7 @@ class Rows(Dataset):
         values = [{k: _copied(v, index) for k, v in tensors.items()} for tensors in self.values]
         return Rows(values, self.pattern[index])
 
-    def learned(self, learn: Callable[[Rows], Found], statistics: Statistics) -> Later[Found]:
+    def later(self, learn: Callable[[Rows], Found], statistics: Statistics) -> Later[Found]:
         """Return what is to be learned of these rows: later, if they can be kept until then.
 
         Parameters
@@ -112,10 +112,10 @@ class Rows(Dataset):
             Those that are more than rows answer now.
         """
         size = sum(v.nbytes for tensors in self.values for v in tensors.values())
-        later = Later(partial(learn, self))
+        found = Later(partial(learn, self))
         if size > MOST_KEPT or not statistics.repeatable:
-            later()
-        return later
+            found()
+        return found
 
     def _shared(self) -> Rows:
         one, of = self.share

@@ -300,7 +300,7 @@ def learn_density(
     def learn(kept: Rows) -> Density | None:
         return _learn(network, kept, parts, fills, statistics)
 
-    return rows.copied(places).learned(learn, statistics)
+    return rows.copied(places).later(learn, statistics)
 
 
 @one_thread(helpers=False)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from time import monotonic
 from typing import Any
 
@@ -84,7 +85,6 @@ class _BestEpoch(Callback):
         self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
         self.before_ = len(net.history)
         self.much_better_, self.waited_ = float("inf"), 0
-        self.last_, self.rises_ = float("inf"), 0
 
     def is_last(self, net: AutoencoderNet) -> bool:
         """Whether the last epoch is the best so far."""
@@ -97,9 +97,9 @@ class _BestEpoch(Callback):
         if not self.epoch_ or self.statistics.choose("epoch", losses):
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history) - self.before_
-        self.rises_ = self.rises_ + 1 if loss > self.last_ else 0
-        self.last_ = loss
-        if self.rises_ >= RISES and loss - self.loss_ > MUCH_WORSE * abs(self.loss_):
+        last = net.history[self.before_ :, "valid_loss"][-RISES - 1 :]
+        rises = len(last) > RISES and all(a < b for a, b in pairwise(last))
+        if rises and loss - self.loss_ > MUCH_WORSE * abs(self.loss_):
             raise StopTraining
         if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
@@ -306,7 +306,7 @@ class Lesson:
         rows, generator = self.held_out, self.generators.on_device
         network = copy.deepcopy(self.network, {id(generator): generator})
         every = torch.arange(len(rows), device=rows.pattern.device)
-        return rows.copied(every).learned(partial(self.calibrate, network), self.statistics)
+        return rows.copied(every).later(partial(self.calibrate, network), self.statistics)
 
     def _weigh_direct(self) -> None:
         """Learn the regressions beside the embedding, and how much they count."""
