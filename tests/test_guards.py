@@ -55,6 +55,18 @@ def test_codes_of_modalities_that_say_nothing_of_one_another_are_free(of_two):
         assert not guards_of(mmae)[2]
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_learning_rate_is_lowered_where_only_the_first_epoch_helped(seed):
+    rng = np.random.default_rng(seed)
+    rows = np.tanh(2 * rng.normal(size=(150, 3)) @ rng.normal(size=(3, 30)))
+    high, linear = (
+        MultimodalAutoencoder(n_components=3, random_state=0, **given).fit(rows[:90])
+        for given in ({"lr": 0.1}, {"max_epochs": 0})
+    )
+    assert high.score(rows[90:]) > linear.score(rows[90:]) + 0.03
+    assert high.n_iter_ <= high.max_epochs
+
+
 # Where networks help ------------------------------------------------------------------------------
 
 

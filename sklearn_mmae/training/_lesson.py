@@ -52,6 +52,7 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
+SLOWER = 0.3  # share of the learning rate where the first epoch was the best
 RISES, MUCH_WORSE = 2, 0.01  # of the held-out loss in a row, and the share that stops training
 LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
 # but never more than `max_epochs` ask for
@@ -219,6 +220,8 @@ class Lesson:
                 self._run_cycle()
         else:
             self._run_cycle()
+        if self._has_leapt:
+            self._run_slower()
         if trains and not len(self.net.history):
             self.net.weights_.restart(self.first)
             if self.interrupted is None:
@@ -247,6 +250,24 @@ class Lesson:
         self.net.weights_.restart(self.first)
         self.net.optimizer_.state.clear()
         self.network.guard(False, is_held=True)
+
+    @property
+    def _has_leapt(self) -> bool:
+        """Whether all but the first epoch did harm, the steps of which are yet the smallest."""
+        tried = self.starts_linear and self.held_out is not None and self.interrupted is None
+        return tried and self.best.epoch_ == 1 < len(self.net.history) < self.settings.max_epochs
+
+    def _run_slower(self) -> None:
+        """Begin once more with smaller steps, and keep what is better."""
+        LOG.info("the first epoch was the best: once more, with %g of the learning rate", SLOWER)
+        before = self.best.best_, self.best.loss_, self.best.epoch_
+        self.net.weights_.restart(self.first)
+        self.net.optimizer_.state.clear()
+        for group in self.net.optimizer_.param_groups:
+            group["lr"] *= SLOWER
+        self._run_cycle()
+        if not self.best.loss_ < before[1]:
+            self.best.best_, self.best.loss_, self.best.epoch_ = before
 
     def _run_cycle(self, *listeners: Callback) -> None:
         """Run the epochs that are left."""
