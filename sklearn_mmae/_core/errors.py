@@ -133,13 +133,13 @@ def listing(items, most=6):
     return ", ".join(items[:most]) + more
 
 
-def did_you_mean(name, known):
+def did_you_mean(name, known, by=str):
     """Return `` Did you mean 'x'?`` when a known name is near, else an empty string.
 
-    Of a mapping, its keys are compared, and what they stand for is named.
+    Names are compared as ``by(name)``.
     """
-    known = known if isinstance(known, Mapping) else {str(k): str(k) for k in known}
-    near = get_close_matches(str(name), known, n=1)
+    known = {by(k): str(k) for k in known}
+    near = get_close_matches(by(name), known, n=1)
     return f" Did you mean {known[near[0]]!r}?" if near else ""
 
 

@@ -251,6 +251,6 @@ def _neighbour(path: Path) -> str:
         with os.scandir(path.parent) as entries:
             names = [entry.name for entry in islice(entries, 1000)]
         # All pictures are alike in their endings.
-        return did_you_mean(path.stem, {Path(name).stem: name for name in names})
+        return did_you_mean(path.name, names, by=lambda name: Path(name).stem)
     except OSError:
         return ""
