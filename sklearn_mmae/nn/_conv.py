@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ._blocks import SeededDropout, layer
 
@@ -35,7 +37,8 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, view: Tensor) -> Tensor:
         """Map (..., pixels), channels last, to (..., width)."""
-        pictures = view.reshape(-1, *self.shape).permute(0, 3, 1, 2).contiguous()
+        # Not made contiguous: channels that lie last are also what convolutions are fastest on.
+        pictures = view.reshape(-1, *self.shape).permute(0, 3, 1, 2)
         return self.layers(pictures).reshape(*view.shape[:-1], -1)
 
 
@@ -51,7 +54,8 @@ class ConvolutionalDecoder(nn.Module):
             nn.GELU(),
             SeededDropout(dropout),
             nn.Unflatten(1, (channels[-1], *grid)),
-            *doubling(nn.ConvTranspose2d, channels, shape[2]),
+            _ChannelsLast(),
+            *doubling(nn.ConvTranspose2d, channels, shape[2], last=_Patches),
         )
 
     def forward(self, code: Tensor) -> Tensor:
@@ -59,6 +63,60 @@ class ConvolutionalDecoder(nn.Module):
         height, width, _ = self.shape
         pictures = self.layers(code.reshape(-1, code.shape[-1]))[..., :height, :width]
         return pictures.permute(0, 2, 3, 1).reshape(*code.shape[:-1], -1)
+
+
+class _ChannelsLast(nn.Module):
+    """Let the channels of a pixel lie side by side, on which convolutions take a third less."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the same images in that order of memory."""
+        return pictures.contiguous(memory_format=torch.channels_last)
+
+
+class _Patches(nn.ConvTranspose2d):
+    """A transposed convolution by patches of twice the stride, four times as fast as torch's.
+
+    Torch's is slow forwards where few channels come out, not backwards.
+    """
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Map (rows, channels, height, width) to images larger by the stride."""
+        if not self.training:
+            return _patches(pictures, self.weight, self.bias)
+        return _PatchesStep.apply(pictures, self.weight, self.bias)
+
+
+class _PatchesStep(torch.autograd.Function):
+    """The step of `_Patches`: its own way forwards, torch's backwards."""
+
+    @staticmethod
+    def forward(ctx, pictures: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(pictures, weight)
+        return _patches(pictures, weight, bias)
+
+    @staticmethod
+    def backward(ctx, slopes: Tensor) -> tuple[Tensor, ...]:
+        pictures, weight = ctx.saved_tensors
+        stride = weight.shape[-1] // 2
+        return torch.ops.aten.convolution_backward(
+            *(slopes, pictures, weight, [weight.shape[1]]),
+            *([stride] * 2, [stride // 2] * 2, [1, 1], True, [0, 0], 1, [True] * 3),
+        )
+
+
+def _patches(pictures: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the transposed convolution of a stride, by patches of twice its length.
+
+    Such patches overlap by half: each square of the stride's length is made of the four pixels
+    at its corners. So it is a convolution of 2 x 2 pixels that makes squares.
+    """
+    n_inputs, n_outputs, side, _ = weight.shape
+    stride = side // 2
+    halves = weight.view(n_inputs, n_outputs, 2, stride, 2, stride).flip(2, 4)
+    squares = halves.permute(1, 3, 5, 0, 2, 4).reshape(-1, n_inputs, 2, 2)
+    grid = F.conv2d(pictures, squares, bias.repeat_interleave(stride**2), padding=1)
+    cut = slice(stride // 2, -(stride // 2))
+    return F.pixel_shuffle(grid, stride)[..., cut, cut]
 
 
 def pyramid(sides: Iterable[int]) -> tuple[list[int], list[int]]:
@@ -83,13 +141,22 @@ def halving(
     return layers
 
 
-def doubling(kind: type[nn.Module], channels: list[int], n_outputs: int) -> list[nn.Module]:
-    """Return transposed convolutions from the coarsest level of a pyramid to full resolution."""
+def doubling(
+    kind: type[nn.Module],
+    channels: list[int],
+    n_outputs: int,
+    *,
+    last: type[nn.Module] | None = None,
+) -> list[nn.Module]:
+    """Return transposed convolutions from the coarsest level of a pyramid to full resolution.
+
+    The last one is of another kind, if there is one.
+    """
     layers: list[nn.Module] = []
     for before, after in pairwise(channels[::-1]):
         layers += [layer(kind, before, after, 4, stride=2, padding=1), *_normalised(after)]
     # Overlapping patches leave no seams.
-    return [*layers, layer(kind, channels[0], n_outputs, 8, stride=4, padding=2)]
+    return [*layers, layer(last or kind, channels[0], n_outputs, 8, stride=4, padding=2)]
 
 
 def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
