@@ -135,6 +135,7 @@ def test_a_batch_has_the_gradient_of_rows_cut_one_by_one(kind, options, monkeypa
     shown = network.draw(batch.pattern, lesson.net.generator)
     gradients = PrivateGradients(network, lesson.net.generator, weights, 24, Exact(), 1.0)
     gradients.train(True)
+    assert not any(part.may_estimate for part in network.decoders)  # by what other rows have
     rows = gradients_by_row(lesson, gradients, batch, shown)
     norms = rows.norm(dim=1)
     assert (norms[:3] == 0).all()  # nothing is observed there

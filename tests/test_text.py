@@ -644,3 +644,43 @@ def test_words_are_whole_in_every_script(words):
 def test_pieces_join_to_the_text(text):
     tokens = learn_tokens([text], None, 10_000)
     assert decode_tokens(encode_tokens([text], tokens, 10_000), tokens)[0] == text
+
+
+# Steps with many words ---------------------------------------------------------------------------
+
+
+def many_words(rng, n_rows=40, n_words=900):
+    words = np.array([f"w{i}" for i in range(n_words)])
+    counts = rng.integers(3, 12, n_rows)
+    rows = [" ".join(rng.choice(words, count)) for count in counts]
+    texts = [*rows, " ".join(words), " ".join(words), None]
+    modality = TextModality(vectorizer=None).fit(cells_of(texts))
+    return modality, tensors_of(modality.transform(cells_of([*rows[:9], None])))
+
+
+def test_a_step_estimates_the_deviance_of_many_words_by_some_of_them():
+    modality, tensors = many_words(np.random.default_rng(0))
+    network = built(modality)
+    assert network.n_words > 512
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.3, generator=generator)
+    codes = torch.randn(2, 10, 4, generator=generator)
+    with torch.no_grad():
+        exact = network.deviance(network.decode(codes), tensors)
+        estimates = torch.stack([network.decoded_deviance(codes, tensors) for _ in range(200)])
+        assert torch.equal(network.eval().decoded_deviance(codes, tensors), exact)
+    assert (estimates[..., -1] == 0).all()  # the row without words
+    assert estimates[:, 0, 0].std() > 0
+    torch.testing.assert_close(estimates.mean(0), exact, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("is_linear", [False, True])
+def test_some_outputs_are_those_of_all(is_linear):
+    network = built(many_words(np.random.default_rng(0))[0])
+    network.keep_linear(is_linear)
+    codes, some = torch.randn(3, 4), torch.tensor([5, 0, 700])
+    torch.testing.assert_close(
+        network.decoder.some(codes, some), network.decode(codes)[:, some], rtol=1e-5, atol=1e-5
+    )

@@ -181,10 +181,23 @@ class _LinearMlp(LinearResidual):
             values = part(values)
         return last(values, linear)
 
+    def some(self, values: Tensor, outputs: Tensor) -> Tensor:
+        """Map (..., before) to some of the outputs alone, by their numbers."""
+        weight, bias = self.linear.weight.index_select(0, outputs), self.linear.bias[outputs]
+        if not self.is_linear:
+            *hidden, last = self.residual
+            features = values
+            for part in hidden:
+                features = part(features)
+            values = torch.cat([values, features], -1)
+            weight = torch.cat([weight, last.weight.index_select(0, outputs)], 1)
+            bias = bias + last.bias[outputs]
+        return F.linear(values, weight, bias)
+
 
 def decoder(
     n_components: int, width: int, n_outputs: int, *, last: int | None = None
-) -> LinearResidual:
+) -> _LinearMlp:
     """Return a linear path with two hidden layers beside it, embedding to outputs.
 
     The last hidden layer has as many units as the first one, or `last`.

@@ -44,6 +44,9 @@ class ModalityNetwork(nn.Module, ABC):
         them: those that intervals and probabilities are calibrated for.
     has_link : bool
         Whether outputs are in other units than the view, so that `gain` matters.
+    may_estimate : bool
+        Whether a step may estimate the deviance of a row by what else is in its batch. Not where
+        each row's part is to be told apart.
     encoder, decoder : torch.nn.Module
         Set by the subclass: view (..., n_view) to features (..., width), and embedding
         (..., n_components) to outputs.
@@ -56,6 +59,7 @@ class ModalityNetwork(nn.Module, ABC):
     n_scales: int = 1
     is_table: bool = False
     has_link: bool = False
+    may_estimate: bool = True
 
     def __init__(self, n_view: int, n_outputs: int):
         super().__init__()
@@ -95,6 +99,22 @@ class ModalityNetwork(nn.Module, ABC):
             0 is perfect; scaled so that `null_outputs` has mean 1 over the training rows. Only
             observed cells count, and missing ones never reach a gradient.
         """
+
+    def decoded_deviance(self, code: Tensor, tensors: dict[str, Tensor]) -> Tensor:
+        """Return the deviance of what is decoded from embeddings.
+
+        While training, an estimate will do if it is cheaper. Default: the deviance itself.
+
+        Parameters
+        ----------
+        code : Tensor of shape (..., rows, n_components)
+        tensors : dict of Tensor
+
+        Returns
+        -------
+        Tensor of shape (..., rows)
+        """
+        return self.deviance(self.decode(code), tensors)
 
     @abstractmethod
     def start(self, weight: Tensor) -> None:

@@ -146,7 +146,9 @@ class SparseView:
 
     @cached_property
     def _dense(self) -> Tensor:
-        dense = self.of_present((-self.mean).expand(self.weights.shape[0], -1)).clone()
+        dense = (-self.mean).repeat(len(self), 1)
+        if self.present is not None:
+            dense.mul_(self.present[:, None])
         return dense.scatter_add_(1, self.features.long(), self.weights)
 
     def of_present(self, rows: Tensor) -> Tensor:

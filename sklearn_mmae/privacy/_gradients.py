@@ -76,6 +76,8 @@ class PrivateGradients(Gradients):
 
     def __post_init__(self):
         super().__post_init__()
+        for part in self.network.decoders:
+            part.may_estimate = False  # by other rows
         *_, networks = self.weights.groups
         taught = {id(parameter) for parameter in networks}
         self.layers = [

@@ -347,5 +347,7 @@ def limit(gradients: Sequence[Tensor], largest: float) -> None:
     """Scale gradients down to a joint norm of at most `largest`."""
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
     factor = (largest / (norm + 1e-6)).clamp_max(1.0)
+    if factor.device.type == "cpu" and factor == 1:
+        return  # elsewhere the program would wait for the device
     for gradient in gradients:
         gradient.mul_(factor)

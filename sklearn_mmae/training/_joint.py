@@ -398,7 +398,7 @@ class JointNetwork(nn.Module, ABC):
         """
         return torch.stack(
             [
-                torch.where(present, part.deviance(self.outputs(code, m), values), 0)
+                torch.where(present, part.decoded_deviance(self._heard(code, m), values), 0)
                 for m, (part, values, present) in enumerate(
                     zip(self.decoders, batch.values, self.present(batch).T, strict=True)
                 )

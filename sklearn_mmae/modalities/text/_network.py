@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...nn._blocks import decoder, drawn, encoder, layer
+from ...nn._blocks import Seeded, decoder, drawn, encoder, layer
 from ...nn._modality import ModalityNetwork
 from ...nn._sparse import SparseView
 
@@ -17,6 +18,7 @@ __all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
 RARE = 0.01  # added to a word's share, so that a rare one cannot start with a huge slope
 MANY_WORDS = 512  # and other features: from there on ...
 NARROW = 64  # ... so many numbers stand between them and the hidden units, both ways
+SAMPLED = 1 / 8  # of so many words, share of those not in a batch that a step decodes
 VIEW_UNIT = 8.0  # what the view is then multiplied by: as it is, those would learn too slowly
 LEAST_SHARE = 0.1  # of the likeliest word's probability: what a key word needs
 USUAL = 0.01  # nats of lift for every word, so that usual words win where none stands out
@@ -113,8 +115,11 @@ class TextNetwork(ModalityNetwork):
         return self.gain * torch.where(known, slope[..., self.word_of.clamp_min(0)], 0)
 
 
-class KeyWordsNetwork(TextNetwork):
+class KeyWordsNetwork(Seeded, TextNetwork):
     """A row's words as one distribution; deviance is the Kullback-Leibler divergence from it.
+
+    Of many words, a step decodes those that any row of its batch has, and a sample of the others,
+    each of which stands for several in the sum that probabilities are divided by [1]_.
 
     Parameters
     ----------
@@ -122,6 +127,11 @@ class KeyWordsNetwork(TextNetwork):
         As in `TextNetwork`; logits are those of the words.
     n_key_words : int
         The most words that `predict` returns.
+
+    References
+    ----------
+    .. [1] Jean, Cho, Memisevic & Bengio (2015), "On using very large target vocabulary for neural
+       machine translation", ACL.
     """
 
     def __init__(self, mean, null_logits, null_deviance, n_key_words, n_components, width, dropout):
@@ -139,14 +149,18 @@ class KeyWordsNetwork(TextNetwork):
         )
         self.n_key_words = min(n_key_words, n_words)
 
-    def _shares(self, outputs, tensors):
-        """Return each word's share of its row and log probability, 0 for other features."""
+    def _words(self, tensors):
+        """Return the words of each row and the share of it that each has, 0 of other features."""
         features = tensors["weights_at"].long()
         is_word = features < self.n_words
         shares = torch.where(is_word, tensors["weights"], 0)
         total = shares.sum(1, keepdim=True)
-        shares = shares / torch.where(total > 0, total, 1)
-        words = torch.where(is_word, features, 0).expand(*outputs.shape[:-1], -1)
+        return torch.where(is_word, features, 0), shares / torch.where(total > 0, total, 1)
+
+    def _shares(self, outputs, tensors):
+        """Return each word's share of its row and log probability, 0 for other features."""
+        words, shares = self._words(tensors)
+        words = words.expand(*outputs.shape[:-1], -1)
         return shares, F.log_softmax(outputs, -1).gather(-1, words)
 
     def link(self, view: Tensor) -> Tensor:
@@ -155,8 +169,26 @@ class KeyWordsNetwork(TextNetwork):
 
     def deviance(self, outputs, tensors):
         """Return KL(shares of the row || softmax of outputs); 0 for rows without a known word."""
-        shares, log_p = self._shares(outputs, tensors)
+        return self._divergence(*self._shares(outputs, tensors))
+
+    def _divergence(self, shares, log_p):
         return (torch.xlogy(shares, shares) - shares * log_p).sum(-1) / self.null_deviance
+
+    def decoded_deviance(self, code, tensors):
+        """Return the deviance of what is decoded; while training, by a sample of the words."""
+        # Elsewhere the program would wait for the device to hear how many there are.
+        on_host = code.device.type == "cpu"
+        if not (self.training and self.may_estimate and self.n_words > MANY_WORDS and on_host):
+            return super().decoded_deviance(code, tensors)
+        words, shares = self._words(tensors)
+        listed = torch.zeros(self.n_words, dtype=torch.bool)
+        listed[words[shares > 0]] = True
+        chosen = listed | drawn(listed.shape, SAMPLED, self.generator, listed.device)
+        outputs = self.decoder.some(code, chosen.nonzero()[:, 0])
+        place = (chosen.cumsum(0) - 1).clamp_min(0)[words].expand(*outputs.shape[:-1], -1)
+        stand_for = torch.where(listed[chosen], 0.0, -math.log(SAMPLED))
+        total = (outputs + stand_for).logsumexp(-1, keepdim=True)
+        return self._divergence(shares, outputs.gather(-1, place) - total)
 
     def log_likelihood(self, outputs, tensors, log_scale):
         """Return the log probability of as many words as a row has, each counted by its share."""
