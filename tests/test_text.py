@@ -649,7 +649,7 @@ def test_pieces_join_to_the_text(text):
 # Steps with many words ---------------------------------------------------------------------------
 
 
-def many_words(rng, n_rows=40, n_words=900):
+def many_words(rng, n_rows=40, n_words=1100):
     words = np.array([f"w{i}" for i in range(n_words)])
     counts = rng.integers(3, 12, n_rows)
     rows = [" ".join(rng.choice(words, count)) for count in counts]
@@ -661,7 +661,7 @@ def many_words(rng, n_rows=40, n_words=900):
 def test_a_step_estimates_the_deviance_of_many_words_by_some_of_them():
     modality, tensors = many_words(np.random.default_rng(0))
     network = built(modality)
-    assert network.n_words > 512
+    assert network.n_words > 1024
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in network.parameters():

@@ -105,7 +105,7 @@ class MultimodalAutoencoder(BaseMultimodalAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
     lr : float, default=0.008
-        Highest learning rate of the cycle. Where held-out rows find the first epoch the best,
+        Highest learning rate of the cycle. Where held-out rows find the first epochs the best,
         training begins once more with 0.3 of it.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         Fused where torch has it.

@@ -109,7 +109,7 @@ class MultimodalVAE(BaseMultimodalAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": a 16th of the rows, as a power of two between 16 and 256.
     lr : float, default=0.005
-        Highest learning rate of the cycle. Where held-out rows find the first epoch the best,
+        Highest learning rate of the cycle. Where held-out rows find the first epochs the best,
         training begins once more with 0.3 of it.
     optimizer : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         Fused where torch has it.

@@ -52,7 +52,7 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
-SLOWER = 0.3  # share of the learning rate where the first epoch was the best
+SLOWER = 0.3  # share of the learning rate where the first epochs were the best
 RISES, MUCH_WORSE = 2, 0.01  # of the held-out loss in a row, and the share that stops training
 LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
 # but never more than `max_epochs` ask for
@@ -220,7 +220,7 @@ class Lesson:
                 self._run_cycle()
         else:
             self._run_cycle()
-        if self._has_leapt:
+        if self._has_leapt():
             self._run_slower()
         if trains and not len(self.net.history):
             self.net.weights_.restart(self.first)
@@ -251,15 +251,18 @@ class Lesson:
         self.net.optimizer_.state.clear()
         self.network.guard(False, is_held=True)
 
-    @property
     def _has_leapt(self) -> bool:
-        """Whether all but the first epoch did harm, the steps of which are yet the smallest."""
+        """Whether the first epochs, of the smallest steps, did no good, and all others harm."""
         tried = self.starts_linear and self.held_out is not None and self.interrupted is None
-        return tried and self.best.epoch_ == 1 < len(self.net.history) < self.settings.max_epochs
+        is_short = len(self.net.history) < self.settings.max_epochs
+        if not (tried and is_short and 0 < self.best.epoch_ <= RISES):
+            return False
+        self.net.weights_.set(self.best.best_)
+        return not self._beats(self.before, self._held_out_losses(), "first epochs")
 
     def _run_slower(self) -> None:
         """Begin once more with smaller steps, and keep what is better."""
-        LOG.info("the first epoch was the best: once more, with %g of the learning rate", SLOWER)
+        LOG.info("the first epochs were the best: once more, with %g of the learning rate", SLOWER)
         before = self.best.best_, self.best.loss_, self.best.epoch_
         self.net.weights_.restart(self.first)
         self.net.optimizer_.state.clear()
@@ -444,10 +447,10 @@ class Lesson:
         self.network.eval()
         return held_out_losses(self.held_out, self.network.judged)
 
-    def _beats(self, before: Tensor, after: Tensor) -> bool:
+    def _beats(self, before: Tensor, after: Tensor, name: str = "networks") -> bool:
         """Whether the networks are clearly better, row by row, than what there was before."""
         losses = torch.stack([before, after])
-        return self.statistics.choose("networks", losses, margin=STANDARD_ERRORS) == 1
+        return self.statistics.choose(name, losses, margin=STANDARD_ERRORS) == 1
 
 
 def make_net(

@@ -18,7 +18,8 @@ __all__ = ["KeyWordsNetwork", "SentenceNetwork", "TextNetwork"]
 RARE = 0.01  # added to a word's share, so that a rare one cannot start with a huge slope
 MANY_WORDS = 512  # and other features: from there on ...
 NARROW = 64  # ... so many numbers stand between them and the hidden units, both ways
-SAMPLED = 1 / 8  # of so many words, share of those not in a batch that a step decodes
+ALL_DECODED = 1024  # words, in every step; of more of them ...
+SAMPLED = 1 / 8  # ... those of the batch, and this share of the others
 VIEW_UNIT = 8.0  # what the view is then multiplied by: as it is, those would learn too slowly
 LEAST_SHARE = 0.1  # of the likeliest word's probability: what a key word needs
 USUAL = 0.01  # nats of lift for every word, so that usual words win where none stands out
@@ -178,7 +179,7 @@ class KeyWordsNetwork(Seeded, TextNetwork):
         """Return the deviance of what is decoded; while training, by a sample of the words."""
         # Elsewhere the program would wait for the device to hear how many there are.
         on_host = code.device.type == "cpu"
-        if not (self.training and self.may_estimate and self.n_words > MANY_WORDS and on_host):
+        if not (self.training and self.may_estimate and self.n_words > ALL_DECODED and on_host):
             return super().decoded_deviance(code, tensors)
         words, shares = self._words(tensors)
         listed = torch.zeros(self.n_words, dtype=torch.bool)
