@@ -18,7 +18,7 @@ from sklearn_mmae import MultimodalAutoencoder, TabularModality
 from sklearn_mmae._core.random import Generators
 from sklearn_mmae._core.threads import one_thread, side_by_side
 from sklearn_mmae.fusion import Fusion
-from sklearn_mmae.model._model import as_rows, presence
+from sklearn_mmae.model._read import as_rows, presence
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._batches import BatchIterator, Rows

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.typing import Rows
 from ..modalities import Modality
-from ..model._model import Model, Read
+from ..model._model import Model
+from ..model._read import Read
 from ..privacy import PrivacySpent
 from ._chunkwise import TakesChunks
 from ._modalities import Modalities

@@ -41,11 +41,12 @@ from ..training._settings import Settings, find_device
 from ..training.start._size import find_size
 from ._cells import learn_cells
 from ._lags import find_lags, skipped
-from ._model import NOTHING, Model, Read, as_rows, presence
+from ._model import NOTHING, Model
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
 from ._public import gradients_of, plan_networks, statistics_of
 from ._ranks import join_ranks
+from ._read import Read, as_rows, presence
 from ._target import Target
 from ._weights import sorted_rows
 

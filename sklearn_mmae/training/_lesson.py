@@ -15,11 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from time import monotonic
 from typing import Any
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -31,6 +29,7 @@ from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
 from ._batches import Batch, Rows
+from ._best import BestEpoch
 from ._gradients import MakeGradients, PlainGradients
 from ._guard import LinearReaders, held_out_losses, judge_decoders
 from ._joint import JointNetwork
@@ -53,7 +52,6 @@ MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
 SLOWER = 0.3  # share of the learning rate where the first epoch was the best
-RISES, MUCH_WORSE = 2, 0.01  # of the held-out loss in a row, and the share that stops training
 LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
 # but never more than `max_epochs` ask for
 
@@ -66,48 +64,6 @@ class Learned:
     interrupted: BaseException | None  # what ended training early; the best epoch is kept
     calibration: Later | None  # by rows that no network had seen, if there were any
     moments: ViewMoments | None  # of the views, where it began with the closed form
-
-
-class _BestEpoch(Callback):
-    """Keep the best weights by held-out loss, and stop when they get no better by much, or worse.
-
-    Worse is a loss that has risen in successive epochs, to more than a share above the best [1]_.
-
-    References
-    ----------
-    .. [1] Prechelt (1998), "Early stopping - but when?", Neural Networks: Tricks of the Trade.
-    """
-
-    def __init__(self, patience: int, tol: float, statistics: Statistics):
-        self.patience, self.tol, self.statistics = patience, tol, statistics
-
-    def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Any = None, **kwargs: Any):
-        """Begin with the weights as they are, of which nothing is known."""
-        self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
-        self.before_ = len(net.history)
-        self.much_better_, self.waited_ = float("inf"), 0
-
-    def is_last(self, net: AutoencoderNet) -> bool:
-        """Whether the last epoch is the best so far."""
-        return self.epoch_ == len(net.history) - self.before_
-
-    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any):
-        """Look at what has been learned so far."""
-        loss = net.history[-1, "valid_loss"]
-        losses = np.array([self.loss_, loss])
-        if not self.epoch_ or self.statistics.choose("epoch", losses):
-            self.best_ = [mean.clone() for mean in net.weights_.averages]
-            self.loss_, self.epoch_ = loss, len(net.history) - self.before_
-        last = net.history[self.before_ :, "valid_loss"][-RISES - 1 :]
-        rises = len(last) > RISES and all(a < b for a, b in pairwise(last))
-        if rises and loss - self.loss_ > MUCH_WORSE * abs(self.loss_):
-            raise StopTraining
-        if self.much_better_ - loss > self.tol * abs(loss):
-            self.much_better_, self.waited_ = loss, 0
-            return
-        self.waited_ += 1
-        if self.waited_ >= self.patience:
-            raise StopTraining
 
 
 class Lesson:
@@ -206,7 +162,7 @@ class Lesson:
         trains = self.settings.max_epochs > 0
         if self.held_out is not None:
             self.before = self._held_out_losses() if self.guarded and trains else None
-            self.best = _BestEpoch(
+            self.best = BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
         may_lose = len(self.names) > 1 and not self.network.is_held
