@@ -24,7 +24,8 @@ from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._calibration import calibrate
 from sklearn_mmae.training._gradients import FlatWeights, Gradients, PlainGradients, limit
-from sklearn_mmae.training._lesson import Lesson, as_before_on_error, one_more_epoch
+from sklearn_mmae.training._lesson import Lesson
+from sklearn_mmae.training._more import as_before_on_error, one_more_epoch
 from sklearn_mmae.training._patterns import index_contained, list_patterns
 from sklearn_mmae.training._progress import Progress
 from sklearn_mmae.training._settings import Settings

@@ -33,8 +33,9 @@ from ..tables import Chunks, Columns, read, read_schema
 from ..training._calibration import calibrate
 from ..training._density import learn_density
 from ..training._gradients import RankGradients
-from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
+from ..training._lesson import Lesson, make_net
 from ..training._moment_density import density_of_moments
+from ..training._more import as_before_on_error, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
