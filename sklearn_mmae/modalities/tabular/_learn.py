@@ -300,7 +300,8 @@ def _count(present: np.ndarray, statistics: Statistics) -> np.ndarray:
     return statistics.counts("rows", present.astype(np.int8), 2)
 
 
-def any_nan(numbers):
+def any_nan(numbers: np.ndarray) -> bool:
+    """Whether a number is NaN."""
     # The minimum is NaN if one number is; no mask is allocated.
     return any(
         np.isnan(numbers[start : start + BLOCK].min(initial=0))

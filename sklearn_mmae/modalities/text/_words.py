@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -33,7 +33,8 @@ MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 # the functions that need them.
 
 
-def word_counter(**options):
+def word_counter(**options: Any) -> CountVectorizer:
+    """Return what counts words, given options of `CountVectorizer`."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     return CountVectorizer(token_pattern=word_pattern(), **options)
@@ -119,6 +120,7 @@ def shares_of(words):
     return sparse.csr_array(words / np.where(total > 0, total, 1)[:, None])
 
 
-def log_shares(shares):
+def log_shares(shares: np.ndarray) -> np.ndarray:
+    """Return the logarithms of shares, that of none finite."""
     # Characters for spelling may be in no training row by themselves.
     return np.log(np.maximum(shares, 1e-8))
