@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae._core.threads import one_thread
 from sklearn_mmae.modalities import TabularModality
-from sklearn_mmae.model._model import as_rows, presence
+from sklearn_mmae.model._read import as_rows, presence
 from sklearn_mmae.training._batches import Batch
 from sklearn_mmae.training._patterns import index_contained
 

@@ -10,7 +10,7 @@ import torch
 
 from sklearn_mmae import MultimodalAutoencoder, MultimodalVAE, TabularModality, TextModality
 from sklearn_mmae.cells import Cells
-from sklearn_mmae.model._model import as_rows
+from sklearn_mmae.model._read import as_rows
 from sklearn_mmae.objectives import OBJECTIVES
 from sklearn_mmae.training._gradients import FlatWeights, PlainGradients
 

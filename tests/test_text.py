@@ -24,7 +24,7 @@ from sklearn_mmae.modalities import TabularModality
 from sklearn_mmae.modalities.text._cells import decode_tokens, encode_tokens, learn_tokens
 from sklearn_mmae.modalities.text._modality import TextModality
 from sklearn_mmae.modalities.text._network import TextNetwork
-from sklearn_mmae.model._model import as_rows
+from sklearn_mmae.model._read import as_rows
 from sklearn_mmae.nn._blocks import initialise, matmul
 from sklearn_mmae.nn._sparse import as_tensors
 from sklearn_mmae.tables._cells import Cells

@@ -18,13 +18,14 @@ from sklearn_mmae import MultimodalAutoencoder, TabularModality
 from sklearn_mmae._core.random import Generators
 from sklearn_mmae._core.threads import one_thread, side_by_side
 from sklearn_mmae.fusion import Fusion
-from sklearn_mmae.model._model import as_rows, presence
+from sklearn_mmae.model._read import as_rows, presence
 from sklearn_mmae.nn._blocks import SeededDropout
 from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._batches import BatchIterator, Rows
 from sklearn_mmae.training._calibration import calibrate
 from sklearn_mmae.training._gradients import FlatWeights, Gradients, PlainGradients, limit
-from sklearn_mmae.training._lesson import Lesson, as_before_on_error, one_more_epoch
+from sklearn_mmae.training._lesson import Lesson
+from sklearn_mmae.training._more import as_before_on_error, one_more_epoch
 from sklearn_mmae.training._patterns import index_contained, list_patterns
 from sklearn_mmae.training._progress import Progress
 from sklearn_mmae.training._settings import Settings

@@ -14,8 +14,8 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from .._core.typing import Rows
-from ..model._model import Model, Read
 from ._chunkwise import by_chunk
+from ._fitted import Fitted
 
 __all__ = ["PredictsTarget", "cross_fitted"]
 
@@ -48,11 +48,9 @@ class _with_target:  # noqa: N801, as a decorator
         return MethodType(self.method, estimator)
 
 
-class PredictsTarget:
+class PredictsTarget(Fitted):
     """The methods of an estimator that has a target."""
 
-    _model: Model
-    _read: Callable[[Rows], Read]
     target_weight: float
 
     def _has_target(self) -> bool:

@@ -25,7 +25,8 @@ from ..model._draws import (
     posterior,
     spread,
 )
-from ..model._model import Model, Read
+from ..model._model import Model
+from ..model._read import Read
 from ..objectives import OBJECTIVES, Objective, Penalty
 from ..privacy import Privacy
 from ..training._batches import Rows as BatchRows

@@ -25,7 +25,8 @@ from ..statistics._gaussian import DECIMALS
 from ..statistics._samples import SampledRows
 from ..training._batches import Batch, Rows
 from ..training._holes import observed_cells
-from ._model import Model, Read
+from ._model import Model
+from ._read import Read
 
 __all__ = ["Cells", "impute", "learn_cells"]
 

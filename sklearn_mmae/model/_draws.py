@@ -11,7 +11,8 @@ from sklearn.utils import check_random_state
 from .._core.threads import one_thread
 from ..training._holes import bins_of, observed_cells
 from ..training._inference import draw_codes, log_densities, posterior_moments
-from ._model import Model, Read, check_finite
+from ._model import Model, check_finite
+from ._read import Read
 
 __all__ = [
     "check_count",

@@ -33,19 +33,21 @@ from ..tables import Chunks, Columns, read, read_schema
 from ..training._calibration import calibrate
 from ..training._density import learn_density
 from ..training._gradients import RankGradients
-from ..training._lesson import Lesson, as_before_on_error, make_net, one_more_epoch
+from ..training._lesson import Lesson, make_net
 from ..training._moment_density import density_of_moments
+from ..training._more import as_before_on_error, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
 from ..training._settings import Settings, find_device
 from ..training.start._size import find_size
 from ._cells import learn_cells
 from ._lags import find_lags, skipped
-from ._model import NOTHING, Model, Read, as_rows, presence
+from ._model import NOTHING, Model
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
 from ._public import gradients_of, plan_networks, statistics_of
 from ._ranks import join_ranks
+from ._read import Read, as_rows, presence
 from ._target import Target
 from ._weights import sorted_rows
 

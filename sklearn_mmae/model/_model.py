@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from .._core.errors import ConvergenceError, check_names, listing, warn
 from .._core.later import Later
 from .._core.plain import LARGEST, check, fields
 from .._core.threads import one_thread
-from .._core.values import are_floats, is_array, is_positive, is_whole
-from ..nn._sparse import as_tensors
+from .._core.values import are_floats, is_positive, is_whole
 from ..privacy import PrivacySpent
 from ..statistics import PLAIN, Statistics
 from ..statistics._questions import Sums
@@ -29,41 +27,15 @@ from ..training._patterns import index_patterns
 from ..training._predict import agreements, decode, decode_average, deviances, encode
 from ..training._translation import Translation, translation
 from ._gathered import Gathered
+from ._history import history_from_plain, history_to_plain
 from ._lags import Lags
-from ._parts import Part
+from ._parts import Part, parts_from_plain
+from ._read import Read, as_rows, match_columns, presence
 from ._target import Target
 
-__all__ = ["NOTHING", "Model", "Read", "as_rows", "check_finite", "presence"]
+__all__ = ["NOTHING", "Model", "check_finite"]
 
 NOTHING: Later[Any] = Later.known(None)
-
-
-@dataclass(frozen=True)
-class Read:
-    """Rows as a model has read them.
-
-    Attributes
-    ----------
-    table : Table
-    at : dict of int to int
-        Where the columns of `fit` stand in it; those that are missing altogether are left out.
-    rows : Rows
-    present : ndarray of shape (rows, modalities), bool
-        What may be looked at.
-    unknown : ndarray of shape (patterns, modalities), bool
-        Patterns of presence that the network does not know; see `index_patterns`.
-    """
-
-    table: Table
-    at: dict[int, int]
-    rows: Rows
-    present: np.ndarray
-    unknown: np.ndarray
-
-    @property
-    def index(self) -> pd.Index | None:
-        """Labels of the rows, where they have any."""
-        return self.table.index
 
 
 @dataclass
@@ -194,6 +166,10 @@ class Model:
         """Refuse rows of other columns than those of `fit`."""
         self._match(X, read(X, estimator), estimator)
 
+    def _match(self, X: Any, table: Table, estimator: Any) -> dict[int, int]:
+        only_numbers = all(part.is_table and not part.sizes for part in self.network.networks)
+        return match_columns(X, table, self.columns, self.parts, only_numbers, estimator)
+
     def _cells(self, places, table, at):
         """Return the cells of a modality; columns that are absent hold missing values."""
         if not any(place in at for place in places):
@@ -203,47 +179,6 @@ class Model:
         names = [self.columns.names[place] for place in places]
         hole = Column(np.full(table.n_rows, None, object))
         return Cells.of_columns(names, [table.column(at[p]) if p in at else hole for p in places])
-
-    def _match(self, X, table, estimator):
-        """Return where each column of `fit` stands now, having checked names and number."""
-        named = hasattr(estimator, "feature_names_in_")
-        if named and table.kind != "array":
-            now = {name: i for i, name in enumerate(table.names)}
-            at = {i: now[name] for i, name in enumerate(self.columns.names) if name in now}
-            used = any(place in at for part in self.parts for place in part.places)
-            # What is both new and missing may have been renamed.
-            known = len(at) in (len(now), len(self.columns.names))
-            if used and known and (self._goes_by_names(estimator) or self._is_in_order(at)):
-                return at
-            only_names = pd.DataFrame(columns=pd.Index(table.names, dtype=object))
-            try:
-                _check_feature_names(estimator, only_names, reset=False)
-            except ValueError as error:
-                raise ValueError(
-                    f"{error}\nX.reindex(columns=mmae.feature_names_in_) has the columns of fit,"
-                    " with missing values where one is absent."
-                ) from None
-        elif named:
-            _check_feature_names(estimator, X, reset=False)
-        _check_n_features(estimator, np.empty((0, len(table.names))), reset=False)
-        return {i: i for i in range(len(table.names))}
-
-    def _goes_by_names(self, estimator):
-        """Whether columns may come in any order, some of them or more.
-
-        Of numbers alone scikit-learn asks for what an array of them would need.
-        """
-        if not all(part.is_table and not part.sizes for part in self.network.networks):
-            return True
-        given = estimator.modalities
-        keys = [None] if isinstance(given, str) else [key for *_, key in given]
-        lists = [key if isinstance(key, list | tuple) else [key] for key in keys]
-        return all(isinstance(name, str) for names in lists for name in names)
-
-    def _is_in_order(self, at):
-        """Whether columns are those of `fit` in their order, but for whole modalities."""
-        whole = all(len({place in at for place in part.places}) == 1 for part in self.parts)
-        return whole and [*at.values()] == [*range(len(at))]
 
     @one_thread()
     def encode(self, read: Read) -> torch.Tensor:
@@ -411,7 +346,7 @@ class Model:
             "lags": [] if self.lags is None else self.lags.to_plain(),
             "target": self.target and self.target.to_plain(),
             "weights_of_loss": self.weights_of_loss,
-            "history": _by_column(self.history),
+            "history": history_to_plain(self.history),
             "n_iter": self.n_iter,
             "n_components": self.built["n_components"],
             "built": {
@@ -452,9 +387,8 @@ class Model:
         columns = Columns.from_plain(values["container"])
         check(len(columns.names) == values["n_features_in"], "the names of its columns")
         built = _built(values["built"], values["n_components"], of_network, classes)
-        model = cls(
-            columns, _parts(values["modalities"], values["places"], columns, classes), built
-        )
+        parts = parts_from_plain(values["modalities"], values["places"], columns, classes)
+        model = cls(columns, parts, built)
         check(values["feature_names_in"] == model.feature_names, "the names of its columns")
         if values["lags"]:
             model.keep_lags(Lags.from_plain(values["lags"], model.parts))
@@ -464,7 +398,7 @@ class Model:
         n_decoded = len(model.parts) + (model.target is not None)
         whole = isinstance(weights, list) and len(weights) == n_decoded
         check(whole and all(map(is_positive, weights)), "the weights of its losses")
-        model.history, model.n_iter = _history(values["history"]), values["n_iter"]
+        model.history, model.n_iter = history_from_plain(values["history"]), values["n_iter"]
         model.explained = values["explained_deviance"]
         spent = values["privacy"]
         model.privacy = spent and PrivacySpent.from_plain(spent)
@@ -518,16 +452,6 @@ def check_finite(finite: np.ndarray, what: str) -> None:
         )
 
 
-def presence(values: list) -> np.ndarray:
-    """Return which modalities each row has, (rows, modalities) bool."""
-    return np.stack([part.present for part in values], 1)
-
-
-def as_rows(values: list, index: np.ndarray) -> Rows:
-    """Return values as `Rows` on the CPU, given the number of each row's pattern."""
-    return Rows([as_tensors(part.tensors) for part in values], torch.from_numpy(index))
-
-
 _KEPT = (
     *("modalities", "places", "container", "lags", "target", "weights_of_loss", "history"),
     *("n_iter", "n_components", "built", "explained_deviance", "privacy"),
@@ -544,53 +468,3 @@ def _built(node, n_components, of_network, classes):
         name: named_from_plain(name, node, classes) for name, node in built.items() if name in NAMED
     }
     return {**built, **parts, "n_components": n_components}
-
-
-def _parts(listed, places, columns, classes):
-    """Return the parts that a file describes, each with columns of its own."""
-    check(isinstance(listed, list) and len(listed) > 0, "its modalities")
-    check(isinstance(places, list) and len(places) == len(listed), "the places of its columns")
-    n = len(columns.names)
-    for some in places:
-        whole = isinstance(some, list) and some and all(is_whole(p) and 0 <= p < n for p in some)
-        check(whole, "the places of a modality's columns")
-    used = [place for some in places for place in some]
-    check(len(used) == len(set(used)), "a column is in two modalities")
-    parts = [
-        Part.from_plain(entry, some, sum(columns.width(place) or 1 for place in some), classes)
-        for entry, some in zip(listed, places, strict=True)
-    ]
-    check(len({part.name for part in parts}) == len(parts), "two modalities have one name")
-    return parts
-
-
-def _by_column(history):
-    """Return the history with one array per key: long trainings have many epochs."""
-    columns = {}
-    for i, epoch in enumerate(history):
-        for key, value in epoch.items():
-            column = columns.setdefault(key, {"epochs": [], "values": []})
-            column["epochs"].append(i)
-            column["values"].append(value)
-    for column in columns.values():
-        column["epochs"] = np.array(column["epochs"], np.int64)
-        if all(type(value) is type(column["values"][0]) for value in column["values"]):
-            values = np.array(column["values"])
-            column["values"] = values if values.dtype.kind in "bif" else column["values"]
-    return {"n_epochs": len(history), "columns": columns}
-
-
-def _history(node):
-    n_epochs, columns = fields(node, "n_epochs", "columns")
-    check(is_whole(n_epochs) and n_epochs >= 0 and isinstance(columns, dict), "its history")
-    longest = max((len(c.get("epochs", ())) for c in columns.values()), default=0)
-    check(n_epochs == longest, "its history")  # every epoch has its number and its time
-    history = [{} for _ in range(n_epochs)]
-    for key, column in columns.items():
-        epochs, values = fields(column, "epochs", "values")
-        values = values.tolist() if isinstance(values, np.ndarray) else values
-        check(is_array(epochs, "i") and isinstance(values, list), "its history")
-        for epoch, value in zip(epochs.tolist(), values, strict=True):
-            check(0 <= epoch < n_epochs, "its history")
-            history[epoch][key] = value
-    return history

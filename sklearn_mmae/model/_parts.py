@@ -22,14 +22,16 @@ from .._core.plain import (
     object_to_plain,
     to_plain,
 )
+from .._core.values import is_whole
 from ..modalities import BUILTIN, Modality
 from ..modalities._base import asks
 from ..modalities._detect import detect
 from ..statistics import Statistics
+from ..tables import Columns
 from ..tables._cells import Cells, Values
 from ._lags import put_back, skipped
 
-__all__ = ["Part", "resolve"]
+__all__ = ["Part", "parts_from_plain", "resolve"]
 
 
 @dataclass
@@ -299,3 +301,23 @@ def _positions(key, frame, X, modality):
             )
         return [i for i, chosen in enumerate(items) if chosen]
     return [place(item) for item in items]
+
+
+def parts_from_plain(
+    listed: Any, places: Any, columns: Columns, classes: dict[str, type]
+) -> list[Part]:
+    """Return the parts that a file describes, each with columns of its own."""
+    check(isinstance(listed, list) and len(listed) > 0, "its modalities")
+    check(isinstance(places, list) and len(places) == len(listed), "the places of its columns")
+    n = len(columns.names)
+    for some in places:
+        whole = isinstance(some, list) and some and all(is_whole(p) and 0 <= p < n for p in some)
+        check(whole, "the places of a modality's columns")
+    used = [place for some in places for place in some]
+    check(len(used) == len(set(used)), "a column is in two modalities")
+    parts = [
+        Part.from_plain(entry, some, sum(columns.width(place) or 1 for place in some), classes)
+        for entry, some in zip(listed, places, strict=True)
+    ]
+    check(len({part.name for part in parts}) == len(parts), "two modalities have one name")
+    return parts

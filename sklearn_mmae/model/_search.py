@@ -8,7 +8,8 @@ import numpy as np
 
 from .._core.errors import listing
 from ._draws import check_count
-from ._model import Model, Read
+from ._model import Model
+from ._read import Read
 
 __all__ = ["Matches", "search"]
 

@@ -8,7 +8,7 @@ a part is a mixture, too, in closed form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,17 +24,16 @@ from ..statistics import PLAIN, Statistics
 from ..statistics._mixture import Mixture, fit_mixture, log_normal
 from ..statistics._questions import Sums
 from ..statistics._samples import SampledRows
-from ._batches import Batch, Rows
-from ._holes import BINS, Fill, Tensors, bins_of, hide, observed_cells, without
+from ._batches import Rows
+from ._holes import BINS, Fill, observed_cells
 from ._joint import JointNetwork
+from ._looks import Looks, parts_to_learn
 
 __all__ = ["Axes", "Density", "learn_density"]
 
 MOST_ROWS = 2048  # of which the codes are looked at
 MOST_CODES = 2**15  # of them and their parts
-MOST_NUMBERS = 2**19  # in what is known of parts
 FEWEST = 3  # rows
-BLOCK = 128  # rows encoded at a time
 RIDGE = 1e-3  # of the variance of codes: that of the noise, at least
 ENLARGED = 0.03  # of the mean variance: what each variance has more, for canonical axes
 LEAST_NOISE = 1e-4  # of a number's standard deviation
@@ -293,7 +292,7 @@ def learn_density(
     Later of Density or None
         Learned of a sample of rows, with the network as it will be then.
     """
-    parts = _parts(network, rows, len(network.scale), statistics)
+    parts = parts_to_learn(network, rows, len(network.scale), statistics)
     n = min(len(rows), MOST_ROWS, max(MOST_CODES // (1 + len(parts)), FEWEST))
     places = torch.linspace(0, len(rows) - 1, n, device=rows.pattern.device).long()
 
@@ -309,7 +308,7 @@ def _learn(network, rows, parts, fills, statistics):
     """Return the density of codes of rows, and of parts of them."""
     network.eval()
     k, n = len(network.scale), len(rows)
-    looks = _Looks(network, rows, parts, fills)
+    looks = Looks(network, rows, parts, fills)
     sample = statistics.second_moments("codes", looks.blocks, products=False, most_rows=n).sample
     if sample is None or len(sample.rows) < FEWEST:
         return None
@@ -327,114 +326,6 @@ def _learn(network, rows, parts, fills, statistics):
     mixture = Mixture(*(a.astype(np.float32) for a in mixture))
     density = Density(mixture, patterns, bins, maps, offsets, roots, [])
     return density._replace(noise=_noise(density, looks, known, statistics))
-
-
-def _parts(
-    network: JointNetwork, rows: Rows, k: int, statistics: Statistics
-) -> list[tuple[int, int]]:
-    """Return patterns, by their numbers, and bins that show a part of some rows."""
-    patterns, index = network.patterns, rows.pattern
-    index = index if rows.rows is None else index[rows.rows]
-    counts = statistics.counts("patterns", index.cpu().numpy(), len(patterns))
-    whole = patterns[torch.as_tensor(counts > 0, device=patterns.device)]
-    within = (whole | ~patterns[:, None]).all(2)
-    less = within & (whole != patterns[:, None]).any(2)
-    tables = [m for m, part in enumerate(network.networks) if part.is_table]
-    holey = within.any(1) & patterns[:, tables].any(1)
-    seen = patterns.any(1)
-    parts = [(int(i), 0) for i in (less.any(1) & seen).nonzero()[:, 0]]
-    parts += [(int(i), bin_) for bin_ in range(1, len(BINS) + 2) for i in holey.nonzero()[:, 0]]
-    # If there are too many, those of which least and most is seen.
-    size = patterns.sum(1)
-    extreme = torch.minimum(size, patterns.shape[1] - size).tolist()
-    return sorted(parts, key=lambda part: extreme[part[0]])[: MOST_NUMBERS // (2 * k * k)]
-
-
-class _Looks:
-    """Rows, their embeddings, and those of the same rows when less of them is seen.
-
-    Attributes
-    ----------
-    codes : Tensor of shape (1 + parts, rows, components)
-        As `transform` gives them: first of the rows as they are.
-    there : Tensor of shape (1 + parts, rows), bool
-        Whether the part shows less of the row, and as many missing values as its bin has.
-    """
-
-    def __init__(
-        self,
-        network: JointNetwork,
-        rows: Rows,
-        parts: list[tuple[int, int]],
-        fills: Sequence[Fill],
-    ):
-        self.network, self.parts = network, parts
-        self.batch = batch = Batch(rows.values, rows.pattern)
-        self.codes = batch.pattern.new_zeros(1 + len(parts), len(batch), len(network.scale)).float()
-        self.there = torch.ones(self.codes.shape[:2], dtype=torch.bool, device=self.codes.device)
-        self.codes[0] = self._encode({}, batch.pattern[None])[0]
-        whole, self.still = network.patterns[batch.pattern], {}
-        generator = torch.Generator(self.codes.device).manual_seed(len(batch))
-        for bin_ in sorted({bin_ for _, bin_ in parts}):
-            places = [i for i, part in enumerate(parts) if part[1] == bin_]
-            patterns = torch.tensor([parts[i][0] for i in places], device=self.codes.device)
-            hidden, still = self._hidden(bin_, fills, generator)
-            self.still[bin_] = still
-            shown = patterns[:, None].expand(-1, len(batch))
-            self.codes[[1 + i for i in places]] = self._encode(hidden, shown)
-            for i, pattern in zip(places, network.patterns[patterns], strict=True):
-                within = (whole | ~pattern).all(1)
-                if bin_:
-                    holes = bins_of(still, pattern.expand(len(batch), -1), None)
-                    self.there[1 + i] = within & (holes == bin_)
-                else:
-                    self.there[1 + i] = within & (whole != pattern).any(1)
-
-    def _encode(self, hidden: dict[int, Tensors], shown: Tensor) -> Tensor:
-        """Return vectors of what patterns show of rows, given tables of which cells are hidden."""
-        blocks = []
-        for start in range(0, len(self.batch), BLOCK):
-            own = slice(start, start + BLOCK)
-            values = list(self.batch.part(own).values)
-            for m, tensors in hidden.items():
-                values[m] = {name: tensor[own] for name, tensor in tensors.items()}
-            blocks.append(self.network.encode(self.network.views(values), shown[:, own]))
-        return torch.cat(blocks, 1) * self.network.scale
-
-    def _hidden(
-        self, bin_: int, fills: Sequence[Fill], generator: torch.Generator
-    ) -> tuple[dict[int, Tensors], dict[int, Tensor]]:
-        """Return the tables with cells of them hidden, and which are still seen."""
-        hidden, still = {}, {}
-        if not bin_:
-            return hidden, still
-        low, high = (0.0, *BINS, 1.0)[bin_ - 1 : bin_ + 1]
-        device = self.codes.device
-        share = torch.rand(len(self.batch), 1, generator=generator, device=device)
-        share = low + (high - low) * share
-        for m, part in enumerate(self.network.networks):
-            if part.is_table:
-                values = self.batch.values[m]
-                there = observed_cells(values, part)
-                order = torch.rand(there.shape, generator=generator, device=device).argsort(1)
-                still[m] = hide(there, order, share, 0.0)
-                hidden[m] = without(values, part, still[m], fills[m])
-        return hidden, still
-
-    def blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield embeddings of rows beside those of their parts, and which of these there are."""
-        there = self.there[..., None].expand_as(self.codes)
-        yield tuple(a.movedim(0, 1).flatten(1) for a in (self.codes.double(), there))
-
-    def unseen(self, i: int, m: int) -> Tensor:
-        """Return which numbers of a table part i does not show of its rows, (rows, numbers)."""
-        network = self.network
-        part, (pattern, bin_) = network.networks[m], self.parts[i]
-        known = observed_cells(self.batch.values[m], part)
-        known &= network.patterns[self.batch.pattern, m][:, None]
-        if network.patterns[pattern, m]:
-            known = known & ~self.still[bin_][m] if bin_ else torch.zeros_like(known)
-        return (known & self.there[1 + i][:, None])[:, : part.n_numbers]
 
 
 def _look(
@@ -462,7 +353,7 @@ def _look(
 
 
 def _noise(
-    density: Density, looks: _Looks, known: np.ndarray, statistics: Statistics
+    density: Density, looks: Looks, known: np.ndarray, statistics: Statistics
 ) -> list[np.ndarray]:
     """Return what numbers of tables have beside what sampled vectors make of them; see `Density`.
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..fusion import Fusion
 from ..nn._blocks import layer, matmul
@@ -17,6 +16,7 @@ from ..statistics import Statistics
 from ._batches import Batch
 from ._direct import Direct, DirectRegressions
 from ._patterns import MOST_ENUMERATED, chances_of, meetings_of
+from ._products import by_pattern, by_tiles
 from ._terms import EXTRA_TERMS
 from .start._moments import ViewMoments
 
@@ -28,8 +28,7 @@ RowBlocks = Callable[[], Iterable[tuple[list[View], list[Tensor | None], Tensor]
 NewGenerator = Callable[[], torch.Generator]
 
 MANY_PATTERNS = 32  # from which on rows are grouped by theirs in training
-TILE = 128  # rows of one pattern that are multiplied at a time, when nothing is trained,
-FEW_PATHS = 256  # unless the regressions of all patterns are so few columns
+FEW_PATHS = 256  # numbers that all patterns make of a row: one product for all costs less
 
 
 class JointNetwork(nn.Module, ABC):
@@ -301,9 +300,9 @@ class JointNetwork(nn.Module, ABC):
         projected = projected.detach() if self.is_held else projected
         if projected.device.type == "cpu":
             if self.training and len(table) >= MANY_PATTERNS:
-                return _by_pattern(projected, pattern, table)
+                return by_pattern(projected, pattern, table)
             if not self.training and not (self.has_few_paths and table is self.table):
-                return _by_tiles(projected, pattern, table)
+                return by_tiles(projected, pattern, table)
         # One product for all patterns, then each row picks its own: no row-wise matrices.
         linear = matmul(projected, table.flatten(0, 1)).unflatten(1, (len(table), -1))
         return linear[torch.arange(projected.shape[0], device=linear.device), pattern]
@@ -487,37 +486,3 @@ class JointNetwork(nn.Module, ABC):
                 for network, view in zip(self.networks, views, strict=True)
             ]
         return self.row_losses(views, batch, shown, generator).mean(1)
-
-
-def _by_pattern(projected: Tensor, pattern: Tensor, table: Tensor) -> Tensor:
-    """Return what `JointNetwork._linear` does, with one product for each pattern that occurs.
-
-    A row's last bits then depend on the rows beside it, which a gradient's do anyway.
-    """
-    return _grouped(projected, pattern, table, lambda rows, weight: rows @ weight.T)
-
-
-def _by_tiles(projected: Tensor, pattern: Tensor, table: Tensor) -> Tensor:
-    """Return what `_by_pattern` does, by products of one size: a row's bits are its own."""
-    size = min(TILE, len(projected))
-
-    def multiply(rows: Tensor, weight: Tensor) -> Tensor:
-        tiles = F.pad(rows, (0, 0, 0, -len(rows) % size)).split(size)
-        return torch.cat([matmul(tile, weight) for tile in tiles])[: len(rows)]
-
-    return _grouped(projected, pattern, table, multiply)
-
-
-def _grouped(
-    projected: Tensor,
-    pattern: Tensor,
-    table: Tensor,
-    multiply: Callable[[Tensor, Tensor], Tensor],
-) -> Tensor:
-    """Return the products of each row with the weights of its pattern, (..., rows, components)."""
-    which = pattern.flatten()
-    order = which.argsort(stable=True)
-    sizes = which.bincount(minlength=len(table)).tolist()
-    groups = projected.index_select(0, order % len(projected)).split(sizes)
-    linear = [multiply(rows, own) for rows, own in zip(groups, table, strict=True) if len(rows)]
-    return torch.cat(linear).index_select(0, order.argsort()).unflatten(0, pattern.shape)

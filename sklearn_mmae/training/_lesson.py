@@ -15,11 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from time import monotonic
 from typing import Any
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -31,6 +29,7 @@ from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
 from ._batches import Batch, Rows
+from ._best import BestEpoch
 from ._gradients import MakeGradients, PlainGradients
 from ._guard import LinearReaders, held_out_losses, judge_decoders
 from ._joint import JointNetwork
@@ -43,7 +42,7 @@ from ._translation import weigh
 from .start._begin import seen_blocks, start_linear
 from .start._moments import ViewMoments, learn_view_moments
 
-__all__ = ["Learned", "Lesson", "as_before_on_error", "make_net", "one_more_epoch"]
+__all__ = ["Learned", "Lesson", "make_net"]
 
 LEAST_HELD_OUT = 50  # rows, as far as they are at most LARGEST_HELD_OUT of all
 LARGEST_HELD_OUT = 0.3
@@ -52,8 +51,7 @@ USUAL_ROWS = 1024  # to learn from, where nobody knows how many they will be
 MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
-SLOWER = 0.3  # share of the learning rate where the first epochs were the best
-RISES, MUCH_WORSE = 2, 0.01  # of the held-out loss in a row, and the share that stops training
+FIRST, SLOWER = 2, 0.3  # epochs; share of the learning rate where the first were the best
 LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
 # but never more than `max_epochs` ask for
 
@@ -66,48 +64,6 @@ class Learned:
     interrupted: BaseException | None  # what ended training early; the best epoch is kept
     calibration: Later | None  # by rows that no network had seen, if there were any
     moments: ViewMoments | None  # of the views, where it began with the closed form
-
-
-class _BestEpoch(Callback):
-    """Keep the best weights by held-out loss, and stop when they get no better by much, or worse.
-
-    Worse is a loss that has risen in successive epochs, to more than a share above the best [1]_.
-
-    References
-    ----------
-    .. [1] Prechelt (1998), "Early stopping - but when?", Neural Networks: Tricks of the Trade.
-    """
-
-    def __init__(self, patience: int, tol: float, statistics: Statistics):
-        self.patience, self.tol, self.statistics = patience, tol, statistics
-
-    def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Any = None, **kwargs: Any):
-        """Begin with the weights as they are, of which nothing is known."""
-        self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
-        self.before_ = len(net.history)
-        self.much_better_, self.waited_ = float("inf"), 0
-
-    def is_last(self, net: AutoencoderNet) -> bool:
-        """Whether the last epoch is the best so far."""
-        return self.epoch_ == len(net.history) - self.before_
-
-    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any):
-        """Look at what has been learned so far."""
-        loss = net.history[-1, "valid_loss"]
-        losses = np.array([self.loss_, loss])
-        if not self.epoch_ or self.statistics.choose("epoch", losses):
-            self.best_ = [mean.clone() for mean in net.weights_.averages]
-            self.loss_, self.epoch_ = loss, len(net.history) - self.before_
-        last = net.history[self.before_ :, "valid_loss"][-RISES - 1 :]
-        rises = len(last) > RISES and all(a < b for a, b in pairwise(last))
-        if rises and loss - self.loss_ > MUCH_WORSE * abs(self.loss_):
-            raise StopTraining
-        if self.much_better_ - loss > self.tol * abs(loss):
-            self.much_better_, self.waited_ = loss, 0
-            return
-        self.waited_ += 1
-        if self.waited_ >= self.patience:
-            raise StopTraining
 
 
 class Lesson:
@@ -206,7 +162,7 @@ class Lesson:
         trains = self.settings.max_epochs > 0
         if self.held_out is not None:
             self.before = self._held_out_losses() if self.guarded and trains else None
-            self.best = _BestEpoch(
+            self.best = BestEpoch(
                 self.settings.n_iter_no_change, self.settings.tol, self.statistics
             )
         may_lose = len(self.names) > 1 and not self.network.is_held
@@ -255,7 +211,7 @@ class Lesson:
         """Whether the first epochs, of the smallest steps, did no good, and all others harm."""
         tried = self.starts_linear and self.held_out is not None and self.interrupted is None
         is_short = len(self.net.history) < self.settings.max_epochs
-        if not (tried and is_short and 0 < self.best.epoch_ <= RISES):
+        if not (tried and is_short and 0 < self.best.epoch_ <= FIRST):
             return False
         self.net.weights_.set(self.best.best_)
         return not self._beats(self.before, self._held_out_losses(), "first epochs")
@@ -485,40 +441,3 @@ def make_net(
         iterator_train__most=MOST_OF_AN_EPOCH,
         **{f"optimizer__{name}": value for name, value in options.items() if name in accepted},
     ).initialize()
-
-
-def one_more_epoch(net: AutoencoderNet, rows: Rows) -> None:
-    """Train a net for one more epoch of these rows, within `as_before_on_error`."""
-    weights, network = net.weights_, net.module_
-    network.guard(False, is_held=network.is_held)
-    weights.swap()  # what is shown are the means; steps are taken from the weights themselves
-    net.notify("on_train_begin", X=rows, y=None)
-    with suppress(StopTraining):  # it is one epoch anyway
-        net.learn_more(rows)
-    net.notify("on_train_end", X=rows, y=None)
-    weights.swap()
-
-
-@contextmanager
-def as_before_on_error(net: AutoencoderNet) -> Iterator[None]:
-    """Leave a net as it was, to the bit and to the next random number, if anything is raised."""
-    weights, n_steps = net.weights_, net.weights_.n_steps
-    shown, running = weights.copy(), [mean.clone() for mean in weights.averages]
-    moments, n_epochs = copy.deepcopy(net.optimizer_.state_dict()), len(net.history_)
-    network, guards = net.module_, net.module_.guards.clone()
-    generators = [net.generator, net.iterator_train__generator]
-    states = [generator.get_state() for generator in generators]
-    try:
-        yield
-    except BaseException:
-        weights.set(shown)
-        network.guards.copy_(guards)
-        network.obey_guards()
-        weights.averages, weights.n_steps = running, n_steps
-        net.optimizer_.load_state_dict(moments)
-        del net.history_[n_epochs:]
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
-        raise
-    finally:
-        network.eval()

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ..nn._modality import ModalityNetwork
 from ..statistics._mixture import Mixture
-from ._density import LEAST_NOISE, MOST_NUMBERS, RIDGE, Density
+from ._density import LEAST_NOISE, RIDGE, Density
 from ._holes import BINS
 from ._joint import JointNetwork
+from ._looks import MOST_NUMBERS
 from .start._moments import ViewMoments
 
 __all__ = ["density_of_moments"]

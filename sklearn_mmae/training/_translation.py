@@ -23,8 +23,9 @@ from ..statistics._questions import Sums
 from ._batches import Rows
 from ._direct import Direct
 from ._holes import observed_cells
-from ._joint import TILE, JointNetwork
+from ._joint import JointNetwork
 from ._patterns import MOST_ENUMERATED, Solved
+from ._products import TILE
 
 __all__ = ["Translation", "translation", "weigh"]
 

@@ -12,7 +12,7 @@ import torch
 from joblib import Memory
 from scipy.special import entr
 
-from ..._core.errors import CellError, CellTypeError, listing
+from ..._core.errors import CellError, listing
 from ..._core.typing import Array
 from ..._core.values import are_text, dtype_from, is_positive, is_whole
 from ...statistics import Statistics
@@ -31,12 +31,12 @@ from .._pictures import (
 )
 from .._private import ColumnSums
 from .._shown import Pictures, where_present
+from ._cells import LARGEST_NUMBER, as_dtype, compact, pixel_matrix
 from ._network import SMALLEST_SHARE, ImageNetwork
 
 __all__ = ["ImageModality"]
 
 LARGEST = 64  # longer side of the pictures where size=None
-LARGEST_NUMBER = np.finfo(np.float32).max
 LARGEST_PIXEL = 1.01 * float(LARGEST_NUMBER)  # in a file, after rounding
 CHUNK = 256  # pixels converted to floats at a time
 AUGMENTATIONS = ("shift", "light", "mirror")
@@ -239,7 +239,7 @@ class ImageModality(FileModality):
         """
         if self.shape is not None:
             return [
-                self._as_dtype(pixel, np.dtype(dtype))
+                as_dtype(pixel, np.dtype(dtype), self.low_, self.high_)
                 for pixel, dtype in zip(predictions.T, self.dtypes_, strict=True)
             ]
         channels = CHANNELS[self.mode_]
@@ -344,7 +344,7 @@ class ImageModality(FileModality):
 
     def _learn_columns(self, cells: Cells, statistics: Statistics) -> None:
         """Learn the range of columns of pixels."""
-        matrix, _ = self._matrix(cells)
+        matrix, _ = pixel_matrix(cells, self.shape)
         low = float(statistics.quantile("smallest", np.fmin.reduce(matrix, 1), 0))
         high = float(statistics.quantile("largest", np.fmax.reduce(matrix, 1), 1))
         if math.isnan(low):
@@ -426,41 +426,10 @@ class ImageModality(FileModality):
         warn_of_another_unit(name, odd_rows, "images")
         return pixels, present
 
-    def _matrix(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the pixel columns as one array, and where they are observed."""
-        n_pixels = math.prod(self.shape)
-        if len(cells.names) != n_pixels:
-            raise CellError(
-                f"{len(cells.names)} columns for the {n_pixels} pixels of shape={self.shape}",
-                column=listing(cells.names),
-                remedy="Give a column for each pixel, or leave out shape for whole images",
-            )
-        for name, column in cells:
-            if column.ndim != 1 or column.dtype.kind not in "buif":
-                raise CellTypeError(
-                    f"cells of {column.dtype} are not pixels",
-                    column=name,
-                    remedy="Give numbers, with NaN where they are unknown",
-                )
-        matrix = np.stack(cells.columns, 1) if cells.matrix is None else cells.matrix
-        if _largest_size(matrix) > LARGEST_NUMBER:
-            with np.errstate(invalid="ignore"):
-                bad = np.abs(matrix) > LARGEST_NUMBER
-            column = np.flatnonzero(bad.any(0))[0]
-            raise CellError(
-                "pixels that are infinite, or too large for float32",
-                column=cells.names[column],
-                row=np.flatnonzero(bad[:, column]).tolist(),
-                remedy="Replace them by finite numbers, or by NaN where they are unknown",
-            )
-        # A sum of finite numbers is NaN only if one of them is; no mask is allocated.
-        whole = not np.isnan(matrix.sum(dtype=np.float64))
-        return matrix, None if whole else ~np.isnan(matrix)
-
     def _columns(self, cells: Cells) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return the tensors of pixel columns, and where any pixel is observed."""
-        matrix, there = self._matrix(cells)
-        pixels = _compact(matrix, there)
+        matrix, there = pixel_matrix(cells, self.shape)
+        pixels = compact(matrix, there)
         tensors, present = {"pixels": pixels}, np.ones(len(pixels), bool)
         if there is not None:
             present = there.any(1)
@@ -472,15 +441,6 @@ class ImageModality(FileModality):
             odd = (largest > 10 * reach) | ((largest > 0) & (largest <= 1) & (reach > 10))
             warn_of_another_unit(listing(cells.names), np.flatnonzero(odd), "images")
         return tensors, present
-
-    def _as_dtype(self, pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        if dtype.kind == "f":
-            return pixels.astype(dtype)
-        if dtype.kind == "b":
-            return pixels >= 0.5
-        limits = np.iinfo(dtype)
-        low, high = max(self.low_, limits.min), min(self.high_, limits.max)
-        return np.rint(pixels).clip(low, high).astype(dtype)
 
     def shown(self, cells: Cells, predicted: bool = False) -> Pictures:
         """Return images; columns of pixels as one, NaN where a pixel is not observed."""
@@ -503,31 +463,10 @@ def _learn_mode(facts: Iterable[PictureFacts], statistics: Statistics) -> str:
     return "RGB" if False in statistics.frequent("grey", [fact.grey for fact in facts]) else "L"
 
 
-def _largest_size(numbers: np.ndarray) -> float:
-    """Return the largest absolute number, NaN left aside; NaN of none."""
-    if not len(numbers):
-        return np.nan
-    return max(-float(np.fmin.reduce(numbers, None)), float(np.fmax.reduce(numbers, None)))
-
-
 def _divergence(share: np.ndarray, null: np.ndarray) -> np.ndarray:
     """Return the Kullback-Leibler divergence of each row of shares from one of them, in nats."""
     nats = -entr(share) - entr(1 - share) - share * np.log(null) - (1 - share) * np.log1p(-null)
     return np.nansum(nats, 1, dtype=np.float64)
-
-
-def _compact(matrix: np.ndarray, there: np.ndarray | None) -> np.ndarray:
-    """Return pixel columns as uint8 where that loses nothing, else as float32; 0 where missing."""
-    if matrix.dtype == np.uint8:
-        usable = matrix.flags.writeable and all(stride > 0 for stride in matrix.strides)
-        return matrix if usable else matrix.copy()
-    if there is not None:
-        matrix = np.where(there, matrix, 0)
-    if matrix.min(initial=0) >= 0 and matrix.max(initial=0) <= 255:
-        bytes_ = matrix.astype(np.uint8)
-        if np.array_equal(bytes_, matrix):
-            return bytes_
-    return matrix.astype(np.float32)
 
 
 def _is_shape(value: Any) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import joblib
 import numpy as np
@@ -16,33 +16,26 @@ from ..._core.errors import CellError, did_you_mean, listing
 from ..._core.values import are_floats, are_text, is_array, is_positive, is_whole
 from ...statistics import PLAIN, Statistics
 from ...tables._cells import Cells, Column, Values
-from .._base import Modality
 from .._files import find_memory
 from .._shown import Shown, Words, where_present
-from ._cells import decode_tokens, encode_tokens, learn_tokens, read_texts, word_pattern
+from ._cells import decode_tokens, encode_tokens, read_texts
+from ._learn import FULL_LENGTH, LearnsTexts
 from ._network import KeyWordsNetwork, SentenceNetwork
 from ._vectorizers import (
     BLOCKS,
     beside_words,
     built_in,
     check_vectorizer,
-    column_of,
     transformers,
-    vectorize,
 )
-
-if TYPE_CHECKING:
-    from sklearn.feature_extraction.text import CountVectorizer
+from ._words import log_shares
 
 __all__ = ["TextModality"]
 
-FULL_LENGTH = 16  # words of a text that counts as much as any modality
-LEAST_VARIANCE = 0.05  # of private texts, of a row's squared length
 MOST_TOKENS = 1024  # of a text that is written out, one after the other
-MOST_WORDS_OF_A_ROW = 512  # a longer text keeps the words of largest weight
 
 
-class TextModality(Modality):
+class TextModality(LearnsTexts):
     """One column of text, in any language that puts spaces between words.
 
     The encoder gets blocks of equal variance: tf-idf weights of the words [1]_, and what
@@ -140,22 +133,6 @@ class TextModality(Modality):
     >>> modality.transform(Cells(("name",), (names,))).present
     array([ True,  True, False])
     """
-
-    vocabulary_: list[str]
-    idf_: np.ndarray
-    subwords_: list[str]
-    subword_idf_: np.ndarray
-    phrases_: list[str]
-    phrase_idf_: np.ndarray
-    vectorizers_: list[Any]
-    offsets_: list[np.ndarray]
-    block_scales_: np.ndarray
-    mean_: np.ndarray
-    tokens_: list[str]
-    n_tokens_: int
-    shares_: np.ndarray
-    mean_length_: float
-    null_deviance_: float
 
     def __init__(
         self,
@@ -315,7 +292,7 @@ class TextModality(Modality):
         ModalityNetwork
         """
         mean = torch.tensor(self.mean_, dtype=torch.float32)
-        null_logits = torch.tensor(_log_shares(self.shares_), dtype=torch.float32)
+        null_logits = torch.tensor(log_shares(self.shares_), dtype=torch.float32)
         if self.decoder == "words":
             return KeyWordsNetwork(
                 mean,
@@ -421,136 +398,6 @@ class TextModality(Modality):
                 "vocabulary: give a list of different words, in lower case, or 'hash'."
             )
 
-    def _given_words(self) -> list[str]:
-        """Return the words that are not chosen by `fit`, or what stands for them."""
-        if self.vocabulary == "hash":
-            return [f"#{i}" for i in range(self.max_features)]
-        return list(self.vocabulary)
-
-    def _count_words(self, texts: np.ndarray) -> sparse.csr_array:
-        """Return how often texts have each word of the vocabulary."""
-        if self.vocabulary == "hash":
-            return _hashed(texts, self.max_features)
-        return _counts(_word_counter, self.vocabulary_, texts)
-
-    def _fit(
-        self, name: str, texts: np.ndarray, present: np.ndarray, statistics: Statistics
-    ) -> list[sparse.csr_array]:
-        """Learn everything; return the unscaled blocks."""
-        if statistics.is_private:
-            return [self._learn_privately(texts, statistics)]
-        n_texts = int(statistics.counts("texts", np.zeros(len(texts), int), 1)[0])
-        blocks = [self._learn_words(name, texts, n_texts, statistics)]
-        self.vectorizers_, self.offsets_ = [], []
-        for one in beside_words(self.vectorizer):
-            if isinstance(one, str):
-                blocks.append(self._learn_block(one, texts, n_texts, statistics))
-            else:
-                blocks.append(self._learn_columns(one, name, texts, present, statistics))
-        _, means, variances = zip(
-            *(statistics.moments(f"block {i}", block) for i, block in enumerate(blocks)),
-            strict=True,
-        )
-        n_varying = max(1, sum(_or_one(v.sum()) != 1 for v in variances))
-        self.block_scales_ = np.sqrt([_or_one(v.sum()) * n_varying for v in variances])
-        self.mean_ = np.concatenate(
-            [mean / scale for mean, scale in zip(means, self.block_scales_, strict=True)]
-        )
-        if self.decoder == "words":
-            self._learn_shares(blocks[0], statistics)
-        else:
-            self._learn_tokens(texts, statistics)
-        return blocks
-
-    def _learn_words(
-        self, name: str, texts: np.ndarray, n_texts: int, statistics: Statistics
-    ) -> sparse.csr_array:
-        if self.vocabulary is None:
-            counter, most = _word_counter(stop_words=self.stop_words), self.max_features
-            own = statistics.of("words")
-            self.vocabulary_, counts = _learn_vocabulary(counter, texts, most, own)
-        else:
-            self.vocabulary_ = self._given_words()
-            counts = self._count_words(texts)
-        if not self.vocabulary_:
-            raise CellError(
-                "no word is in any training row",
-                remedy="Leave the column out, or give fewer stop words",
-                column=name,
-            )
-        self.idf_ = _learn_idf(counts, n_texts, statistics.of("words"))
-        _, (mean,), _ = statistics.moments("words of a text", counts.sum(1)[:, None])
-        self.mean_length_ = float(mean)
-        return _heaviest(_tf_idf(counts, self.idf_))
-
-    def _learn_privately(self, texts: np.ndarray, statistics: Statistics) -> sparse.csr_array:
-        """Learn how usual the words of a public vocabulary are from one sum of rows."""
-        self.vocabulary_ = self._given_words()
-        self.idf_ = np.ones(len(self.vocabulary_))
-        self.vectorizers_, self.offsets_ = [], []
-        counts = self._count_words(texts)
-        words = _heaviest(_tf_idf(counts, self.idf_))  # rows of length 1, or 0
-        shares = _shares_of(words)
-        shares.data *= -np.log(shares.data)
-        length = np.minimum(counts.sum(1), FULL_LENGTH) / FULL_LENGTH
-        nats = shares.sum(1) / np.log(MOST_WORDS_OF_A_ROW)
-        about = np.stack([np.ones(len(texts)), words.sum(1) > 0, length, nats], 1)
-        rows = np.hstack([about, words.todense()])
-        sums, noise = statistics.sums("words", rows, 5**0.5)  # each of five parts is 1 at most
-        n_present = max(sums[0], noise, 1.0)
-        (_, known, length, nats), mean = np.split(sums / n_present, [4])
-        mean = np.maximum(mean, noise / n_present)
-        scale = max(np.clip(known, 0, 1) - (mean**2).sum(), LEAST_VARIANCE) ** 0.5
-        self.block_scales_, self.mean_ = np.array([scale]), mean / scale
-        self.mean_length_ = float(np.clip(length, 0, 1) * FULL_LENGTH)
-        self.shares_ = mean / mean.sum()
-        entropy = -self.shares_ @ np.log(self.shares_)
-        within = np.log(MOST_WORDS_OF_A_ROW) * np.clip(nats, 0, 1)
-        self.null_deviance_ = float(max(entropy - within, LEAST_VARIANCE * entropy)) or 1.0
-        return words
-
-    def _learn_block(
-        self, block: str, texts: np.ndarray, n_texts: int, statistics: Statistics
-    ) -> sparse.csr_array:
-        """Learn the vocabulary of a built-in block; return its columns."""
-        own, kind = statistics.of(block), BLOCKS[block]
-        vocabulary, counts = _learn_vocabulary(kind.counter(), texts, kind.most, own, kind.least)
-        idf = _learn_idf(counts, n_texts, own)
-        vars(self).update(zip(kind.learned, (vocabulary, idf), strict=True))
-        return _tf_idf(counts, idf)
-
-    def _learn_columns(
-        self,
-        transformer: Any,
-        name: str,
-        texts: np.ndarray,
-        present: np.ndarray,
-        statistics: Statistics,
-    ) -> sparse.csr_array:
-        """Fit a clone of a transformer, and keep it; return its columns."""
-        fitted = clone(transformer).fit(column_of(texts))
-        columns = vectorize(fitted, name, texts, present)
-        # A sparse block stays sparse; of a dense one, dropping a column shall mean its mean.
-        offset = np.zeros(columns.shape[1])
-        if not sparse.issparse(columns):
-            _, offset, _ = statistics.moments(f"vectorizer {len(self.offsets_)}", columns)
-            columns = sparse.csr_array(columns - offset)
-        self.vectorizers_.append(fitted)
-        self.offsets_.append(offset)
-        return columns
-
-    def _blocks(self, name, texts, present):
-        """Return the unscaled blocks of the present rows, each (rows, columns) sparse."""
-        blocks = [_heaviest(_tf_idf(self._count_words(texts), self.idf_))]
-        fitted = zip(self.vectorizers_, self.offsets_, strict=True)
-        for one in beside_words(self.vectorizer):
-            if isinstance(one, str):
-                vocabulary, idf = (getattr(self, name) for name in BLOCKS[one].learned)
-                blocks.append(_tf_idf(_counts(BLOCKS[one].counter, vocabulary, texts), idf))
-            else:
-                blocks.append(_columns(*next(fitted), name, texts, present))
-        return blocks
-
     def _values(self, texts, present, blocks):
         view = sparse.hstack(
             [block / scale for block, scale in zip(blocks, self.block_scales_, strict=True)],
@@ -563,28 +410,6 @@ class TextModality(Modality):
         if not present.all():
             tensors["present"] = present
         return Values(tensors, present)
-
-    def _learn_shares(self, words: sparse.csr_array, statistics: Statistics) -> None:
-        """Learn the mean distribution over words, and the mean divergence of rows from it."""
-        shares = _shares_of(words)
-        _, self.shares_, _ = statistics.moments("shares", shares)
-        self.shares_ = self.shares_ / self.shares_.sum()
-        nats = shares.copy()
-        nats.data *= np.log(shares.data) - _log_shares(self.shares_)[shares.indices]
-        _, (mean,), _ = statistics.moments("nats", nats.sum(1)[:, None])
-        self.null_deviance_ = _or_one(mean)
-
-    def _learn_tokens(self, texts: np.ndarray, statistics: Statistics) -> None:
-        """Learn tokens, the length of a text in them, and their mean distribution."""
-        self.tokens_ = learn_tokens(texts, self.max_features, self.max_length, statistics)
-        codes = encode_tokens(texts, self.tokens_, self.max_length)
-        written = (codes >= 0).sum(1)
-        self.n_tokens_ = int(statistics.quantile("tokens of a text", written, 1))
-        row, place = np.nonzero(codes >= 0)
-        each = 1 / written[row], (row, codes[row, place])
-        shares = sparse.csr_array(sparse.coo_array(each, shape=(len(texts), len(self.tokens_))))
-        _, self.shares_, _ = statistics.moments("shares of tokens", shares)
-        self.null_deviance_ = _or_one(-self.shares_ @ _log_shares(self.shares_))
 
     def shown(self, cells: Cells, predicted: bool = False) -> Shown:
         """Return each row's words with their shares, or sentences as they are written."""
@@ -623,20 +448,6 @@ def _blocks(modality, name, texts, present, *, seen):
     return modality._blocks(name, texts, present)
 
 
-def _columns(transformer, offset, name, texts, present):
-    """Return the columns of a fitted transformer, less their offset."""
-    if not len(texts):
-        return sparse.csr_array((0, len(offset)))
-    columns = vectorize(transformer, name, texts, present)
-    if columns.shape[1] != len(offset):
-        raise CellError(
-            f"{type(transformer).__name__} gave {columns.shape[1]} columns, in fit {len(offset)}",
-            remedy="It must give the same columns for every text",
-            column=name,
-        )
-    return sparse.csr_array(columns if sparse.issparse(columns) else columns - offset)
-
-
 def _read(cells):
     """Return the name, the texts and the present rows of the one column."""
     if len(cells.names) != 1:
@@ -648,109 +459,9 @@ def _read(cells):
     return name, *read_texts(name, column)
 
 
-# scikit-learn's text tools take as long to import as half of this package: they are imported in
-# the functions that need them.
-
-
-def _word_counter(**options):
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    return CountVectorizer(token_pattern=word_pattern(), **options)
-
-
-def _hashed(texts: np.ndarray, n: int) -> sparse.csr_array:
-    """Return how often texts have a word of each of so many hashes."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    hashing = HashingVectorizer(
-        n_features=n, token_pattern=word_pattern(), alternate_sign=False, norm=None
-    )
-    return sparse.csr_array(hashing.transform(texts))
-
-
-def _counts(make: Callable, vocabulary: list[str], texts: np.ndarray) -> sparse.csr_array:
-    """Return how often texts have each entry of a vocabulary, which may have none."""
-    if not vocabulary:  # which scikit-learn refuses
-        return sparse.csr_array((len(texts), 0))
-    return sparse.csr_array(make(vocabulary=vocabulary).transform(texts))
-
-
-def _learn_vocabulary(
-    counter: CountVectorizer,
-    texts: np.ndarray,
-    most: int | None,
-    statistics: Statistics,
-    least: int = 1,
-) -> tuple[list[str], sparse.csr_array]:
-    """Return the most frequent words or parts of words, sorted, and how often texts have them.
-
-    They occur at least so often in all texts.
-    """
-    try:
-        counts = counter.fit_transform(texts)
-        found = counter.get_feature_names_out().tolist()
-    except ValueError as error:
-        if "empty vocabulary" not in str(error):
-            raise
-        found, counts = [], sparse.csr_array((len(texts), 0), dtype=np.int64)
-    often = dict(zip(found, np.asarray(counts.sum(0)).ravel().tolist(), strict=True))
-    frequent = statistics.frequent("vocabulary", often, most)
-    vocabulary = sorted(word for word, n in frequent.items() if n >= least)
-    place = {word: i for i, word in enumerate(found)}
-    # A word of other rows only is in none of these: it takes the empty column at the end.
-    columns = sparse.csr_array(
-        sparse.hstack([counts, sparse.csr_array((len(texts), 1), dtype=counts.dtype)])
-    )
-    return vocabulary, columns[:, [place.get(word, len(found)) for word in vocabulary]]
-
-
-def _learn_idf(counts: sparse.csr_array, n_texts: int, statistics: Statistics) -> np.ndarray:
-    """Return the inverse document frequencies, as scikit-learn smooths them."""
-    n_with = statistics.counts("texts with each", counts.indices, counts.shape[1])
-    return np.log((n_texts + 1) / (n_with + 1)) + 1.0
-
-
-def _tf_idf(counts, idf):
-    """Return damped tf-idf weights, each row of length 1 or all zero."""
-    if not all(counts.shape):  # which scikit-learn refuses
-        return sparse.csr_array(counts.shape)
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    weigh = TfidfTransformer(sublinear_tf=True)
-    weigh.idf_ = idf
-    return sparse.csr_array(weigh.transform(counts))
-
-
-def _shares_of(words):
-    """Return the weights of each row over their sum."""
-    total = words.sum(1)
-    return sparse.csr_array(words / np.where(total > 0, total, 1)[:, None])
-
-
-def _heaviest(rows):
-    """Keep the largest weights of each row."""
-    many = np.flatnonzero(np.diff(rows.indptr) > MOST_WORDS_OF_A_ROW)
-    for row in many:
-        weights = rows.data[rows.indptr[row] : rows.indptr[row + 1]]
-        weights[np.argsort(-weights, kind="stable")[MOST_WORDS_OF_A_ROW:]] = 0
-    if len(many):
-        rows.eliminate_zeros()
-    return rows
-
-
 def _with_absent(view, present):
     """Return the rows of a sparse array in their places, absent ones empty, in float32."""
     length = np.zeros(len(present) + 1, view.indptr.dtype)  # other sizes widen the columns', too
     length[1:][present] = np.diff(view.indptr)
     listed = view.data.astype(np.float32), view.indices, length.cumsum(dtype=length.dtype)
     return sparse.csr_array(listed, (len(present), view.shape[1]))
-
-
-def _log_shares(shares):
-    # Characters for spelling may be in no training row by themselves.
-    return np.log(np.maximum(shares, 1e-8))
-
-
-def _or_one(spread):
-    """Return a variance or deviance to divide by; equal rows have none but for rounding."""
-    return float(spread) if spread > 1e-9 else 1.0
