@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.model_selection import train_test_split
@@ -15,6 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mmae import MultimodalAutoencoder, TabularModality
 
 from .._table import timed
+from ..imputers import iterative as in_rounds
+from ..imputers import of_normal
 from ._task import Method, Task
 
 SHARE = 0.3
@@ -101,22 +104,38 @@ def neighbours(rows, run, seed, n_neighbors):
     return imputed(KNNImputer(n_neighbors=n_neighbors), rows)
 
 
+def normal(rows, run, seed, ridge):
+    """Fill by a multivariate normal, fitted by expectation and maximisation, with a prior."""
+    filled, seconds = timed(of_normal, rows.train, rows.test, ridge)
+    return {"filled": filled}, seconds
+
+
+def trees(rows, run, seed, min_samples_leaf):
+    """Fill each column by a forest of all others, in rounds, as missForest does."""
+    forest = ExtraTreesRegressor(50, min_samples_leaf=min_samples_leaf, random_state=seed)
+    return imputed(in_rounds(forest, 1 if run.quick else 5), rows)
+
+
 METHODS = {
     "ours": Method(ours),
     "IterativeImputer": Method(
         iterative, lambda rows: [{"n_nearest_features": n} for n in (None, 10)]
     ),
     "KNNImputer": Method(neighbours, lambda rows: [{"n_neighbors": n} for n in (5, 10, 20, 40)]),
+    "EM": Method(normal, lambda rows: [{"ridge": ridge} for ridge in (1, 10, 100)]),
+}
+OF_FEW_COLUMNS = METHODS | {
+    "missForest": Method(trees, lambda rows: [{"min_samples_leaf": n} for n in (1, 3)]),
 }
 
 
-def task(load, k, n_splits, scale="column"):
+def task(load, k, n_splits, methods=OF_FEW_COLUMNS, scale="column"):
     """Return the task of one data set."""
-    return Task(k, lambda seed, quick: split_holed(load, k, scale, seed, quick), METHODS, n_splits)
+    return Task(k, lambda seed, quick: split_holed(load, k, scale, seed, quick), methods, n_splits)
 
 
 TASKS = {
     "wine, holes": task(load_wine, 4, 5),
     "breast cancer, holes": task(load_breast_cancer, 8, 5),
-    "digits, holes": task(load_digits, 16, 3, "common"),
+    "digits, holes": task(load_digits, 16, 3, METHODS, "common"),
 }

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn_mmae import MultimodalAutoencoder
 
 from .._table import timed
+from ..features import Divided, blocks, words
 from ..shared_data import load_clothing, load_salaries
 from ..tables_with_text import TEXTS, columns_by_hand, regressors, scaled
 from ._task import Method, Task
@@ -118,7 +119,7 @@ def split_table(name, load, k, with_text, seed, quick):
     if not with_text:
         frame = frame.drop(columns=texts).dropna()
         target = target.loc[frame.index]
-    n_train, n_test = (400, 200) if quick else (N_TRAIN, N_TEST)
+    n_train, n_test = (800, 200) if quick else (N_TRAIN, N_TEST)
     train, test, y_train, y_test = train_test_split(
         *(frame, target.to_numpy(float)), train_size=n_train, test_size=n_test, random_state=seed
     )
@@ -166,6 +167,13 @@ def components(features):
     return fit
 
 
+def equal_blocks(rows, run, seed):
+    """Fit principal components of the table and of each text, by their first singular values."""
+    model = blocks(rows.train, list(rows.texts), words, Divided("first"), rows.k)
+    codes, seconds = timed(model.fit_transform, rows.train)
+    return {"codes/train": codes, "codes/test": model.transform(rows.test)}, seconds
+
+
 def by_hand(rows):
     """Return TF-IDF and SVD of texts, indicators of categories, scaled numbers and dates."""
     return columns_by_hand(rows.train, list(rows.texts))
@@ -211,6 +219,7 @@ def plain_or_standardised(rows):
 OF_TEXT = {
     "ours": Method(ours),
     "TF-IDF, SVD, PCA": Method(components(by_hand), plain_or_standardised),
+    "PCA of equal blocks": Method(equal_blocks),
     "skrub, PCA": Method(components(skrub), plain_or_standardised),
     "FAMD without text": Method(famd, peer="prince"),
 }

@@ -113,10 +113,16 @@ def ours(rows, run, seed):
     return found, seconds
 
 
-def pca(rows, run, seed, equal):
-    """Fit principal components of all columns, those of each view of the same weight if equal."""
+def pca(rows, run, seed, divided_by):
+    """Fit principal components of all columns, those of each view divided by its size."""
+    sizes = {
+        "nothing": lambda view: 1.0,
+        "width": lambda view: view.shape[1] ** 0.5,
+        "first singular value": lambda view: np.linalg.norm(view, 2),
+    }
+    size = sizes[divided_by]
     weight = np.concatenate(
-        [np.full(len(at), len(at) ** -0.5 if equal else 1.0) for at in rows.places.values()]
+        [np.full(view.shape[1], 1 / size(view)) for view in rows.train.values()]
     )
     train, test = (part * weight for part in rows.wide)
     model, seconds = timed(PCA(rows.k, random_state=seed).fit, train)
@@ -220,7 +226,7 @@ def ridges_of_the_narrowest(rows):
 
 OF_ONE = {
     "ours": Method(ours),
-    "PCA": Method(pca, among(equal=[False])),
+    "PCA": Method(pca, among(divided_by=["nothing"])),
     "Keras autoencoder": Method(
         keras,
         lambda rows: [
@@ -232,7 +238,7 @@ OF_ONE = {
     ),
 }
 OF_MANY = OF_ONE | {
-    "PCA": Method(pca, among(equal=[False, True])),
+    "PCA": Method(pca, among(divided_by=["nothing", "width", "first singular value"])),
     "ridge": Method(ridge),
     "PLS": Method(pls, components_up_to_k),
     "MLPRegressor": Method(mlp, among(alpha=[1e-4, 1e-1, 10.0])),
