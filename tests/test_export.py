@@ -15,6 +15,7 @@ from sklearn_mmae import (
     TabularModality,
     TextModality,
 )
+from sklearn_mmae.model import _onnx
 from sklearn_mmae.model._export import inputs_of
 from sklearn_mmae.tables import read
 
@@ -74,6 +75,33 @@ def test_programs_give_what_the_estimator_gives(tmp_path, kind, parts):
     if len(parts) > 1:
         pixels = np.stack(back["photo"]).reshape(len(rows), -1)
         assert_allclose(found["photo"].detach().round(), pixels, atol=1)
+
+
+@pytest.mark.slow
+def test_onnx_gives_what_the_estimator_gives(tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    rows = make_rows()
+    estimator = MultimodalAutoencoder(PARTS, n_components=3, max_epochs=2, random_state=0).fit(rows)
+    folder = tmp_path / "model.onnx"
+    estimator.export(folder)
+    assert {file.suffix for file in folder.iterdir()} == {".onnx", ".json"}
+    encode, decode = (
+        onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("encode", "decode")
+    )
+    table, codes = read(rows, estimator), estimator.transform(rows)  # many cells are missing
+    given = {
+        f"{part.name}.{key}": tensor.numpy()
+        for part in estimator._model.parts
+        for key, tensor in inputs_of(part, table.cells(part.places)).items()
+    }
+    assert_allclose(encode.run(["codes"], given)[0], codes, rtol=1e-4, atol=1e-4)
+    (numbers,) = decode.run(["table.numbers"], {"codes": codes})
+    back = estimator.inverse_transform(codes)
+    assert_allclose(numbers[:, :3], back[["a", "b", "c"]], rtol=1e-3, atol=1e-3)
+    monkeypatch.setattr(_onnx, "TOLERANCE", 0)
+    with pytest.raises(RuntimeError, match="its vectors differ from those of `transform`"):
+        _onnx.check_onnx(estimator, folder / "encode.onnx")
 
 
 def test_a_file_is_no_folder_for_programs(tmp_path):

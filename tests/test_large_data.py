@@ -84,6 +84,15 @@ def test_any_source_is_read_as_often_as_asked(rows, tmp_path):
         pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
 
 
+def test_how_many_rows_there_are_is_known_of_any_source(rows, tmp_path):
+    for source in sources(rows, tmp_path).values():
+        for columns in (None, ["c", "kind"]):
+            chunks = Chunks(source, columns)
+            read = pd.concat([pd.DataFrame(chunk) for chunk in chunks])
+            names = list(rows) if columns is None else columns
+            assert chunks.measured() == (len(read), names)
+
+
 def test_what_can_be_read_but_once_is_no_source(rows):
     with pytest.raises(TypeError, match=r"ends after one reading.*lambda"):
         Chunks(iter([rows]))
@@ -194,6 +203,23 @@ def test_the_start_does_not_depend_on_the_size_of_chunks(rows, few_are_kept, kin
         for name, values in weights.items():
             tolerance = 1e-4 * np.abs(values).max(initial=0)
             assert_allclose(same[name], values, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalVAE])
+def test_rows_are_read_no_more_often_where_some_are_held_out(rows, few_are_kept, kind):
+    read = {False: 0, True: 0}
+    starts = []
+    for early_stopping in read:
+
+        def source(early_stopping=early_stopping):
+            read[early_stopping] += 1
+            return iter([rows])
+
+        options = {"max_epochs": 0, "early_stopping": early_stopping, "random_state": 0}
+        mmae = kind(n_components=2, **options).fit(Chunks(source))
+        starts.append(mmae.transform(rows))
+    assert read[True] == read[False]
+    assert_allclose(*starts, rtol=0, atol=0.05 * np.abs(starts[0]).max())  # of the same rows
 
 
 def test_a_target_is_learned_with_chunks(rows, few_are_kept):

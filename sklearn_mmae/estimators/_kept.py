@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -65,13 +67,23 @@ class Kept(Fitted):
         save(self, path)
 
     def export(self, path: PathLike) -> None:
-        """Write encoder and decoder as programs of `torch.export`, which need only torch to run.
+        """Write encoder and decoder as programs that need only torch, or a runtime of ONNX, to run.
 
         Parameters
         ----------
         path : path
             A folder, made if need be: ``encode.pt2``, ``decode.pt2``, and ``model.json``, which
-            says what they take and give.
+            says what they take and give. If it ends in ``.onnx``, the folder has ``encode.onnx``
+            and ``decode.onnx`` instead.
+
+        Raises
+        ------
+        FileExistsError
+            If the path is that of a file.
+        ImportError
+            If the extra ``onnx`` is needed, and absent.
+        RuntimeError
+            If vectors of the ONNX program differ from those of `transform`.
 
         Notes
         -----
@@ -83,10 +95,15 @@ class Kept(Fitted):
         logits of words. Among more than six modalities, a row that has a part of them which the
         network has not learned by itself is encoded by the largest part within it that it has.
         """
-        from ..model._export import export_model
+        from ..model._export import export_model, write_pt2
+        from ..model._onnx import check_onnx, write_onnx
 
         check_is_fitted(self)
-        export_model(self._model, path)
+        if not os.fspath(path).endswith(".onnx"):
+            export_model(self._model, path, write_pt2, ".pt2")
+            return
+        export_model(self._model, path, write_onnx, ".onnx")
+        check_onnx(self, Path(path) / "encode.onnx")
 
     def _rebuild_network(self, patterns: torch.Tensor) -> JointNetwork:
         """Build the network of the last fit, weights not yet set."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..statistics._factors import DECIMALS, Expectation
 from ._model import Model
 from ._parts import Part
 
-__all__ = ["export_model"]
+__all__ = ["export_model", "inputs_of", "write_pt2"]
 
 N_SHOWN = 2  # rows that a program is traced with, of any number
 
@@ -76,8 +77,17 @@ class _Table(nn.Module):
         one = torch.eye(self.loadings.shape[1], dtype=weight.dtype, device=weight.device)
         precision = (weight[:, None] * self.loadings.T) @ self.loadings + one
         towards = (centred * weight) @ self.loadings
-        factors = torch.linalg.solve(precision, towards)
+        factors = _solved(precision, towards)
         return (factors @ self.loadings.T).round(decimals=DECIMALS)
+
+
+def _solved(matrices: Tensor, right: Tensor) -> Tensor:
+    """Return what `torch.linalg.solve` does, of positive matrices, by operations that ONNX has."""
+    both = torch.cat([matrices, right[:, :, None]], 2)
+    for i, here in enumerate(torch.eye(matrices.shape[1], dtype=torch.bool)):
+        row = both[:, i : i + 1] / both[:, i : i + 1, i : i + 1]
+        both = torch.where(here[:, None], row, both - both[:, :, i : i + 1] * row)
+    return both[:, :, -1]
 
 
 class _Encoder(nn.Module):
@@ -139,14 +149,20 @@ class _Decoder(nn.Module):
         return found
 
 
-def export_model(model: Model, path: PathLike) -> None:
-    """Write ``encode.pt2``, ``decode.pt2`` and ``model.json`` into a folder.
+def export_model(
+    model: Model, path: PathLike, write: Callable[[Any, Path, list[str]], None], suffix: str
+) -> None:
+    """Write ``encode``, ``decode``, each with a suffix, and ``model.json`` into a folder.
 
     Parameters
     ----------
     model : Model
     path : path
         Of the folder, which is made if need be.
+    write : callable
+        ``write(program, path, outputs)`` writes a program, given names of what it returns.
+    suffix : str
+        Of the programs' files.
     """
     folder = Path(os.fspath(path))
     if folder.exists() and not folder.is_dir():
@@ -168,21 +184,27 @@ def export_model(model: Model, path: PathLike) -> None:
                 inputs[key] = nn.functional.pad(inputs[key], (0, N_SHOWN))
                 shapes[key][1] = longest
     codes = torch.zeros(N_SHOWN, len(model.network.scale), device=device)
-    for name, module, given, sizes in (
-        ("encode", _Encoder(model), inputs, shapes),
-        ("decode", _Decoder(model), codes, {0: rows}),
+    encoder, decoder = _Encoder(model).eval(), _Decoder(model).eval()
+    with torch.no_grad():
+        decoded = list(decoder(codes))
+    for name, module, given, sizes, outputs in (
+        ("encode", encoder, inputs, shapes, ["codes"]),
+        ("decode", decoder, codes, {0: rows}, decoded),
     ):
-        program = torch.export.export(
-            module.eval(), (given,), dynamic_shapes=(sizes,), strict=False
-        )
+        program = torch.export.export(module, (given,), dynamic_shapes=(sizes,), strict=False)
         # Weights are slices of one tensor, all of which would be written for each.
         program.state_dict.update({key: _own(value) for key, value in program.state_dict.items()})
-        torch.export.save(program, folder / f"{name}.pt2")
+        write(program, folder / f"{name}{suffix}", outputs)
     described = {"inputs": {key: str(v.dtype) for key, v in inputs.items()}, "modalities": {}}
     for part in model.parts:
         described["modalities"][part.name] = _described(part)
     text = json.dumps(described, indent=1, default=str)
     (folder / "model.json").write_text(text, encoding="utf-8")
+
+
+def write_pt2(program: Any, path: Path, outputs: list[str]) -> None:
+    """Write a program of `torch.export`, which knows the names of what it returns."""
+    torch.export.save(program, path)
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -201,11 +201,8 @@ class Passes:
 
 def _first_rows(ranks: Ranks, chunks: Chunks) -> list[int]:
     """Return the number of each rank's first row, having refused what does not agree."""
-    n_rows, columns = 0, {}
-    for chunk in chunks:
-        n_rows += len(chunk)
-        columns = {i: name for i, name in enumerate(library(kind_of(chunk)).names(chunk))}
-    told = ranks.gather("rows", (n_rows, columns))
+    n_rows, names = chunks.measured()
+    told = ranks.gather("rows", (n_rows, dict(enumerate(names))))
     empty = [rank for rank, (n, _) in enumerate(told) if not n]
     if empty:
         ranks.refuse(f"rank {listing(empty)} has no rows. Give some to every rank.")

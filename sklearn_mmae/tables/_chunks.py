@@ -90,6 +90,15 @@ class Chunks:
         """Read the rows once, chunk by chunk; empty ones are left out."""
         return (chunk for _, chunk in self.named())
 
+    def measured(self) -> tuple[int, list]:
+        """Return the number of rows, and their columns; Parquet files say it without being read."""
+        if isinstance(self._open, _Files) and self._open.are_parquet:
+            return self._open.measured(self.columns)
+        n_rows, names = 0, []
+        for chunk in self:
+            n_rows, names = n_rows + len(chunk), _names(chunk)
+        return n_rows, names
+
 
 def chunked(X: Any) -> Any:
     """Return a Dask DataFrame as `Chunks`, anything else as it is."""
@@ -189,14 +198,38 @@ class _Files:
 
     def __call__(self, columns: list[str] | None) -> Opened:
         for path in self.paths:
-            try:
-                for chunk in (_csv if ".csv" in path[-7:] else _parquet)(path, columns):
+            with _saying_if_gone(path):
+                for chunk in (_csv if _is_csv(path) else _parquet)(path, columns):
                     yield os.path.basename(path), chunk
-            except FileNotFoundError:
-                raise FileNotFoundError(
-                    f"{path!r} was there when Chunks was made, and is gone. Let all files stay"
-                    " until the fit is over."
-                ) from None
+
+    @property
+    def are_parquet(self) -> bool:
+        """Whether none of them is CSV."""
+        return not any(map(_is_csv, self.paths))
+
+    def measured(self, columns: list[str] | None) -> tuple[int, list]:
+        """Return what Parquet files say of their rows, and the columns of the last one."""
+        n_rows, names = 0, []
+        for path in self.paths:
+            with _saying_if_gone(path), _opened(path, columns) as file:
+                n_rows += file.metadata.num_rows
+                names = columns or list(file.schema_arrow.empty_table().to_pandas())
+        return n_rows, names
+
+
+@contextmanager
+def _saying_if_gone(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path!r} was there when Chunks was made, and is gone. Let all files stay until the"
+            " fit is over."
+        ) from None
+
+
+def _is_csv(path: str) -> bool:
+    return ".csv" in path[-7:]
 
 
 def _csv(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
@@ -206,12 +239,19 @@ def _csv(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
 
 
 def _parquet(path: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
+    with _opened(path, columns) as file:
+        for batch in file.iter_batches(N_ROWS, columns=columns):
+            yield batch.to_pandas()
+
+
+@contextmanager
+def _opened(path: str, columns: list[str] | None) -> Iterator[Any]:
+    """Open a Parquet file, and refuse columns that it does not have."""
     parquet = optional("pyarrow.parquet", extra="parquet", why="Chunks of Parquet files")
     with parquet.ParquetFile(path, pre_buffer=False) as file:
         if columns is not None:
             check_names(columns, file.schema_arrow.names, "columns", "column of the file")
-        for batch in file.iter_batches(N_ROWS, columns=columns):
-            yield batch.to_pandas()
+        yield file
 
 
 # Results -----------------------------------------------------------------------------------------

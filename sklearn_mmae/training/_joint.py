@@ -155,13 +155,19 @@ class JointNetwork(nn.Module, ABC):
 
     @abstractmethod
     def learn_start(
-        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
+        self,
+        blocks: RowBlocks,
+        generator: torch.Generator,
+        *,
+        rotate: bool,
+        statistics: Statistics,
+        known: ViewMoments | None = None,
     ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path from the closed form.
 
         Parameters
         ----------
-        blocks, generator, rotate, statistics
+        blocks, generator, rotate, statistics, known
             See `fit_linear_start`.
 
         Returns

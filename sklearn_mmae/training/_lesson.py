@@ -335,10 +335,7 @@ class Lesson:
                 self._learn_on(min(epochs, self.settings.max_epochs))
                 self._complete_direct()
             elif not self.helped and self.starts_linear:
-                # The same draws again: what refused networks leave is what max_epochs=0 gives.
-                again = torch.Generator()
-                again.set_state(self.before_start)
-                self.moments = self._start_linear(self.rows, "start of all rows", again)
+                self._start_again()
                 if self.network.direct is not None:
                     self.network.direct.learn(self.moments)
         weights.averages = weights.copy()
@@ -373,16 +370,34 @@ class Lesson:
         train.rest, train.share = rows.rest, rows.share
         return train, held_out
 
-    def _start_linear(self, rows: Rows, scope: str, generator: torch.Generator) -> ViewMoments:
+    def _start_linear(
+        self,
+        rows: Rows,
+        scope: str,
+        generator: torch.Generator,
+        known: ViewMoments | None = None,
+    ) -> ViewMoments:
         statistics = self.statistics.of(scope).over_all()
-        return start_linear(self.network, rows, self.settings, generator, statistics)
+        return start_linear(self.network, rows, self.settings, generator, statistics, known)
+
+    def _start_again(self) -> None:
+        """Begin with all rows; where most are no part of the sample, they are not read again."""
+        # The same draws: what refused networks leave is what max_epochs=0 gives.
+        again = torch.Generator()
+        again.set_state(self.before_start)
+        adds = self.rows.rest is not None and self.network.target is None
+        known = self._moments_of_all() if adds else None
+        self.moments = self._start_linear(self.rows, "start of all rows", again, known)
+
+    def _moments_of_all(self) -> ViewMoments:
+        """Return the moments of the rows to train on, and of those held out beside them."""
+        blocks, k = self._blocks_of(self.held_out), len(self.network.scale)
+        return self._moments().with_rows(blocks, k, self.statistics.of("rows held out"))
 
     def _complete_direct(self) -> None:
         """Let the regressions learn from the rows held out, too."""
         if self.network.direct is not None and self.previous is None:
-            blocks, k = self._blocks_of(self.held_out), len(self.network.scale)
-            statistics = self.statistics.of("rows held out")
-            self.network.direct.learn(self.moments.with_rows(blocks, k, statistics))
+            self.network.direct.learn(self._moments_of_all())
 
     def _learn_on(self, epochs: int) -> None:
         """Go on from the weights there are with all rows, steps shrinking to nothing."""

@@ -84,7 +84,13 @@ class MultimodalNetwork(JointNetwork):
 
     @torch.no_grad()
     def learn_start(
-        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
+        self,
+        blocks: RowBlocks,
+        generator: torch.Generator,
+        *,
+        rotate: bool,
+        statistics: Statistics,
+        known: ViewMoments | None = None,
     ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path to joint principal components and the regressions onto them."""
         linear = fit_linear_start(
@@ -95,6 +101,7 @@ class MultimodalNetwork(JointNetwork):
             weights=self.weights.tolist(),
             has_target=self.target is not None,
             statistics=statistics,
+            known=known,
         )
         for network, decoder in zip(self.decoders, linear.decoders, strict=True):
             network.start(decoder)

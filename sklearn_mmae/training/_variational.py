@@ -100,7 +100,13 @@ class VariationalNetwork(JointNetwork):
 
     @torch.no_grad()
     def learn_start(
-        self, blocks: RowBlocks, generator: torch.Generator, *, rotate: bool, statistics: Statistics
+        self,
+        blocks: RowBlocks,
+        generator: torch.Generator,
+        *,
+        rotate: bool,
+        statistics: Statistics,
+        known: ViewMoments | None = None,
     ) -> tuple[list[Tensor], ViewMoments]:
         """Set the linear path to that of factor analysis."""
         groups = [self._groups(m) for m in range(len(self.networks))]
@@ -116,6 +122,7 @@ class VariationalNetwork(JointNetwork):
             rotate=rotate,
             private=private,
             statistics=statistics,
+            known=known,
         )
         decoders = [loadings.float() for loadings in learned.loadings]
         for decoder, weight in zip(self.decoders, decoders, strict=True):

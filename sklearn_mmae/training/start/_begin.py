@@ -31,13 +31,18 @@ def start_linear(
     settings: Settings,
     generator: torch.Generator,
     statistics: Statistics,
+    known: ViewMoments | None = None,
 ) -> ViewMoments:
-    """Set a network's linear path from the closed form, and return the moments of these rows."""
+    """Set a network's linear path from the closed form, and return the moments of these rows.
+
+    They are read only where the moments are not known.
+    """
     decoders, moments = network.learn_start(
         partial(seen_blocks, network, network.decoders, rows),
         generator,
         rotate=settings.rotation == "varimax",
         statistics=statistics,
+        known=known,
     )
     device = rows.pattern.device
     batch = rows.take(torch.arange(min(len(rows), GAIN_ROWS), device=device))

@@ -65,6 +65,7 @@ def fit_factor_analysis(
     rotate: bool,
     private: Tensor | None,
     statistics: Statistics = PLAIN,
+    known: ViewMoments | None = None,
 ) -> FactorAnalysis:
     """Fit loadings and noise variances.
 
@@ -83,12 +84,14 @@ def fit_factor_analysis(
         Components that only this modality's columns may depend on.
     statistics : Statistics, default=PLAIN
         What is asked for sums over the rows.
+    known : ViewMoments, optional
+        The moments of the rows, which then are not read.
 
     Returns
     -------
     FactorAnalysis
     """
-    learned = learn_view_moments(blocks, n_components, generator, statistics)
+    learned = known or learn_view_moments(blocks, n_components, generator, statistics)
     bases, sizes, moments, n_rows = (
         learned.bases,
         learned.sizes,

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ...statistics import PLAIN, Statistics
 from ...statistics._factors import TIED
-from ._moments import ViewMoments, Views, reduced_bases, second_moments
+from ._moments import ViewMoments, Views, learn_view_moments, reduced_bases, second_moments
 from ._scores import Scores, learn_scores
 
 __all__ = [
@@ -95,6 +95,7 @@ def fit_linear_start(
     weights: Sequence[float] | None = None,
     has_target: bool = False,
     statistics: Statistics = PLAIN,
+    known: ViewMoments | None = None,
 ) -> LinearStart:
     """Fit joint principal components and the regressions onto them.
 
@@ -116,6 +117,8 @@ def fit_linear_start(
         Whether the last view is a target, which embeddings are steered by and not made of.
     statistics : Statistics, default=PLAIN
         What is asked for sums over the rows.
+    known : ViewMoments, optional
+        The moments of the rows, which then are not read; of views without a target.
 
     Returns
     -------
@@ -126,13 +129,16 @@ def fit_linear_start(
     Missing values reach the start by `second_moments`: a column with many of them is not shrunk
     towards its mean.
     """
-    bases, sizes = reduced_bases(blocks, n_components, generator, statistics, has_target=has_target)
-    scores = (
-        learn_scores(blocks, bases, generator, statistics) if has_target else [None] * len(bases)
-    )
-    covariance, n_rows = second_moments(
-        blocks, bases, n_components, statistics, [s and s.reduce for s in scores]
-    )
+    if has_target:
+        bases, sizes = reduced_bases(blocks, n_components, generator, statistics, has_target=True)
+        scores = learn_scores(blocks, bases, generator, statistics)
+        covariance, n_rows = second_moments(
+            blocks, bases, n_components, statistics, [s and s.reduce for s in scores]
+        )
+    else:
+        moments = known or learn_view_moments(blocks, n_components, generator, statistics)
+        bases, sizes, scores = moments.bases, moments.sizes, [None] * len(moments.bases)
+        covariance, n_rows = moments.covariance, moments.n_rows
     views = [Reduced(*parts) for parts in zip(bases, sizes, scores, strict=True)]
     places = torch.tensor([0, *(view.size for view in views)]).cumsum(0).tolist()
     slices = [slice(a, b) for a, b in pairwise(places)]
