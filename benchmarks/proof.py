@@ -69,6 +69,8 @@ def main(arguments=None):
                 share_out(options, path)
                 results = Results(path)
         tasks = {name: TASKS[name] for name in options.tasks}
+        found = {method for _, method, _ in results.found}  # perhaps where it could be run
+        absent = {name: why for name, why in absent.items() if name not in found}
         page = options.page or (home / PAGE.name if home else PAGE)
         absent |= {f"{method}, {name}": why for (name, method), why in results.failed.items()}
         _page.write(page, tasks, results.found, absent, quick=options.quick)

@@ -146,7 +146,7 @@ class SparseView:
 
     @cached_property
     def _dense(self) -> Tensor:
-        dense = (-self.mean).repeat(len(self), 1)
+        dense = (-self.mean).repeat(self.weights.shape[0], 1)
         if self.present is not None:
             dense.mul_(self.present[:, None])
         return dense.scatter_add_(1, self.features.long(), self.weights)

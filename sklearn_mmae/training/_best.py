@@ -34,6 +34,7 @@ class BestEpoch(Callback):
         self.best_, self.loss_, self.epoch_ = net.weights_.copy(), np.inf, 0
         self.before_ = len(net.history)
         self.much_better_, self.waited_ = float("inf"), 0
+        self.has_stopped_ = False
 
     def is_last(self, net: AutoencoderNet) -> bool:
         """Whether the last epoch is the best so far."""
@@ -48,11 +49,11 @@ class BestEpoch(Callback):
             self.loss_, self.epoch_ = loss, len(net.history) - self.before_
         last = net.history[self.before_ :, "valid_loss"][-RISES - 1 :]
         rises = len(last) > RISES and all(a < b for a, b in pairwise(last))
-        if rises and loss - self.loss_ > MUCH_WORSE * abs(self.loss_):
-            raise StopTraining
+        is_worse = rises and loss - self.loss_ > MUCH_WORSE * abs(self.loss_)
         if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
-            return
-        self.waited_ += 1
-        if self.waited_ >= self.patience:
+        else:
+            self.waited_ += 1
+        if is_worse or self.waited_ >= self.patience:
+            self.has_stopped_ = True
             raise StopTraining

@@ -210,8 +210,7 @@ class Lesson:
     def _has_leapt(self) -> bool:
         """Whether the first epochs, of the smallest steps, did no good, and all others harm."""
         tried = self.starts_linear and self.held_out is not None and self.interrupted is None
-        is_short = len(self.net.history) < self.settings.max_epochs
-        if not (tried and is_short and 0 < self.best.epoch_ <= FIRST):
+        if not (tried and self.best.has_stopped_ and 0 < self.best.epoch_ <= FIRST):
             return False
         self.net.weights_.set(self.best.best_)
         return not self._beats(self.before, self._held_out_losses(), "first epochs")
