@@ -52,7 +52,7 @@ MOST_HELD_OUT = 1024  # rows: enough to decide by, and to calibrate by
 TIME_TO_TRAIN, TIME_TO_FINISH = 0.75, 0.9  # shares of what is left of `max_time`
 FINISH = 0.3  # epochs on all rows after the held-out ones have spoken, as a share of those before
 FIRST, SLOWER = 2, 0.3  # epochs; share of the learning rate where the first were the best
-LEAST_FINISH = 5  # such epochs: where the held-out loss stops training early, at high rates still;
+LEAST_FINISH = 3  # such epochs: where the held-out loss stops training early, at high rates still;
 # but never more than `max_epochs` ask for
 
 
