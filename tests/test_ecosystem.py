@@ -328,7 +328,7 @@ def test_a_notebook_shows_columns_modalities_and_networks(frame, kind):
     blocks = Blocks(estimator_html_repr(make_pipeline(estimator)))
     assert blocks.columns == 6  # three modalities, encoders above and decoders below
     expected = ["tabular", "size, count, ripe and 4 more", "TabularModality", "encoder"]
-    expected += ["note", "TextModality", "photo", "ImageModality", "fusion: joint", "code"]
+    expected += ["note", "TextModality", "photo", "ImageModality", "fusion: joint", "embedding"]
     places = [blocks.words.index(word) for word in expected]
     assert places == sorted(places)
     assert "3 components" in blocks.words
@@ -354,7 +354,7 @@ def test_a_notebook_shows_columns_modalities_and_networks(frame, kind):
             ["<b>&", "ImageModality", "<i>", "drop", "0, 1", "TextModality"],
         ),
         ([("no", "columns")], ["MultimodalAutoencoder"]),
-        ([], ["MultimodalAutoencoder", "code"]),
+        ([], ["MultimodalAutoencoder", "embedding"]),
     ],
 )
 def test_a_notebook_shows_an_estimator_before_fit(modalities, expected):

@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 import os
+import pkgutil
 import re
 import sys
 import warnings
@@ -28,6 +29,7 @@ from sklearn_mmae import (
     DataWarning,
     ImageModality,
     MultimodalAutoencoder,
+    MultimodalImputer,
     MultimodalVAE,
     Privacy,
     SequenceModality,
@@ -388,6 +390,29 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises((ValueError, TypeError), match=name):
         estimator.fit(np.ones((20, 2)))
     assert not hasattr(estimator, "net_")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "public"),
+    [
+        (MultimodalAutoencoder(fusion=3), ["sklearn_mmae.fusion.Fusion"]),
+        (MultimodalVAE(objective=3), ["sklearn_mmae.objectives.Objective"]),
+        (MultimodalAutoencoder(privacy=3), ["sklearn_mmae.privacy.Privacy"]),
+        (
+            MultimodalImputer(estimator=3),
+            [
+                "sklearn_mmae.estimators.MultimodalAutoencoder",
+                "sklearn_mmae.estimators.MultimodalVAE",
+            ],
+        ),
+    ],
+)
+def test_a_refusal_names_classes_as_they_are_imported(estimator, public):
+    with pytest.raises(ValueError, match="must be") as refusal:
+        estimator.fit(np.ones((20, 2)))
+    assert re.findall(r"'(sklearn_mmae\.[^']*)'", str(refusal.value)) == public
+    for path in public:
+        assert pkgutil.resolve_name(path)
 
 
 # Those of the modalities ------------------------------------------------------------------------

@@ -31,6 +31,11 @@ Z.shape
 print(*mmae.modalities_, sep="\n")
 
 # %%
+# A notebook shows a fitted estimator as a diagram. A click on a box shows the layers behind it.
+
+mmae
+
+# %%
 # `inverse_transform` reconstructs rows from their vectors, with the same columns and dtypes.
 # `ReconstructionDisplay` shows rows beside their reconstructions.
 

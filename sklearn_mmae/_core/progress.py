@@ -36,4 +36,8 @@ def progress_bar(total, description, unit, verbose):
 
     watched = "ipykernel" in sys.modules or bool(sys.stderr and sys.stderr.isatty())
     interval = 0.1 if watched else SECONDS_IN_A_FILE
-    return tqdm(total=total, desc=description, unit=unit, mininterval=interval)
+    bar = tqdm(total=total, desc=description, unit=unit, mininterval=interval)
+    box = getattr(bar, "container", None)  # in a notebook
+    if box is not None:
+        box.layout.flex_flow = "row wrap"  # a phone shows all of it, in several lines
+    return bar

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core.errors import check_names, listing, locate, warn
+from .._core.parameters import validate_parameters
 from .._core.typing import Array, Rows, SameContainer
 from ..tables._table import replace
 from ._drift import find_drift
@@ -201,7 +202,7 @@ class DelayAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         CellError
             For cells that are no numbers, and sequences of unequal lengths in a row.
         """
-        self._validate_params()
+        validate_parameters(self)
         if self.drift and self.per_row:
             raise ValueError("drift=True and per_row=True: a lag is one or the other. Drop one.")
         X, table = self._read(X, reset=True)

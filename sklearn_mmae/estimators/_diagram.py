@@ -48,7 +48,7 @@ def diagram(estimator, model=None):
         [
             _side_by_side(encoders, listed),
             _network(f"fusion: {_name(fusion)}", network and [network.fusion]),
-            _box("code", f"{length} components"),
+            _box("embedding", f"{length} components"),
             _side_by_side(decoders, [entry for entry in listed if entry[1] != "drop"]),
             *private,
         ],

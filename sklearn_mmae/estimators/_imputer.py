@@ -10,11 +10,13 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from .._core.errors import PrivacyError, listing
+from .._core.parameters import validate_parameters
 from .._core.typing import Rows, SameContainer
 from ..tables import Chunks
 from ..tables._table import list_columns, read_columns, with_flags
 from ._autoencoder import MultimodalAutoencoder
 from ._base import BaseMultimodalAutoencoder
+from ._vae import MultimodalVAE
 
 __all__ = ["MultimodalImputer"]
 
@@ -68,7 +70,7 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
     feature_names_in_: np.ndarray
 
     _parameter_constraints = {
-        "estimator": [BaseMultimodalAutoencoder, None],
+        "estimator": [MultimodalAutoencoder, MultimodalVAE, None],
         "add_indicator": ["boolean"],
     }
 
@@ -115,7 +117,7 @@ class MultimodalImputer(TransformerMixin, BaseEstimator):
         PrivacyError
             If the estimator has `privacy`.
         """
-        self._validate_params()
+        validate_parameters(self)
         if isinstance(X, Chunks):
             raise TypeError(
                 "MultimodalImputer takes no Chunks: MultimodalAutoencoder().fit(chunks) does, and"

@@ -11,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from .._core.errors import listing
+from .._core.parameters import validate_parameters
 from ..alignment import LagRange
 from ..fusion import FUSIONS, Fusion
 from ..privacy import Privacy
@@ -77,7 +78,7 @@ def check_parameters(estimator):
     ValueError
         With what to give instead.
     """
-    estimator._validate_params()
+    validate_parameters(estimator)
     for name in ("n_components", "width", "max_epochs", "batch_size", "n_iter_no_change"):
         if isinstance(getattr(estimator, name), bool):
             raise ValueError(
