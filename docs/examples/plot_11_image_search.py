@@ -74,6 +74,7 @@ found.scores.round(2)
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(len(queries), 6, layout="constrained", figsize=(8, 4.6))
+figure.suptitle("The six images of the archive that fit best")
 for line, query, rows in zip(axes, queries["caption"], found.rows, strict=True):
     for ax, row in zip(line, rows, strict=True):
         ax.imshow(archive["photo"][row])
