@@ -126,7 +126,7 @@ class PredictsRows(Fitted):
         return search(self._model, X, among, to, n, self)
 
     def sample(self, n: int = 1, given: Rows | None = None) -> SameContainer:
-        """Draw rows that might as well have been seen.
+        """Sample new rows, alike those of `fit`.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class PredictsRows(Fitted):
         -------
         DataFrame, array or SliceDict, as given to `fit`
             Numbers are sampled with their noise, categories by their probabilities; images,
-            sounds, clips, sequences and texts are what a sampled vector stands for. The draws of
+            sounds, clips, sequences and texts are what a sampled vector stands for. The samples of
             a given row follow one another.
 
         Raises
@@ -150,7 +150,7 @@ class PredictsRows(Fitted):
 
         Notes
         -----
-        `MultimodalVAE` draws vectors from its prior, or from the posterior of a given row. Those
+        `MultimodalVAE` samples vectors from its prior, or from the posterior of a given row. Those
         of `MultimodalAutoencoder` have a Gaussian mixture, fitted to the training rows' vectors;
         the vector of a part of a row is a noisy, linear look at the whole row's, so that the
         mixture given a part is in closed form.
