@@ -287,7 +287,7 @@ def test_a_file_that_cannot_be_read_is_named_in_its_chunk(tmp_path, monkeypatch)
     path = write_images(tmp_path, 300)
     monkeypatch.setattr(_gathered, "MOST_BYTES", 2**13)
     (tmp_path / "281.png").write_bytes(b"no image")
-    with pytest.raises(CellError, match=r"column 'photo', row \d+: .*rows\.parquet.*[A-Z]"):
+    with pytest.raises(CellError, match=r"column 'photo', row 281: .*rows\.parquet.*Give an image"):
         MultimodalAutoencoder(n_components=2, max_epochs=0, random_state=0).fit(Chunks(path))
 
 
