@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from test_statistics import Recording, assert_same
 
 import sklearn_mmae
@@ -260,6 +261,34 @@ def test_pictures_are_read_some_at_a_time(monkeypatch):
     whole = pd.concat([*source()], ignore_index=True)
     mean = np.mean([*whole["photo"]], 0)
     assert_allclose(estimator.modalities_[0][1].mean_.reshape(8, 8), mean, rtol=1e-6)
+
+
+def write_images(folder, n_rows):
+    """Write images and return a Parquet file of their paths."""
+    draw, paths = np.random.default_rng(0), []
+    for i in range(n_rows):
+        paths.append(str(folder / f"{i}.png"))
+        Image.fromarray(draw.integers(0, 255, (8, 8), np.uint8)).save(paths[-1])
+    pd.DataFrame({"photo": paths}).to_parquet(folder / "rows.parquet")
+    return folder / "rows.parquet"
+
+
+def test_files_of_images_are_learned_from_as_in_memory(tmp_path):
+    path = write_images(tmp_path, 60)
+    frame, chunks = pd.read_parquet(path), Chunks(path)
+    one, other = (
+        MultimodalAutoencoder(n_components=2, max_epochs=1, random_state=0).fit(X)
+        for X in (frame, chunks)
+    )
+    assert_array_equal(one.transform(frame), np.concatenate([*other.transform(chunks)]))
+
+
+def test_a_file_that_cannot_be_read_is_named_in_its_chunk(tmp_path, monkeypatch):
+    path = write_images(tmp_path, 300)
+    monkeypatch.setattr(_gathered, "MOST_BYTES", 2**13)
+    (tmp_path / "281.png").write_bytes(b"no image")
+    with pytest.raises(CellError, match=r"column 'photo', row 281: .*rows\.parquet.*Give an image"):
+        MultimodalAutoencoder(n_components=2, max_epochs=0, random_state=0).fit(Chunks(path))
 
 
 def test_weights_of_rows_are_refused(rows):

@@ -6,7 +6,8 @@ import dataclasses
 import warnings
 from collections import ChainMap
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ SHOWN = 256  # rows that tell how large rows are once they are read
 
 # Called, yields the rows beside those that are kept, some at a time.
 Rest = Callable[[], Iterator[list[Values]]]
+# Called, lets errors name a chunk and their row in it.
+Naming = Callable[[], AbstractContextManager[None]]
 
 
 def split(values: list[Values]) -> tuple[list[Values], Rest | None]:
@@ -144,8 +147,8 @@ class Passes:
         self.kept, self.rows = take_rows(self.kept, some), self.rows[some]
         return table.take(some)
 
-    def tables(self) -> Iterator[tuple[str, int, Table]]:
-        """Read all rows once more: what a piece is called, its first row's number, and itself."""
+    def tables(self) -> Iterator[tuple[Naming, int, Table]]:
+        """Read all rows once more: what names a piece, its first row's number, and itself."""
         self._n_passes += 1
         first, door = 0, library(kind_of(self.kept))
         bar = progress_bar(
@@ -158,7 +161,8 @@ class Passes:
                 for start in range(0, table.n_rows, self._piece):
                     some = np.arange(start, min(start + self._piece, table.n_rows))
                     whole = len(some) == table.n_rows
-                    yield name, self._first + first + start, table if whole else table.take(some)
+                    piece = table if whole else table.take(some)
+                    yield partial(naming_chunk, name, start), self._first + first + start, piece
                     if bar is not None:
                         bar.update(len(some))
                 first += table.n_rows
@@ -185,11 +189,11 @@ class Passes:
             return None
 
         def rest() -> Iterator[list[Values]]:
-            for name, first, table in self.tables():
+            for naming, first, table in self.tables():
                 rows = np.arange(first, first + table.n_rows)
                 others = np.flatnonzero(~drawn(rows, self._halvings))
                 if len(others):
-                    with naming_chunk(name):
+                    with naming():
                         values = [part.read(table.cells(part.places)) for part in parts]
                     yield [
                         *(part.take(others) for part in values),
@@ -234,8 +238,8 @@ def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
     left = [part for part in parts if not _has_learned(part, table, merged)]
     merged.forget()
     while left:
-        for name, _, piece in passes.tables():
-            with naming_chunk(name):
+        for naming, _, piece in passes.tables():
+            with naming():
                 left = [part for part in left if not _has_learned(part, piece, merged)]
             if not left:
                 return

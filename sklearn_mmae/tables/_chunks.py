@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .._core.errors import CellError, check_names, listing
@@ -110,11 +111,13 @@ def _is_dask_frame(X: Any) -> bool:
 
 
 @contextmanager
-def naming_chunk(name: str) -> Iterator[None]:
-    """Let errors say which chunk they are about."""
+def naming_chunk(name: str, first: int = 0) -> Iterator[None]:
+    """Let errors say which chunk they are about, and their row in it: rows begin at `first`."""
     try:
         yield
     except CellError as error:
+        if error.row is not None:
+            error.row = np.add(error.row, first).tolist()  # one, or several
         error.problem = f"{error.problem} ({name})"
         raise
     except (TypeError, ValueError) as error:
