@@ -11,6 +11,7 @@ import sklearn_mmae
 from sklearn_mmae import CellError, Chunks, MultimodalAutoencoder, MultimodalVAE, TabularModality
 from sklearn_mmae.model import _gathered
 from sklearn_mmae.model._learn import learn_model
+from sklearn_mmae.tables import _chunks
 
 dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
@@ -287,8 +288,12 @@ def test_a_file_that_cannot_be_read_is_named_in_its_chunk(tmp_path, monkeypatch)
     path = write_images(tmp_path, 300)
     monkeypatch.setattr(_gathered, "MOST_BYTES", 2**13)
     (tmp_path / "281.png").write_bytes(b"no image")
+    mmae = MultimodalAutoencoder(n_components=2, max_epochs=0, random_state=0)
     with pytest.raises(CellError, match=r"column 'photo', row 281: .*rows\.parquet.*Give an image"):
-        MultimodalAutoencoder(n_components=2, max_epochs=0, random_state=0).fit(Chunks(path))
+        mmae.fit(Chunks(path))
+    monkeypatch.setattr(_chunks, "N_ROWS", 200)
+    with pytest.raises(CellError, match=r"row 81: .*\(rows\.parquet from row 200 on\)"):
+        mmae.fit(Chunks(path))
 
 
 def test_weights_of_rows_are_refused(rows):

@@ -201,9 +201,11 @@ class _Files:
 
     def __call__(self, columns: list[str] | None) -> Opened:
         for path in self.paths:
+            name, first = os.path.basename(path), 0
             with _saying_if_gone(path):
                 for chunk in (_csv if _is_csv(path) else _parquet)(path, columns):
-                    yield os.path.basename(path), chunk
+                    yield f"{name} from row {first:,} on" if first else name, chunk
+                    first += len(chunk)
 
     @property
     def are_parquet(self) -> bool:
