@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from scipy.sparse import sparray, spmatrix
     from skorch.helper import SliceDict
 
-    from ..tables import Chunks
+    class ReadInParts(Protocol):
+        """Rows that are read part by part, as `Chunks` are."""
+
+        def named(self) -> Iterator[tuple[str, Any]]:
+            """Read the rows once, chunk by chunk, each with its name."""
 
     # A Series, too: what pandas selects by a list of names may be one to type checkers.
     Rows: TypeAlias = (
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
         | pd.Series
         | pl.DataFrame
         | SliceDict
-        | Chunks
+        | ReadInParts
         | sparray
         | spmatrix
         | ArrayLike
