@@ -173,26 +173,28 @@ class _LinearMlp(LinearResidual):
 
     def forward(self, values: Tensor) -> Tensor:
         """Map (..., before) to (..., after)."""
-        *hidden, last = self.residual
+        last = self.residual[-1]
         if self.is_linear or last.out_features < NARROW:
             return super().forward(values)
         linear = F.linear(values, self.linear.weight, self.linear.bias + last.bias)
-        for part in hidden:
-            values = part(values)
-        return last(values, linear)
+        return last(self._features(values), linear)
 
     def some(self, values: Tensor, outputs: Tensor) -> Tensor:
         """Map (..., before) to some of the outputs alone, by their numbers."""
         weight, bias = self.linear.weight.index_select(0, outputs), self.linear.bias[outputs]
         if not self.is_linear:
-            *hidden, last = self.residual
-            features = values
-            for part in hidden:
-                features = part(features)
-            values = torch.cat([values, features], -1)
+            last = self.residual[-1]
+            values = torch.cat([values, self._features(values)], -1)
             weight = torch.cat([weight, last.weight.index_select(0, outputs)], 1)
             bias = bias + last.bias[outputs]
         return F.linear(values, weight, bias)
+
+    def _features(self, values: Tensor) -> Tensor:
+        """Return what the last layer of the residual reads."""
+        *hidden, _ = self.residual
+        for part in hidden:
+            values = part(values)
+        return values
 
 
 def decoder(

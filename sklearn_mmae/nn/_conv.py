@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -90,12 +91,14 @@ class _PatchesStep(torch.autograd.Function):
     """The step of `_Patches`: its own way forwards, torch's backwards."""
 
     @staticmethod
-    def forward(ctx, pictures: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, pictures: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return what `_patches` does."""
         ctx.save_for_backward(pictures, weight)
         return _patches(pictures, weight, bias)
 
     @staticmethod
-    def backward(ctx, slopes: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, ...]:
+        """Return the slopes by images, weights and biases."""
         pictures, weight = ctx.saved_tensors
         stride = weight.shape[-1] // 2
         return torch.ops.aten.convolution_backward(
