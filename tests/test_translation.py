@@ -55,6 +55,25 @@ def test_no_column_is_predicted_worse_than_by_ridge(estimator):
             assert (errors(test[:, at], mmae.translate(shown, to=to)) < 1.05 * of_ridge).all()
 
 
+def test_of_rows_noisier_than_those_of_fit_more_is_predicted_than_by_ridge():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(900, 20))
+    seen = (shared * np.logspace(0, -1, 20)) @ rng.normal(size=(20, 60))
+    seen += 0.02 * rng.normal(size=seen.shape)
+    told = shared @ rng.normal(size=(20, 10)) + 0.5 * rng.normal(size=(900, 10))
+    modalities = [
+        ("seen", TabularModality(), slice(0, 60)),
+        ("told", TabularModality(), slice(60, 70)),
+    ]
+    mmae = MultimodalAutoencoder(modalities, **SMALL).fit(np.hstack([seen, told])[:600])
+    ridge = RidgeCV(np.logspace(-5, 5, 17)).fit(seen[:600], told[:600])
+    for strength, most in ((0.0, 1.05), (0.5, 0.8), (1.0, 0.5)):
+        noisy = np.full((300, 70), np.nan)
+        noisy[:, :60] = seen[600:] + strength * rng.normal(size=(300, 60))
+        of_ridge = errors(told[600:], ridge.predict(noisy[:, :60])).sum()
+        assert errors(told[600:], mmae.translate(noisy, to="told")).sum() < most * of_ridge
+
+
 @pytest.mark.parametrize("kind", ["pictures", "sequences"])
 def test_other_kinds_have_their_ridge_too(kind):
     mix = np.random.default_rng(1).normal(size=(8, 32))

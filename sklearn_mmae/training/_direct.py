@@ -6,12 +6,18 @@ better [1]_. So both are kept; `_translation` says how they are blended. The reg
 of second moments: one matrix of them holds the regression on every set of modalities. So it does
 how likely a modality is given the others, by which the anomalous one is found.
 
+A row to be predicted from may be noisier than those that were learned from. Noise shows along the
+directions in which rows hardly vary, so each row tells how strong its own is, and its regression
+is the one that is best under that much of it.
+
 References
 ----------
 .. [1] Hoerl & Kennard (1970), "Ridge regression: biased estimation for nonorthogonal problems",
    Technometrics 12(1).
 .. [2] Chen, Wiesel, Eldar & Hero (2010), "Shrinkage algorithms for MMSE covariance estimation",
    IEEE Transactions on Signal Processing 58(10).
+.. [3] Rao (1948), "Large sample tests of statistical hypotheses concerning several parameters",
+   Mathematical Proceedings of the Cambridge Philosophical Society 44(1).
 """
 
 from __future__ import annotations
@@ -33,6 +39,7 @@ __all__ = ["Direct", "DirectRegressions"]
 
 MOST_COLUMNS = 1024  # of all views: more are reduced to each one's leading directions
 LEAST_SHRINKAGE = 1e-3
+WITHOUT_NOISE = 30  # directions by which a row is taken, beforehand, to be no noisier than others
 LEAST_PENALTY = 1e-6  # of the largest second moment: what single precision rounds is less
 
 
@@ -61,15 +68,35 @@ class Information(NamedTuple):
 class Direct(NamedTuple):
     """What predicts a modality beside the embedding, from one set of others.
 
+    It is a ridge regression of the reduced view, along the directions of reduced columns.
+
     Attributes
     ----------
-    coefficients : Tensor of shape (reduced columns of all, those of the modality)
+    directions : Tensor of shape (reduced columns of all, directions)
+        At right angles to each other under the second moments; noise is as strong along each.
+    values : Tensor of shape (directions,)
+        How much rows vary along each, with the penalty.
+    towards : Tensor of shape (directions, reduced columns of the modality)
+        Second moments of both.
     weight : Tensor of shape (n_outputs,)
-        How much the network's outputs count.
+        How much the network's outputs count beside it.
     """
 
-    coefficients: Tensor
+    directions: Tensor
+    values: Tensor
+    towards: Tensor
     weight: Tensor
+
+    def of(self, reduced: Tensor) -> Tensor:
+        """Return what is predicted, (rows, reduced columns of the modality)."""
+        along = matmul(reduced, self.directions.T)
+        # The most likely variance of a row's noise, by one step of scoring from none [3]_, drawn
+        # towards none the more the fewer directions tell it.
+        known = (self.values.min() / self.values).square()
+        told = known.sum() ** 2 / known.square().sum()
+        noise = ((along.square() - self.values) * known).sum(1, keepdim=True) / known.sum()
+        noise = noise * (told / (told + WITHOUT_NOISE))
+        return matmul(along / (self.values + noise.clamp_min(0)), self.towards.T)
 
 
 class DirectRegressions(nn.Module):
@@ -138,9 +165,7 @@ class DirectRegressions(nn.Module):
                 self.basis(m).copy_(basis)
         turned = torch.block_diag(*turns)
         self.covariance.copy_(turned.T @ whole @ turned)
-        unit = self._deviations()
-        in_units = self.covariance.double() / (unit * unit[:, None])
-        self.shrinkage.fill_(shrinkage_of(in_units, moments.n_rows))
+        self.shrinkage.fill_(shrinkage_of(self._in_units()[0], moments.n_rows))
 
     def _deviations(self) -> Tensor:
         """Return the unit of each view's columns, in which they have variance 1 on average."""
@@ -186,12 +211,18 @@ class DirectRegressions(nn.Module):
     def _cross_validated(self, pattern: Tensor, n_rows: int) -> float:
         """Return the penalty of the regression of all else on some modalities."""
         own, others = self._columns(pattern), self._columns(~pattern)
-        covariance = self.covariance.double()
-        values, vectors = torch.linalg.eigh(covariance[own][:, own])
-        unit = covariance.diagonal()[others].clamp_min(1e-12).sqrt()
-        along = vectors.T @ (covariance[own][:, others] / unit)
-        penalty = penalty_of(values.clamp_min(0), along, unit**2, n_rows)
+        in_units, unit = self._in_units()
+        values, vectors = torch.linalg.eigh(in_units[own][:, own])
+        deviation = in_units.diagonal()[others].clamp_min(1e-12).sqrt()
+        along = vectors.T @ (in_units[own][:, others] / deviation)
+        weight = (deviation * unit[others]).square()
+        penalty = penalty_of(values.clamp_min(0), along, weight, n_rows)
         return max(penalty, LEAST_PENALTY * float(values[-1]), 1e-12)
+
+    def _in_units(self) -> tuple[Tensor, Tensor]:
+        """Return second moments of columns divided by `_deviations`, and these."""
+        unit = self._deviations()
+        return self.covariance.double() / (unit * unit[:, None]), unit
 
     def _columns(self, pattern: Tensor) -> Tensor:
         """Return the columns of some modalities among those of all."""
@@ -200,8 +231,10 @@ class DirectRegressions(nn.Module):
             [every[own] for own, there in zip(self.slices, pattern.tolist(), strict=True) if there]
         )
 
-    def coefficients(self, pattern: Tensor, targets: Sequence[int]) -> list[Tensor]:
-        """Return the regressions of absent modalities on those present.
+    def given(self, pattern: Tensor, targets: Sequence[int]) -> dict[int, Direct]:
+        """Return what predicts absent modalities from those present.
+
+        Between one modality and all others, penalties and weights change with how many there are.
 
         Parameters
         ----------
@@ -209,33 +242,26 @@ class DirectRegressions(nn.Module):
             What is present: something.
         targets : sequence of int
             Absent ones.
-
-        Returns
-        -------
-        list of Tensor, each of shape (reduced columns of all, those of the target)
         """
-        own, between = self._columns(pattern), self._between(pattern)
-        members, absent = (there.to(self.penalty.device) for there in (pattern, ~pattern))
-        logs = self.penalty.double().log()
-        penalty = torch.lerp(logs[0][members].mean(), logs[1][absent].mean(), between).exp()
-        covariance = self.covariance.double()
-        small = penalty * torch.eye(len(own), dtype=torch.float64, device=own.device)
-        factor = torch.linalg.cholesky(covariance[own][:, own] + small)
-        found = []
+        own = self._columns(pattern)
+        in_units, unit = self._in_units()
+        values, vectors = torch.linalg.eigh(in_units[own][:, own])
+        directions = in_units.new_zeros(len(in_units), len(own))
+        directions[own] = vectors / unit[own, None]
+        shared = directions.float(), (values.clamp_min(0) + self._penalty(pattern)).float()
+        found = {}
         for m in targets:
-            towards = covariance[own, self.slices[m]]
-            whole = covariance.new_zeros(len(covariance), towards.shape[1])
-            whole[own] = torch.cholesky_solve(towards, factor)
-            found.append(whole.float())
+            here = self.slices[m]
+            towards = vectors.T @ in_units[own, here] * unit[here]
+            found[m] = Direct(*shared, towards.float(), self._weight(pattern, m))
         return found
 
-    def given(self, pattern: Tensor, targets: Sequence[int]) -> dict[int, Direct]:
-        """Return what predicts absent modalities, and how much the network then counts.
-
-        Between one modality and all others that changes with how many there are.
-        """
-        found = zip(targets, self.coefficients(pattern, targets), strict=True)
-        return {m: Direct(coefficients, self._weight(pattern, m)) for m, coefficients in found}
+    def _penalty(self, pattern: Tensor) -> Tensor:
+        """Return the penalty of regressions on some modalities."""
+        members, absent = (there.to(self.penalty.device) for there in (pattern, ~pattern))
+        logs = self.penalty.double().log()
+        between = self._between(pattern)
+        return torch.lerp(logs[0][members].mean(), logs[1][absent].mean(), between).exp()
 
     def _weight(self, pattern: Tensor, m: int) -> Tensor:
         """Return how much each of the network's outputs counts, (n_outputs,)."""
@@ -260,9 +286,9 @@ class DirectRegressions(nn.Module):
         """Whether anything is to be blended in of a modality."""
         return bool((self.weight[:, self.shares[m]] < 1).any())
 
-    def view(self, reduced: Tensor, coefficients: Tensor, m: int) -> Tensor:
+    def view(self, reduced: Tensor, beside: Direct, m: int) -> Tensor:
         """Return what is predicted of a view, (rows, columns), from the reduced views."""
-        predicted, basis = matmul(reduced, coefficients.T), self.basis(m)
+        predicted, basis = beside.of(reduced), self.basis(m)
         return predicted if basis is None else matmul(predicted, basis)
 
 

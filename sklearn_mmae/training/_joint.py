@@ -355,7 +355,7 @@ class JointNetwork(nn.Module, ABC):
 
     def blended(self, outputs: Tensor, reduced: Tensor, m: int, beside: Direct) -> Tensor:
         """Return outputs for a vector and what else predicts an absent modality; see `outputs`."""
-        predicted = self.networks[m].link(self.direct.view(reduced, beside.coefficients, m))
+        predicted = self.networks[m].link(self.direct.view(reduced, beside, m))
         return torch.lerp(predicted, outputs, beside.weight)
 
     def reduce(self, views: Views) -> Tensor:

@@ -107,9 +107,9 @@ def weigh(network: JointNetwork, rows: Rows, statistics: Statistics) -> None:
         number = (network.patterns == source.to(device)).all(1).nonzero()[0]
         codes = network.encode(views, number.expand(len(batch)))
         there = present[:, source].all(1)
-        for m, coefficients in zip(targets, direct.coefficients(source, targets), strict=True):
+        for m, beside in direct.given(source, targets).items():
             outputs = network.outputs(codes, m)
-            predicted = parts[m].link(direct.view(reduced, coefficients, m))
+            predicted = parts[m].link(direct.view(reduced, beside, m))
             if predicted is not None:
                 own = statistics.of(f"modality {m} from {row}")
                 shares = _shares(
