@@ -11,6 +11,7 @@ from pathlib import Path
 from ._table import RESULTS
 
 NAMES = (
+    "first_hour",
     "never_below_linear",
     "translation",
     "odd_modality",
@@ -23,6 +24,7 @@ NAMES = (
     "large_data",
     "targets",
     "flight_delays",
+    "scenes",
     "pictures_with_words",
     "clips_with_words",
     "signals",
