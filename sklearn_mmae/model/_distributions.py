@@ -15,7 +15,7 @@ from .._core.threads import one_thread
 from ..training._groups import LEVELS, Groups
 from ..training._holes import binned, observed_cells, share_of_holes
 from ..training._predict import decode, read_outputs
-from ..training._spread import Shape, far_off, spread_of
+from ..training._spread import Shape, far_off
 from ._model import Model
 from ._parts import Part
 
@@ -249,7 +249,7 @@ def _spreads(groups, causes, seen, of_seen, of_others):
         for g in np.unique(of_rows):
             shape = Shape(groups.knots[g], groups.sizes[g], groups.powers[g])
             rows = np.flatnonzero(of_rows == g)
-            own = spread_of(shape, *(cause[rows] for cause in causes))
+            own = shape.at(*(cause[rows] for cause in causes))
             found[rows] = np.where(cells[rows], own, found[rows])
     return found
 

@@ -26,18 +26,18 @@ from ._folds import Folds
 from ._groups import LEVELS, Groups, Measured, joined
 from ._holes import BINS, Fill, Tensors, binned, hide, observed_cells, share_of_holes, without
 from ._joint import JointNetwork
-from ._spread import KNOTS, bounds, far_off, learn_shape, spread_of
+from ._spread import KNOTS, Cells, bounds, far_off, learn_shape
 from ._temperatures import doubts, scaling
 
 __all__ = ["MOST_TAUGHT", "calibrate"]
 
 TURNS = (8, 4, 4)  # times that cells are hidden in each other bin, others each time
 MOST_ROWS = 1000  # held-out rows looked at
-MOST_TAUGHT = 512  # rows that the spread is learned from
+MOST_TAUGHT = 300  # rows that the spread is learned from
 MOST_CODES = 2**16  # (row, pattern, turn), in all of the passes in which cells are hidden
 MOST_CELLS = 2**21  # rows times columns of a table, in one of those passes
 MOST_PATTERNS = 8  # up to which each of them is seen with holes, too
-PARTS = 3  # of the rows of several folds: what the spread of one is, the others tell
+PARTS = 3  # of the rows of several folds, each of whose spread the others tell
 BLOCK = 128  # rows encoded at a time, and (row, pattern)s times 8
 LEAST_ERROR = 1e-3  # in standard deviations: what is nearer is as good as exact
 
@@ -109,13 +109,10 @@ class _Sample:
         The tables of the rows, nothing of other modalities.
     known : dict of int to Tensor of shape (rows, cells), bool
         Which cells of each table are observed.
-    fold, part_of : ndarray of shape (rows,)
-        See `Folds`, and `teaching`.
+    fold : ndarray of shape (rows,)
     """
 
-    def __init__(
-        self, folds: Folds, places: Tensor, fills: Sequence[Fill], tables: Sequence[int]
-    ):
+    def __init__(self, folds: Folds, places: Tensor, fills: Sequence[Fill], tables: Sequence[int]):
         self.folds, self.places, self.fills, self.tables = folds, places, fills, tables
         self.network = folds.networks[0]
         rows = folds.rows
@@ -124,8 +121,6 @@ class _Sample:
         self.known = {m: observed_cells(self.batch.values[m], self.part(m)) for m in tables}
         fold = folds.fold[places]
         self.fold = fold.cpu().numpy()
-        # Which of `teaching` is for a row: that without it.
-        self.part_of = self.fold * 0 if len(folds.networks) == 1 else 1 + self.fold % PARTS
         self._own = [(fold.clamp_min(0) == f).nonzero()[:, 0] for f in range(len(folds.networks))]
 
     def part(self, m: int) -> ModalityNetwork:
@@ -186,9 +181,7 @@ class _Sample:
         -------
         dict of int to Tensor of shape (turns, rows, outputs)
         """
-        found = {
-            m: code.new_empty(*code.shape[:2], self.part(m).n_outputs) for m in self.tables
-        }
+        found = {m: code.new_empty(*code.shape[:2], self.part(m).n_outputs) for m in self.tables}
         absent = [m for m in self.tables if not pattern[m]]
         for network, own in zip(self.folds.networks, self._own, strict=True):
             beside = network.beside(pattern, absent)
@@ -208,15 +201,15 @@ class _Sample:
             return np.empty((len(self.fold), 0), np.float32)
         return part.numbers(self.batch.values[m]).cpu().numpy()
 
-    def teaching(self) -> list[np.ndarray]:
-        """Return which rows the spread is learned from, (rows,) bool: at last, and for each part.
+    @property
+    def n_parts(self) -> int:
+        """In how many parts the spread is learned, each from the others; see `learn_shape`."""
+        return 1 if len(self.folds.networks) == 1 else PARTS
 
-        Those that one network has seen; or, where several have seen others, all, and all but a part.
-        """
-        if len(self.folds.networks) == 1:
-            return [self.fold < 0]
-        parts = [self.part_of != 1 + part for part in range(PARTS)]
-        return [np.ones_like(parts[0]), *parts]
+    @property
+    def part_of(self) -> np.ndarray:
+        """The part of each row, -1 for those that do not calibrate."""
+        return np.where(self.fold < 0, -1, self.fold % self.n_parts)
 
 
 class _Measure(NamedTuple):
@@ -262,7 +255,8 @@ class _Measure(NamedTuple):
 def _of_tables(sample: _Sample, codes: Tensor, statistics: Statistics) -> dict[int, OfTable]:
     """Return the bounds of numbers, and how far off they are where all of a row is seen."""
     own = codes[sample.batch.pattern, torch.arange(codes.shape[1], device=codes.device)]
-    network, found, teaching = sample.network, {}, sample.teaching()[0]
+    network, found = sample.network, {}
+    teaching = sample.part_of < 0 if sample.n_parts == 1 else sample.part_of >= 0
     every = torch.ones_like(network.patterns[0])
     outputs = sample.outputs(own[None], own.new_empty(1, len(own), 0), every)
     for m in sample.tables:
@@ -398,13 +392,8 @@ def _of_numbers(
     if not predicted.shape[1]:
         return np.empty((0, len(LEVELS))), *np.empty((2, 0, KNOTS)), np.zeros(2)
 
-    spread, shapes = np.empty_like(errors), []
-    for part, teaching in enumerate(sample.teaching()):
-        own, asked = sample.part_of == part, statistics.of(f"part {part}")
-        cells = (a if a is None else a[teaching] for a in (predicted, errors, *causes, there))
-        shapes.append(learn_shape(*cells, asked))
-        cells = (a if a is None else a[own] for a in (predicted, *causes))
-        spread[own] = spread_of(shapes[-1], *cells)
+    cells = Cells(predicted, errors, *causes, there)
+    shape, spread = learn_shape(cells, sample.part_of, sample.n_parts, statistics)
     # The score of one more row is below the quantile with a chance of the level.
     if len(sample.folds.networks) > 1:
         # A row's own share of the columns' means brings it nearer to them: there are few rows.
@@ -412,7 +401,7 @@ def _of_numbers(
     scores = np.where(there & (sample.fold >= 0)[:, None], errors / spread, np.nan)
     scores = scores.astype(np.float32)
     half_widths = statistics.quantile("scores", scores, LEVELS, method="conformal")
-    return half_widths, *shapes[0]
+    return half_widths, *shape
 
 
 def _of_categories(

@@ -1,7 +1,7 @@
 """`Folds`: rows, and networks that have not seen them, by which predictions are calibrated.
 
 Networks that were trained have not seen the rows held out. Where the closed form is all that was
-learned, of few rows, it is cheap to learn it again without a tenth of them, ten times: all rows
+learned, of few rows, it is cheap to learn it again without a tenth or a fifth of them: all rows
 then calibrate (cross-conformal prediction [1]_, the residuals of CV+ [2]_).
 
 References
@@ -28,7 +28,8 @@ from .start._begin import start_linear
 
 __all__ = ["Folds", "held_out", "is_cheap_to_refit", "refitted"]
 
-FOLDS = 10
+FOLDS, FEWER = 10, 5
+FEW = 100  # rows, beyond which fewer folds will do
 MOST_REFITTED = 600  # rows
 MOST_WEIGHTS = 2**26  # in all of the networks
 
@@ -88,7 +89,8 @@ def refitted(
     statistics : Statistics
     rows : Rows
     """
-    n_folds, order = min(FOLDS, len(rows)), torch.Generator().manual_seed(len(rows))
+    n_folds = min(FOLDS if len(rows) <= FEW else FEWER, len(rows))
+    order = torch.Generator().manual_seed(len(rows))
     fold = (torch.randperm(len(rows), generator=order) % n_folds).to(rows.pattern.device)
     networks = []
     for f in range(n_folds):

@@ -130,9 +130,7 @@ class Groups(NamedTuple):
             and all(a.dtype.kind == kind and a.shape == shape for a, kind, shape in shapes)
             and bool((~self.patterns.any(1) & (self.bins == 0) & ~self.seen).any())
             and all(bool((a >= 0).all()) for a in (self.half_widths, self.doubts))  # NaN is not
-            and all(
-                bool((np.isfinite(a) & (a > 0)).all()) for a in (self.sizes, self.temperatures)
-            )
+            and all(bool((np.isfinite(a) & (a > 0)).all()) for a in (self.sizes, self.temperatures))
             and all(bool(np.isfinite(a).all()) for a in (self.knots, self.offsets))
             and bool(((self.powers >= 0) & (self.powers <= MOST_POWER)).all())
             and bool((np.isfinite(self.typical) & (self.typical >= 0)).all())
@@ -163,7 +161,10 @@ def joined(
         np.stack(patterns),
         np.array(bins, np.int64),
         np.array(seen, bool),
-        *(np.stack([np.asarray(a, np.float32) for a in same]) for same in zip(*measured)),
+        *(
+            np.stack([np.asarray(a, np.float32) for a in same])
+            for same in zip(*measured, strict=True)
+        ),
         *(np.asarray(a, np.float32) for a in of_table),
     )
     widths, doubts = found.half_widths.copy(), found.doubts.copy()

@@ -17,7 +17,7 @@ import numpy as np
 from ..statistics import Statistics
 from ..statistics._questions import Sums
 
-__all__ = ["KNOTS", "Shape", "bounds", "far_off", "learn_shape", "spread_of"]
+__all__ = ["KNOTS", "Cells", "Shape", "bounds", "far_off", "learn_shape"]
 
 KNOTS = 5  # predictions of a column at which its spread is known; straight lines between them
 QUANTILES = np.arange(1, 2 * KNOTS) / (2 * KNOTS)  # knots, and the ends of bins between them
@@ -29,11 +29,12 @@ TRUST = 10.0  # cells in each bin that have the column's mean error
 LEAST = 0.1  # of the mean error
 USUAL = 5.0  # cells of a row that are as far off as usual
 FURTHEST = 5.0  # times as far off as usual, that one cell counts at most
-EDGE, FEWEST_AT_EDGE = 0.02, 10  # share of the rows, and rows at least, by which a column's end goes
+EDGE = 0.02  # share of the rows that tell where a column ends,
+FEWEST_AT_EDGE = 10  # and rows at least
 
 
 class Shape(NamedTuple):
-    """How the spread of a group's cells goes with prediction and row; its mean is 1.
+    """How the spread of a group's cells goes with prediction and row; its geometric mean is 1.
 
     Attributes
     ----------
@@ -47,14 +48,11 @@ class Shape(NamedTuple):
     sizes: np.ndarray
     powers: np.ndarray
 
-
-def spread_of(
-    shape: Shape, predicted: np.ndarray, off: np.ndarray, holes: np.ndarray | None
-) -> np.ndarray:
-    """Return the spread of cells, (rows, numbers), given what `learn_shape` is given."""
-    power, slope = shape.powers
-    found = _at(predicted, shape.knots, shape.sizes) * off**power
-    return found if holes is None else found * np.exp(slope * holes)
+    def at(self, predicted: np.ndarray, off: np.ndarray, holes: np.ndarray | None) -> np.ndarray:
+        """Return the spread of cells, (rows, numbers), given what `Cells` has of them."""
+        power, slope = self.powers
+        found = _at(predicted, self.knots, self.sizes) * off**power
+        return found if holes is None else found * np.exp(slope * holes)
 
 
 def _at(predicted: np.ndarray, knots: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -91,17 +89,10 @@ def far_off(
     return [(total - one) / (count - there) for one, there in zip(each, known, strict=True)]
 
 
-def learn_shape(
-    predicted: np.ndarray,
-    errors: np.ndarray,
-    off: np.ndarray,
-    holes: np.ndarray | None,
-    valid: np.ndarray,
-    statistics: Statistics,
-) -> Shape:
-    """Learn the shape of the spread of a group's cells.
+class Cells(NamedTuple):
+    """The cells of a group, one of each row and column at most.
 
-    Parameters
+    Attributes
     ----------
     predicted, errors : ndarray of shape (rows, numbers)
         Predictions, and their distances from the truth.
@@ -109,61 +100,123 @@ def learn_shape(
         See `far_off`.
     holes : ndarray of shape (rows, numbers), or None
         The share of values that are missing. None where none are.
-    valid : ndarray of shape (rows, numbers), bool
+    there : ndarray of shape (rows, numbers), bool
         Which cells belong to the group.
-    statistics : Statistics
     """
-    # Of each column  --x----|----x----|----x--   predictions in order: knots x between ends | of bins
-    places = statistics.quantile("predictions", np.where(valid, predicted, np.nan), QUANTILES)
+
+    predicted: np.ndarray
+    errors: np.ndarray
+    off: np.ndarray
+    holes: np.ndarray | None
+    there: np.ndarray
+
+    def of(self, rows: np.ndarray) -> Cells:
+        """Return those of some rows."""
+        return Cells(*(None if a is None else a[rows] for a in self))
+
+
+def learn_shape(
+    cells: Cells, part_of: np.ndarray, n_parts: int, statistics: Statistics
+) -> tuple[Shape, np.ndarray]:
+    """Learn the shape of the spread of a group's cells.
+
+    Parameters
+    ----------
+    cells : Cells
+    part_of : ndarray of shape (rows,)
+        Of several parts of the rows, the spread in one is what the others tell. Of one part, number
+        0, it is what rows without a part tell, number -1.
+    n_parts : int
+    statistics : Statistics
+
+    Returns
+    -------
+    shape : Shape
+    spread : ndarray of shape (rows, numbers)
+    """
+    # Of each column, predictions in order:  --x----|----x----|----x--   knots x, ends | of bins
+    teaching = part_of < 0 if n_parts == 1 else part_of >= 0
+    taught = cells.of(teaching)
+    shown = np.where(taught.there, taught.predicted, np.nan)
+    places = statistics.quantile("predictions", shown, QUANTILES)
     knots, ends = np.nan_to_num(places[:, ::2]), places[:, 1::2]
-    member = (predicted[..., None] > ends).sum(-1)[..., None] == np.arange(KNOTS)
-    member &= valid[..., None]
-    terms = np.stack([np.where(member, errors[..., None], 0), member], 1, dtype=np.float64)
-    total, count = statistics.ask("errors", Sums(), terms)
-    n, mean = count.sum(-1), total.sum(-1) / np.maximum(count.sum(-1), 1)
-    useful = (n >= FEWEST) & (mean > 0)
-    usual = np.where(useful, mean, 1)[:, None]
+    member = (taught.predicted[..., None] > ends).sum(-1)[..., None] == np.arange(KNOTS)
+    member &= taught.there[..., None]
+    terms = np.stack([np.where(member, taught.errors[..., None], 0), member], 1, dtype=np.float64)
+    parts = [
+        statistics.ask(f"errors of part {p}", Sums(), terms[part_of[teaching] == p])
+        for p in (range(n_parts) if n_parts > 1 else (-1,))
+    ]
+    whole = sum(parts)
+    of_parts = [_sizes(whole - part if n_parts > 1 else whole) for part in parts]
+    sizes, useful = _sizes(whole), whole[1].sum(-1) >= FEWEST
+    useful &= whole[0].sum(-1) > 0
+    powers, mean = _powers(taught, _at(taught.predicted, knots, sizes), useful, statistics)
+    unit = np.where(useful, mean, 1)[:, None]
+    shape, *of_parts = (
+        Shape(*(np.float32(a) for a in (knots, own ** powers[0] / unit, powers[1:])))
+        for own in (sizes, *of_parts)
+    )
+    spread = np.ones(cells.errors.shape)
+    for p, own in enumerate(of_parts):
+        rows = cells.of(part_of == p)
+        spread[part_of == p] = own.at(rows.predicted, rows.off, rows.holes)
+    return shape, spread
+
+
+def _sizes(sums: np.ndarray) -> np.ndarray:
+    """Return spreads at knots, given sums of errors and numbers of cells, (2, numbers, KNOTS)."""
+    total, count = sums
+    n = count.sum(-1, keepdims=True)
+    mean = total.sum(-1, keepdims=True) / np.maximum(n, 1)
+    usual = np.where(mean > 0, mean, 1)
     sizes = np.maximum((total + TRUST * usual) / (count + TRUST) / usual, LEAST)
-    sizes = np.where(useful[:, None], sizes, 1)
-    useful_cells = valid & useful
-    powers, causes = (0.0, 0.0, 0.0), [np.log(_at(predicted, knots, sizes)), np.log(off), holes]
+    return np.where((n >= FEWEST) & (mean > 0), sizes, 1).astype(np.float32)
+
+
+def _powers(
+    cells: Cells, told: np.ndarray, useful: np.ndarray, statistics: Statistics
+) -> tuple[tuple[float, ...], np.ndarray]:
+    """Return how much each cause counts, and the geometric mean of each column's spread."""
+    causes = [np.log(told), np.log(cells.off)]
     stages = [[(shape, power, 0.0) for shape in SHAPES for power in POWERS]]
-    if holes is not None:
+    if cells.holes is not None:
+        causes.append(np.broadcast_to(cells.holes, told.shape))
         stages.append([(0.0, 0.0, slope) for slope in SLOPES])
+    there = cells.there & useful
+    terms = np.where(there, np.stack([*causes, there]), 0).swapaxes(0, 1)
+    *of_causes, n = statistics.ask("causes", Sums(), terms.astype(np.float64))
+    powers = 0.0, 0.0, 0.0
     for stage, more in enumerate(stages):
         options = [tuple(a + b for a, b in zip(powers, some, strict=True)) for some in more]
         asked = statistics.of(f"stage {stage}")
-        powers, mean = _likeliest(options, causes, errors, useful_cells, n * useful, asked)
-    sizes = sizes ** powers[0] / np.where(useful, mean, 1)[:, None]
-    return Shape(knots.astype(np.float32), sizes.astype(np.float32), np.float32(powers[1:]))
+        scaled = _scaled(options, causes, np.where(there, cells.errors, 0), asked)
+        # Errors are likely as those of a Laplace distribution, whose best scale is their mean. And
+        # what the shape owes to having been learned from these very cells counts against it.
+        logs = np.array([_weighted(option, of_causes) for option in options])
+        logs += n * np.log(np.where(n > 0, scaled, 1) / np.maximum(n, 1))
+        logs += np.array([option[0] * (KNOTS - 1) for option in options])[:, None] * (n > 0)
+        powers = options[int(logs.sum(1).argmin())]
+    return powers, np.exp(_weighted(powers, of_causes) / np.maximum(n, 1))
 
 
-def _likeliest(
+def _scaled(
     options: list[tuple[float, ...]],
-    causes: list[np.ndarray | None],
+    causes: list[np.ndarray],
     errors: np.ndarray,
-    valid: np.ndarray,
-    n: np.ndarray,
     statistics: Statistics,
-) -> tuple[tuple[float, ...], np.ndarray]:
-    """Return the powers of causes by which errors are likeliest, and the mean spread they give.
+) -> np.ndarray:
+    """Return sums of errors in units of the spread, (options, numbers)."""
+    terms = np.empty((len(errors), len(options), errors.shape[1]))
+    for i, option in enumerate(options):
+        terms[:, i] = errors * np.exp(-_weighted(option, causes))
+    return statistics.ask("scaled errors", Sums(), terms)
 
-    As those of a Laplace distribution, whose best scale is the mean of what it scales.
-    """
-    terms = np.empty((len(options), len(errors), 3, errors.shape[1]))
-    for option, of_option in zip(options, terms, strict=True):
-        each = [power * cause for power, cause in zip(option, causes, strict=True) if power]
-        log_spread = sum(each) if each else np.zeros_like(errors)
-        spread = np.exp(log_spread)
-        for j, term in enumerate((errors / spread, spread, log_spread)):
-            of_option[:, j] = np.where(valid, term, 0)
-    sums = statistics.ask("scaled errors", Sums(), terms.swapaxes(0, 1))
-    scaled, spreads, log_spreads = sums.swapaxes(0, 1)
-    scale = np.log(np.where(n > 0, scaled, 1) / np.maximum(n, 1))
-    # What the shape owes to having been learned from these very cells.
-    owed = np.array([option[0] * (KNOTS - 1) for option in options])[:, None] * (n > 0)
-    best = int((log_spreads + n * scale + owed).sum(1).argmin())
-    return options[best], spreads[best] / np.maximum(n, 1)
+
+def _weighted(powers: tuple[float, ...], causes: list[np.ndarray]) -> np.ndarray:
+    """Return the log spread, or a sum of it."""
+    parts = [np.float32(p) * cause for p, cause in zip(powers, causes, strict=False) if p]
+    return sum(parts) if parts else np.zeros_like(causes[0])
 
 
 def bounds(values: np.ndarray, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
