@@ -215,31 +215,36 @@ def _ends_of_numbers(model, read, level):
     """Yield tables with numbers or dates, both ends in their units, and where they are known."""
     codes = model.encode(read)
     tables = _tables(model, {"number", "date"}, "predict_interval: no column of numbers")
-    outputs, errors, cells = [], [], []
+    said, errors, cells = [], [], []
     for table in tables:
         network, values = model.network.networks[table.m], read.rows.values[table.m]
         own = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
-        outputs.append(np.clip(own[:, : network.n_numbers], table.groups.low, table.groups.high))
-        errors.append(np.abs(outputs[-1] - network.numbers(values).numpy()))
+        said.append(own[:, : network.n_numbers])
+        within = np.clip(said[-1], table.groups.low, table.groups.high)
+        errors.append(np.abs(within - network.numbers(values).numpy()))
         cells.append(observed_cells(values, network).numpy()[:, : network.n_numbers])
     off = far_off(errors, cells, [table.groups.typical for table in tables])
-    for table, predicted, seen, own in zip(tables, outputs, cells, off, strict=True):
-        modality, groups = table.part.modality, table.groups
-        of_rows = _groups_of_rows(model, read, table)
+    for table, predicted, seen, own in zip(tables, said, cells, off, strict=True):
+        groups, of_rows = table.groups, _groups_of_rows(model, read, table)
         half = _per_cell(_at_level(groups.half_widths, level), seen, *of_rows)
         holes = _holes(model, read, table).numpy()[:, None]
-        half = half * _spreads(groups, (predicted, own, holes), seen, *of_rows)
-        known = np.isfinite(half)
-        centre = predicted * modality.scale_ + modality.mean_
-        half = half * modality.scale_ + ROUNDING * (np.abs(centre) + modality.scale_)
-        room = ROUNDING * (np.abs(modality.mean_) + np.abs(centre) + modality.scale_)
-        first, last = (
-            end.astype(np.float64) * modality.scale_ + modality.mean_
-            for end in (groups.low, groups.high)
-        )
-        low = np.where(known, np.maximum(centre - half, first - room), -np.inf)
-        high = np.where(known, np.minimum(centre + half, last + room), np.inf)
-        yield table, (low, high), known
+        within = np.clip(predicted, groups.low, groups.high)
+        half = half * _spreads(groups, (within, own, holes), seen, *of_rows)
+        yield table, _ends(table, predicted, within, half), np.isfinite(half)
+
+
+def _ends(table, predicted, within, half):
+    """Return both ends, in a table's units: within its bounds, but for what is predicted."""
+    mean, scale = table.part.modality.mean_, table.part.modality.scale_
+    said, centre = (values * scale + mean for values in (predicted, within))
+    room = ROUNDING * (np.abs(centre) + np.abs(mean) + scale)
+    first, last = (
+        end.astype(np.float64) * scale + mean for end in (table.groups.low, table.groups.high)
+    )
+    half, known = half * scale + room, np.isfinite(half)
+    low = np.minimum(np.maximum(centre - half, first - room), said)
+    high = np.maximum(np.minimum(centre + half, last + room), said)
+    return np.where(known, low, -np.inf), np.where(known, high, np.inf)
 
 
 def _spreads(groups, causes, seen, of_seen, of_others):
