@@ -36,7 +36,8 @@ NOTES = (
     " quantiles*: conformalised quantiles of gradient boosting. A quarter of the training rows"
     " calibrates the split ones. Width: mean and median over cells, in standard deviations of the"
     " column. *width at equal coverage*: intervals stretched about their middle, by one factor for"
-    " each column, until they hold 0.9 of the test cells. 3 splits; mfeat 1.",
+    " each column, until they hold 0.9 of the test cells. 3 splits; mfeat 1. Without"
+    " nutrimouse: 30 training rows are too few for the peers that split.",
 )
 
 
@@ -54,7 +55,9 @@ def main():
         table.absent("MAPIE or crepes")
         table.show()
         return
-    for name, (views, k, n_splits, test_size) in numeric_sets(table).items():
+    sets = numeric_sets(table)
+    sets.pop("nutrimouse", None)
+    for name, (views, k, n_splits, test_size) in sets.items():
         found = {}
         for seed in range(1 if options.quick else min(n_splits, SPLITS)):
             X, places = side_by_side(views)

@@ -140,17 +140,11 @@ def learn_shape(
     shown = np.where(taught.there, taught.predicted, np.nan)
     places = statistics.quantile("predictions", shown, QUANTILES)
     knots, ends = np.nan_to_num(places[:, ::2]), places[:, 1::2]
-    member = (taught.predicted[..., None] > ends).sum(-1)[..., None] == np.arange(KNOTS)
-    member &= taught.there[..., None]
-    terms = np.stack([np.where(member, taught.errors[..., None], 0), member], 1, dtype=np.float64)
-    parts = [
-        statistics.ask(f"errors of part {p}", Sums(), terms[part_of[teaching] == p])
-        for p in (range(n_parts) if n_parts > 1 else (-1,))
-    ]
-    whole = sum(parts)
-    of_parts = [_sizes(whole - part if n_parts > 1 else whole) for part in parts]
-    sizes, useful = _sizes(whole), whole[1].sum(-1) >= FEWEST
-    useful &= whole[0].sum(-1) > 0
+    sums = _sums_by_bin(taught, ends, part_of[teaching], n_parts)
+    sums = statistics.ask("errors", Sums(), sums[None])
+    whole = sums.sum(0)
+    of_parts = [_sizes(whole - part if n_parts > 1 else whole) for part in sums]
+    sizes, useful = _sizes(whole), (whole[1].sum(-1) >= FEWEST) & (whole[0].sum(-1) > 0)
     powers, mean = _powers(taught, _at(taught.predicted, knots, sizes), useful, statistics)
     unit = np.where(useful, mean, 1)[:, None]
     shape, *of_parts = (
@@ -162,6 +156,19 @@ def learn_shape(
         rows = cells.of(part_of == p)
         spread[part_of == p] = own.at(rows.predicted, rows.off, rows.holes)
     return shape, spread
+
+
+def _sums_by_bin(cells: Cells, ends: np.ndarray, part_of: np.ndarray, n_parts: int) -> np.ndarray:
+    """Return sums of errors and numbers of cells, (parts, 2, numbers, KNOTS)."""
+    found = np.zeros((n_parts, 2, len(ends), KNOTS))
+    place = sum((cells.predicted > end).astype(int) for end in ends.T)
+    for k in range(KNOTS):
+        member = cells.there & (place == k)
+        errors = np.where(member, cells.errors, 0)
+        for p in range(n_parts):
+            rows = part_of == p if n_parts > 1 else slice(None)
+            found[p, :, :, k] = errors[rows].sum(0, np.float64), member[rows].sum(0)
+    return found
 
 
 def _sizes(sums: np.ndarray) -> np.ndarray:
@@ -184,8 +191,8 @@ def _powers(
         causes.append(np.broadcast_to(cells.holes, told.shape))
         stages.append([(0.0, 0.0, slope) for slope in SLOPES])
     there = cells.there & useful
-    terms = np.where(there, np.stack([*causes, there]), 0).swapaxes(0, 1)
-    *of_causes, n = statistics.ask("causes", Sums(), terms.astype(np.float64))
+    terms = [np.where(there, cause, 0).sum(0, np.float64) for cause in (*causes, 1)]
+    *of_causes, n = statistics.ask("causes", Sums(), np.stack(terms)[None])
     powers = 0.0, 0.0, 0.0
     for stage, more in enumerate(stages):
         options = [tuple(a + b for a, b in zip(powers, some, strict=True)) for some in more]
@@ -207,10 +214,8 @@ def _scaled(
     statistics: Statistics,
 ) -> np.ndarray:
     """Return sums of errors in units of the spread, (options, numbers)."""
-    terms = np.empty((len(errors), len(options), errors.shape[1]))
-    for i, option in enumerate(options):
-        terms[:, i] = errors * np.exp(-_weighted(option, causes))
-    return statistics.ask("scaled errors", Sums(), terms)
+    scaled = [(errors * np.exp(-_weighted(some, causes))).sum(0, np.float64) for some in options]
+    return statistics.ask("scaled errors", Sums(), np.stack(scaled)[None])
 
 
 def _weighted(powers: tuple[float, ...], causes: list[np.ndarray]) -> np.ndarray:
