@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
@@ -48,13 +50,9 @@ def main():
     table = Table(
         "intervals_peers", "Intervals beside peers", COLUMNS, quick=options.quick, notes=NOTES
     )
-    try:
-        import crepes  # noqa: F401
-        import mapie  # noqa: F401
-    except ImportError:
-        table.absent("MAPIE or crepes")
-        table.show()
-        return
+    missing = [name for name in ("mapie", "crepes") if find_spec(name) is None]
+    if missing:
+        sys.exit(f"pip install {' '.join(missing)}")  # an older table is not written over
     sets = numeric_sets(table)
     sets.pop("nutrimouse", None)
     for name, (views, k, n_splits, test_size) in sets.items():
