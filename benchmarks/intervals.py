@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.model_selection import train_test_split
 
 from sklearn_mmae import MultimodalAutoencoder
+from sklearn_mmae._core.later import Later
 from sklearn_mmae.metrics import worst_slab_coverage
+from sklearn_mmae.training import _calibration, _spread
 
 from ._table import Table, arguments
 from .never_below_linear import side_by_side
@@ -27,6 +32,7 @@ COLUMNS = (
     *("data", "modalities", "seen of them", "cells"),
     *(f"coverage at {level}" for level in LEVELS),
     *("worst split at 0.9", "worst slab at 0.9", "width at 0.9", "width at 0.95"),
+    *("constant width at 0.9", "its coverage", "its worst slab", "narrower"),
 )
 OF_CATEGORIES = ("data", "column", "categories", "ECE", "as learned", "accuracy")
 HOLES = 0.3
@@ -37,11 +43,11 @@ NOTES = (
     f" the modalities left, *not seen* the others. *holes*: {HOLES:.0%} of all cells hidden at"
     " random. *worst slab*: of the rows between two planes among the codes, a fifth of all, found"
     " on one half of the test rows and counted on the other. Width: mean over cells, in standard"
-    " deviations of the column. Components: a third of the columns, 16 for digits, 32 for mfeat"
-    " (its views fou, kar, zer and mor). wine, breast cancer, diabetes, nutrimouse: 5 splits, a"
-    " quarter of the rows held out; digits: 2; mfeat: 1. Of few rows conformal intervals hold more"
-    " than they say, by up to one over the rows that `fit` holds out (wine: 40) plus one. Of"
-    " nutrimouse 9 are held out: intervals at 0.95 are infinite, and hold everything.",
+    " deviations of the column. *constant width*: the same models, rows that calibrate and groups,"
+    " but one width for all rows of a group, that ends nowhere. Components: a third of the columns,"
+    " 16 for digits, 32 for mfeat (its views"
+    " fou, kar, zer and mor). wine, breast cancer, diabetes, nutrimouse: 5 splits, a quarter of the"
+    " rows held out; digits: 2; mfeat: 1.",
     f"Categories: expected calibration error of the most likely category in {BINS} bins of equal"
     " width (Guo et al. 2017), each column hidden in turn in all test rows; *as learned*:"
     " the same network's own probabilities; *seen*: no column hidden, reconstructions.",
@@ -110,16 +116,49 @@ def add_numbers(table, name, views, k, n_splits, test_size, quick):
         mmae = MultimodalAutoencoder(table_of(places), k, random_state=seed, **settings)
         mmae.fit(train)
         deviation = np.maximum(train.std(0), 1e-9)
-        for (seen, cells), (shown, which) in shown_rows(test, places, seed).items():
-            found.setdefault((seen, cells), []).append(
-                measure(mmae, test, shown, which, deviation, train.std(0) > 0)
-            )
+        known = {
+            key: (test, *of_key, deviation, train.std(0) > 0)
+            for key, of_key in shown_rows(test, places, seed).items()
+        }
+        with constant_width(mmae):
+            constant = {key: measure(mmae, *of_key) for key, of_key in known.items()}
+        for key, of_key in known.items():
+            found.setdefault(key, []).append((measure(mmae, *of_key), constant[key]))
     for (seen, cells), measured in found.items():
-        mean = np.mean(measured, 0).tolist()
-        worst = max((row[1] for row in measured), key=lambda coverage: abs(coverage - 0.9))
+        fitting, constant = np.array(measured).swapaxes(0, 1)
+        mean, of_constant = fitting.mean(0).tolist(), constant.mean(0).tolist()
+        worst = max(fitting[:, 1].tolist(), key=lambda coverage: abs(coverage - 0.9))
         # Of few test rows no slab has any in the other half.
-        slab = None if np.isnan(mean[3]) else mean[3]
-        table.add(name, len(views), seen, cells, *mean[:3], worst, slab, *mean[4:])
+        slab, other = (_mean(some[:, 3]) for some in (fitting, constant))
+        narrower = f"{1 - mean[4] / of_constant[4]:.0%}"
+        table.add(
+            *(name, len(views), seen, cells, *mean[:3], worst, slab, *mean[4:]),
+            *(of_constant[4], of_constant[1], other, narrower),
+        )
+
+
+def _mean(values):
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+@contextmanager
+def constant_width(mmae):
+    """Let intervals of a group have one width, and end nowhere."""
+    fitting, flat = mmae._model.calibration, (0.0,)
+    with (
+        patch.multiple(_spread, SHAPES=flat, POWERS=flat, SLOPES=flat),
+        patch.object(_calibration, "bounds", no_bounds),
+    ):
+        mmae._model.calibration = Later.known(fitting._learn())
+    yield
+    mmae._model.calibration = fitting
+
+
+def no_bounds(values, statistics):
+    """Return that columns end nowhere."""
+    ends = np.full((2, values.shape[1]), np.inf, np.float32)
+    return -ends[0], ends[1]
 
 
 def shown_rows(test, places, seed):
@@ -188,13 +227,14 @@ def add_categories(table, name, frame, quick):
         for title, rows in (("", hidden), (", seen", test)):
             added = [compare(mmae.category_probabilities(rows)[column], test[column])]
             calibration = mmae._model.calibration
-            mmae._model.calibration = {
+            as_learned = {
                 key: groups._replace(
                     temperatures=np.ones_like(groups.temperatures),
                     offsets=np.zeros_like(groups.offsets),
                 )
-                for key, groups in calibration.items()
+                for key, groups in calibration().items()
             }
+            mmae._model.calibration = Later.known(as_learned)
             added.append(compare(mmae.category_probabilities(rows)[column], test[column]))
             mmae._model.calibration = calibration
             (error, accuracy), (raw, _) = added

@@ -139,7 +139,9 @@ def test_intervals_of_absent_modalities_are_around_what_is_imputed(estimator):
     holes[:, VIEWS["b"]] = np.nan
     low, high = (np.asarray(end)[:, VIEWS["b"]] for end in mmae.predict_interval(holes, 0.8))
     filled = mmae.impute(holes)[:, VIEWS["b"]]
-    np.testing.assert_allclose((low + high) / 2, filled, atol=1e-4)
+    assert ((low <= filled) & (filled <= high)).all()
+    # But for a few that are cut off where their column ends.
+    assert np.isclose((low + high) / 2, filled, atol=1e-4).mean() > 0.9
     true = test[:, VIEWS["b"]]
     assert 0.7 < ((low <= true) & (true <= high)).mean() < 0.9
 

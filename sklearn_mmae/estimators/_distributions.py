@@ -38,8 +38,9 @@ class PredictsDistributions(Fitted):
         Returns
         -------
         low, high : DataFrame, array or SliceDict, as given to `fit`
-            The columns of numbers of all tables, as floats; a named tuple. Infinite where too few
-            rows were held out for the level, with a warning.
+            The columns of numbers of all tables, as floats; a named tuple. Each row has a width of
+            its own; an interval ends where its column does, and holds what is predicted. Infinite
+            where too few rows calibrate for the level, with a warning.
 
         Raises
         ------
@@ -49,7 +50,9 @@ class PredictsDistributions(Fitted):
         Notes
         -----
         Split conformal prediction [1]_ [2]_ with a group of its own [3]_ for each column, pattern
-        of presence of modalities, share of missing values and for cells seen and not.
+        of presence of modalities, share of missing values and for cells seen and not. Residuals
+        are divided by a spread that training rows tell. Of up to 600 rows whose networks were
+        refused, all calibrate, by folds [4]_ [5]_.
 
         References
         ----------
@@ -58,6 +61,9 @@ class PredictsDistributions(Fitted):
         .. [2] Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), "Distribution-free predictive
            inference for regression", JASA 113.
         .. [3] Vovk, Lindsay, Nouretdinov & Gammerman (2003), "Mondrian confidence machine".
+        .. [4] Vovk (2015), "Cross-conformal predictors", Annals of Mathematics and AI 74.
+        .. [5] Barber, Candes, Ramdas & Tibshirani (2021), "Predictive inference with the
+           jackknife+", Annals of Statistics 49.
         """
         check_is_fitted(self)
         return predict_interval(self._model, X, level, self)

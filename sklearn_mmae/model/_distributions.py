@@ -12,9 +12,10 @@ from scipy.special import softmax
 
 from .._core.errors import PrivacyError, listing, warn
 from .._core.threads import one_thread
-from ..training._calibration import LEVELS, Groups
-from ..training._holes import bins_of, observed_cells
+from ..training._groups import LEVELS, Groups
+from ..training._holes import binned, observed_cells, share_of_holes
 from ..training._predict import decode, read_outputs
+from ..training._spread import Shape, far_off
 from ._model import Model
 from ._parts import Part
 
@@ -68,21 +69,22 @@ def check_level(level: float) -> None:
 def predict_interval(model: Model, X: Any, level: float, estimator: Any) -> Interval:
     """Return an `Interval`; see `BaseMultimodalAutoencoder.predict_interval`."""
     check_level(level)
-    tables = _tables(model, {"number"}, "predict_interval: no column of numbers")
+    _tables(model, {"number"}, "predict_interval: no column of numbers")
     read = model.read(X, estimator)
-    codes = model.encode(read)
     low, high, unbounded = {}, {}, []
-    for table in tables:
+    for table, ends, is_known in _ends_of_numbers(model, read, level):
         modality = table.part.modality
-        centre, half = _numbers(model, read, codes, table, level)
         kinds = [kind for kind in modality.kinds_ if kind in ("number", "date")]
         numbers = [i for i, kind in enumerate(kinds) if kind == "number"]
-        centre, half = centre[:, numbers], half[:, numbers]
+        if not numbers:
+            continue
         learned = modality.n_observed_[numbers] > 0
-        half[:, ~learned] = np.inf
+        ends = [end[:, numbers] for end in ends]
+        for end, infinity in zip(ends, (-np.inf, np.inf), strict=True):
+            end[:, ~learned] = infinity
         for place, at in _columns_of_numbers(model, table):
-            low[place], high[place] = centre[:, at] - half[:, at], centre[:, at] + half[:, at]
-            if np.isinf(half[:, at])[..., learned[at]].any():
+            low[place], high[place] = (end[:, at] for end in ends)
+            if not is_known[:, numbers][:, at][..., learned[at]].all():
                 unbounded.append(repr(model.columns.names[place]))
     if unbounded:
         warn(
@@ -209,16 +211,52 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
     return [_Table(m, part, calibration[part.name]) for m, part in tables]
 
 
-def _numbers(model, read, codes, table, level):
-    """Return the middles and half the widths of a table's numbers and dates, in their units."""
-    modality, network = table.part.modality, model.network.networks[table.m]
-    outputs = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
-    outputs = outputs[:, : network.n_numbers]
-    centre = outputs * modality.scale_ + modality.mean_
-    seen = observed_cells(read.rows.values[table.m], network).numpy()[:, : network.n_numbers]
-    widths = _at_level(table.groups.half_widths, level)
-    half = _per_cell(widths, seen, *_groups_of_rows(model, read, table))
-    return centre, half * modality.scale_ + ROUNDING * (np.abs(centre) + modality.scale_)
+def _ends_of_numbers(model, read, level):
+    """Yield tables with numbers or dates, both ends in their units, and where they are known."""
+    codes = model.encode(read)
+    tables = _tables(model, {"number", "date"}, "predict_interval: no column of numbers")
+    said, errors, cells = [], [], []
+    for table in tables:
+        network, values = model.network.networks[table.m], read.rows.values[table.m]
+        own = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
+        said.append(own[:, : network.n_numbers])
+        within = np.clip(said[-1], table.groups.low, table.groups.high)
+        errors.append(np.abs(within - network.numbers(values).numpy()))
+        cells.append(observed_cells(values, network).numpy()[:, : network.n_numbers])
+    off = far_off(errors, cells, [table.groups.typical for table in tables])
+    for table, predicted, seen, own in zip(tables, said, cells, off, strict=True):
+        groups, of_rows = table.groups, _groups_of_rows(model, read, table)
+        half = _per_cell(_at_level(groups.half_widths, level), seen, *of_rows)
+        holes = _holes(model, read, table).numpy()[:, None]
+        within = np.clip(predicted, groups.low, groups.high)
+        half = half * _spreads(groups, (within, own, holes), seen, *of_rows)
+        yield table, _ends(table, predicted, within, half), np.isfinite(half)
+
+
+def _ends(table, predicted, within, half):
+    """Return both ends, in a table's units: within its bounds, but for what is predicted."""
+    mean, scale = table.part.modality.mean_, table.part.modality.scale_
+    said, centre = (values * scale + mean for values in (predicted, within))
+    room = ROUNDING * (np.abs(centre) + np.abs(mean) + scale)
+    first, last = (
+        end.astype(np.float64) * scale + mean for end in (table.groups.low, table.groups.high)
+    )
+    half, known = half * scale + room, np.isfinite(half)
+    low = np.minimum(np.maximum(centre - half, first - room), said)
+    high = np.maximum(np.minimum(centre + half, last + room), said)
+    return np.where(known, low, -np.inf), np.where(known, high, np.inf)
+
+
+def _spreads(groups, causes, seen, of_seen, of_others):
+    """Return the spread of each number, (rows, numbers)."""
+    found = np.empty(seen.shape)
+    for of_rows, cells in ((of_seen, seen), (of_others, ~seen)):
+        for g in np.unique(of_rows):
+            shape = Shape(groups.knots[g], groups.sizes[g], groups.powers[g])
+            rows = np.flatnonzero(of_rows == g)
+            own = shape.at(*(cause[rows] for cause in causes))
+            found[rows] = np.where(cells[rows], own, found[rows])
+    return found
 
 
 def _per_cell(values, seen, of_seen, of_others):
@@ -228,19 +266,23 @@ def _per_cell(values, seen, of_seen, of_others):
 
 def _groups_of_rows(model, read, table):
     """Return the groups of the cells of a table that are seen in each row, and of the others."""
-    present = torch.from_numpy(read.present)
-    observed = {
-        o: observed_cells(read.rows.values[o], network)
-        for o, network in enumerate(model.network.networks)
-        if network.is_table
-    }
-    bins = bins_of(observed, present, table.m).numpy()
+    bins = binned(_holes(model, read, table)).numpy()
     keys, inverse = np.unique(np.column_stack([read.present, bins]), axis=0, return_inverse=True)
     chosen = [
         [table.groups.chain(key[:-1].astype(bool), key[-1], seen)[0] for key in keys]
         for seen in (True, False)
     ]
     return np.array(chosen)[:, inverse.ravel()]
+
+
+def _holes(model, read, table):
+    """Return the share of missing values in each row, as its table sees it."""
+    observed = {
+        o: observed_cells(read.rows.values[o], network)
+        for o, network in enumerate(model.network.networks)
+        if network.is_table
+    }
+    return share_of_holes(observed, torch.from_numpy(read.present), table.m)
 
 
 def _at_level(half_widths, level):

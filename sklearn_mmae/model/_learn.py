@@ -372,9 +372,9 @@ def _explain(model, values, present, statistics):
     return model.explained_deviance(read, codes, statistics)
 
 
-def _calibrate(parts, statistics, network, rows):
+def _calibrate(parts, statistics, folds):
     """Return the calibration of each table, by its name."""
-    found = calibrate(network, rows, [part.modality.fill for part in parts], statistics)
+    found = calibrate(folds, [part.modality.fill for part in parts], statistics)
     return {parts[m].name: groups for m, groups in found.items()}
 
 

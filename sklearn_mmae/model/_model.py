@@ -21,8 +21,8 @@ from ..tables import Cells, Columns, Table, read
 from ..tables._cells import Column
 from ..training._batches import Rows
 from ..training._build import NAMED, named_from_plain, named_to_plain
-from ..training._calibration import Groups
 from ..training._density import Density
+from ..training._groups import Groups
 from ..training._patterns import index_patterns
 from ..training._predict import agreements, decode, decode_average, deviances, encode
 from ..training._translation import Translation, translation

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from ..nn._modality import ModalityNetwork
 
-__all__ = ["BINS", "Fill", "Tensors", "bins_of", "hide", "observed_cells", "without"]
+__all__ = [
+    "BINS",
+    "Fill",
+    "Tensors",
+    "binned",
+    "bins_of",
+    "hide",
+    "observed_cells",
+    "share_of_holes",
+    "without",
+]
 
 BINS = (0.2, 0.5)  # of the share of holes; none at all is a bin of its own
 
@@ -41,11 +51,11 @@ def observed_cells(tensors: Tensors, part: ModalityNetwork) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def bins_of(observed: dict[int, Tensor], present: Tensor, m: int | None) -> Tensor:
-    """Return the bin of each row: no missing values, few, up to half, more.
+def share_of_holes(observed: dict[int, Tensor], present: Tensor, m: int | None) -> Tensor:
+    """Return the share of missing values in each row.
 
-    What counts is the share of missing values among the cells of table m or among those of all
-    tables that are present, whichever is larger.
+    That among the cells of table m or among those of all tables that are present, whichever is
+    larger.
 
     Parameters
     ----------
@@ -57,17 +67,25 @@ def bins_of(observed: dict[int, Tensor], present: Tensor, m: int | None) -> Tens
 
     Returns
     -------
-    Tensor of shape (..., rows), int64
+    Tensor of shape (..., rows)
     """
     seen = {o: cells.sum(-1) * present[:, o] for o, cells in observed.items()}
     of_all = {o: cells.shape[-1] * present[:, o] for o, cells in observed.items()}
-    holes = _share_of_holes(sum(seen.values()), sum(of_all.values()))
-    if m is not None:
-        holes = torch.maximum(_share_of_holes(seen[m], of_all[m]), holes)
+    holes = _one_less(sum(seen.values()), sum(of_all.values()))
+    return holes if m is None else torch.maximum(_one_less(seen[m], of_all[m]), holes)
+
+
+def bins_of(observed: dict[int, Tensor], present: Tensor, m: int | None) -> Tensor:
+    """Return the bin of each row's `share_of_holes`, int64: none, few, up to half, more."""
+    return binned(share_of_holes(observed, present, m))
+
+
+def binned(holes: Tensor) -> Tensor:
+    """Return the bin of each share of missing values, int64."""
     return torch.bucketize(holes, torch.tensor([0.0, *BINS], device=holes.device) + 1e-6)
 
 
-def _share_of_holes(seen: Tensor, of_all: Tensor) -> Tensor:
+def _one_less(seen: Tensor, of_all: Tensor) -> Tensor:
     return torch.where(of_all > 0, 1 - seen / of_all.clamp_min(1), 0)
 
 

@@ -30,6 +30,8 @@ from ..nn._blocks import initialise, seed_dropout
 from ..statistics import Statistics
 from ._batches import Batch, Rows
 from ._best import BestEpoch
+from ._calibration import MOST_TAUGHT
+from ._folds import Folds, held_out, is_cheap_to_refit, refitted
 from ._gradients import MakeGradients, PlainGradients
 from ._guard import LinearReaders, held_out_losses, judge_decoders
 from ._joint import JointNetwork
@@ -84,7 +86,7 @@ class Lesson:
     names : list of str
         Of the modalities.
     calibrate : callable
-        ``calibrate(network, rows)`` measures a network on rows that it was not trained on.
+        ``calibrate(folds)`` measures networks on rows that they were not trained on.
     previous : JointNetwork, optional
         Go on from the weights of this one, of the same shape, instead of drawing them.
     make_gradients : callable
@@ -103,7 +105,7 @@ class Lesson:
         progress: Progress,
         *,
         names: Sequence[str],
-        calibrate: Callable[[JointNetwork, Rows], Any],
+        calibrate: Callable[[Folds], Any],
         previous: JointNetwork | None = None,
         make_gradients: MakeGradients = PlainGradients,
         deadline: float = math.inf,
@@ -282,10 +284,18 @@ class Lesson:
 
     def _calibrated(self) -> Later:
         """Return the calibration of the network as it is now, before it has seen these rows."""
-        rows, generator = self.held_out, self.generators.on_device
+        generator, train = self.generators.on_device, self.train.rows
         network = copy.deepcopy(self.network, {id(generator): generator})
-        every = torch.arange(len(rows), device=rows.pattern.device)
-        return rows.copied(every).later(partial(self.calibrate, network), self.statistics)
+        if not self.helped and self.starts_linear and is_cheap_to_refit(network, self.rows):
+            statistics = self.statistics.of("calibration")
+            known = network, self.settings, generator, self.before_start, statistics
+            folds = partial(refitted, *known)
+        else:
+            n_taught = min(len(train), MOST_TAUGHT)
+            train = train[torch.linspace(0, len(train) - 1, n_taught, device=train.device).long()]
+            folds = partial(held_out, network, n_taught)
+        rows = self.rows.copied(torch.cat([train, self.held_out.rows]))
+        return rows.later(partial(_calibrated, self.calibrate, folds), self.statistics)
 
     def _weigh_direct(self) -> None:
         """Learn the regressions beside the embedding, and how much they count."""
@@ -421,6 +431,10 @@ class Lesson:
         """Whether the networks are clearly better, row by row, than what there was before."""
         losses = torch.stack([before, after])
         return self.statistics.choose(name, losses, margin=STANDARD_ERRORS) == 1
+
+
+def _calibrated(calibrate: Callable, folds: Callable, rows: Rows) -> Any:
+    return calibrate(folds(rows))
 
 
 def make_net(
