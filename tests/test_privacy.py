@@ -538,6 +538,10 @@ def test_privacy_that_protects_little_warns(privacy, seed, message):
         ({"callbacks": []}, "callbacks"),
         ({"warm_start": True}, "warm_start"),
         ({"init": "random"}, "init"),
+        (
+            {"modalities": [("a", ImageModality(memory="folder"), ["colour"])]},
+            "modality 'a': memory='folder'",
+        ),
     ],
 )
 def test_what_would_look_at_rows_is_refused(options, message):
@@ -760,6 +764,12 @@ def test_irregular_signals_need_a_public_rate():
     X = pd.DataFrame({"at": [np.arange(3.0)] * 9, "wave": [np.ones(3)] * 9})
     with pytest.raises(CellError, match=r"column 'wave': privacy needs .*sampling_rate="):
         make(modalities=[("a", modality, ["at", "wave"])]).fit(X)
+
+
+def test_rows_that_are_too_wide_are_refused():
+    picture = ImageModality(size=101, mode="L", max_value=255)
+    with pytest.raises(PrivacyError, match=r"has 10201 numbers.*smaller sizes"):
+        make(modalities=[("photo", picture, ["photo"])]).fit(make_media(9, 0)[0])
 
 
 def test_bands_that_the_rate_does_not_have_are_named():

@@ -71,6 +71,12 @@ def check_private(estimator: Any, *, weighted: bool = False, in_parts: bool = Fa
             "what columns hold would be found in the rows. Give modalities=[(name, modality,"
             " [columns]), ...], or privacy=None."
         )
+    for name, modality, _ in estimator.modalities:
+        if getattr(modality, "memory", None) is not None:
+            raise PrivacyError(
+                f"modality {name!r}: memory={modality.memory!r} has no privacy: what is read of"
+                " rows would be kept on disk. Give memory=None, or privacy=None."
+            )
     if not isinstance(estimator.n_components, Integral):
         raise PrivacyError(
             f"n_components={estimator.n_components!r} would be found in the rows. Give a whole"
