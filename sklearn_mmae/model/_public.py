@@ -118,8 +118,8 @@ def plan_networks(estimator: Any, network: JointNetwork, statistics: Statistics)
     """Decide whether a private fit trains its network; by no cell of the rows."""
     if not statistics.is_private:
         return
-    n_columns = sum(part.n_view for part in network.networks)
-    statistics.plan(n_columns, estimator.max_epochs, estimator.batch_size)
+    n_cells = sum(part.n_cells for part in network.networks)
+    statistics.plan(n_cells, estimator.max_epochs, estimator.batch_size)
     if statistics.steps is not None:
         _check_rows_apart(estimator)
 

@@ -31,9 +31,9 @@ class Privacy(BaseEstimator):
     categories=)``, ``TextModality(vocabulary=)``, ``ImageModality(size=, mode=, max_value=)``,
     ``AudioModality(sampling_rate=, max_seconds=)``, ``VideoModality(size=, mode=, fps=,
     max_seconds=, max_value=)``, ``SequenceModality(bounds=, max_steps=)``. What is missing is an
-    error. Networks are trained where rows times epsilon (8 at most) are 2,000 for each number,
-    category, word and pixel of a row; else the fit is its linear start. ``docs/privacy.md`` says
-    what is not protected.
+    error. Networks are trained where rows times epsilon (8 at most) are 2,000 for each cell of a
+    row, of which pixels and steps count one by one; else the fit is its linear start.
+    ``docs/privacy.md`` says what is not protected.
 
     Parameters
     ----------

@@ -124,20 +124,20 @@ class PrivateStatistics(Statistics):
             "moments": self.total / (1 - columns) ** 0.5,
         }
 
-    def plan(self, n_columns: int, max_epochs: int, batch_size: int | str) -> None:
+    def plan(self, n_cells: int, max_epochs: int, batch_size: int | str) -> None:
         """Decide whether networks are trained; if so, second moments leave them their share.
 
         Parameters
         ----------
-        n_columns : int
-            Of all views.
+        n_cells : int
+            Of a row.
         max_epochs, batch_size
             See `Steps.plan`.
         """
         share, ledger = self.shares["networks"], self.ledger
         if not share:
             return
-        self.steps = Steps.plan(self.n_rows, ledger.epsilon, n_columns, max_epochs, batch_size)
+        self.steps = Steps.plan(self.n_rows, ledger.epsilon, n_cells, max_epochs, batch_size)
         if self.steps is None:
             return
         self.noise["moments"] = self.total / self.shares["moments"] ** 0.5

@@ -76,6 +76,11 @@ class TextNetwork(ModalityNetwork):
         self.encoder = encoder(self.n_view, width, dropout, first=narrow)
         self.decoder = decoder(n_components, width, self.n_outputs, last=narrow)
 
+    @property
+    def n_cells(self) -> int:
+        """One text."""
+        return 1
+
     def view(self, tensors: dict[str, Tensor]) -> SparseView:
         """Return the centred weights of all features."""
         present = tensors.get("present")
