@@ -290,6 +290,12 @@ def test_a_rule_keeps_networks_off(options):
     assert 0.999 * privacy.epsilon < fitted.privacy_spent_.epsilon <= privacy.epsilon
 
 
+def test_the_rule_counts_the_cells_of_a_row():
+    fitted = make(modalities=ALL, max_epochs=0).fit(holed(60))
+    cells = [part.n_cells for part in fitted.net_.module_.networks]
+    assert cells == [2, 3, 3, 16]  # numbers, columns of a table, a text, pixels
+
+
 @pytest.mark.filterwarnings("ignore:.*adds no noise:sklearn_mmae.DataWarning")
 def test_without_noise_they_are_trained_all_the_same(trained):
     fitted = make(epsilon=math.inf, modalities=BENT, **SMALL).fit(make_bent(100))

@@ -32,8 +32,8 @@ class Privacy(BaseEstimator):
     ``AudioModality(sampling_rate=, max_seconds=)``, ``VideoModality(size=, mode=, fps=,
     max_seconds=, max_value=)``, ``SequenceModality(bounds=, max_steps=)``. What is missing is an
     error. Networks are trained where rows times epsilon (8 at most) are 2,000 for each cell of a
-    row, of which pixels and steps count one by one; else the fit is its linear start.
-    ``docs/privacy.md`` says what is not protected.
+    row; a text counts as three, and pixels and the numbers of steps count one by one. Else the fit
+    is its linear start. ``docs/privacy.md`` says what is not protected.
 
     Parameters
     ----------
