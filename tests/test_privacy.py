@@ -708,9 +708,9 @@ def test_no_signal_sound_or_clip_moves_a_sum_by_more_than_its_norm(row, monkeypa
 @SEEDED
 @BOTH
 def test_private_signals_sounds_and_clips_go_together(kind, tmp_path):
-    X, _ = make_timed(3000, 0)
-    others, level = make_timed(200, 1)
-    fitted = make(kind, epsilon=8.0, seed=0, n_components=1, modalities=TIMED).fit(X)
+    X, _ = make_timed(1200, 0)
+    others, level = make_timed(100, 1)
+    fitted = make(kind, epsilon=20.0, seed=0, n_components=1, modalities=TIMED).fit(X)
     told = others[["wave", "tone"]].notna().all(axis=1).to_numpy()
     clips = fitted.translate(others.assign(clip=None)[told], to="clip")["clip"]
     light = [clip.mean() for clip in clips]
