@@ -77,7 +77,7 @@ def audited(epsilon, *, noisy, seed=0):
 class Canaries(nn.Module):
     """A network whose loss of a row has that row as its gradient."""
 
-    networks = ()
+    networks = decoders = ()
 
     def __init__(self, n_columns):
         super().__init__()

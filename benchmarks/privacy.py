@@ -39,14 +39,14 @@ EPSILONS = (1.0, 3.0, 8.0)
 COLUMNS = ("data", "method", "epsilon", "figure", "error", "probe")
 DRAWS = 3  # of noise
 LARGE = 100_000  # rows of which there is one draw, and no peer
-NARROW = 8  # columns up to which OpenDP is tried in all settings
+NARROW = 8  # columns up to which OpenDP is tried: see the notes
 SETTINGS = {  # of the others
     "diffprivlib": (
         {"scaled": True, "norm": 0.6},
         {"scaled": False, "norm": 0.25},
         {"scaled": False, "norm": 0.6},
     ),
-    "opendp": ({"norm": 0.25}, {"norm": 0.15}, {"norm": 0.6}),
+    "opendp": ({"norm": 0.15}, {"norm": 0.25}, {"norm": 0.6}),
 }
 # Where networks are looked at, and at which epsilon: those of the rule, and beside it.
 NETWORKS = {
@@ -54,7 +54,7 @@ NETWORKS = {
     "mfeat, fou and kar": (8.0,),
     "flights, 5,000 rows": (3.0, 8.0),
     "salaries, with texts": EPSILONS,
-    "clothing, with texts": EPSILONS,
+    "clothing, with texts": (1.0,),
     "flights, 250,000 rows": EPSILONS,
 }
 # Where members are told from others, by what, and in how many splits.
@@ -62,7 +62,6 @@ MEMBERS = (
     ("digits", "linear start", (None, *EPSILONS), 20),
     ("digits", "networks", (None,), 3),
     ("digits", "networks", EPSILONS, 10),
-    ("flights, 5,000 rows", "networks", (None,), 3),
     ("flights, 5,000 rows", "networks", (1.0,), 10),
 )
 OVERFITTED = {"early_stopping": False, "max_epochs": 100, "dropout": 0.0, "noise": 0.0}
@@ -74,8 +73,8 @@ NOTES = (
     "*diffprivlib*: StandardScaler and PCA, or PCA alone within the bounds, the best of three"
     " settings on the held-out rows: more than could be known; a dash where none ended within 30"
     " CPU seconds (it samples eigenvectors by rejection). *opendp*: PCA within the bounds, the best"
-    f" of three norms up to {NARROW} columns, of one beyond; a dash where none ended within five"
-    " minutes of CPU.",
+    f" of three norms, up to {NARROW} columns: of 1,400 rows a fit took 1 to 12 seconds of 8"
+    " columns, 3 to 97 of 10, and did not end in five minutes of 12 and a single component.",
     "With texts: *score*, the mean deviance explained of modalities; it is about the mean that a"
     " fit has learned, and flatters one of much noise. Sounds, paths and clips: about the mean of"
     " the training rows. *probe*: R2 of a ridge regression on salaries and ratings, else the"
@@ -127,11 +126,9 @@ def add_tables(table, ours, others, quick):
         draws = DRAWS if n_rows < LARGE else 1
         add_draws(table, name, "explained: ours", partial(ours, what="start"), draws)
         for peer, version in peers.items() if n_rows < LARGE else ():
-            narrow = peer != "opendp" or n_columns <= NARROW
-            for epsilon in EPSILONS:
+            for epsilon in EPSILONS if peer != "opendp" or n_columns <= NARROW else ():
                 asked = {"what": "peer", "peer": peer, "data": name, "epsilon": epsilon}
-                settings = SETTINGS[peer] if narrow else SETTINGS[peer][:1]
-                found = [others(**asked, version=version, setting=one) for one in settings]
+                found = [others(**asked, version=version, setting=one) for one in SETTINGS[peer]]
                 best = max((one for one in found if one is not None), default=None)
                 table.add(name, f"explained: {version}", epsilon, best, None, None)
 
