@@ -119,17 +119,18 @@ def measure(what, **job):
 def add_tables(table, ours, others, quick):
     """Add what is explained of tables at each epsilon, by ours and by the others."""
     with Run(os.environ["SKLEARN_MMAE_PEERS"] or None) as run:
-        peers = {peer: run.version(peer) for peer in SETTINGS if run.python(peer)}
+        peers = [peer for peer in SETTINGS if run.python(peer)]
     for name in found_of(table, TABLES, quick):
         n_rows, n_columns, *found = others(what="pca", data=name)
         table.add(name, "explained: PCA", None, found[0], None, found[1])
         draws = DRAWS if n_rows < LARGE else 1
         add_draws(table, name, "explained: ours", partial(ours, what="start"), draws)
-        for peer, version in peers.items() if n_rows < LARGE else ():
+        for peer in peers if n_rows < LARGE else ():
             for epsilon in EPSILONS if peer != "opendp" or n_columns <= NARROW else ():
                 asked = {"what": "peer", "peer": peer, "data": name, "epsilon": epsilon}
-                found = [others(**asked, version=version, setting=one) for one in SETTINGS[peer]]
-                best = max((one for one in found if one is not None), default=None)
+                found = [others(**asked, setting=one) for one in SETTINGS[peer]]
+                best = max((one for one, _ in found if one is not None), default=None)
+                version = found[0][1]
                 table.add(name, f"explained: {version}", epsilon, best, None, None)
 
 
@@ -231,17 +232,18 @@ def _starts(rows, epsilon, draws):
         yield fitted, [fitted.transform(part) for part in (rows.train, rows.test)]
 
 
-def measure_peer(peer, version, data, epsilon, setting):
-    """Return what another private PCA explains, None where it did not end in time."""
+def measure_peer(peer, data, epsilon, setting):
+    """Return what another private PCA explains, None if it did not end in time, and its version."""
     rows = TABLES[data][0]()
     low, high = rows.bounds.T.astype(float).tolist()
     asked = {"epsilon": epsilon, "n_components": rows.k, "low": low, "high": high, "seed": 0}
     with Run(os.environ["SKLEARN_MMAE_PEERS"]) as run:
         try:
             found, _ = run.ask(peer, {"rows": rows.train}, {"rows": rows.test}, **asked, **setting)
+            explained = _explained(rows, found["back"])
         except PeerError:
-            return None
-    return _explained(rows, found["back"])
+            explained = None
+        return explained, run.version(peer)
 
 
 def measure_networks(data, epsilon, networks):
