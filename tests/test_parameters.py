@@ -456,6 +456,10 @@ def clips(tmp_path):
     return pd.DataFrame({"clip": films})
 
 
+def light_clips(tmp_path):
+    return pd.DataFrame({"clip": [film / 255 for film in clips(tmp_path)["clip"]]})
+
+
 def signals(tmp_path):
     """Two columns of numbers that increase, so that each may be the times of the other."""
     rng = np.random.default_rng(0)
@@ -512,12 +516,14 @@ OF_MODALITIES = {
         "fps": (clips, ["clip"], {}, 0.5),
         "max_seconds": (clips, ["clip"], {}, 3.0),
         "rate": (clips, ["clip"], {"fps": 0.5}, 2.0),
+        "max_value": (light_clips, ["clip"], {}, 4.0),
         "mask": (clips, ["clip"], {}, 0.3),
     },
     SequenceModality: {
         "time": (signals, ["clock", "level"], {"time": "clock"}, "level"),
         "sampling_rate": (signals, ["clock", "level"], {"time": "clock"}, 0.5),
         "max_steps": (rises, ["level"], {}, 8),
+        "bounds": (rises, ["level"], {}, [(0, 1)]),
         "mask": (rises, ["level"], {}, 0.3),
     },
 }

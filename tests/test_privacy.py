@@ -19,6 +19,7 @@ from test_parameters import ALTERNATIVES
 
 import sklearn_mmae.model._learn as learning
 from sklearn_mmae import (
+    AudioModality,
     CellError,
     DataWarning,
     ImageModality,
@@ -29,6 +30,7 @@ from sklearn_mmae import (
     SequenceModality,
     TabularModality,
     TextModality,
+    VideoModality,
     load,
 )
 from sklearn_mmae.privacy._accountant import Release, find_noise, spent_epsilon
@@ -536,7 +538,10 @@ def test_privacy_that_protects_little_warns(privacy, seed, message):
         ({"callbacks": []}, "callbacks"),
         ({"warm_start": True}, "warm_start"),
         ({"init": "random"}, "init"),
-        ({"modalities": [("a", SequenceModality(), ["colour"])]}, "'a'.*SequenceModality cannot"),
+        (
+            {"modalities": [("a", ImageModality(memory="folder"), ["colour"])]},
+            "modality 'a': memory='folder'",
+        ),
     ],
 )
 def test_what_would_look_at_rows_is_refused(options, message):
@@ -599,6 +604,13 @@ def test_texts_and_pictures_need_public_facts(modality):
         make(modalities=[("a", modality, ["colour"])]).fit(make_frame(20))
 
 
+@pytest.mark.parametrize("given", [[], (0, 1), [(1, 0)], [(0, np.inf)], [(0, 1, 2)], ["ab"], "ab"])
+def test_bounds_of_channels_that_make_no_sense(given):
+    signal = SequenceModality(bounds=given)
+    with pytest.raises(ValueError, match=r"bounds=.*list of \(low, high\) for each channel"):
+        MultimodalAutoencoder([("a", signal, ["wave"])]).fit(make_timed(9, 0)[0])
+
+
 @pytest.mark.parametrize("given", [[], "red", ["red", "red"], ["Red"], [3]])
 def test_a_vocabulary_that_makes_no_sense(given):
     with pytest.raises(ValueError, match="list of different words, in lower case"):
@@ -628,6 +640,142 @@ MEDIA = [
     ("note", TextModality(**PUBLIC_TEXT), ["note"]),
     ("photo", ImageModality(**PUBLIC_PICTURE), ["photo"]),
 ]
+
+
+def make_timed(n_rows, seed, longest=8):
+    """Return signals, sounds and clips that go together, of which some are missing."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(size=n_rows)
+    length = rng.integers(longest // 2, longest + 1, n_rows)
+    wave, tone, clip = np.empty((3, n_rows), object)
+    for i, (height, n) in enumerate(zip(level, length, strict=True)):
+        wave[i] = np.stack([height * np.arange(n), rng.normal(size=n)], 1) / 4
+        wave[i][rng.random((n, 2)) < 0.1] = np.nan
+        tone[i] = np.exp(height / 2) * np.sin(np.arange(64 * n)) / 9
+        clip[i] = np.clip(np.full((n // 2, 3, 3), 128 + 40 * height), 0, 255).astype(np.uint8)
+    frame = pd.DataFrame({"wave": wave, "tone": tone, "clip": clip})
+    for name in frame:
+        frame.loc[rng.random(n_rows) < 0.1, name] = None
+    return frame, level
+
+
+PUBLIC_SIGNAL = {"bounds": [(-9, 9), (-9, 9)], "max_steps": 8}
+PUBLIC_SOUND = {"sampling_rate": 640, "max_seconds": 0.8}
+PUBLIC_CLIP = {"size": 2, "mode": "L", "fps": 1, "max_seconds": 4, "max_value": 255}
+TIMED = [
+    ("wave", SequenceModality(**PUBLIC_SIGNAL), ["wave"]),
+    ("tone", AudioModality(**PUBLIC_SOUND, n_mels=4, n_fft=128, hop_length=64), ["tone"]),
+    ("clip", VideoModality(**PUBLIC_CLIP), ["clip"]),
+]
+
+
+def odd_timed(n_rows):
+    """Return rows of the same columns that are otherwise as different as can be."""
+    frame, _ = make_timed(n_rows, 1, longest=40)
+    frame["wave"] = [None, np.full((1, 2), 1e30), np.zeros((30, 2), int)] * (n_rows // 3)
+    frame["tone"] = [None, (8000, np.ones((9, 2), np.int16)), np.zeros(1)] * (n_rows // 3)
+    frame["clip"] = [None, np.full((9, 5, 4, 3), 0.5), np.zeros((1, 1, 1), bool)] * (n_rows // 3)
+    return frame
+
+
+@SEEDED
+@BOTH
+def test_signals_sounds_and_clips_pass_the_ledger(kind, monkeypatch, tmp_path):
+    files = []
+    for X in (make_timed(60, 0)[0], odd_timed(60)):
+        estimator = make(kind, seed=0, modalities=TIMED)
+        fitted, _ = fit_with_constant_answers(estimator, X, monkeypatch)
+        fitted.save(tmp_path / "file")
+        files.append(((tmp_path / "file").read_bytes(), pickle.dumps(fitted)))
+    assert files[0] == files[1]
+
+
+@SEEDED
+@pytest.mark.parametrize("row", range(3))
+def test_no_signal_sound_or_clip_moves_a_sum_by_more_than_its_norm(row, monkeypatch):
+    X = pd.concat([odd_timed(3), make_timed(9, 0)[0]], ignore_index=True)
+    without = X.copy()
+    without.iloc[row] = None
+    told = [
+        fit_with_constant_answers(make(seed=0, modalities=TIMED), some, monkeypatch)[1]
+        for some in (X, without)
+    ]
+    for (sums, norm), (others, same) in zip(*told, strict=True):
+        assert norm == same
+        assert np.linalg.norm(sums - others) <= norm * (1 + 1e-9)
+
+
+@SEEDED
+@BOTH
+def test_private_signals_sounds_and_clips_go_together(kind, tmp_path):
+    X, _ = make_timed(1200, 0)
+    others, level = make_timed(100, 1)
+    fitted = make(kind, epsilon=20.0, seed=0, n_components=1, modalities=TIMED).fit(X)
+    told = others[["wave", "tone"]].notna().all(axis=1).to_numpy()
+    clips = fitted.translate(others.assign(clip=None)[told], to="clip")["clip"]
+    light = [clip.mean() for clip in clips]
+    assert np.corrcoef(light, level[told])[0, 1] > 0.8
+    drawn = fitted.sample(50)
+    assert {len(wave) for wave in drawn["wave"]} <= set(range(1, 9))
+    wave = fitted.modalities_[0][1]
+    assert np.exp(wave.log_length_) == pytest.approx(5.8, abs=0.6)
+    fitted.save(tmp_path / "file")
+    loaded = load(tmp_path / "file")
+    np.testing.assert_array_equal(loaded.transform(others[told]), fitted.transform(others[told]))
+
+
+def test_irregular_signals_are_brought_to_a_public_rate():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"at": [np.sort(rng.uniform(0, 10, 30)) for _ in range(99)]})
+    X["wave"] = [np.sin(times) for times in X["at"]]
+    modality = SequenceModality("at", sampling_rate=0.5, max_steps=6, bounds=[(-1, 1)])
+    fitted = make(modalities=[("wave", modality, ["at", "wave"])]).fit(X)
+    assert fitted.modalities_[0][1].step_ == 2.0
+    back = fitted.reconstruct(X)
+    assert [len(times) for times in back["at"]] == [30] * 99
+    assert fitted.sample(3)["wave"][0].ndim == 1
+
+
+@pytest.mark.parametrize(
+    ("modality", "given"),
+    [
+        (SequenceModality(max_steps=8), r"bounds=\[\(low, high\), ...\], max_steps"),
+        (AudioModality(max_seconds=1.0), "sampling_rate=8000"),
+        (AudioModality(rate=8000), "max_seconds=2.0"),
+        *((VideoModality(**PUBLIC_CLIP | {name: None}), name) for name in ("size", "fps")),
+        *(
+            (VideoModality(**PUBLIC_CLIP | {name: None}), name)
+            for name in PUBLIC_CLIP
+            if name[:3] == "max"
+        ),
+        (VideoModality(**PUBLIC_CLIP | {"mode": "auto"}), "mode='L'"),
+    ],
+)
+def test_signals_sounds_and_clips_need_public_facts(modality, given):
+    kind = type(modality).__name__
+    with pytest.raises(
+        CellError, match=rf"'a', column 'colour': privacy needs .*{kind}\(.*{given}"
+    ):
+        make(modalities=[("a", modality, ["colour"])]).fit(make_frame(20))
+
+
+def test_irregular_signals_need_a_public_rate():
+    modality = SequenceModality("at", bounds=[(0, 1)])
+    X = pd.DataFrame({"at": [np.arange(3.0)] * 9, "wave": [np.ones(3)] * 9})
+    with pytest.raises(CellError, match=r"column 'wave': privacy needs .*sampling_rate="):
+        make(modalities=[("a", modality, ["at", "wave"])]).fit(X)
+
+
+def test_rows_that_are_too_wide_are_refused():
+    picture = ImageModality(size=101, mode="L", max_value=255)
+    with pytest.raises(PrivacyError, match=r"has 10201 numbers.*smaller sizes"):
+        make(modalities=[("photo", picture, ["photo"])]).fit(make_media(9, 0)[0])
+
+
+def test_bands_that_the_rate_does_not_have_are_named():
+    sound = AudioModality(**PUBLIC_SOUND, f_max=400.0)
+    with pytest.raises(ValueError, match=r"'a': f_min=20.*f_max=400"):
+        make(modalities=[("a", sound, ["tone"])]).fit(make_timed(9, 0)[0])
 
 
 @SEEDED
@@ -732,6 +880,19 @@ def test_public_facts_that_make_no_sense(given, message):
 
 
 # Public facts without privacy --------------------------------------------------------------------
+
+
+def test_numbers_beyond_the_bounds_of_a_channel_are_read_as_the_nearest_one():
+    wave = np.array([[0.5, 9.0], [np.nan, -9.0], [2.0, 0.0]])
+    X = pd.DataFrame({"wave": [wave, wave.clip(-1, 4), None] * 9})
+    fitted = MultimodalAutoencoder(
+        [("wave", SequenceModality(bounds=[(0, 1), (-1, 4)]), ["wave"])], 1, max_epochs=0
+    ).fit(X)
+    assert fitted.modalities_[0][1].channel_mean_ == pytest.approx([0.75, 1.0])
+    codes = fitted.transform(X[:2])
+    np.testing.assert_array_equal(codes[0], codes[1])
+    with pytest.raises(CellError, match=r"row 1.*has 1 channels"):
+        fitted.transform(pd.DataFrame({"wave": [wave, wave[:, 0]]}))
 
 
 def test_cells_beyond_bounds_are_read_as_the_nearest_one():

@@ -11,23 +11,29 @@ from test_privacy import (
     BOTH,
     MEDIA,
     SEEDED,
+    TIMED,
     assert_alike,
     fit_with_constant_answers,
     make,
     make_frame,
     make_media,
+    make_timed,
     modalities,
     odd,
+    odd_timed,
 )
 
 import sklearn_mmae.model._learn as learning
 import sklearn_mmae.privacy._steps as steps
 from sklearn_mmae import (
+    ImageModality,
     MultimodalAutoencoder,
     MultimodalVAE,
     Privacy,
     PrivacyError,
+    SequenceModality,
     TabularModality,
+    VideoModality,
     load,
 )
 from sklearn_mmae.fusion import FUSIONS, MeanFusion
@@ -100,8 +106,9 @@ def gradients_by_row(lesson, gradients, batch, shown):
 
 
 def holed(n_rows):
-    """Return a table, texts and pictures, with missing cells, and rows without any."""
-    frame = pd.concat([make_frame(n_rows), make_media(n_rows, 0)[0]], axis=1)
+    """Return columns of every kind, with missing cells, and rows without any."""
+    parts = [make_frame(n_rows), make_media(n_rows, 0)[0], make_timed(n_rows, 0)[0]]
+    frame = pd.concat(parts, axis=1)
     frame = frame.astype({"ripe": object})
     frame.iloc[:3] = None
     return frame
@@ -113,6 +120,18 @@ ALL = [
 ]
 
 
+# Those that are read by convolutions.
+LARGE = [
+    (
+        "photo",
+        ImageModality(size=(36, 8), mode="L", max_value=255, augment=None),
+        ["photo"],
+    ),
+    ("wave", SequenceModality(bounds=[(-9, 9), (-9, 9)], max_steps=140), ["wave"]),
+    ("clip", VideoModality(size=(36, 4), mode="L", fps=1, max_seconds=2, max_value=255), ["clip"]),
+]
+
+
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -120,6 +139,8 @@ ALL = [
         *((kind, {"modalities": ALL[:1]}) for kind in (MultimodalAutoencoder, MultimodalVAE)),
         *((MultimodalAutoencoder, {"modalities": ALL[1:], "fusion": name}) for name in FUSIONS),
         (MultimodalVAE, {"modalities": ALL[1:], "objective": "mopoe"}),
+        *((kind, {"modalities": TIMED}) for kind in (MultimodalAutoencoder, MultimodalVAE)),
+        *((kind, {"modalities": LARGE}) for kind in (MultimodalAutoencoder, MultimodalVAE)),
     ],
 )
 def test_a_batch_has_the_gradient_of_rows_cut_one_by_one(kind, options, monkeypatch):
@@ -166,6 +187,15 @@ def test_so_it_is_for_texts_and_pictures(kind, trained, monkeypatch):
     fits = [
         fit_with_constant_answers(make(kind, modalities=MEDIA, **SMALL), X, monkeypatch)[0]
         for X in (frame, other.astype({"note": object}))
+    ]
+    assert pickle.dumps(fits[0]) == pickle.dumps(fits[1])
+
+
+@BOTH
+def test_so_it_is_for_signals_sounds_and_clips(kind, trained, monkeypatch):
+    fits = [
+        fit_with_constant_answers(make(kind, modalities=TIMED, **SMALL), X, monkeypatch)[0]
+        for X in (make_timed(60, 0)[0], odd_timed(60))
     ]
     assert pickle.dumps(fits[0]) == pickle.dumps(fits[1])
 
@@ -258,6 +288,12 @@ def test_a_rule_keeps_networks_off(options):
     assert fitted.n_iter_ == 0
     assert set(fitted.privacy_spent_.by_step) == {"columns", "moments"}
     assert 0.999 * privacy.epsilon < fitted.privacy_spent_.epsilon <= privacy.epsilon
+
+
+def test_the_rule_counts_the_cells_of_a_row():
+    fitted = make(modalities=ALL, max_epochs=0).fit(holed(60))
+    cells = [part.n_cells for part in fitted.net_.module_.networks]
+    assert cells == [2, 3, 3, 16]  # numbers, columns of a table, a text, pixels
 
 
 @pytest.mark.filterwarnings("ignore:.*adds no noise:sklearn_mmae.DataWarning")

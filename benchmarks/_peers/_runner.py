@@ -60,7 +60,7 @@ def serve(answer, train_in_turns=None):
 def within(limit, reconstruct):
     """Return an `answer` to requests for rows that come back, within public bounds and a limit.
 
-    ``reconstruct(rows, others, low, high, request)`` has as many seconds.
+    ``reconstruct(rows, others, low, high, request)`` has as many seconds of CPU.
     """
 
     def stop(*_):
@@ -68,10 +68,10 @@ def within(limit, reconstruct):
 
     def answer(request, train, test, folder):
         low, high = np.array(request["low"]), np.array(request["high"])
-        signal.signal(signal.SIGALRM, stop)
-        signal.alarm(limit)
+        signal.signal(signal.SIGPROF, stop)
+        signal.setitimer(signal.ITIMER_PROF, limit)
         back, seconds = timed(reconstruct, train["rows"], test["rows"], low, high, request)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         return {"back": back}, seconds
 
     return answer

@@ -23,7 +23,7 @@ from pathlib import Path
 
 TORCH = ("torch==2.13.0", "numpy==2.4.6")
 ENVIRONMENTS = {
-    "diffprivlib": [("diffprivlib==0.6.6", "scikit-learn==1.4.2", "numpy<2")],
+    "diffprivlib": [("diffprivlib==0.6.6", "scikit-learn==1.6.1", "numpy==2.4.6")],
     "opendp": [("opendp==0.16.0", "deprecated", "randomgen", "scikit-learn==1.9.1")],
     "prince": [("prince==0.23.0",)],
     "cca_zoo": [("cca-zoo==4.0.1",)],

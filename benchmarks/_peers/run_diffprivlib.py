@@ -6,7 +6,7 @@ import numpy as np
 from _runner import serve, within
 from diffprivlib.models import PCA, StandardScaler
 
-LIMIT = 60  # seconds of a fit: it samples eigenvectors by rejection, which may never end
+LIMIT = 30  # CPU seconds of a fit: it samples eigenvectors by rejection, which may never end
 
 
 def reconstruct(rows, others, low, high, request):

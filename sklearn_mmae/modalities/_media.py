@@ -23,6 +23,7 @@ from ..tables._cells import Cells, Values
 from ._arrays import some_cells
 from ._base import Modality, TimedModality
 from ._files import find_memory, read_each, read_facts, remembered
+from ._private import OF_LENGTHS, ColumnSums, private_lengths
 
 __all__ = [
     "FileModality",
@@ -35,6 +36,8 @@ __all__ = [
     "mostly",
     "with_lengths",
 ]
+
+BYTE = 127.5  # half of what a byte may hold
 
 
 class MediaModality(Modality):
@@ -144,6 +147,32 @@ class TimedMediaModality(MediaModality, TimedModality):
     def shortest(self, predictions: np.ndarray) -> np.ndarray:
         """Return predictions of one step each, which their last column says."""
         return np.column_stack([predictions[:, :-1], np.ones(len(predictions))])
+
+    def _ask_of_steps(
+        self, steps: np.ndarray, length: np.ndarray, statistics: Statistics
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Learn lengths privately; return mean and variance of each number, and in which share.
+
+        Parameters
+        ----------
+        steps : ndarray of shape (rows, numbers)
+            From -1 to 1; NaN where missing.
+        length : ndarray of shape (rows,)
+            0 where the row is missing.
+        statistics : Statistics
+        """
+        sums = ColumnSums.ask(steps, [], statistics, share=1 - OF_LENGTHS)
+        lengths = private_lengths(length, self.n_steps_, sums.n_present, statistics)
+        self.log_length_, self.log_length_scale_ = lengths
+        return sums.mean, sums.variance, np.minimum(sums.counts / sums.n_present, 1)
+
+    def _learn_levels(
+        self, levels: np.ndarray, length: np.ndarray, statistics: Statistics
+    ) -> np.ndarray:
+        """Learn lengths and scale of rows of levels from 0 to 255 privately; return their mean."""
+        mean, variance, share = self._ask_of_steps(levels / BYTE - 1, length, statistics)
+        self.scale_ = BYTE * math.sqrt((share * variance).sum())
+        return (BYTE * (mean + 1)).astype(np.float32)
 
     def _steps_settings(self) -> dict[str, Any]:
         """Return what a `StepsNetwork` is told of the data."""

@@ -71,6 +71,12 @@ def check_private(estimator: Any, *, weighted: bool = False, in_parts: bool = Fa
             "what columns hold would be found in the rows. Give modalities=[(name, modality,"
             " [columns]), ...], or privacy=None."
         )
+    for name, modality, _ in estimator.modalities:
+        if getattr(modality, "memory", None) is not None:
+            raise PrivacyError(
+                f"modality {name!r}: memory={modality.memory!r} has no privacy: what is read of"
+                " rows would be kept on disk. Give memory=None, or privacy=None."
+            )
     if not isinstance(estimator.n_components, Integral):
         raise PrivacyError(
             f"n_components={estimator.n_components!r} would be found in the rows. Give a whole"
@@ -112,8 +118,8 @@ def plan_networks(estimator: Any, network: JointNetwork, statistics: Statistics)
     """Decide whether a private fit trains its network; by no cell of the rows."""
     if not statistics.is_private:
         return
-    n_columns = sum(part.n_view for part in network.networks)
-    statistics.plan(n_columns, estimator.max_epochs, estimator.batch_size)
+    n_cells = sum(part.n_cells for part in network.networks)
+    statistics.plan(n_cells, estimator.max_epochs, estimator.batch_size)
     if statistics.steps is not None:
         _check_rows_apart(estimator)
 

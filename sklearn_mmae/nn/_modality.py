@@ -68,6 +68,14 @@ class ModalityNetwork(nn.Module, ABC):
         self.register_buffer("gain", torch.ones(()))
 
     @property
+    def n_cells(self) -> int:
+        """Numbers, choices and texts of a row, by which it is known whether private rows suffice.
+
+        Default: `n_view`.
+        """
+        return self.n_view
+
+    @property
     def largest(self) -> int:
         """Numbers to a row in the largest tensor of a deviance or prediction; default: `n_view`."""
         return self.n_view

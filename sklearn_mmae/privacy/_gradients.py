@@ -1,13 +1,15 @@
 """`PrivateGradients`: gradients of single rows, each cut to a norm, and their sum with noise.
 
-No gradient of a single row is ever written down. That of a linear layer is the product of what
-goes into it and of the slope of the loss by what comes out, so that both say how long it is, and,
-once they are scaled, what the sum is [1]_.
+That of a linear layer is the product of what goes into it and of the slope of the loss by what
+comes out, so that both say how long it is, and, once they are scaled, what the sum is [1]_: it need
+not be written down. A convolution is a linear layer of what each place sees [3]_.
 
 References
 ----------
 .. [1] Goodfellow (2015), "Efficient per-example gradient computations", arXiv:1510.01799.
 .. [2] Abadi et al. (2016), "Deep learning with differential privacy", CCS.
+.. [3] Bu, Mao & Xu (2022), "Scalable and efficient training of large convolutional neural networks
+   with differential privacy", NeurIPS.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from ._steps import STEPS
 __all__ = ["PrivateGradients", "clipped_sums", "watched"]
 
 TOGETHER = 512  # rows whose gradients are computed at a time
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, *TRANSPOSED)
+NORMS = (nn.LayerNorm, nn.GroupNorm)
 
 Call = tuple[nn.Module, Tensor, Tensor]  # a layer, what went in, what came out
 
@@ -58,8 +63,8 @@ class SampledBatches:
 class PrivateGradients(Gradients):
     """The sum of the rows' gradients, each cut to a norm, with noise [2]_.
 
-    Of the dense layers and their norms: the linear path, which the linear start has bought, and
-    convolutions stay as they are. A row of which nothing is observed has no gradient.
+    Of dense layers, convolutions and their norms: the linear path, which the linear start has
+    bought, stays as it is. A row of which nothing is observed has no gradient.
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ class PrivateGradients(Gradients):
         self.layers = [
             part
             for part in self.network.modules()
-            if isinstance(part, nn.Linear | nn.LayerNorm) and id(part.weight) in taught
+            if isinstance(part, (nn.Linear, *CONVOLUTIONS, *NORMS)) and id(part.weight) in taught
         ]
         self.parameters = [p for part in self.layers for p in part.parameters()]
         self.nothing = torch.zeros(len(self.network.loss_names([""] * len(self.network.networks))))
@@ -149,34 +154,72 @@ def clipped_sums(
     largest : float
     """
     slopes = torch.autograd.grad(loss, [out for *_, out in calls], materialize_grads=True)
-    parts: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
+    vectors: dict[nn.Parameter, Tensor] = {}  # gradients of rows, (rows, numbers)
+    factors: dict[nn.Parameter, list[tuple[Tensor, Tensor]]] = {}  # of which they are products
     for (layer, given, _), slope in zip(calls, slopes, strict=True):
         given = given.detach()
-        if isinstance(layer, nn.LayerNorm):
-            given = F.layer_norm(given, layer.normalized_shape, eps=layer.eps)
-        # Where a layer is called for several subsets or draws, rows are next to the last.
-        pair = (given, slope)
-        parts.setdefault(layer, []).append(tuple(x.reshape(-1, n_rows, x.shape[-1]) for x in pair))
-    joined = {layer: tuple(map(torch.cat, zip(*own, strict=True))) for layer, own in parts.items()}
-    squares = sum(_squares(layer, *pair) for layer, pair in joined.items())
-    scale = largest / squares.sqrt().clamp_min(largest)
-    sums = {}
-    for layer, (given, slope) in joined.items():
-        slope = slope * scale[:, None]
-        if layer.bias is not None:
-            sums[layer.bias] = slope.sum((0, 1))
-        if isinstance(layer, nn.LayerNorm):
-            sums[layer.weight] = (slope * given).sum((0, 1))
+        own = {} if layer.bias is None else {layer.bias: slope}
+        if isinstance(layer, NORMS):
+            own[layer.weight] = slope * _normalised(layer, given)
         else:
-            sums[layer.weight] = slope.flatten(0, 1).T @ given.flatten(0, 1)
+            pair = (_by_row(part, n_rows) for part in _factors(layer, given, slope))
+            factors.setdefault(layer.weight, []).append(tuple(pair))
+        for parameter, parts in own.items():
+            gradient = _by_row(_at_places(layer, parts), n_rows).sum(0)
+            vectors[parameter] = vectors.get(parameter, 0) + gradient
+    joined = {p: tuple(map(torch.cat, zip(*own, strict=True))) for p, own in factors.items()}
+    squares = sum(gradient.square().sum(1) for gradient in vectors.values())
+    squares = squares + sum(_squares(*pair) for pair in joined.values())
+    scale = largest / squares.sqrt().clamp_min(largest)
+    sums = {parameter: scale @ gradient for parameter, gradient in vectors.items()}
+    for parameter, (left, right) in joined.items():
+        sums[parameter] = (left * scale[:, None]).flatten(0, 1).T @ right.flatten(0, 1)
     return sums
 
 
-def _squares(layer: nn.Module, given: Tensor, slope: Tensor) -> Tensor:
-    """Return the squared norm of each row's gradient, (rows,), from (calls, rows, columns)."""
-    bias = 0 if layer.bias is None else slope.sum(0).square().sum(1)
+def _factors(layer: nn.Module, given: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two tensors (rows, places, numbers), the product of which is a weight's gradient."""
+    if isinstance(layer, TRANSPOSED):
+        return _at_places(layer, given), _seen(layer, slope)
+    given = _seen(layer, given) if isinstance(layer, CONVOLUTIONS) else _at_places(layer, given)
+    return _at_places(layer, slope), given
+
+
+def _seen(layer: nn.Module, values: Tensor) -> Tensor:
+    """Return what each place of a convolution sees, (rows, places, numbers)."""
+    options = layer.kernel_size, (1,) * len(layer.kernel_size), layer.padding, layer.stride
+    if values.dim() == 3:  # of one dimension: an image of one line
+        values = values[:, :, None]
+        options = [(first, *one) for first, one in zip((1, 1, 0, 1), options, strict=True)]
+    return F.unfold(values, *options).mT
+
+
+def _at_places(layer: nn.Module, values: Tensor) -> Tensor:
+    """Return what goes into a layer or comes out, (rows, places, numbers)."""
+    if isinstance(layer, (nn.GroupNorm, *CONVOLUTIONS)):
+        return values.flatten(2).mT
+    return values.reshape(-1, 1, values.shape[-1])
+
+
+def _by_row(values: Tensor, n_rows: int) -> Tensor:
+    """Return values as (calls and places, rows, numbers), those of a row in one place.
+
+    A layer may be called for several subsets or draws, of which each has all rows.
+    """
+    return values.unflatten(0, (-1, n_rows)).transpose(1, 2).flatten(0, 1)
+
+
+def _normalised(layer: nn.Module, given: Tensor) -> Tensor:
+    """Return what a norm makes of its inputs, before its weight and its bias."""
     if isinstance(layer, nn.LayerNorm):
-        return bias + (slope * given).sum(0).square().sum(1)
-    # |sum_i s_i g_i'|^2 = sum_ij (s_i . s_j) (g_i . g_j), over the calls i and j.
-    given, slope = given.transpose(0, 1), slope.transpose(0, 1)
-    return bias + ((given @ given.mT) * (slope @ slope.mT)).sum((1, 2))
+        return F.layer_norm(given, layer.normalized_shape, eps=layer.eps)
+    return F.group_norm(given, layer.num_groups, eps=layer.eps)
+
+
+def _squares(left: Tensor, right: Tensor) -> Tensor:
+    """Return the squared norm of each row's gradient, (rows,), of two factors of it."""
+    left, right = left.transpose(0, 1), right.transpose(0, 1)
+    if left.shape[1] ** 2 > left.shape[2] * right.shape[2]:  # smaller than products of places
+        return (left.mT @ right).square().sum((1, 2))
+    # |sum_i l_i r_i'|^2 = sum_ij (l_i . l_j) (r_i . r_j), over the calls and places i and j.
+    return ((left @ left.mT) * (right @ right.mT)).sum((1, 2))

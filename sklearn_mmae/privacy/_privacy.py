@@ -28,10 +28,12 @@ class Privacy(BaseEstimator):
     tell whether the cells of that one were there: no answer becomes more likely by them than by a
     factor of ``exp(epsilon)``, but for a chance of `delta`. All that a fit would take from rows it
     either buys, with noise, or is given as a public fact: ``TabularModality(bounds=,
-    categories=)``, ``TextModality(vocabulary=)``, ``ImageModality(size=, mode=, max_value=)``. What
-    is missing is an error. Tables, texts and images can be fitted. Networks are trained where
-    rows times epsilon (8 at most) are 2,000 for each number, category, word and pixel of a row;
-    else the fit is its linear start. ``docs/privacy.md`` says what is not protected.
+    categories=)``, ``TextModality(vocabulary=)``, ``ImageModality(size=, mode=, max_value=)``,
+    ``AudioModality(sampling_rate=, max_seconds=)``, ``VideoModality(size=, mode=, fps=,
+    max_seconds=, max_value=)``, ``SequenceModality(bounds=, max_steps=)``. What is missing is an
+    error. Networks are trained where rows times epsilon (8 at most) are 2,000 for each cell of a
+    row; a text counts as three, and pixels and the numbers of steps count one by one. Else the fit
+    is its linear start. ``docs/privacy.md`` says what is not protected.
 
     Parameters
     ----------

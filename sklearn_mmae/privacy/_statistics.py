@@ -23,6 +23,7 @@ LARGEST_ROW = 0.7  # norm of a row, in units of the root of its total variance, 
 OF_HOLES = 0.1  # of the budget of second moments: how often cells are observed together
 LEAST_OBSERVED = 0.05  # share of the rows that has both cells of a pair, at least
 LEAST_SHARE = 1e-6  # of the largest variance along any direction, that along the others
+MOST_COLUMNS = 10_000  # of all views, whose second moments are one matrix in memory
 ENOUGH = 1e-3  # by which share networks may have less than they could
 ROUNDING = 1e-9  # by which a sum of releases may differ from what was planned
 PUBLIC = [
@@ -30,7 +31,8 @@ PUBLIC = [
     "names, order and dtypes of columns",
     "all parameters",
     "bounds (numbers beyond are moved to them), categories (others are read as missing),"
-    " vocabularies (other words are left out), sizes of images",
+    " vocabularies (other words are left out), sizes, rates and lengths of images, sounds, clips"
+    " and signals (what lasts longer is cut)",
 ]
 
 
@@ -122,20 +124,20 @@ class PrivateStatistics(Statistics):
             "moments": self.total / (1 - columns) ** 0.5,
         }
 
-    def plan(self, n_columns: int, max_epochs: int, batch_size: int | str) -> None:
+    def plan(self, n_cells: int, max_epochs: int, batch_size: int | str) -> None:
         """Decide whether networks are trained; if so, second moments leave them their share.
 
         Parameters
         ----------
-        n_columns : int
-            Of all views.
+        n_cells : int
+            Of a row.
         max_epochs, batch_size
             See `Steps.plan`.
         """
         share, ledger = self.shares["networks"], self.ledger
         if not share:
             return
-        self.steps = Steps.plan(self.n_rows, ledger.epsilon, n_columns, max_epochs, batch_size)
+        self.steps = Steps.plan(self.n_rows, ledger.epsilon, n_cells, max_epochs, batch_size)
         if self.steps is None:
             return
         self.noise["moments"] = self.total / self.shares["moments"] ** 0.5
@@ -210,6 +212,12 @@ class PrivateStatistics(Statistics):
         largest = LARGEST_ROW * self.n_modalities**0.5
         product, together = 0.0, 0.0
         for block, observed in blocks():
+            if block.shape[1] > MOST_COLUMNS:
+                raise PrivacyError(
+                    f"privacy: a row has {block.shape[1]} numbers, categories, words and pixels;"
+                    f" the second moments of more than {MOST_COLUMNS} do not fit. Give smaller"
+                    " sizes, fewer words, or fewer bands or steps."
+                )
             seen = _on_host(observed)
             rows, seen = np.where(seen, _on_host(block), 0), seen.astype(np.float64)
             rows = _cut(rows, largest)

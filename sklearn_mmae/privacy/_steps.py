@@ -13,7 +13,7 @@ __all__ = ["STEPS", "Steps"]
 
 STEPS = 16  # of an epoch
 SMALLEST_BATCH, LARGEST_BATCH = 16, 4096  # expected rows: the more, the less the noise counts
-LEAST = 2000  # rows times epsilon for each column, from which on they gain: see docs/privacy.md
+LEAST = 2000  # rows times epsilon for each cell of one, from which on they gain: docs/privacy.md
 USUAL_EPSILON = 8.0  # more than that counts as that
 
 
@@ -36,7 +36,7 @@ class Steps:
 
     @classmethod
     def plan(
-        cls, n_rows: int, epsilon: float, n_columns: int, max_epochs: int, batch_size: int | str
+        cls, n_rows: int, epsilon: float, n_cells: int, max_epochs: int, batch_size: int | str
     ) -> Self | None:
         """Return the steps of a fit, by a rule that looks at no cell; None for none.
 
@@ -44,8 +44,8 @@ class Steps:
         ----------
         n_rows : int
         epsilon : float
-        n_columns : int
-            Numbers, categories, words and pixels of a row.
+        n_cells : int
+            Numbers of a row, such as pixels, and its choices and texts.
         max_epochs : int
         batch_size : int or "auto"
 
@@ -54,7 +54,7 @@ class Steps:
         ValueError
             If there are fewer rows than in a batch.
         """
-        if not max_epochs or n_rows * min(epsilon, USUAL_EPSILON) < LEAST * n_columns:
+        if not max_epochs or n_rows * min(epsilon, USUAL_EPSILON) < LEAST * n_cells:
             return None
         if batch_size == "auto":
             batch_size = int(np.clip(n_rows // STEPS, SMALLEST_BATCH, LARGEST_BATCH))

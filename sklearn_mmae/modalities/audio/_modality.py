@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from joblib import Memory
 
-from ..._core.errors import warn
+from ..._core.errors import CellError, warn
 from ..._core.values import check_share, is_positive, is_whole
 from ...nn._steps import temporal_layers
 from ...statistics import Statistics
@@ -112,7 +112,7 @@ class AudioModality(TimedMediaModality, FileModality):
         Middles of the bands, in hertz.
     mean_ : ndarray of shape (stretched, n_mels), float32
         Of the spectrograms in their units of 0.4 dB, each stretched to as many steps as the
-        median sound has, at most 64.
+        median sound has, with privacy as `max_seconds` have; at most 64.
     scale_ : float
         Root of the mean over the sounds of their squared distances from the mean.
     log_length_, log_length_scale_ : float
@@ -198,10 +198,32 @@ class AudioModality(TimedMediaModality, FileModality):
         return self._spectrogram().centres
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
-        self._learn_times(cells, statistics)
+        if not statistics.is_private:
+            self._learn_times(cells, statistics)
+            values = self.transform(cells)
+            self.learn_steps(values, statistics)
+            return values
+        self._take_times()
         values = self.transform(cells)
-        self.learn_steps(values, statistics)
+        n_steps = min(self.n_steps_, MOST_STRETCHED)
+        levels = _stretch(values.tensors["steps"], values.tensors["length"], n_steps)
+        levels[~values.present] = np.nan
+        mean = self._learn_levels(levels, values.tensors["length"], statistics)
+        self.mean_ = mean.reshape(n_steps, -1)
         return values
+
+    def check_public(self, cells: Cells) -> None:
+        """Refuse sounds of which a private fit would have to find the rate or the length."""
+        self.check_parameters()
+        name, _ = self._only_column(cells)
+        if (self.sampling_rate or self.rate) is None or self.max_seconds is None:
+            raise CellError(
+                "privacy needs a sampling rate and a length that are public, not taken from the"
+                " rows",
+                column=name,
+                remedy="Give AudioModality(sampling_rate=8000, max_seconds=2.0)",
+            )
+        self._take_times()  # refuses bands that the rate does not have
 
     def transform(self, cells: Cells) -> Values:
         """Return the spectrograms.
@@ -355,6 +377,12 @@ class AudioModality(TimedMediaModality, FileModality):
         given = self.sampling_rate or self.rate
         self.sampling_rate_ = int(given or _usual_rate(facts.values(), statistics))
         self.max_seconds_ = float(min(longest, self.max_seconds or LARGEST_SECONDS))
+        self._learn_windows()
+
+    def _take_times(self) -> None:
+        """Take rate and length as they are given, and window and hop from these."""
+        self.sampling_rate_ = int(self.sampling_rate or self.rate)
+        self.max_seconds_ = float(self.max_seconds)
         self._learn_windows()
 
     def _learn_windows(self) -> None:

@@ -64,6 +64,11 @@ class TabularNetwork(ModalityNetwork):
         self.encoder = encoder(self.n_view, width, dropout)
         self.decoder = decoder(n_components, width, n_outputs)
 
+    @property
+    def n_cells(self):
+        """Columns of the table."""
+        return self.n_numbers + len(self.sizes)
+
     def numbers(self, tensors):
         """Return the standardised numbers of a batch; where missing, what is likely."""
         if "raw" in tensors:

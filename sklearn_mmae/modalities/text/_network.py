@@ -22,6 +22,7 @@ ALL_DECODED = 1024  # words, in every step; of more of them ...
 SAMPLED = 1 / 8  # ... those of the batch, and this share of the others
 VIEW_UNIT = 8.0  # what the view is then multiplied by: as it is, those would learn too slowly
 LEAST_SHARE = 0.1  # of the likeliest word's probability: what a key word needs
+CELLS = 3  # of a row that a text counts as, where rows are private: measured, see docs/privacy.md
 USUAL = 0.01  # nats of lift for every word, so that usual words win where none stands out
 
 
@@ -75,6 +76,11 @@ class TextNetwork(ModalityNetwork):
         self.unit = VIEW_UNIT if narrow else 1.0
         self.encoder = encoder(self.n_view, width, dropout, first=narrow)
         self.decoder = decoder(n_components, width, self.n_outputs, last=narrow)
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells a text counts as."""
+        return CELLS
 
     def view(self, tensors: dict[str, Tensor]) -> SparseView:
         """Return the centred weights of all features."""

@@ -73,12 +73,20 @@ class ClipFacts(NamedTuple):
     high: float = 255.0
 
 
-def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: int) -> ClipFacts:
+def describe(
+    cell: Any,
+    *,
+    max_value: float | None = None,
+    root: str | os.PathLike | None = None,
+    max_pixels: int,
+) -> ClipFacts:
     """Return the `ClipFacts` of a cell, decoding no more of a file than its first frame.
 
     Parameters
     ----------
     cell : str, path, bytes or ndarray
+    max_value : float, optional
+        What stands for white in arrays other than uint8, if that is known.
     root : path, optional
         Folder that paths are relative to, and must not leave.
     max_pixels : int
@@ -93,7 +101,7 @@ def describe(cell: Any, *, root: str | os.PathLike | None = None, max_pixels: in
         array = _checked(cell)
         # One tall picture: the same questions are asked of it.
         tall = array.reshape(-1, *array.shape[2:])
-        facts = describe_picture(tall, max_pixels=max_pixels)
+        facts = describe_picture(tall, max_value=max_value, max_pixels=max_pixels)
         return ClipFacts(
             *(*array.shape[1:3], facts.grey, len(array)),
             kind=facts.kind,
@@ -123,6 +131,7 @@ def decode(
     fps: float,
     rate: float | None,
     units: dict[str, float],
+    max_value: float | None = None,
     root: str | os.PathLike | None = None,
     max_pixels: int,
 ) -> tuple[int, bool]:
@@ -141,7 +150,7 @@ def decode(
         Frames a second of an array; None if that is not known.
     units : dict of kind to float
         As for images, of arrays.
-    root, max_pixels
+    max_value, root, max_pixels
         As in `describe`.
 
     Returns
@@ -157,7 +166,8 @@ def decode(
         Where it cannot be read.
     """
     if isinstance(cell, np.ndarray):
-        return _decode_array(_checked(cell), frames, mode, fps, rate, units, max_pixels)
+        of_frames = {"mode": mode, "units": units, "max_value": max_value, "max_pixels": max_pixels}
+        return _decode_array(_checked(cell), frames, fps, rate, of_frames)
     with _opened(cell, root, max_pixels) as (container, stream):
         length = end = 0
         for frame, until in _in_turn(_decoded(container, stream, max_pixels), stream, fps):
@@ -395,11 +405,9 @@ def _scanned_seconds(container: InputContainer, stream: VideoStream, first: Vide
 def _decode_array(
     array: np.ndarray,
     frames: np.ndarray,
-    mode: str,
     fps: float,
     rate: float | None,
-    units: dict[str, float],
-    max_pixels: int,
+    of_frames: dict[str, Any],
 ) -> tuple[int, bool]:
     if rate is None:
         raise CellError(
@@ -410,9 +418,7 @@ def _decode_array(
     odd = False
     for step in range(length):
         frame = array[min(int(step / fps * rate + SLACK), len(array) - 1)]
-        pixels, differs = decode_picture(
-            frame, mode=mode, size=frames.shape[1:3], units=units, max_pixels=max_pixels
-        )
+        pixels, differs = decode_picture(frame, size=frames.shape[1:3], **of_frames)
         frames[step] = pixels.reshape(frames.shape[1:])
         odd |= differs
     return length, odd

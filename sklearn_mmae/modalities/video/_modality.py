@@ -62,7 +62,10 @@ class VideoModality(TimedMediaModality, FileModality):
         What lasts longer is cut off, and not decoded. None takes the longest training clip.
     rate : float or None, default=None
         Frames a second of cells that are arrays. None counts time in their frames, which is
-        refused where there are files too.
+        refused where there are files too; with privacy it is `fps`.
+    max_value : float or None, default=None
+        The number that stands for white in arrays of other numbers than uint8. Black is 0, what is
+        larger than white is white. None learns it.
     root : str, path or None, default=None
         Folder that paths are relative to. Absolute paths, and paths that lead out of it, are
         then refused; give it wherever paths come from others.
@@ -139,6 +142,7 @@ class VideoModality(TimedMediaModality, FileModality):
         fps: float | None = None,
         max_seconds: float | None = None,
         rate: float | None = None,
+        max_value: float | None = None,
         root: str | os.PathLike | None = None,
         max_pixels: int = 50_000_000,
         on_error: str = "raise",
@@ -151,6 +155,7 @@ class VideoModality(TimedMediaModality, FileModality):
         self.fps = fps
         self.max_seconds = max_seconds
         self.rate = rate
+        self.max_value = max_value
         self.root = root
         self.max_pixels = max_pixels
         self.on_error = on_error
@@ -173,7 +178,23 @@ class VideoModality(TimedMediaModality, FileModality):
         answers = looked_at(column, lambda cell: looks_like_clip(cell) or is_moving(cell))
         return any(answers) and mostly([answer is not None for answer in answers])
 
+    def check_public(self, cells: Cells) -> None:
+        """Refuse clips of which a private fit would have to find out how they are to be read."""
+        self.check_parameters()
+        name, _ = self._only_column(cells)
+        needed = (self.size, self.fps, self.max_seconds, self.max_value)
+        if self.mode == "auto" or any(value is None for value in needed):
+            raise CellError(
+                "privacy needs a size, a mode, a rate, a length and a number for white that are"
+                " public, not taken from the rows",
+                column=name,
+                remedy="Give VideoModality(size=(height, width), mode='L', fps=4, max_seconds=2.0,"
+                " max_value=255)",
+            )
+
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
+        if statistics.is_private:
+            return self._learn_privately(cells, statistics)
         self._learn_settings(cells, statistics)
         values = self.transform(cells)
         steps, length = values.tensors["steps"], values.tensors["length"]
@@ -184,6 +205,20 @@ class VideoModality(TimedMediaModality, FileModality):
         length = np.minimum(length, self.n_frames_)
         values = Values({"steps": steps[:, : self.n_frames_], "length": length}, values.present)
         self.learn_steps(values, statistics)
+        return values
+
+    def _learn_privately(self, cells: Cells, statistics: Statistics) -> Values:
+        """Learn the mean clip, the scale and lengths from sums of rows; the rest is public."""
+        self.mode_, self.size_ = self.mode, learn_size(self.size, (), LARGEST, statistics)
+        self.fps_, self.rate_ = float(self.fps), float(self.rate or self.fps)
+        self.step_seconds_ = 1 / self.fps_
+        self.n_frames_ = max(1, math.ceil(self.max_seconds * self.fps_ - 1e-6))
+        self.units_ = learn_units((), (), statistics, self.max_value)
+        values = self.transform(cells)
+        steps, length = values.tensors["steps"], values.tensors["length"]
+        known = (np.arange(self.n_frames_) < length[:, None])[:, :, None]
+        levels = np.where(known, steps, np.float32(np.nan)).reshape(len(steps), -1)
+        self.mean_ = self._learn_levels(levels, length, statistics)
         return values
 
     def transform(self, cells: Cells) -> Values:
@@ -205,7 +240,7 @@ class VideoModality(TimedMediaModality, FileModality):
         length, odd_rows = np.zeros(len(column), np.int64), []
         settings = {
             **{"mode": self.mode_, "fps": self.fps_, "rate": self.rate_, "units": self.units_},
-            **{"shape": shape, "max_pixels": self.max_pixels},
+            **{"max_value": self.max_value, "shape": shape, "max_pixels": self.max_pixels},
         }
         clips = self._read(cells, _frames, **settings)
         for row, (clip, odd) in self._shown(name, observed(column), clips):
@@ -268,7 +303,7 @@ class VideoModality(TimedMediaModality, FileModality):
         """Refuse values that make no sense, by the names of their parameters."""
         check_size(self.size)
         self._check_choice("mode", ("auto", *CHANNELS))
-        for name in ("fps", "max_seconds", "rate"):
+        for name in ("fps", "max_seconds", "rate", "max_value"):
             self._check_number(name)
         self._check_count("max_pixels")
         check_share("mask", self.mask)
@@ -278,7 +313,8 @@ class VideoModality(TimedMediaModality, FileModality):
 
     def _learn_settings(self, cells: Cells, statistics: Statistics) -> None:
         """Learn all that must be known before frames are kept."""
-        facts = self._facts(cells, describe, max_pixels=self.max_pixels)
+        settings = {"max_value": self.max_value, "max_pixels": self.max_pixels}
+        facts = self._facts(cells, describe, **settings)
         kinds = statistics.frequent("kind", [fact.kind for fact in facts.values()])
         if not kinds:
             raise self._nothing()
@@ -288,7 +324,7 @@ class VideoModality(TimedMediaModality, FileModality):
             self.mode_ = "RGB" if False in grey else "L"
         self.size_ = learn_size(self.size, facts.values(), LARGEST, statistics)
         self._learn_times(facts, statistics)
-        self.units_ = learn_units(kinds, facts.values(), statistics)
+        self.units_ = learn_units(kinds, facts.values(), statistics, self.max_value)
 
     def _learn_times(self, facts: dict[int, ClipFacts], statistics: Statistics) -> None:
         """Learn rates and the most frames."""
