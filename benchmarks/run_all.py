@@ -21,6 +21,7 @@ NAMES = (
     "flights",
     "kinds",
     "large_data",
+    "large_media",
     "targets",
     "flight_delays",
     "pictures_with_words",

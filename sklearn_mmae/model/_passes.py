@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .._core.errors import CellError, listing
+from .._core.memory import give_back
 from .._core.progress import progress_bar
 from .._core.ranks import Ranks
 from .._core.threads import ahead
@@ -273,6 +274,7 @@ def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
             if not left:
                 return
         merged.end_pass()
+        give_back()
 
 
 def _has_learned(part: Part, table: Table, merged: Merged) -> bool:

@@ -120,8 +120,7 @@ def reduced_bases(
     blocks, n_components, generator, statistics, has_target
         As of `fit_linear_start`.
     """
-    views, *_ = next(iter(blocks()))
-    widths = [view.shape[1] for view in views]
+    widths = [view.shape[1] for view in next(iter(blocks()))[0]]  # views are large: none is kept
     if statistics.is_private:  # all are as they are, in one sum
         return [None] * len(widths), widths
     n = len(widths) - has_target
