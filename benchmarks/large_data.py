@@ -149,12 +149,12 @@ def fit(path, size, epochs, found):
         X = Chunks(lambda: (batch.to_pandas() for batch in first.iter_batches(n)))
         if size == "None":
             X = Chunks(lambda: iter([pd.read_parquet(path)]))
-    before, start = _memory("VmRSS"), process_time()
+    before, start = memory_of("VmRSS"), process_time()
     estimator.set_params(n_components=8 if len(first_names(path)) == N_COLUMNS else 16)
     build, look_at = estimator._build_network, estimator._look_at
     model, _ = learn_model(estimator, X, None, build, look_at, statistics=Moments())
     seconds = process_time() - start
-    memory = (_memory("VmHWM") - before) / 1024
+    memory = (memory_of("VmHWM") - before) / 1024
     estimator._keep(model)
     head = next(pq.ParquetFile(path).iter_batches(20_000)).to_pandas()
     facts = json.dumps([seconds, memory])
@@ -166,7 +166,8 @@ def first_names(path):
     return pq.ParquetFile(path).schema_arrow.names
 
 
-def _memory(what):
+def memory_of(what):
+    """Return what the system says of the memory of this process, in KiB (Linux)."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
 

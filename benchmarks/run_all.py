@@ -22,6 +22,7 @@ NAMES = (
     "flights",
     "kinds",
     "large_data",
+    "large_media",
     "targets",
     "flight_delays",
     "scenes",

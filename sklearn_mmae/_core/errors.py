@@ -24,6 +24,7 @@ __all__ = [
     "PrivacyError",
     "check_names",
     "did_you_mean",
+    "keeping_warnings",
     "listing",
     "locate",
     "naming",
@@ -33,6 +34,7 @@ __all__ = [
 MOST_SAID = 1000  # warnings that are remembered
 _said: set[tuple] = set()  # text, category, file and line of those that were shown
 _modality: ContextVar[str | None] = ContextVar("modality", default=None)
+_kept: ContextVar[list | None] = ContextVar("kept", default=None)
 # Frames of these are no line of the user's: what wraps our methods (`set_output`, `one_thread`), or
 # calls them for the user (pipelines, searches).
 NOT_THE_USERS = frozenset({__package__.partition(".")[0], "contextlib", "joblib", "sklearn"})
@@ -126,6 +128,17 @@ def naming(modality: str):
         _modality.reset(token)
 
 
+@contextmanager
+def keeping_warnings():
+    """Give the list of what `warn` is called with: who works in a thread knows no user's line."""
+    kept = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
+
+
 def listing(items, most=6):
     """Return ``a, b, c and 14 more``."""
     items = [str(item) for item in items]
@@ -176,6 +189,9 @@ def warn(message: str, category: type[Warning] = DataWarning) -> None:
     """
     if _modality.get() is not None and issubclass(category, DataWarning):
         message = f"modality {_modality.get()!r}, {message}"
+    if (kept := _kept.get()) is not None:
+        kept.append((message, category))
+        return
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _package_of(frame) in NOT_THE_USERS:
         frame, level = frame.f_back, level + 1

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
-from threading import Lock, Thread, local
+from threading import Lock, Thread, current_thread, local
 
 import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread", "side_by_side"]
+from .errors import keeping_warnings, warn
+
+__all__ = ["ahead", "end_if_unwanted", "one_thread", "side_by_side"]
 
 _LOCK = Lock()
 _CALLER = local()  # `helpers`: what `side_by_side` may use in this thread, within `one_thread`
@@ -95,6 +98,76 @@ def side_by_side(work, pieces):
     if n_threads < 2:
         return [work(piece) for piece in pieces]
     return helpers.share(work, pieces, n_threads)
+
+
+def ahead(work, pieces):
+    """Yield what `work` makes of each piece: a thread makes it while the one before is used.
+
+    Errors and warnings come where the piece is asked for. A thread makes one piece and ends, so
+    that none is left behind, whatever becomes of the caller.
+
+    Parameters
+    ----------
+    work : callable
+        Computes alone, and must change nothing that the caller reads.
+    pieces : iterable
+        Asked for the next piece in the caller's own thread, to which a data base may be bound.
+    """
+    coming = None
+    try:
+        for piece in pieces:
+            found = None if coming is None else coming.result()
+            is_first, coming = coming is None, _Coming(work, piece)
+            if not is_first:
+                yield found
+        if coming is not None:
+            yield coming.result()
+    finally:
+        if coming is not None:
+            coming.leave()
+
+
+def end_if_unwanted():
+    """End work that is done ahead, if the caller has left: nobody is to wait for it."""
+    if getattr(current_thread(), "is_unwanted", False):
+        raise _Unwanted
+
+
+class _Unwanted(BaseException):
+    """Nobody waits for the result."""
+
+
+class _Coming(Thread):
+    """A thread that makes one piece, in the caller's context."""
+
+    def __init__(self, work, piece):
+        super().__init__(name="ahead")
+        self.context, self.work, self.piece = copy_context(), work, piece
+        self.found, self.error, self.is_unwanted = None, None, False
+        self.start()
+
+    def run(self):
+        """Make the piece, or keep what was raised."""
+        _compute_alone()
+        with keeping_warnings() as self.warnings:
+            try:
+                self.found = self.context.run(self.work, self.piece)
+            except BaseException as error:
+                self.error = error
+
+    def result(self):
+        """Wait for the piece, and return it."""
+        self.join()
+        for message, category in self.warnings:
+            warn(message, category)
+        if self.error is not None:
+            raise self.error
+        return self.found
+
+    def leave(self):
+        """Wait until the thread has ended, soon."""
+        self.is_unwanted = True
+        self.join()
 
 
 class _Helpers:

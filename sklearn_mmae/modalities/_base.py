@@ -324,15 +324,16 @@ class TimedModality(Modality):
         n_channels = math.prod(steps.shape[2:])
         flat, there = steps.reshape(len(steps), -1), values.tensors.get("observed")
         mean, squares = np.zeros(flat.shape[1], np.float32), 0.0
-        for first in range(0, len(mean), CHUNK):
-            columns = np.arange(first, min(first + CHUNK, len(mean)))
-            known = columns // n_channels < length[:, None]
-            if there is not None:
-                known &= there.reshape(flat.shape)[:, columns]
-            known_steps = np.where(known, flat[:, columns], np.nan)
-            count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
-            squares += (variance * count).sum()
-        n_rows, log_length, log_length_scale = learn_lengths(length[length > 0], statistics)
+        with statistics.together():
+            for first in range(0, len(mean), CHUNK):
+                columns = np.arange(first, min(first + CHUNK, len(mean)))
+                known = columns // n_channels < length[:, None]
+                if there is not None:
+                    known &= there.reshape(flat.shape)[:, columns]
+                known_steps = np.where(known, flat[:, columns], np.nan)
+                count, mean[columns], variance = statistics.moments(f"steps {first}", known_steps)
+                squares += (variance * count).sum()
+            n_rows, log_length, log_length_scale = learn_lengths(length[length > 0], statistics)
         self.mean_, self.scale_ = mean, math.sqrt(squares / max(n_rows, 1)) or 1.0
         self.log_length_, self.log_length_scale_ = log_length, log_length_scale
 

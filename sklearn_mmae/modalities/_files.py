@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_memory
 
 from .._core.errors import CellError, did_you_mean, listing, locate, warn
 from .._core.holes import observed
+from .._core.threads import end_if_unwanted
 
 __all__ = [
     "SUFFIXES",
@@ -215,6 +216,7 @@ def read_each(
     """
     unread, first = [], None
     for row in np.flatnonzero(observed(column)).tolist():
+        end_if_unwanted()
         try:
             with locate(column=name, row=row):
                 value = read(column[row])

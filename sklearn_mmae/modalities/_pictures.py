@@ -203,9 +203,9 @@ def learn_size(
         height, width = np.broadcast_to(asked, 2).tolist()
         return height, width
     sizes = np.array([(fact.height, fact.width) for fact in facts], float).reshape(-1, 2)
-    medians = statistics.quantile("size", sizes, 0.5).tolist()
-    shrink = min(1, largest / max(medians))
-    height, width = (max(1, round(median * shrink)) for median in medians)
+    medians = np.nan_to_num(statistics.quantile("size", sizes, 0.5), nan=1.0)  # of no image
+    shrink = min(1, largest / medians.max())
+    height, width = (max(1, round(median)) for median in (medians * shrink).tolist())
     return height, width
 
 

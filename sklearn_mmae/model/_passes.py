@@ -7,15 +7,16 @@ import warnings
 from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 
 from .._core.errors import CellError, listing
+from .._core.memory import give_back
 from .._core.progress import progress_bar
 from .._core.ranks import Ranks
+from .._core.threads import ahead
 from ..statistics import PLAIN
 from ..statistics._merged import Merged, Unanswered
 from ..statistics._samples import drawn
@@ -24,6 +25,7 @@ from ..tables._cells import Values, sort_of
 from ..tables._chunks import naming_chunk
 from ..tables._kinds import kind_of, library
 from ..tables._table import take_rows
+from ..training.start._begin import BLOCK
 from . import _gathered
 from ._gathered import Gathered
 from ._parts import Part
@@ -31,13 +33,12 @@ from ._parts import Part
 __all__ = ["Passes", "Rest", "learn_from", "split"]
 
 LEAST_ROWS = 64  # of a piece of a chunk
+SHARES = 4  # of a piece, one of which is read while another is used
 PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
 SHOWN = 256  # rows that tell how large rows are once they are read
 
 # Called, yields the rows beside those that are kept, some at a time.
 Rest = Callable[[], Iterator[list[Values]]]
-# Called, lets errors name a chunk and their row in it.
-Naming = Callable[[], AbstractContextManager[None]]
 
 
 def split(values: list[Values]) -> tuple[list[Values], Rest | None]:
@@ -56,6 +57,32 @@ def split(values: list[Values]) -> tuple[list[Values], Rest | None]:
             yield [part.take(others[first : first + most]) for part in values]
 
     return [part.take(rows[kept]) for part in values], rest
+
+
+class _Piece(NamedTuple):
+    """Some rows of a chunk.
+
+    Attributes
+    ----------
+    name : str
+        Of the chunk.
+    places, rows : ndarray of shape (rows,), int64
+        Their numbers in the chunk, and among all rows.
+    table : Table
+    """
+
+    name: str
+    places: np.ndarray
+    rows: np.ndarray
+    table: Table
+
+    def naming(self) -> AbstractContextManager[None]:
+        """Let errors name the chunk, and their row in it."""
+        return naming_chunk(self.name, self.places)
+
+    def take(self, some: np.ndarray) -> _Piece:
+        """Return some of the rows."""
+        return _Piece(self.name, self.places[some], self.rows[some], self.table.take(some))
 
 
 class Passes:
@@ -147,8 +174,8 @@ class Passes:
         self.kept, self.rows = take_rows(self.kept, some), self.rows[some]
         return table.take(some)
 
-    def tables(self) -> Iterator[tuple[Naming, int, Table]]:
-        """Read all rows once more: what names a piece, its first row's number, and itself."""
+    def pieces(self) -> Iterator[_Piece]:
+        """Read all rows once more."""
         self._n_passes += 1
         first, door = 0, library(kind_of(self.kept))
         bar = progress_bar(
@@ -158,11 +185,11 @@ class Passes:
             for name, chunk in self.chunks.named():
                 with naming_chunk(name):
                     table = read(door.like(chunk, self.kept), self.estimator)
+                places = np.arange(table.n_rows)
+                chunk = _Piece(name, places, self._first + first + places, table)
                 for start in range(0, table.n_rows, self._piece):
-                    some = np.arange(start, min(start + self._piece, table.n_rows))
-                    whole = len(some) == table.n_rows
-                    piece = table if whole else table.take(some)
-                    yield partial(naming_chunk, name, start), self._first + first + start, piece
+                    some = places[start : start + self._piece]
+                    yield chunk if len(some) == table.n_rows else chunk.take(some)
                     if bar is not None:
                         bar.update(len(some))
                 first += table.n_rows
@@ -188,19 +215,22 @@ class Passes:
         if self.is_whole:
             return None
 
-        def rest() -> Iterator[list[Values]]:
-            for naming, first, table in self.tables():
-                rows = np.arange(first, first + table.n_rows)
-                others = np.flatnonzero(~drawn(rows, self._halvings))
-                if len(others):
-                    with naming():
-                        values = [part.read(table.cells(part.places)) for part in parts]
-                    yield [
-                        *(part.take(others) for part in values),
-                        *(part.take(rows[others]) for part in labels),
-                    ]
+        def values_of(piece: _Piece) -> list[Values]:
+            with piece.naming():
+                values = [part.read(piece.table.cells(part.places)) for part in parts]
+            return [*values, *(part.take(piece.rows) for part in labels)]
 
-        return rest
+        return lambda: ahead(values_of, self._others())
+
+    def _others(self) -> Iterator[_Piece]:
+        """Read the rows that are not kept: as few at a time as make a second set of them small."""
+        size = (
+            max(self._piece // SHARES // BLOCK, 1) * BLOCK
+        )  # whole blocks, of which sums are made
+        for piece in self.pieces():
+            others = np.flatnonzero(~drawn(piece.rows, self._halvings))
+            for start in range(0, len(others), size):
+                yield piece.take(others[start : start + size])
 
 
 def _first_rows(ranks: Ranks, chunks: Chunks) -> list[int]:
@@ -238,12 +268,13 @@ def learn_from(passes: Passes, parts: list[Part], table: Table) -> None:
     left = [part for part in parts if not _has_learned(part, table, merged)]
     merged.forget()
     while left:
-        for naming, _, piece in passes.tables():
-            with naming():
-                left = [part for part in left if not _has_learned(part, piece, merged)]
+        for piece in passes.pieces():
+            with piece.naming():
+                left = [part for part in left if not _has_learned(part, piece.table, merged)]
             if not left:
                 return
         merged.end_pass()
+        give_back()
 
 
 def _has_learned(part: Part, table: Table, merged: Merged) -> bool:

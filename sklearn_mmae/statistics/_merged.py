@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import reduce
@@ -37,11 +37,18 @@ class Merged(Statistics):
         self.ranks = ranks
         self._answers: dict[str, Any] = {}
         self._parts: dict[str, tuple[Question, Any]] = {}
+        self._learned: set[str] = set()
         self._is_open, self._lacks = False, False
 
     def agreed(self, name: str, found: Any) -> Any:
         """Return what was found first."""
         return self._answers.setdefault(f"{self.scope}{name}", found)
+
+    def once(self, name: str, learn: Callable[[], None]) -> None:
+        """Learn something, unless that has come to its end on rows before."""
+        if f"{self.scope}{name}" not in self._learned:
+            learn()
+            self._learned.add(f"{self.scope}{name}")
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ Here all rows are one part. What adds noise, sums over processes or reads chunk 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, NamedTuple
@@ -94,6 +94,17 @@ class Statistics:
         Within, answers may still be those of a part of the rows.
         """
         yield
+
+    def once(self, name: str, learn: Callable[[], None]) -> None:
+        """Learn something by questions, and not again by rows that are read for later ones.
+
+        Parameters
+        ----------
+        name : str
+        learn : callable
+            Keeps what it learns, and need not look at any row once it has come to its end.
+        """
+        learn()
 
     def agreed(self, name: str, found: Any) -> Any:
         """Return what is found by looking at cells, and is the same for all rows.

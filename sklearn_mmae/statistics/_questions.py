@@ -189,8 +189,10 @@ class Products(Question):
         """Return the sums, how often each cell is observed, and the number of rows."""
         product, counts, n_rows = 0, 0, 0
         for block, observed in rows():
-            product = product + block.T @ (block if self.along is None else block @ self.along)
-            counts, n_rows = counts + observed.sum(0), n_rows + len(block)
+            product += block.T @ (block if self.along is None else block @ self.along)
+            counts += observed.sum(0)
+            n_rows += len(block)
+            del block, observed  # they are large, and not to outlive the making of the next ones
         return product, counts, n_rows
 
     def merge(self, one: tuple, other: tuple) -> tuple:

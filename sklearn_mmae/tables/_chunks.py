@@ -111,13 +111,13 @@ def _is_dask_frame(X: Any) -> bool:
 
 
 @contextmanager
-def naming_chunk(name: str, first: int = 0) -> Iterator[None]:
-    """Let errors say which chunk they are about, and their row in it: rows begin at `first`."""
+def naming_chunk(name: str, rows: np.ndarray | None = None) -> Iterator[None]:
+    """Let errors say which chunk they are about, and their row in it; they know some `rows`."""
     try:
         yield
     except CellError as error:
-        if error.row is not None:
-            error.row = np.add(error.row, first).tolist()  # one, or several
+        if error.row is not None and rows is not None:
+            error.row = rows[error.row].tolist()  # one, or several
         error.problem = f"{error.problem} ({name})"
         raise
     except (TypeError, ValueError) as error:

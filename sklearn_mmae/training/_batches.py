@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .._core.later import Later
+from .._core.memory import give_back
 from ..nn._sparse import Lists
 from ..statistics import Statistics
 
@@ -92,8 +93,11 @@ class Rows(Dataset):
         """Yield these rows in order, or a share of them, and then the rest."""
         yield from BatchIterator(self._shared(), size)
         for rows in self.rest() if self.rest is not None else ():
-            for batch in BatchIterator(rows, size):
-                yield batch.to(self.pattern.device)
+            every = Batch(rows.values, rows.pattern)
+            for first in range(0, len(every), size):
+                yield every.part(slice(first, first + size)).to(self.pattern.device)
+            del rows, every  # before the next ones are waited for
+            give_back()
 
     def copied(self, places: Tensor) -> Rows:
         """Return the rows at these places among ours, as a copy that all others may outlive."""

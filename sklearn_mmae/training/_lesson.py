@@ -24,6 +24,7 @@ from torch import Tensor
 
 from .._core.errors import LostRankError, warn
 from .._core.later import Later
+from .._core.memory import give_back
 from .._core.progress import LOG
 from .._core.random import Generators
 from ..nn._blocks import initialise, seed_dropout
@@ -122,9 +123,9 @@ class Lesson:
 
     def learn(self) -> Learned:
         """Go through the whole lesson."""
-        self.begin()
-        self.run()
-        self.judge()
+        for stage in (self.begin, self.run, self.judge):
+            stage()
+            give_back()
         return self.finish()
 
     def begin(self) -> None:
@@ -396,6 +397,7 @@ class Lesson:
         again.set_state(self.before_start)
         adds = self.rows.rest is not None and self.network.target is None
         known = self._moments_of_all() if adds else None
+        self.moments = None  # large, and not to be there twice
         self.moments = self._start_linear(self.rows, "start of all rows", again, known)
 
     def _moments_of_all(self) -> ViewMoments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -199,7 +200,7 @@ class AudioModality(TimedMediaModality, FileModality):
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         if not statistics.is_private:
-            self._learn_times(cells, statistics)
+            statistics.once("looks", partial(self._learn_times, cells, statistics))
             values = self.transform(cells)
             self.learn_steps(values, statistics)
             return values
@@ -371,11 +372,12 @@ class AudioModality(TimedMediaModality, FileModality):
         # Where no length is given, a few sounds that are very long do not count.
         share = SHARE_WHOLE if self.max_seconds is None else 1.0
         seconds = [fact.seconds for fact in facts.values()]
-        longest = statistics.quantile("seconds", seconds, share, method="higher")
+        with statistics.together():
+            longest = statistics.quantile("seconds", seconds, share, method="higher")
+            rate = self.sampling_rate or self.rate or _usual_rate(facts.values(), statistics)
         if math.isnan(longest):
             raise self._nothing()
-        given = self.sampling_rate or self.rate
-        self.sampling_rate_ = int(given or _usual_rate(facts.values(), statistics))
+        self.sampling_rate_ = int(rate)
         self.max_seconds_ = float(min(longest, self.max_seconds or LARGEST_SECONDS))
         self._learn_windows()
 
@@ -421,15 +423,16 @@ class AudioModality(TimedMediaModality, FileModality):
         n_steps = min(max(1, int(median)), MOST_STRETCHED)
         self.mean_ = np.empty((n_steps, self.n_mels), np.float32)
         total = 0.0
-        for first in range(0, self.n_mels, BANDS):
-            bands = slice(first, first + BANDS)
-            steps = values.tensors["steps"][values.present, :, bands]
-            flat = _stretch(steps, length, n_steps)
-            _, mean, variance = statistics.moments(f"levels {first}", flat)
-            self.mean_[:, bands] = mean.reshape(n_steps, -1)
-            total += float(variance.sum())
+        with statistics.together():
+            for first in range(0, self.n_mels, BANDS):
+                bands = slice(first, first + BANDS)
+                steps = values.tensors["steps"][values.present, :, bands]
+                flat = _stretch(steps, length, n_steps)
+                _, mean, variance = statistics.moments(f"levels {first}", flat)
+                self.mean_[:, bands] = mean.reshape(n_steps, -1)
+                total += float(variance.sum())
+            _, self.log_length_, self.log_length_scale_ = learn_lengths(length, statistics)
         self.scale_ = math.sqrt(total) if total > SMALLEST_VARIANCE else 1.0
-        _, self.log_length_, self.log_length_scale_ = learn_lengths(length, statistics)
 
     def shown(self, cells: Cells, predicted: bool = False) -> Sounds:
         """Return spectrograms in decibels, also of the samples that came back."""

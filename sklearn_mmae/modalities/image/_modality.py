@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -193,7 +194,7 @@ class ImageModality(FileModality):
         if statistics.is_private:
             return self._learn_privately(cells, statistics)
         if self.shape is None:
-            self._learn_pictures(cells, statistics)
+            statistics.once("looks", partial(self._learn_pictures, cells, statistics))
         else:
             self._learn_columns(cells, statistics)
         values = self.transform(cells)
@@ -334,12 +335,13 @@ class ImageModality(FileModality):
         """Learn size, mode and units, before images are decoded."""
         settings = {"max_value": self.max_value, "max_pixels": self.max_pixels}
         facts = self._facts(cells, describe, **settings).values()
-        kinds = statistics.frequent("kind", [fact.kind for fact in facts])
+        with statistics.together():
+            kinds = statistics.frequent("kind", [fact.kind for fact in facts])
+            self.mode_ = _learn_mode(facts, statistics) if self.mode == "auto" else self.mode
+            self.size_ = learn_size(self.size, facts, LARGEST, statistics)
+            self.units_ = learn_units(kinds, facts, statistics, self.max_value)
         if not kinds:
             raise self._nothing()
-        self.mode_ = _learn_mode(facts, statistics) if self.mode == "auto" else self.mode
-        self.size_ = learn_size(self.size, facts, LARGEST, statistics)
-        self.units_ = learn_units(kinds, facts, statistics, self.max_value)
         self.low_, self.high_, self.dtypes_ = 0.0, 255.0, None
 
     def _learn_columns(self, cells: Cells, statistics: Statistics) -> None:
@@ -358,30 +360,35 @@ class ImageModality(FileModality):
     def _learn_pixels(self, values: Values, statistics: Statistics) -> None:
         """Learn the mean, the scale, and how far the mean image is from the training rows."""
         pixels, present = values.tensors["pixels"], values.present
-        there = values.tensors.get("observed")
         n_pixels = pixels.shape[1]
-        span = (self.high_ - self.low_) or 1.0
         mean, count, squares = np.zeros(n_pixels), np.zeros(n_pixels), 0.0
-        nats = np.zeros(present.sum())
-        for first in range(0, n_pixels, CHUNK):
-            columns = slice(first, first + CHUNK)
-            chunk = pixels[:, columns] if present.all() else pixels[present, columns]
-            if there is not None:
-                chunk = np.where(there[present, columns], chunk, np.nan)
-            count[columns], mean[columns], variance = statistics.moments(f"pixels {first}", chunk)
-            squares += (variance * count[columns]).sum()
-            if self.loss == "cross-entropy":
-                share = ((chunk - np.float32(self.low_)) / np.float32(span)).clip(0, 1)
-                null = (mean[columns] - self.low_) / span
-                nats += _divergence(share, null.clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE))
+        with statistics.together():
+            for columns, chunk in _by_columns(values):
+                name = f"pixels {columns.start}"
+                count[columns], mean[columns], variance = statistics.moments(name, chunk)
+                squares += (variance * count[columns]).sum()
+            (n_rows,), *_ = statistics.moments("rows", np.zeros((present.sum(), 1)))
         if not count.any():  # each looked whole at first
             raise self._nothing()
         # A pixel that was never observed is the average one.
         mean[count == 0] = np.average(mean, weights=count)
-        (n_rows,), (divergence,), _ = statistics.moments("null deviance", nats[:, None])
         self.mean_ = mean.astype(np.float32)
         self.scale_ = math.sqrt(squares / n_rows) or 1.0
-        self.null_deviance_ = float(divergence) or 1.0
+        self.null_deviance_ = 1.0
+        if self.loss == "cross-entropy":
+            nats = self._nats_beyond(mean, values)
+            _, (divergence,), _ = statistics.moments("null deviance", nats[:, None])
+            self.null_deviance_ = float(divergence) or 1.0
+
+    def _nats_beyond(self, mean: np.ndarray, values: Values) -> np.ndarray:
+        """Return how far the mean image is from each row, (rows present,), in nats."""
+        span = (self.high_ - self.low_) or 1.0
+        nats = np.zeros(values.present.sum())
+        for columns, chunk in _by_columns(values):
+            share = ((chunk - np.float32(self.low_)) / np.float32(span)).clip(0, 1)
+            null = (mean[columns] - self.low_) / span
+            nats += _divergence(share, null.clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE))
+        return nats
 
     def _learn_privately(self, cells: Cells, statistics: Statistics) -> Values:
         """Learn the mean image and the scale from one sum of rows; the rest is public."""
@@ -454,6 +461,18 @@ class ImageModality(FileModality):
     def as_numbers(self, values: Values) -> Array:
         """Return the pixels, 0 where one is not observed."""
         return values.tensors["pixels"].astype(np.float32)
+
+
+def _by_columns(values: Values) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield some columns of pixels at a time, of the rows that are present; NaN where missing."""
+    pixels, present = values.tensors["pixels"], values.present
+    there = values.tensors.get("observed")
+    for first in range(0, pixels.shape[1], CHUNK):
+        columns = slice(first, first + CHUNK)
+        chunk = pixels[:, columns] if present.all() else pixels[present, columns]
+        if there is not None:
+            chunk = np.where(there[present, columns], chunk, np.nan)
+        yield columns, chunk
 
 
 def _learn_mode(facts: Iterable[PictureFacts], statistics: Statistics) -> str:

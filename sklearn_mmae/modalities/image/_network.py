@@ -85,7 +85,7 @@ class ImageNetwork(ModalityNetwork):
 
     def view(self, tensors: dict[str, Tensor]) -> Tensor:
         """Return the centred pixels, (rows, pixels), of total variance 1; 0 where missing."""
-        view = (tensors["pixels"].float() - self.mean).div_(self.scale)  # images are large
+        view = (tensors["pixels"] - self.mean).div_(self.scale)  # no copy: images are large
         return _where_observed(view, tensors)
 
     def observed(self, tensors: dict[str, Tensor]) -> Tensor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,7 @@ class VideoModality(TimedMediaModality, FileModality):
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
         if statistics.is_private:
             return self._learn_privately(cells, statistics)
-        self._learn_settings(cells, statistics)
+        statistics.once("looks", partial(self._learn_settings, cells, statistics))
         values = self.transform(cells)
         steps, length = values.tensors["steps"], values.tensors["length"]
         longest = statistics.quantile("length", length[values.present], 1)
@@ -315,23 +316,25 @@ class VideoModality(TimedMediaModality, FileModality):
         """Learn all that must be known before frames are kept."""
         settings = {"max_value": self.max_value, "max_pixels": self.max_pixels}
         facts = self._facts(cells, describe, **settings)
-        kinds = statistics.frequent("kind", [fact.kind for fact in facts.values()])
+        with statistics.together():
+            kinds = statistics.frequent("kind", [fact.kind for fact in facts.values()])
+            self.mode_ = self.mode
+            if self.mode == "auto":
+                grey = statistics.frequent("grey", [fact.grey for fact in facts.values()])
+                self.mode_ = "RGB" if False in grey else "L"
+            self.size_ = learn_size(self.size, facts.values(), LARGEST, statistics)
+            self.units_ = learn_units(kinds, facts.values(), statistics, self.max_value)
+            if self.rate is None:
+                timed = statistics.frequent("timed", [f.rate is not None for f in facts.values()])
+                self.rate_ = None if True in timed else 1.0
+            else:
+                self.rate_ = float(self.rate)
         if not kinds:
             raise self._nothing()
-        self.mode_ = self.mode
-        if self.mode == "auto":
-            grey = statistics.frequent("grey", [fact.grey for fact in facts.values()])
-            self.mode_ = "RGB" if False in grey else "L"
-        self.size_ = learn_size(self.size, facts.values(), LARGEST, statistics)
         self._learn_times(facts, statistics)
-        self.units_ = learn_units(kinds, facts.values(), statistics, self.max_value)
 
     def _learn_times(self, facts: dict[int, ClipFacts], statistics: Statistics) -> None:
-        """Learn rates and the most frames."""
-        self.rate_ = None if self.rate is None else float(self.rate)
-        if self.rate is None:
-            timed = statistics.frequent("timed", [f.rate is not None for f in facts.values()])
-            self.rate_ = None if True in timed else 1.0
+        """Learn the rate to work at, and the most frames."""
         seconds, rates = [], []
         for row, fact in facts.items():
             if fact.rate is None and self.rate_ is None:
@@ -342,12 +345,12 @@ class VideoModality(TimedMediaModality, FileModality):
                 )
             rates.append(fact.rate or self.rate_)
             seconds.append(fact.n_frames / rates[-1] if fact.seconds is None else fact.seconds)
-        longest = float(statistics.quantile("seconds", seconds, 1))
+        with statistics.together():
+            longest = float(statistics.quantile("seconds", seconds, 1))
+            usual = self.fps or statistics.quantile("rate", rates, 0.5)
         if self.max_seconds is not None:
             longest = min(longest, float(self.max_seconds))
-        self.fps_ = float(
-            self.fps or min(statistics.quantile("rate", rates, 0.5), MOST_FRAMES / longest)
-        )
+        self.fps_ = float(self.fps or min(usual, MOST_FRAMES / longest))
         self.step_seconds_ = 1 / self.fps_
         # Headers round: a frame more than they say may come.
         more = 0 if self.max_seconds is not None and self.max_seconds <= longest else 1

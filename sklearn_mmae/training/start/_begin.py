@@ -22,6 +22,7 @@ __all__ = ["BLOCK", "seen_blocks", "seen_views", "start_linear"]
 BLOCK = 512  # rows at a time
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 GAIN_ROWS = 256  # enough to choose among six
+AT_ONCE = 2**18  # numbers of a view that are made at a time
 
 
 @torch.no_grad()
@@ -89,9 +90,34 @@ def seen_blocks(
 def seen_views(
     parts: Sequence[ModalityNetwork], values: Sequence[dict[str, Tensor]]
 ) -> tuple[list[View], list[Tensor | None]]:
-    """Return the views of a batch, 0 where missing, and which of their numbers are observed."""
-    views = [part.view(tensors) for part, tensors in zip(parts, values, strict=True)]
+    """Return the views of a batch, 0 where missing, and which of their numbers are observed.
+
+    They are float64, as their sums are; wide ones are made of some rows at a time, so that they
+    are never there twice.
+    """
+    views = [_seen(part, tensors) for part, tensors in zip(parts, values, strict=True)]
     observed = [part.observed(tensors) for part, tensors in zip(parts, values, strict=True)]
+    return views, observed
+
+
+def _seen(part: ModalityNetwork, tensors: dict[str, Tensor]) -> View:
+    """Return a view, 0 where missing, float64."""
+    n_rows = len(next(iter(tensors.values())))
+    size = max(AT_ONCE // part.n_view, 1)
+    if size >= n_rows:
+        return _seen_numbers(part, tensors).double()
+    for first in range(0, n_rows, size):
+        some = slice(first, first + size)
+        numbers = _seen_numbers(part, {name: values[some] for name, values in tensors.items()})
+        if not isinstance(numbers, Tensor):
+            return _seen_numbers(part, tensors).double()
+        if not first:
+            view = numbers.new_empty(n_rows, numbers.shape[1], dtype=torch.float64)
+        view[some] = numbers
+    return view
+
+
+def _seen_numbers(part: ModalityNetwork, tensors: dict[str, Tensor]) -> View:
+    view, observed = part.view(tensors), part.observed(tensors)
     # Moments are of what was seen, not of what was made of it.
-    seen = [v if o is None else torch.where(o, v, 0) for v, o in zip(views, observed, strict=True)]
-    return seen, observed
+    return view if observed is None else torch.where(observed, view, 0)

@@ -120,8 +120,7 @@ def reduced_bases(
     blocks, n_components, generator, statistics, has_target
         As of `fit_linear_start`.
     """
-    views, *_ = next(iter(blocks()))
-    widths = [view.shape[1] for view in views]
+    widths = [view.shape[1] for view in next(iter(blocks()))[0]]  # views are large: none is kept
     if statistics.is_private:  # all are as they are, in one sum
         return [None] * len(widths), widths
     n = len(widths) - has_target
@@ -148,7 +147,10 @@ def leading_basis(
 
     def rows() -> Rows:
         for views, _, present in blocks():
-            yield views[m].double(), present[:, m : m + 1]
+            numbers = views[m].double()
+            del views  # only what is asked for is there at a time: rows may be very wide
+            yield numbers, present[:, m : m + 1]
+            del numbers
 
     basis = basis.to(next(rows())[0].device)
     for sweep in range(SWEEPS):
@@ -235,8 +237,9 @@ def _side_by_side(blocks: Views, bases: list[Tensor | None], more: Sequence[More
                 parts.append(further(numbers, first))
                 there.append(row[:, None].expand_as(parts[1]))
             reduced += parts
-        yield torch.cat(reduced, 1), torch.cat(there, 1)
         first += len(present)
+        del views, observed, view, numbers, parts
+        yield torch.cat(reduced, 1), torch.cat(there, 1)
 
 
 def _with_nan(numbers: Tensor, observed: Tensor) -> np.ndarray:
