@@ -224,9 +224,7 @@ class Passes:
 
     def _others(self) -> Iterator[_Piece]:
         """Read the rows that are not kept: as few at a time as make a second set of them small."""
-        size = (
-            max(self._piece // SHARES // BLOCK, 1) * BLOCK
-        )  # whole blocks, of which sums are made
+        size = max(self._piece // SHARES // BLOCK, 1) * BLOCK  # whole blocks, as sums take
         for piece in self.pieces():
             others = np.flatnonzero(~drawn(piece.rows, self._halvings))
             for start in range(0, len(others), size):
