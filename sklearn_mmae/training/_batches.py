@@ -18,6 +18,7 @@ from ..statistics import Statistics
 __all__ = ["Batch", "BatchIterator", "Rows"]
 
 MOST_KEPT = 2**26  # bytes of rows, until what is to be learned of them is asked for
+WIDE = 2**12  # bytes of a row: an image of 64 x 64 pixels has as many
 
 Found = TypeVar("Found")
 
@@ -76,6 +77,16 @@ class Rows(Dataset):
     def __len__(self) -> int:
         return len(self.pattern) if self.rows is None else len(self.rows)
 
+    @property
+    def nbytes(self) -> int:
+        """How large the tensors are of which these are the rows, or some."""
+        return sum(values.nbytes for tensors in self.values for values in tensors.values())
+
+    @property
+    def are_wide(self) -> bool:
+        """Whether blocks of them are so large that it pays to look for free memory after each."""
+        return self.nbytes > WIDE * len(self.pattern)
+
     def take(self, index: Tensor) -> Batch:
         """Return the rows at these places among ours as a `Batch`."""
         if self.rows is not None:
@@ -96,8 +107,10 @@ class Rows(Dataset):
             every = Batch(rows.values, rows.pattern)
             for first in range(0, len(every), size):
                 yield every.part(slice(first, first + size)).to(self.pattern.device)
+            are_wide = rows.are_wide
             del rows, every  # before the next ones are waited for
-            give_back()
+            if are_wide:
+                give_back()
 
     def copied(self, places: Tensor) -> Rows:
         """Return the rows at these places among ours, as a copy that all others may outlive."""
@@ -115,9 +128,8 @@ class Rows(Dataset):
         statistics : Statistics
             Those that are more than rows answer now.
         """
-        size = sum(v.nbytes for tensors in self.values for v in tensors.values())
         found = Later(partial(learn, self))
-        if size > MOST_KEPT or not statistics.repeatable:
+        if self.nbytes > MOST_KEPT or not statistics.repeatable:
             found()
         return found
 

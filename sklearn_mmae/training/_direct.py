@@ -87,16 +87,19 @@ class Direct(NamedTuple):
     towards: Tensor
     weight: Tensor
 
-    def of(self, reduced: Tensor) -> Tensor:
-        """Return what is predicted, (rows, reduced columns of the modality)."""
+    def of(self, reduced: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is predicted, (rows, reduced columns of the modality), and each row's noise.
+
+        Its variance, (rows, 1), is that of a column of variance 1.
+        """
         along = matmul(reduced, self.directions.T)
         # The most likely variance of a row's noise, by one step of scoring from none [3]_, drawn
         # towards none the more the fewer directions tell it.
         known = (self.values.min() / self.values).square()
         told = known.sum() ** 2 / known.square().sum()
         noise = ((along.square() - self.values) * known).sum(1, keepdim=True) / known.sum()
-        noise = noise * (told / (told + WITHOUT_NOISE))
-        return matmul(along / (self.values + noise.clamp_min(0)), self.towards.T)
+        noise = (noise * (told / (told + WITHOUT_NOISE))).clamp_min(0)
+        return matmul(along / (self.values + noise), self.towards.T), noise
 
 
 class DirectRegressions(nn.Module):
@@ -286,10 +289,10 @@ class DirectRegressions(nn.Module):
         """Whether anything is to be blended in of a modality."""
         return bool((self.weight[:, self.shares[m]] < 1).any())
 
-    def view(self, reduced: Tensor, beside: Direct, m: int) -> Tensor:
-        """Return what is predicted of a view, (rows, columns), from the reduced views."""
-        predicted, basis = beside.of(reduced), self.basis(m)
-        return predicted if basis is None else matmul(predicted, basis)
+    def view(self, reduced: Tensor, beside: Direct, m: int) -> tuple[Tensor, Tensor]:
+        """Return what is predicted of a view, (rows, columns), and the noise; see `Direct.of`."""
+        (predicted, noise), basis = beside.of(reduced), self.basis(m)
+        return predicted if basis is None else matmul(predicted, basis), noise
 
 
 def shrinkage_of(moments: Tensor, n_rows: int) -> float:

@@ -355,8 +355,10 @@ class JointNetwork(nn.Module, ABC):
 
     def blended(self, outputs: Tensor, reduced: Tensor, m: int, beside: Direct) -> Tensor:
         """Return outputs for a vector and what else predicts an absent modality; see `outputs`."""
-        predicted = self.networks[m].link(self.direct.view(reduced, beside, m))
-        return torch.lerp(predicted, outputs, beside.weight)
+        predicted, noise = self.direct.view(reduced, beside, m)
+        # The decoder takes the noise along: where it is as strong as what is known, it counts half.
+        weight = beside.weight / (1 + noise.square())
+        return torch.lerp(self.networks[m].link(predicted), outputs, weight)
 
     def reduce(self, views: Views) -> Tensor:
         """Return what regressions beside the embedding look at, (rows, reduced columns of all)."""

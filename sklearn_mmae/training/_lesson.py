@@ -125,7 +125,8 @@ class Lesson:
         """Go through the whole lesson."""
         for stage in (self.begin, self.run, self.judge):
             stage()
-            give_back()
+            if self.rows.are_wide:
+                give_back()
         return self.finish()
 
     def begin(self) -> None:

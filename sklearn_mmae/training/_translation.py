@@ -109,7 +109,7 @@ def weigh(network: JointNetwork, rows: Rows, statistics: Statistics) -> None:
         there = present[:, source].all(1)
         for m, beside in direct.given(source, targets).items():
             outputs = network.outputs(codes, m)
-            predicted = parts[m].link(direct.view(reduced, beside, m))
+            predicted = parts[m].link(direct.view(reduced, beside, m)[0])
             if predicted is not None:
                 own = statistics.of(f"modality {m} from {row}")
                 shares = _shares(
