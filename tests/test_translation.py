@@ -304,3 +304,14 @@ def exchanged_views(X, name):
     odd = X.copy()
     odd[:, VIEWS[name]] = odd[::-1, VIEWS[name]]
     return odd
+
+
+def test_a_row_is_predicted_by_its_own_noise_wherever_it_stands(linear):
+    mmae, _ = linear
+    network = mmae._model.network
+    beside = network.direct.given(torch.tensor([True, True, False]), [2])[2]
+    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 5, 19))).float()
+    together, noise = beside.of(rows)
+    assert noise.shape == (2, 5, 1)
+    for one, predicted in zip(rows, together, strict=True):
+        assert torch.allclose(beside.of(one)[0], predicted, atol=1e-6)

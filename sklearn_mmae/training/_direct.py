@@ -88,16 +88,16 @@ class Direct(NamedTuple):
     weight: Tensor
 
     def of(self, reduced: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is predicted, (rows, reduced columns of the modality), and each row's noise.
+        """Return what is predicted, (..., rows, reduced columns of the modality), and the noise.
 
-        Its variance, (rows, 1), is that of a column of variance 1.
+        Its variance, (..., rows, 1), is in units of that of a column.
         """
         along = matmul(reduced, self.directions.T)
         # The most likely variance of a row's noise, by one step of scoring from none [3]_, drawn
         # towards none the more the fewer directions tell it.
         known = (self.values.min() / self.values).square()
         told = known.sum() ** 2 / known.square().sum()
-        noise = ((along.square() - self.values) * known).sum(1, keepdim=True) / known.sum()
+        noise = ((along.square() - self.values) * known).sum(-1, keepdim=True) / known.sum()
         noise = (noise * (told / (told + WITHOUT_NOISE))).clamp_min(0)
         return matmul(along / (self.values + noise), self.towards.T), noise
 
