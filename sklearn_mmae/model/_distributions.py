@@ -215,22 +215,21 @@ def _ends_of_numbers(model, read, level):
     """Yield tables with numbers or dates, both ends in their units, and where they are known."""
     codes = model.encode(read)
     tables = _tables(model, {"number", "date"}, "predict_interval: no column of numbers")
-    said, errors, cells = [], [], []
+    said, within, errors, cells = [], [], [], []
     for table in tables:
         network, values = model.network.networks[table.m], read.rows.values[table.m]
         own = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
         said.append(own[:, : network.n_numbers])
-        within = np.clip(said[-1], table.groups.low, table.groups.high)
-        errors.append(np.abs(within - network.numbers(values).numpy()))
+        within.append(np.clip(said[-1], table.groups.low, table.groups.high))
+        errors.append(np.abs(within[-1] - network.numbers(values).numpy()))
         cells.append(observed_cells(values, network).numpy()[:, : network.n_numbers])
     off = far_off(errors, cells, [table.groups.typical for table in tables])
-    for table, predicted, seen, own in zip(tables, said, cells, off, strict=True):
+    for table, predicted, inside, seen, own in zip(tables, said, within, cells, off, strict=True):
         groups, of_rows = table.groups, _groups_of_rows(model, read, table)
         half = _per_cell(_at_level(groups.half_widths, level), seen, *of_rows)
         holes = _holes(model, read, table).numpy()[:, None]
-        within = np.clip(predicted, groups.low, groups.high)
-        half = half * _spreads(groups, (within, own, holes), seen, *of_rows)
-        yield table, _ends(table, predicted, within, half), np.isfinite(half)
+        half = half * _spreads(groups, (inside, own, holes), seen, *of_rows)
+        yield table, _ends(table, predicted, inside, half), np.isfinite(half)
 
 
 def _ends(table, predicted, within, half):

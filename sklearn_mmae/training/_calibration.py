@@ -132,7 +132,7 @@ class _Sample:
         return ~(pattern & ~self.network.patterns[self.batch.pattern]).any(1)
 
     def encode(
-        self, patterns: Tensor, shown: dict[int, Tensor] | None = None
+        self, patterns: Tensor, n_turns: int = 1, shown: dict[int, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return how rows are seen.
 
@@ -140,23 +140,27 @@ class _Sample:
         ----------
         patterns : Tensor of int64
             Numbers of patterns.
-        shown : dict of int to Tensor of shape (rows, cells), bool, optional
-            Which cells of each table are left. Default: those that are observed.
+        n_turns : int, default=1
+        shown : dict of int to Tensor of shape (turns, rows, cells), bool, optional
+            Which cells of each table are left, in turn. Default: those that are observed.
 
         Returns
         -------
-        codes : Tensor of shape (patterns, rows, components)
+        codes : Tensor of shape (patterns, turns, rows, components)
             As each of the patterns would show them.
-        reduced : Tensor of shape (rows, columns)
+        reduced : Tensor of shape (turns, rows, columns)
             What regressions beside the embeddings look at.
         """
+        n_rows = len(self.places)
+        still = {m: cells.flatten(0, 1) for m, cells in (shown or {}).items()}
+        first = n_rows * torch.arange(n_turns, device=self.places.device)[:, None]
         blocks, seen, order = [], [], []
         for network, own in zip(self.folds.networks, self._own, strict=True):
-            for some in own.split(BLOCK):
-                batch = self.folds.rows.take(self.places[some])
+            for some in (first + own).flatten().split(BLOCK):
+                batch = self.folds.rows.take(self.places[some % n_rows])
                 values = list(batch.values)
-                for m, still in (shown or {}).items():
-                    values[m] = without(values[m], self.part(m), still[some], self.fills[m])
+                for m, cells in still.items():
+                    values[m] = without(values[m], self.part(m), cells[some], self.fills[m])
                 views = network.views(values)
                 seen.append(network.reduce(views))
                 codes = [
@@ -166,7 +170,8 @@ class _Sample:
                 blocks.append(torch.cat(codes))
                 order.append(some)
         order = torch.cat(order).argsort()
-        return torch.cat(blocks, 1)[:, order], torch.cat(seen)[order]
+        codes, reduced = torch.cat(blocks, 1)[:, order], torch.cat(seen)[order]
+        return codes.unflatten(1, (n_turns, -1)), reduced.unflatten(0, (n_turns, -1))
 
     def outputs(self, code: Tensor, reduced: Tensor, pattern: Tensor) -> dict[int, Tensor]:
         """Return the outputs of each table, given what a pattern shows.
@@ -274,12 +279,13 @@ def _of_tables(sample: _Sample, codes: Tensor, statistics: Statistics) -> dict[i
 def _calibrate_whole(sample: _Sample, statistics: Statistics) -> _Measure:
     """Return the groups of rows with no more missing values than they have."""
     network, tables = sample.network, sample.tables
-    codes, reduced = sample.encode(torch.arange(len(network.patterns), device=sample.places.device))
-    of_tables = _of_tables(sample, codes, statistics)
+    every = torch.arange(len(network.patterns), device=sample.places.device)
+    codes, reduced = sample.encode(every)
+    of_tables = _of_tables(sample, codes[:, 0], statistics)
     measure = _Measure(sample, statistics, of_tables, {m: [] for m in tables})
     for pattern, code in zip(network.patterns, codes, strict=True):
         contain = sample.contain(pattern)
-        outputs = sample.outputs(code[None], reduced[None], pattern)
+        outputs = sample.outputs(code, reduced, pattern)
         off = measure.off(outputs, {m: (sample.known[m] & pattern[m])[None] for m in tables})
         for m in tables:
             holes = share_of_holes(sample.known, pattern.expand(len(contain), -1), m)[None]
@@ -305,14 +311,12 @@ def _calibrate_with_holes(
         m: torch.rand(there.shape, generator=generator, device=device).argsort(1)
         for m, there in known.items()
     }
-    turns = [
-        {m: hide(there, order[m], share, turn / n_turns) for m, there in known.items()}
-        for turn in range(n_turns)
-    ]
-    encoded = [sample.encode(patterns, shown) for shown in turns]
-    codes = torch.stack([code for code, _ in encoded], 1)
-    reduced = torch.stack([reduced for _, reduced in encoded])
-    still = {m: torch.stack([shown[m] for shown in turns]) for m in known}
+    turns = [turn / n_turns for turn in range(n_turns)]
+    still = {
+        m: torch.stack([hide(there, order[m], share, turn) for turn in turns])
+        for m, there in known.items()
+    }
+    codes, reduced = sample.encode(patterns, n_turns, still)
     for pattern, code in zip(network.patterns[patterns], codes, strict=True):
         contain, present = sample.contain(pattern), pattern.expand(len(sample.places), -1)
         outputs = sample.outputs(code, reduced, pattern)
@@ -375,7 +379,7 @@ def _measure(
     of_numbers = _of_numbers(sample, m, of_table, outputs, (off, holes), there[:, :n], statistics)
     held = torch.as_tensor(sample.fold >= 0, device=valid.device)
     of_categories = _of_categories(part, sample.batch.values[m], outputs, counted, held, statistics)
-    return Measured(*of_numbers, *of_categories)
+    return *of_numbers, *of_categories
 
 
 def _of_numbers(

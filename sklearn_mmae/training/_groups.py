@@ -22,16 +22,8 @@ MOST_GROUPS = 1024  # in a file
 MOST_POWER = 4.0
 
 
-class Measured(NamedTuple):
-    """What the rows of one group say; see `Groups`, whose arrays have one more axis."""
-
-    half_widths: np.ndarray
-    knots: np.ndarray
-    sizes: np.ndarray
-    powers: np.ndarray
-    doubts: np.ndarray
-    temperatures: np.ndarray
-    offsets: np.ndarray
+# What the rows of one group say: the arrays of `Groups` from `half_widths` to `offsets`, of it.
+Measured = tuple[np.ndarray, ...]
 
 
 class Groups(NamedTuple):

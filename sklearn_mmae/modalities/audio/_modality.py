@@ -199,11 +199,15 @@ class AudioModality(TimedMediaModality, FileModality):
         return self._spectrogram().centres
 
     def _learn(self, cells: Cells, statistics: Statistics) -> Values:
-        if not statistics.is_private:
-            statistics.once("looks", partial(self._learn_times, cells, statistics))
-            values = self.transform(cells)
-            self.learn_steps(values, statistics)
-            return values
+        if statistics.is_private:
+            return self._learn_privately(cells, statistics)
+        statistics.once("looks", partial(self._learn_times, cells, statistics))
+        values = self.transform(cells)
+        self.learn_steps(values, statistics)
+        return values
+
+    def _learn_privately(self, cells: Cells, statistics: Statistics) -> Values:
+        """Learn the mean sound, the scale and lengths from sums of rows; the rest is public."""
         self._take_times()
         values = self.transform(cells)
         n_steps = min(self.n_steps_, MOST_STRETCHED)
