@@ -155,7 +155,10 @@ def test_an_interrupted_fit_leaves_no_thread(folder, few_are_kept, monkeypatch, 
     assert not hasattr(mmae, "net_")
 
 
-def test_warnings_of_what_is_read_ahead_point_at_the_users_line(folder, few_are_kept, tmp_path):
+def test_warnings_of_what_is_read_ahead_point_at_the_users_line(
+    folder, few_are_kept, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(_passes, "drawn", lambda rows, halvings: rows < 100)
     photos = folder["photo"].tolist()
     photos[700] = str(tmp_path / "nowhere.png")
     modalities = [("photo", ImageModality(on_error="missing"), ["photo"])]

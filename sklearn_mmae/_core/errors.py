@@ -35,9 +35,11 @@ MOST_SAID = 1000  # warnings that are remembered
 _said: set[tuple] = set()  # text, category, file and line of those that were shown
 _modality: ContextVar[str | None] = ContextVar("modality", default=None)
 _kept: ContextVar[list | None] = ContextVar("kept", default=None)
-# Frames of these are no line of the user's: what wraps our methods (`set_output`, `one_thread`), or
+# Frames of these are no line of the user's: what wraps our methods (`set_output`, `no_grad`), or
 # calls them for the user (pipelines, searches).
-NOT_THE_USERS = frozenset({__package__.partition(".")[0], "contextlib", "joblib", "sklearn"})
+NOT_THE_USERS = frozenset(
+    {__package__.partition(".")[0], "contextlib", "joblib", "sklearn", "torch"}
+)
 
 
 class DataWarning(UserWarning):

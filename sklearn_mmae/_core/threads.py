@@ -149,9 +149,12 @@ class _Coming(Thread):
     def run(self):
         """Make the piece, or keep what was raised."""
         _compute_alone()
+        self.context.run(self._make)
+
+    def _make(self):
         with keeping_warnings() as self.warnings:
             try:
-                self.found = self.context.run(self.work, self.piece)
+                self.found = self.work(self.piece)
             except BaseException as error:
                 self.error = error
 
