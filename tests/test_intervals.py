@@ -525,21 +525,22 @@ def test_without_columns_of_the_kind_it_says_so():
         of_two_tables().category_probabilities(numbers_of(5))
 
 
-def without_held_out_rows():
-    frame = simulated(60)
-    later = small().fit(frame)
-    later.partial_fit(frame)
-    return {
-        "early_stopping=False": small(early_stopping=False).fit(frame),
-        "partial_fit": small().partial_fit(frame),
-        "partial_fit after fit": later,
-        "warm_start": small(warm_start=True).fit(frame).fit(frame),
-    }
+def fitted_once_more():
+    mmae = small().fit(simulated(60))
+    return mmae.partial_fit(simulated(60))
 
 
-@pytest.mark.parametrize("how", list(without_held_out_rows()))
+WITHOUT_HELD_OUT_ROWS = {
+    "early_stopping=False": lambda: small(early_stopping=False).fit(simulated(60)),
+    "partial_fit": lambda: small().partial_fit(simulated(60)),
+    "partial_fit after fit": fitted_once_more,
+    "warm_start": lambda: small(warm_start=True).fit(simulated(60)).fit(simulated(60)),
+}
+
+
+@pytest.mark.parametrize("how", WITHOUT_HELD_OUT_ROWS)
 def test_without_held_out_rows_it_names_the_remedy(how, tmp_path):
-    mmae = without_held_out_rows()[how]
+    mmae = WITHOUT_HELD_OUT_ROWS[how]()
     mmae.save(tmp_path / "model.mmae")
     for method in ("predict_interval", "category_probabilities", "category_sets"):
         for fitted in (mmae, load(tmp_path / "model.mmae")):

@@ -266,7 +266,7 @@ class Lesson:
     @contextmanager
     def _best_kept(self) -> Iterator[None]:
         """Let Ctrl-C end what comes after the epochs, and leave what was learned until then."""
-        best = copy.deepcopy(self.network.state_dict())
+        best = {name: known.clone() for name, known in self.network.state_dict().items()}
         try:
             yield
         except (KeyboardInterrupt, LostRankError) as interrupted:
