@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.exceptions import NotFittedError
 from skorch.helper import SliceDict
 from test_ecosystem import to_polars
@@ -23,7 +24,9 @@ from sklearn_mmae import (
 )
 from sklearn_mmae._core import archive
 from sklearn_mmae._core.later import Later
+from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._groups import LEVELS
+from sklearn_mmae.training._temperatures import as_sure
 
 LEFT, RIGHT = ["a", "b", "c"], ["d", "e", "f"]
 TWO_TABLES = [("left", TabularModality(), LEFT), ("right", TabularModality(), RIGHT)]
@@ -341,6 +344,17 @@ def test_a_temperature_cools_what_is_too_sure():
             assert found < surprise()
     finally:
         mmae._model.calibration = Later.known(calibration)
+
+
+def test_a_network_that_became_surer_is_cooled_to_what_it_was():
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(300, 3, generator=draw)
+    offsets = np.array([0.5, 0, -0.5])
+    for times in (0.4, 1, 2.5):
+        found = as_sure(logits, times * logits, 1.3, offsets, PLAIN)
+        assert found == pytest.approx(1.3 * times, rel=0.05)
+    assert as_sure(logits[:5], 2 * logits[:5], 1.3, offsets, PLAIN) == 1.3  # too few to tell
+    assert np.isnan(as_sure(logits, 2 * logits, np.nan, np.full(3, np.nan), PLAIN))
 
 
 # Sets of categories -------------------------------------------------------------------------------

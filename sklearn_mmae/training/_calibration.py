@@ -24,10 +24,10 @@ from ..statistics._questions import Sums
 from ._batches import Batch, Rows
 from ._folds import Folds
 from ._groups import LEVELS, Groups, Measured, joined
-from ._holes import BINS, Fill, Tensors, binned, hide, observed_cells, share_of_holes, without
+from ._holes import BINS, Fill, binned, hide, observed_cells, share_of_holes, without
 from ._joint import JointNetwork
 from ._spread import KNOTS, Cells, bounds, far_off, learn_shape
-from ._temperatures import doubts, scaling
+from ._temperatures import as_sure, doubts, scaling
 
 __all__ = ["MOST_TAUGHT", "calibrate"]
 
@@ -74,13 +74,20 @@ def calibrate(
         return {}
     places = _some(folds.fold, MOST_TAUGHT, MOST_ROWS)
     generator = torch.Generator(places.device).manual_seed(int((folds.fold >= 0).sum()))
-    measure = _calibrate_whole(_Sample(folds, places, fills, tables), statistics)
+    measure = _calibrate_whole(
+        _Sample(folds, places, fills, tables),
+        _finished(folds, places, fills, tables),
+        statistics,
+    )
     patterns = _patterns_with_holes(network, tables)
     columns = max(network.networks[m].n_outputs for m in tables)
     n_rows = min(MOST_CODES // sum(TURNS) // max(len(patterns), 1), MOST_CELLS // columns)
     n_rows = max(n_rows, 1)
     places = places[_some(folds.fold[places], n_rows, n_rows)]
-    measure = measure._replace(sample=_Sample(folds, places, fills, tables))
+    measure = measure._replace(
+        sample=_Sample(folds, places, fills, tables),
+        finished=_finished(folds, places, fills, tables),
+    )
     for bin_ in range(1, len(TURNS) + 1):
         _calibrate_with_holes(measure, patterns, bin_, generator)
     return {
@@ -217,10 +224,29 @@ class _Sample:
         return np.where(self.fold < 0, -1, self.fold % self.n_parts)
 
 
+def _finished(
+    folds: Folds, places: Tensor, fills: Sequence[Fill], tables: Sequence[int]
+) -> _Sample | None:
+    """Return the first rows, which training has seen, as the finished network sees them."""
+    taught = places[folds.fold[places] < 0]
+    has_categories = any(folds.networks[0].networks[m].sizes for m in tables)
+    if folds.finished is None or not has_categories or not len(taught):
+        return None
+    folds.finished.eval()
+    return _Sample(Folds([folds.finished], folds.rows, folds.fold), taught, fills, tables)
+
+
 class _Measure(NamedTuple):
-    """What is looked at, and the groups of each table so far."""
+    """What is looked at, and the groups of each table so far.
+
+    Attributes
+    ----------
+    finished : _Sample or None
+        The first of the rows of `sample`, once more.
+    """
 
     sample: _Sample
+    finished: _Sample | None
     statistics: Statistics
     of_tables: dict[int, OfTable]
     groups: dict[int, list[tuple[np.ndarray, int, bool, Measured]]]
@@ -240,13 +266,26 @@ class _Measure(NamedTuple):
         typical = [self.of_tables[m][0] for m in outputs]
         return dict(zip(outputs, far_off(errors, seen, typical), strict=True))
 
+    def later(
+        self, patterns: Tensor, n_turns: int = 1, shown: dict[int, Tensor] | None = None
+    ) -> list[dict[int, Tensor | None]]:
+        """Return the outputs of the finished network as each of the patterns shows the rows."""
+        again = self.finished
+        if again is None:
+            return [dict.fromkeys(self.sample.tables)] * len(patterns)
+        n = len(again.places)
+        shown = None if shown is None else {m: cells[:, :n] for m, cells in shown.items()}
+        codes, reduced = again.encode(patterns, n_turns, shown)
+        own = zip(codes, again.network.patterns[patterns], strict=True)
+        return [again.outputs(code, reduced, pattern) for code, pattern in own]
+
     def add(
         self,
         m: int,
         pattern: Tensor,
         bin_: int,
         seen: bool,
-        outputs: Tensor,
+        outputs: tuple[Tensor, Tensor | None],
         causes: tuple[np.ndarray, Tensor | None],
         valid: Tensor,
     ) -> None:
@@ -276,21 +315,23 @@ def _of_tables(sample: _Sample, codes: Tensor, statistics: Statistics) -> dict[i
     return found
 
 
-def _calibrate_whole(sample: _Sample, statistics: Statistics) -> _Measure:
+def _calibrate_whole(sample: _Sample, finished: _Sample | None, statistics: Statistics) -> _Measure:
     """Return the groups of rows with no more missing values than they have."""
     network, tables = sample.network, sample.tables
     every = torch.arange(len(network.patterns), device=sample.places.device)
     codes, reduced = sample.encode(every)
     of_tables = _of_tables(sample, codes[:, 0], statistics)
-    measure = _Measure(sample, statistics, of_tables, {m: [] for m in tables})
-    for pattern, code in zip(network.patterns, codes, strict=True):
+    measure = _Measure(sample, finished, statistics, of_tables, {m: [] for m in tables})
+    later = measure.later(every)
+    for pattern, code, then in zip(network.patterns, codes, later, strict=True):
         contain = sample.contain(pattern)
         outputs = sample.outputs(code, reduced, pattern)
         off = measure.off(outputs, {m: (sample.known[m] & pattern[m])[None] for m in tables})
         for m in tables:
             holes = share_of_holes(sample.known, pattern.expand(len(contain), -1), m)[None]
             valid = sample.known[m] & (contain & (binned(holes) == 0))[..., None]
-            measure.add(m, pattern, 0, bool(pattern[m]), outputs[m], (off[m], None), valid)
+            both, causes = (outputs[m], then[m]), (off[m], None)
+            measure.add(m, pattern, 0, bool(pattern[m]), both, causes, valid)
     return measure
 
 
@@ -317,7 +358,8 @@ def _calibrate_with_holes(
         for m, there in known.items()
     }
     codes, reduced = sample.encode(patterns, n_turns, still)
-    for pattern, code in zip(network.patterns[patterns], codes, strict=True):
+    later = measure.later(patterns, n_turns, still)
+    for pattern, code, then in zip(network.patterns[patterns], codes, later, strict=True):
         contain, present = sample.contain(pattern), pattern.expand(len(sample.places), -1)
         outputs = sample.outputs(code, reduced, pattern)
         shown = {m: still[m] & pattern[m] for m in tables}
@@ -327,7 +369,8 @@ def _calibrate_with_holes(
             valid = known[m] & (contain & (binned(holes) == bin_))[..., None]
             for seen in (True, False) if pattern[m] else (False,):
                 cells = valid & (shown[m] == seen)
-                measure.add(m, pattern, bin_, seen, outputs[m], (off[m], holes), cells)
+                both, causes = (outputs[m], then[m]), (off[m], holes)
+                measure.add(m, pattern, bin_, seen, both, causes, cells)
 
 
 def _patterns_with_holes(network: JointNetwork, tables: list[int]) -> Tensor:
@@ -344,7 +387,7 @@ def _measure(
     sample: _Sample,
     m: int,
     of_table: OfTable,
-    outputs: Tensor,
+    outputs: tuple[Tensor, Tensor | None],
     causes: tuple[np.ndarray, Tensor | None],
     valid: Tensor,
     statistics: Statistics,
@@ -356,8 +399,9 @@ def _measure(
     sample : _Sample
     m : int
     of_table : tuple of ndarray
-    outputs : Tensor of shape (turns, rows, outputs)
-        For the same rows, other cells hidden in each turn.
+    outputs : tuple of Tensor of shape (turns, rows, outputs)
+        For the same rows, other cells hidden in each turn; and, of the first rows, those of the
+        finished network, if they are asked for.
     causes : tuple of ndarray of shape (turns, rows, numbers) and Tensor of shape (turns, rows)
         How far off the other cells of the rows are, and the share of missing values, if there are.
     valid : Tensor of shape (turns, rows, cells), bool
@@ -369,7 +413,11 @@ def _measure(
     n, counted = part.n_numbers, valid.any(0)
     sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
     first = valid.byte().argmax(0)
-    outputs = outputs.gather(0, first.repeat_interleave(sizes, 1)[None])[0]
+    turn_of_output = first.repeat_interleave(sizes, 1)
+    outputs, later = (
+        None if some is None else some.gather(0, turn_of_output[None, : some.shape[1]])[0]
+        for some in outputs
+    )
     off, holes = causes
     turn = first[None, :, :n].cpu().numpy()
     off = np.take_along_axis(off, turn, 0)[0]
@@ -378,7 +426,8 @@ def _measure(
     there = counted.cpu().numpy()
     of_numbers = _of_numbers(sample, m, of_table, outputs, (off, holes), there[:, :n], statistics)
     held = torch.as_tensor(sample.fold >= 0, device=valid.device)
-    of_categories = _of_categories(part, sample.batch.values[m], outputs, counted, held, statistics)
+    codes, both = sample.batch.values[m].get("codes"), (outputs, later)
+    of_categories = _of_categories(part, codes, both, counted, held, statistics)
     return *of_numbers, *of_categories
 
 
@@ -410,8 +459,8 @@ def _of_numbers(
 
 def _of_categories(
     part: ModalityNetwork,
-    tensors: Tensors,
-    outputs: Tensor,
+    codes: Tensor,
+    outputs: tuple[Tensor, Tensor | None],
     counted: Tensor,
     held: Tensor,
     statistics: Statistics,
@@ -419,15 +468,23 @@ def _of_categories(
     """Return the doubts, temperatures and offsets of one group."""
     if not part.sizes:
         return np.empty((0, len(LEVELS))), np.empty(0), np.empty(0)
-    n, codes = part.n_numbers, tensors["codes"]
-    logits, counted = outputs[:, n:].split(part.sizes, 1), counted[:, n:] & held[:, None]
-    columns = zip(logits, codes.T, counted.T, strict=True)
+    n, counted = part.n_numbers, counted[:, part.n_numbers :]
+    logits, later = (None if some is None else some[:, n:].split(part.sizes, 1) for some in outputs)
+    asked = [statistics.of(f"column {i}") for i in range(len(part.sizes))]
+    scores = counted & held[:, None]
+    columns = zip(logits, codes.T, scores.T, asked, strict=True)
     scalings = [
-        scaling(own[there], of_column[there].long(), statistics.of(f"column {i}"))
-        for i, (own, of_column, there) in enumerate(columns)
+        scaling(own[there], of_column[there].long(), ask) for own, of_column, there, ask in columns
     ]
     temperatures, offsets = zip(*scalings, strict=True)
-    scores = doubts(logits, codes, temperatures, offsets)
-    scores = np.where(counted.cpu().numpy(), scores, np.nan)
-    left_open = statistics.quantile("doubts", scores, LEVELS, method="conformal")
+    left_open = doubts(logits, codes, temperatures, offsets)
+    left_open = np.where(scores.cpu().numpy(), left_open, np.nan)
+    left_open = statistics.quantile("doubts", left_open, LEVELS, method="conformal")
+    if later is not None:
+        taught = counted[: len(later[0])]
+        columns = zip(logits, later, taught.T, scalings, asked, strict=True)
+        temperatures = [
+            as_sure(before[: len(there)][there], after[there], *scaled, ask)
+            for before, after, there, scaled, ask in columns
+        ]
     return left_open, np.array(temperatures), np.concatenate(offsets)

@@ -45,17 +45,23 @@ class Folds(NamedTuple):
         Which of the networks has not seen the row. -1 for rows that the only one was trained on:
         they tell how the spread goes, and do not calibrate. Of several networks, each fold's spread
         is learned from the other folds.
+    finished : JointNetwork or None, default=None
+        What the only network became when it had learned from all rows. That makes it surer of what
+        it predicts, of rows of number -1 as of others.
     """
 
     networks: Sequence[JointNetwork]
     rows: Rows
     fold: Tensor
+    finished: JointNetwork | None = None
 
 
-def held_out(network: JointNetwork, n_taught: int, rows: Rows) -> Folds:
+def held_out(
+    network: JointNetwork, finished: JointNetwork | None, n_taught: int, rows: Rows
+) -> Folds:
     """Return a network's first rows as those it was trained on, the others as held out."""
     place = torch.arange(len(rows), device=rows.pattern.device)
-    return Folds([network], rows, torch.where(place < n_taught, -1, 0))
+    return Folds([network], rows, torch.where(place < n_taught, -1, 0), finished)
 
 
 def is_cheap_to_refit(network: JointNetwork, rows: Rows) -> bool:

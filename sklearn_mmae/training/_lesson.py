@@ -295,7 +295,8 @@ class Lesson:
         else:
             n_taught = min(len(train), MOST_TAUGHT)
             train = train[torch.linspace(0, len(train) - 1, n_taught, device=train.device).long()]
-            folds = partial(held_out, network, n_taught)
+            finished = self.network if self.helped else None
+            folds = partial(held_out, network, finished, n_taught)
         rows = self.rows.copied(torch.cat([train, self.held_out.rows]))
         return rows.later(partial(_calibrated, self.calibrate, folds), self.statistics)
 

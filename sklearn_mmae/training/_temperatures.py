@@ -11,7 +11,7 @@ from torch import Tensor
 from ..statistics import Statistics
 from ..statistics._questions import Sums
 
-__all__ = ["doubts", "scaling"]
+__all__ = ["as_sure", "doubts", "scaling"]
 
 FEWEST_TO_SCALE = 20  # cells
 TRUST = 1.0  # in logits as they are: a standard normal prior of 1 / temperature - 1 and offsets
@@ -69,3 +69,41 @@ def scaling(logits: Tensor, codes: Tensor, statistics: Statistics) -> tuple[floa
         curve = total(f"variances {step}", share * (1 - share)) + TRUST
         offsets = offsets - slope / curve / 2
     return float(1 / inverse), offsets.cpu().numpy()
+
+
+def as_sure(
+    logits: Tensor,
+    later: Tensor,
+    temperature: float,
+    offsets: np.ndarray,
+    statistics: Statistics,
+) -> float:
+    """Return the temperature with which later logits are as sure as these are.
+
+    Parameters
+    ----------
+    logits, later : Tensor of shape (cells, categories)
+        Of the same cells.
+    temperature, offsets : float and ndarray of shape (categories,)
+        With which `logits` come true.
+    statistics : Statistics
+    """
+
+    def total(name: str, terms: Tensor) -> Tensor:
+        return statistics.ask(name, Sums(), terms)
+
+    n_cells = total("cells", logits.new_ones(len(logits)))
+    if np.isnan(temperature) or n_cells < FEWEST_TO_SCALE:
+        return temperature
+    added = logits.new_tensor(offsets)
+    wanted = total("sure", (logits / temperature + added).softmax(1).amax(1))
+    known = inverse = logits.new_tensor(1 / temperature)
+    for step in range(10):
+        share = (inverse * later + added).softmax(1)
+        top, place = share.max(1)
+        gain = top * (later.gather(1, place[:, None])[:, 0] - (share * later).sum(1))
+        slope = wanted - total(f"sure {step}", top) - TRUST * (inverse - known)
+        curve = total(f"gain {step}", gain) + TRUST
+        inverse = inverse + (slope / curve).clamp(-inverse / 2, inverse)
+        inverse = inverse.clamp(1 / HOTTEST, HOTTEST)
+    return float(1 / inverse)
