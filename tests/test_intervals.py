@@ -26,7 +26,7 @@ from sklearn_mmae._core import archive
 from sklearn_mmae._core.later import Later
 from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._groups import LEVELS
-from sklearn_mmae.training._temperatures import as_sure
+from sklearn_mmae.training._scaling import Scaling, as_sure, scaling
 
 LEFT, RIGHT = ["a", "b", "c"], ["d", "e", "f"]
 TWO_TABLES = [("left", TabularModality(), LEFT), ("right", TabularModality(), RIGHT)]
@@ -324,7 +324,7 @@ def test_bools_have_probabilities_by_their_values():
     assert shares["large"].columns.tolist() == [False, True]
 
 
-def test_a_temperature_cools_what_is_too_sure():
+def test_no_other_slope_makes_probabilities_come_true():
     mmae = of_one_table()
     new = simulated(3000, seed=1)
     truth = (new["kind"] == "large").to_numpy()
@@ -337,7 +337,7 @@ def test_a_temperature_cools_what_is_too_sure():
     try:
         for factor in (0.5, 2.0):
             changed = {
-                name: groups._replace(temperatures=groups.temperatures * factor)
+                name: groups._replace(slopes=groups.slopes * factor)
                 for name, groups in calibration.items()
             }
             mmae._model.calibration = Later.known(changed)
@@ -346,15 +346,29 @@ def test_a_temperature_cools_what_is_too_sure():
         mmae._model.calibration = Later.known(calibration)
 
 
+def test_categories_that_are_all_the_same_to_the_network_have_their_shares():
+    draw = torch.Generator().manual_seed(0)
+    clear = torch.rand(600, generator=draw) < 0.3
+    noise = 1.5 * torch.randn(600, 2, generator=draw)  # of which of two others it is
+    logits = torch.cat([8.0 * clear[:, None] - 4, noise], 1)
+    others = 1 + (torch.rand(600, generator=draw) < 0.25).long()
+    found = scaling(logits, torch.where(clear, 0, others), PLAIN)
+    shares = found.shares(logits - logits.mean(1, keepdim=True))
+    assert shares[clear, 0].mean() > 0.9
+    assert (shares[~clear].argmax(1) == 1).float().mean() > 0.95  # the more frequent of the two
+
+
 def test_a_network_that_became_surer_is_cooled_to_what_it_was():
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(300, 3, generator=draw)
-    offsets = np.array([0.5, 0, -0.5])
+    known = Scaling(torch.tensor([0.7, 0.8, 0.9]), torch.tensor([0.5, 0, -0.5]))
     for times in (0.4, 1, 2.5):
-        found = as_sure(logits, times * logits, 1.3, offsets, PLAIN)
-        assert found == pytest.approx(1.3 * times, rel=0.05)
-    assert as_sure(logits[:5], 2 * logits[:5], 1.3, offsets, PLAIN) == 1.3  # too few to tell
-    assert np.isnan(as_sure(logits, 2 * logits, np.nan, np.full(3, np.nan), PLAIN))
+        found = as_sure(logits, times * logits, known, PLAIN)
+        np.testing.assert_allclose(found.slopes, known.slopes / times, rtol=0.05)
+        np.testing.assert_array_equal(found.offsets, known.offsets)
+    assert as_sure(logits[:5], 2 * logits[:5], known, PLAIN) is known  # too few to tell
+    unknown = Scaling(*torch.full((2, 3), torch.nan))
+    assert as_sure(logits, 2 * logits, unknown, PLAIN) is unknown
 
 
 # Sets of categories -------------------------------------------------------------------------------
@@ -482,9 +496,9 @@ def edited(key, change, path):
         ("doubts", lambda a: a[:, :, 1:]),
         ("doubts", lambda a: a - 2),
         ("doubts", lambda a: a * np.nan),
-        ("temperatures", lambda a: a * 0),
-        ("temperatures", lambda a: a * np.inf),
-        ("temperatures", lambda a: a.astype(int)),
+        ("slopes", lambda a: a * 0),
+        ("slopes", lambda a: a * np.inf),
+        ("slopes", lambda a: a.astype(int)),
         ("offsets", lambda a: a - np.inf),
         ("offsets", lambda a: a[:, :0]),
         ("patterns", lambda a: np.ones_like(a)),

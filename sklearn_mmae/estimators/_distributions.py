@@ -88,8 +88,9 @@ class PredictsDistributions(Fitted):
 
         Notes
         -----
-        Logits are divided by a temperature [1]_ and get an offset for each category [2]_, in
-        groups as for `predict_interval`.
+        Logits are multiplied by a slope for each category (vector scaling [1]_) and get an offset
+        [2]_, in groups as for `predict_interval`. Where training went on with all rows after these
+        were measured, slopes are such that probabilities of training rows remain as large.
 
         References
         ----------

@@ -148,11 +148,17 @@ def _of_categories(model: Model, X: Any, estimator: Any, method: str, answer: Ca
 
 def _calibrated(logits, sizes, groups, seen, of_rows):
     """Return the probabilities of each column's categories, as its cells' groups scale them."""
-    heat = np.repeat(_per_cell(groups.temperatures, seen, *of_rows), sizes, axis=1)
-    offsets = _per_cell(groups.offsets, np.repeat(seen, sizes, axis=1), *of_rows)
-    columns = np.split(logits.astype(np.float64) / heat + offsets, np.cumsum(sizes)[:-1], axis=1)
+    ends, seen = np.cumsum(sizes)[:-1], np.repeat(seen, sizes, axis=1)
+    logits = np.split(logits.astype(np.float64), ends, axis=1)
+    slopes, offsets = (
+        np.split(_per_cell(values, seen, *of_rows), ends, axis=1)
+        for values in (groups.slopes, groups.offsets)
+    )
     # Of a column of which nothing is known there are no categories.
-    return [softmax(column, 1) if column.shape[1] else column for column in columns]
+    return [
+        softmax(slope * (own - own.mean(1, keepdims=True)) + offset, 1) if own.shape[1] else own
+        for own, slope, offset in zip(logits, slopes, offsets, strict=True)
+    ]
 
 
 @one_thread()

@@ -26,8 +26,8 @@ from ._folds import Folds
 from ._groups import LEVELS, Groups, Measured, joined
 from ._holes import BINS, Fill, binned, hide, observed_cells, share_of_holes, without
 from ._joint import JointNetwork
+from ._scaling import as_sure, doubts, scaling
 from ._spread import KNOTS, Cells, bounds, far_off, learn_shape
-from ._temperatures import as_sure, doubts, scaling
 
 __all__ = ["MOST_TAUGHT", "calibrate"]
 
@@ -90,10 +90,7 @@ def calibrate(
     )
     for bin_ in range(1, len(TURNS) + 1):
         _calibrate_with_holes(measure, patterns, bin_, generator)
-    return {
-        m: joined(groups, measure.of_tables[m], network.networks[m].sizes)
-        for m, groups in measure.groups.items()
-    }
+    return {m: joined(groups, measure.of_tables[m]) for m, groups in measure.groups.items()}
 
 
 def _some(fold: Tensor, n_taught: int, n_held: int) -> Tensor:
@@ -465,7 +462,7 @@ def _of_categories(
     held: Tensor,
     statistics: Statistics,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the doubts, temperatures and offsets of one group."""
+    """Return the doubts, slopes and offsets of one group."""
     if not part.sizes:
         return np.empty((0, len(LEVELS))), np.empty(0), np.empty(0)
     n, counted = part.n_numbers, counted[:, part.n_numbers :]
@@ -476,15 +473,15 @@ def _of_categories(
     scalings = [
         scaling(own[there], of_column[there].long(), ask) for own, of_column, there, ask in columns
     ]
-    temperatures, offsets = zip(*scalings, strict=True)
-    left_open = doubts(logits, codes, temperatures, offsets)
+    left_open = doubts(logits, codes, scalings)
     left_open = np.where(scores.cpu().numpy(), left_open, np.nan)
     left_open = statistics.quantile("doubts", left_open, LEVELS, method="conformal")
     if later is not None:
         taught = counted[: len(later[0])]
         columns = zip(logits, later, taught.T, scalings, asked, strict=True)
-        temperatures = [
-            as_sure(before[: len(there)][there], after[there], *scaled, ask)
+        scalings = [
+            as_sure(before[: len(there)][there], after[there], scaled, ask)
             for before, after, there, scaled, ask in columns
         ]
-    return left_open, np.array(temperatures), np.concatenate(offsets)
+    slopes, offsets = (torch.cat(same).cpu().numpy() for same in zip(*scalings, strict=True))
+    return left_open, slopes, offsets

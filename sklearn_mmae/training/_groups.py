@@ -47,8 +47,8 @@ class Groups(NamedTuple):
     doubts : ndarray of shape (groups, categorical columns, levels), float32
         One minus the probability, scaled as follows, below which a category is left out of a set
         at `LEVELS`; infinite where there were too few rows.
-    temperatures : ndarray of shape (groups, categorical columns), float32
-        What logits are divided by.
+    slopes : ndarray of shape (groups, categories of all columns), float32
+        What logits are multiplied by, centred in each row.
     offsets : ndarray of shape (groups, categories of all columns), float32
         What is then added to them.
     typical : ndarray of shape (numbers,), float32
@@ -65,7 +65,7 @@ class Groups(NamedTuple):
     sizes: np.ndarray
     powers: np.ndarray
     doubts: np.ndarray
-    temperatures: np.ndarray
+    slopes: np.ndarray
     offsets: np.ndarray
     typical: np.ndarray
     low: np.ndarray
@@ -114,7 +114,7 @@ class Groups(NamedTuple):
             *((self.seen, "b", (n,)), (self.half_widths, "f", (*of_numbers, len(LEVELS)))),
             *((self.knots, "f", (*of_numbers, KNOTS)), (self.sizes, "f", (*of_numbers, KNOTS))),
             *((self.powers, "f", (n, 2)), (self.doubts, "f", (n, len(sizes), len(LEVELS)))),
-            *((self.temperatures, "f", (n, len(sizes))), (self.offsets, "f", (n, sum(sizes)))),
+            *((a, "f", (n, sum(sizes))) for a in (self.slopes, self.offsets)),
             *((a, "f", (n_numbers,)) for a in (self.typical, self.low, self.high)),
         ]
         return (
@@ -122,7 +122,7 @@ class Groups(NamedTuple):
             and all(a.dtype.kind == kind and a.shape == shape for a, kind, shape in shapes)
             and bool((~self.patterns.any(1) & (self.bins == 0) & ~self.seen).any())
             and all(bool((a >= 0).all()) for a in (self.half_widths, self.doubts))  # NaN is not
-            and all(bool((np.isfinite(a) & (a > 0)).all()) for a in (self.sizes, self.temperatures))
+            and all(bool((np.isfinite(a) & (a > 0)).all()) for a in (self.sizes, self.slopes))
             and all(bool(np.isfinite(a).all()) for a in (self.knots, self.offsets))
             and bool(((self.powers >= 0) & (self.powers <= MOST_POWER)).all())
             and bool((np.isfinite(self.typical) & (self.typical >= 0)).all())
@@ -133,7 +133,6 @@ class Groups(NamedTuple):
 def joined(
     groups: Sequence[tuple[np.ndarray, int, bool, Measured]],
     of_table: tuple[np.ndarray, np.ndarray, np.ndarray],
-    sizes: Sequence[int],
 ) -> Groups:
     """Return the groups of a table, gaps filled by ever more cautious ones.
 
@@ -143,11 +142,9 @@ def joined(
         Pattern, bin, whether cells are seen, and what was measured.
     of_table : tuple of ndarray
         `typical`, `low` and `high`.
-    sizes : sequence of int
-        Categories of each categorical column.
     """
     # widths, doubts   (groups, columns, levels): inf = gap, taken from the next group of the chain
-    # heat, offsets    (groups, columns), (groups, categories of all): nan = gap, the same way
+    # slopes, offsets  (groups, categories of all): nan = gap, the same way
     patterns, bins, seen, measured = zip(*groups, strict=True)
     found = Groups(
         np.stack(patterns),
@@ -160,22 +157,21 @@ def joined(
         *(np.asarray(a, np.float32) for a in of_table),
     )
     widths, doubts = found.half_widths.copy(), found.doubts.copy()
-    heat, offsets = found.temperatures.copy(), found.offsets.copy()
-    of_outputs = np.repeat(np.arange(heat.shape[1]), sizes)
+    slopes, offsets = found.slopes.copy(), found.offsets.copy()
     for g in range(len(bins)):
         for other in found.chain(found.patterns[g], bins[g], seen[g])[1:]:
-            gaps, unsure, cold = np.isinf(widths[g]), np.isinf(doubts[g]), np.isnan(heat[g])
+            gaps, unsure, unscaled = np.isinf(widths[g]), np.isinf(doubts[g]), np.isnan(slopes[g])
             # Wider intervals are still right; the doubts of rows of which nothing was seen are not.
-            cold &= found.patterns[other].any()
-            if not gaps.any() and not unsure.any() and not cold.any():
+            unscaled &= found.patterns[other].any()
+            if not gaps.any() and not unsure.any() and not unscaled.any():
                 break
             widths[g][gaps] = found.half_widths[other][gaps]
             doubts[g][unsure] = found.doubts[other][unsure]
-            heat[g][cold] = found.temperatures[other][cold]
-            offsets[g][cold[of_outputs]] = found.offsets[other][cold[of_outputs]]
+            slopes[g][unscaled] = found.slopes[other][unscaled]
+            offsets[g][unscaled] = found.offsets[other][unscaled]
     return found._replace(
         half_widths=np.maximum.accumulate(widths, 2),
         doubts=np.maximum.accumulate(doubts, 2),
-        temperatures=np.nan_to_num(heat, nan=1.0),
+        slopes=np.nan_to_num(slopes, nan=1.0),
         offsets=np.nan_to_num(offsets, nan=0.0),
     )
