@@ -52,8 +52,8 @@ NOTES = (
     " rows held out; digits: 2; mfeat: 1.",
     f"Categories: expected calibration error of the most likely category in {BINS} bins of equal"
     " width (Guo et al. 2017), each column hidden in turn in all test rows; *as learned*:"
-    " the same network's own probabilities; *seen*: no column hidden, reconstructions. 4,000 rows to"
-    f" learn from, {SPLITS_OF_CATEGORIES} splits.",
+    " the same network's own probabilities; *seen*: no column hidden, reconstructions. 4,000 rows"
+    f" to learn from, {SPLITS_OF_CATEGORIES} splits.",
 )
 
 
