@@ -35,7 +35,11 @@ COLUMNS = (
     *("worst split at 0.9", "worst slab at 0.9", "width at 0.9", "width at 0.95"),
     *("constant width at 0.9", "its coverage", "its worst slab", "narrower"),
 )
-OF_CATEGORIES = ("data", "column", "categories", "ECE", "as learned", "accuracy")
+OF_CATEGORIES = (
+    *("data", "column", "categories", "ECE", "as learned", "accuracy"),
+    *("imputed right", "imputed the same"),
+    *(f"{what} at {level}" for level in LEVELS[1:] for what in ("in the set", "size")),
+)
 HOLES = 0.3
 SPLITS_OF_CATEGORIES = 3
 BINS = 15
@@ -53,7 +57,9 @@ NOTES = (
     f"Categories: expected calibration error of the most likely category in {BINS} bins of equal"
     " width (Guo et al. 2017), each column hidden in turn in all test rows; *as learned*:"
     " the same network's own probabilities; *seen*: no column hidden, reconstructions. 4,000 rows"
-    f" to learn from, {SPLITS_OF_CATEGORIES} splits.",
+    f" to learn from, {SPLITS_OF_CATEGORIES} splits. *imputed the same*: in which share of cells"
+    " `impute`, which has another model of single cells, takes the most likely category. *in the"
+    " set*: share of the truth in `category_sets`, and how many categories these have.",
 )
 
 
@@ -236,11 +242,20 @@ def add_categories(table, name, frame, quick):
             hidden, sizes[column] = test.copy(), shares.shape[1]
             hidden[column] = None
             for title, rows in (("", hidden), (", seen", test)):
-                error, accuracy = compare(mmae.category_probabilities(rows)[column], test[column])
+                shares = mmae.category_probabilities(rows)[column]
+                error, accuracy = compare(shares, test[column])
                 mmae._model.calibration = Later.known(as_learned)
                 raw, _ = compare(mmae.category_probabilities(rows)[column], test[column])
                 mmae._model.calibration = calibration
-                found[column, title].append((error, raw, accuracy))
+                of_sets = [
+                    share
+                    for level in LEVELS[1:]
+                    for share in held(mmae.category_sets(rows, level)[column], test[column])
+                ]
+                filled = mmae.impute(rows)[column].to_numpy()
+                right = (filled == test[column].to_numpy()).mean()
+                same = (filled == shares.idxmax(axis=1).to_numpy()).mean()
+                found[column, title].append((error, raw, accuracy, right, same, *of_sets))
     for (column, title), values in found.items():
         table.add(name, column + title, sizes[column], *np.mean(values, axis=0))
 
@@ -253,6 +268,13 @@ def compare(probabilities, truth):
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     gap = np.bincount(bins, sure - right.astype(float), BINS)
     return float(np.abs(gap).sum() / known.sum()), float(right.mean())
+
+
+def held(sets, truth):
+    """Return the share of the truth that is in its set, and how many categories sets have."""
+    known = truth.isin(sets.columns).to_numpy()
+    place = sets.columns.get_indexer(truth[known])
+    return sets.to_numpy()[known, place].mean(), sets.sum(axis=1).mean()
 
 
 if __name__ == "__main__":

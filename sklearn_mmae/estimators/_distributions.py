@@ -90,7 +90,8 @@ class PredictsDistributions(Fitted):
         -----
         Logits are multiplied by a slope for each category (vector scaling [1]_) and get an offset
         [2]_, in groups as for `predict_interval`. Where training went on with all rows after these
-        were measured, slopes are such that probabilities of training rows remain as large.
+        were measured, slopes are such that probabilities of training rows remain as large. `impute`
+        fills single cells of tables by another model, and may take another category.
 
         References
         ----------
