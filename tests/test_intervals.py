@@ -27,6 +27,7 @@ from sklearn_mmae._core.later import Later
 from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training._groups import LEVELS
 from sklearn_mmae.training._scaling import Scaling, as_sure, scaling
+from sklearn_mmae.training._spread import further_off
 
 LEFT, RIGHT = ["a", "b", "c"], ["d", "e", "f"]
 TWO_TABLES = [("left", TabularModality(), LEFT), ("right", TabularModality(), RIGHT)]
@@ -369,6 +370,16 @@ def test_a_network_that_became_surer_is_cooled_to_what_it_was():
     assert as_sure(logits[:5], 2 * logits[:5], known, PLAIN) is known  # too few to tell
     unknown = Scaling(*torch.full((2, 3), torch.nan))
     assert as_sure(logits, 2 * logits, unknown, PLAIN) is unknown
+
+
+def test_a_network_that_became_worse_has_wider_intervals_and_one_that_became_better_no_narrower():
+    draw = np.random.default_rng(0)
+    before = draw.exponential(size=(200, 3))
+    after, there = before * [1.5, 1, 0.5], draw.random((200, 3)) < 0.7
+    after[~there] = 100
+    np.testing.assert_allclose(further_off(before, after, there, PLAIN), [1.5, 1, 1])
+    assert (further_off(before, after, there & (np.arange(200) < 9)[:, None], PLAIN) == 1).all()
+    assert (further_off(0 * before, after, there, PLAIN) == 1).all()
 
 
 # Sets of categories -------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from ._groups import LEVELS, Groups, Measured, joined
 from ._holes import BINS, Fill, binned, hide, observed_cells, share_of_holes, without
 from ._joint import JointNetwork
 from ._scaling import as_sure, doubts, scaling
-from ._spread import KNOTS, Cells, bounds, far_off, learn_shape
+from ._spread import KNOTS, Cells, bounds, far_off, further_off, learn_shape
 
 __all__ = ["MOST_TAUGHT", "calibrate"]
 
@@ -226,8 +226,7 @@ def _finished(
 ) -> _Sample | None:
     """Return the first rows, which training has seen, as the finished network sees them."""
     taught = places[folds.fold[places] < 0]
-    has_categories = any(folds.networks[0].networks[m].sizes for m in tables)
-    if folds.finished is None or not has_categories or not len(taught):
+    if folds.finished is None or not len(taught):
         return None
     folds.finished.eval()
     return _Sample(Folds([folds.finished], folds.rows, folds.fold), taught, fills, tables)
@@ -289,7 +288,7 @@ class _Measure(NamedTuple):
         """Add a group of cells of a table."""
         members = "".join("01"[there] for there in pattern.tolist())
         statistics = self.statistics.of(f"modality {m} of {members}, bin {bin_}, {seen}")
-        measured = _measure(self.sample, m, self.of_tables[m], outputs, causes, valid, statistics)
+        measured = _measure(self, m, outputs, causes, valid, statistics)
         self.groups[m].append((pattern.cpu().numpy(), bin_, seen, measured))
 
 
@@ -381,9 +380,8 @@ def _patterns_with_holes(network: JointNetwork, tables: list[int]) -> Tensor:
 
 
 def _measure(
-    sample: _Sample,
+    measure: _Measure,
     m: int,
-    of_table: OfTable,
     outputs: tuple[Tensor, Tensor | None],
     causes: tuple[np.ndarray, Tensor | None],
     valid: Tensor,
@@ -393,9 +391,8 @@ def _measure(
 
     Parameters
     ----------
-    sample : _Sample
+    measure : _Measure
     m : int
-    of_table : tuple of ndarray
     outputs : tuple of Tensor of shape (turns, rows, outputs)
         For the same rows, other cells hidden in each turn; and, of the first rows, those of the
         finished network, if they are asked for.
@@ -406,6 +403,7 @@ def _measure(
         no more scores than rows, and they are exchangeable.
     statistics : Statistics
     """
+    sample, of_table = measure.sample, measure.of_tables[m]
     part = sample.part(m)
     n, counted = part.n_numbers, valid.any(0)
     sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
@@ -421,7 +419,10 @@ def _measure(
     if holes is not None:
         holes = np.take_along_axis(holes[..., None].cpu().numpy(), turn, 0)[0]
     there = counted.cpu().numpy()
-    of_numbers = _of_numbers(sample, m, of_table, outputs, (off, holes), there[:, :n], statistics)
+    errors = None if later is None else measure.finished.numbers(later, m, of_table)[1]
+    of_numbers = _of_numbers(
+        *(sample, m, of_table, outputs, errors, (off, holes), there[:, :n], statistics)
+    )
     held = torch.as_tensor(sample.fold >= 0, device=valid.device)
     codes, both = sample.batch.values[m].get("codes"), (outputs, later)
     of_categories = _of_categories(part, codes, both, counted, held, statistics)
@@ -433,11 +434,15 @@ def _of_numbers(
     m: int,
     of_table: OfTable,
     outputs: Tensor,
+    finished: np.ndarray | None,
     causes: tuple[np.ndarray, np.ndarray | None],
     there: np.ndarray,
     statistics: Statistics,
 ) -> tuple[np.ndarray, ...]:
-    """Return the half-widths and the shape of the spread of one group."""
+    """Return the half-widths and the shape of the spread of one group.
+
+    `finished` is how far off the finished network is, of the first rows.
+    """
     predicted, errors = sample.numbers(outputs, m, of_table)
     if not predicted.shape[1]:
         return np.empty((0, len(LEVELS))), *np.empty((2, 0, KNOTS)), np.zeros(2)
@@ -451,6 +456,10 @@ def _of_numbers(
     scores = np.where(there & (sample.fold >= 0)[:, None], errors / spread, np.nan)
     scores = scores.astype(np.float32)
     half_widths = statistics.quantile("scores", scores, LEVELS, method="conformal")
+    if finished is not None:
+        first = slice(len(finished))
+        times = further_off(errors[first], finished, there[first], statistics)
+        half_widths = half_widths * times[:, None]
     return half_widths, *shape
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from ..statistics import Statistics
 from ..statistics._questions import Sums
 
-__all__ = ["KNOTS", "Cells", "Shape", "bounds", "far_off", "learn_shape"]
+__all__ = ["KNOTS", "Cells", "Shape", "bounds", "far_off", "further_off", "learn_shape"]
 
 KNOTS = 5  # predictions of a column at which its spread is known; straight lines between them
 QUANTILES = np.arange(1, 2 * KNOTS) / (2 * KNOTS)  # knots, and the ends of bins between them
@@ -243,3 +243,20 @@ def bounds(values: np.ndarray, statistics: Statistics) -> tuple[np.ndarray, np.n
     none = np.isnan(low)
     low = np.where(none, -np.inf, 2 * low - lower)
     return low.astype(np.float32), np.where(none, np.inf, 2 * high - upper).astype(np.float32)
+
+
+def further_off(
+    before: np.ndarray, after: np.ndarray, there: np.ndarray, statistics: Statistics
+) -> np.ndarray:
+    """Return how many times as far off a network became in each column, at least 1.
+
+    Parameters
+    ----------
+    before, after, there : ndarray of shape (rows, numbers)
+        How far off the same cells were and are, and which of them count.
+    statistics : Statistics
+    """
+    terms = np.stack([np.where(there, before, 0), np.where(there, after, 0), there], 1)
+    was, now, count = statistics.ask("further off", Sums(), terms.astype(np.float64))
+    known = (count >= FEWEST) & (was > 0)
+    return np.where(known, np.maximum(now / np.where(known, was, 1), 1), 1)
