@@ -90,7 +90,9 @@ class CellError(ValueError):
             rows = self.row if isinstance(self.row, list | tuple) else [self.row]
             where.append(f"row{'s' if len(rows) > 1 else ''} {listing(rows, most=5)}")
         text = f"{', '.join(where)}: {self.problem}" if where else self.problem
-        return f"{text}. {self.remedy}" if self.remedy else text
+        if not self.remedy:
+            return text
+        return f"{text}. {self.remedy}" if self.remedy[-1] in ".)" else f"{text}. {self.remedy}."
 
     def __reduce__(self):
         # The default would lose the keywords on the way out of a joblib worker.
