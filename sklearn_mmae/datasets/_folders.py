@@ -406,6 +406,7 @@ def _texts(paths, encoding):
 
 
 def text_of(path, row, encoding):
+    """Return the text of a file, or say which row's file is in another encoding."""
     content = path.read_bytes()
     marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
     candidates = [encoding] if encoding != "auto" else [marked] if marked else ["utf-8", "cp1252"]
