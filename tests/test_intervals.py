@@ -25,6 +25,7 @@ from sklearn_mmae import (
 from sklearn_mmae._core import archive
 from sklearn_mmae._core.later import Later
 from sklearn_mmae.statistics import PLAIN
+from sklearn_mmae.training import _lesson
 from sklearn_mmae.training._groups import LEVELS
 from sklearn_mmae.training._scaling import Scaling, as_sure, scaling
 from sklearn_mmae.training._spread import further_off
@@ -380,6 +381,30 @@ def test_a_network_that_became_worse_has_wider_intervals_and_one_that_became_bet
     np.testing.assert_allclose(further_off(before, after, there, PLAIN), [1.5, 1, 1])
     assert (further_off(before, after, there & (np.arange(200) < 9)[:, None], PLAIN) == 1).all()
     assert (further_off(0 * before, after, there, PLAIN) == 1).all()
+
+
+def rings(n, seed=0):
+    """Return numbers that go round together, which no linear model follows."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    numbers = np.column_stack([f(k * angle) for k in (1, 2) for f in (np.cos, np.sin)])
+    return pd.DataFrame(numbers + rng.normal(size=(n, 4)) / 10, columns=list("abcd"))
+
+
+def test_what_the_last_epochs_make_worse_is_covered_too(monkeypatch):
+    def spoil(lesson, epochs):
+        draw = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weights in lesson.network.networks.parameters():
+                noise = torch.randn(weights.shape, generator=draw)
+                weights += noise * weights.std(correction=0) / 4
+
+    monkeypatch.setattr(_lesson.Lesson, "_learn_on", spoil)
+    mmae = small(n_components=2, max_epochs=8).fit(rings(800))
+    assert mmae.n_iter_  # the networks were kept
+    new = rings(1000, seed=1)
+    low, high = mmae.predict_interval(new, 0.9)
+    assert ((new >= low) & (new <= high)).to_numpy().mean() > 0.85
 
 
 # Sets of categories -------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import softmax
 
 from .._core.errors import PrivacyError, listing, warn
 from .._core.threads import one_thread
 from ..training._groups import LEVELS, Groups
 from ..training._holes import binned, observed_cells, share_of_holes
 from ..training._predict import decode, read_outputs
+from ..training._scaling import Scaling, centred
 from ..training._spread import Shape, far_off
 from ._model import Model
 from ._parts import Part
@@ -148,17 +148,10 @@ def _of_categories(model: Model, X: Any, estimator: Any, method: str, answer: Ca
 
 def _calibrated(logits, sizes, groups, seen, of_rows):
     """Return the probabilities of each column's categories, as its cells' groups scale them."""
-    ends, seen = np.cumsum(sizes)[:-1], np.repeat(seen, sizes, axis=1)
-    logits = np.split(logits.astype(np.float64), ends, axis=1)
-    slopes, offsets = (
-        np.split(_per_cell(values, seen, *of_rows), ends, axis=1)
-        for values in (groups.slopes, groups.offsets)
-    )
-    # Of a column of which nothing is known there are no categories.
-    return [
-        softmax(slope * (own - own.mean(1, keepdims=True)) + offset, 1) if own.shape[1] else own
-        for own, slope, offset in zip(logits, slopes, offsets, strict=True)
-    ]
+    seen = np.repeat(seen, sizes, axis=1)
+    of_cells = (_per_cell(values, seen, *of_rows) for values in (groups.slopes, groups.offsets))
+    columns = zip(*(torch.from_numpy(a).split(sizes, 1) for a in (logits, *of_cells)), strict=True)
+    return [Scaling(*scaled).shares(centred(own.double())).numpy() for own, *scaled in columns]
 
 
 @one_thread()

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._core.compat import cached_property
 from .._core.threads import one_thread
 from ..nn._modality import ModalityNetwork
 from ..statistics import PLAIN, Statistics
@@ -74,20 +75,13 @@ def calibrate(
         return {}
     places = _some(folds.fold, MOST_TAUGHT, MOST_ROWS)
     generator = torch.Generator(places.device).manual_seed(int((folds.fold >= 0).sum()))
-    measure = _calibrate_whole(
-        _Sample(folds, places, fills, tables),
-        _finished(folds, places, fills, tables),
-        statistics,
-    )
+    measure = _calibrate_whole(_Sample(folds, places, fills, tables), statistics)
     patterns = _patterns_with_holes(network, tables)
     columns = max(network.networks[m].n_outputs for m in tables)
     n_rows = min(MOST_CODES // sum(TURNS) // max(len(patterns), 1), MOST_CELLS // columns)
     n_rows = max(n_rows, 1)
     places = places[_some(folds.fold[places], n_rows, n_rows)]
-    measure = measure._replace(
-        sample=_Sample(folds, places, fills, tables),
-        finished=_finished(folds, places, fills, tables),
-    )
+    measure = measure._replace(sample=_Sample(folds, places, fills, tables))
     for bin_ in range(1, len(TURNS) + 1):
         _calibrate_with_holes(measure, patterns, bin_, generator)
     return {m: joined(groups, measure.of_tables[m]) for m, groups in measure.groups.items()}
@@ -210,6 +204,29 @@ class _Sample:
             return np.empty((len(self.fold), 0), np.float32)
         return part.numbers(self.batch.values[m]).cpu().numpy()
 
+    @cached_property
+    def finished(self) -> _Sample | None:
+        """The first rows, which training has seen, for the network that training has ended."""
+        network, taught = self.folds.finished, self.places[self.folds.fold[self.places] < 0]
+        if network is None or not len(taught):
+            return None
+        network.eval()
+        folds = Folds([network], self.folds.rows, self.folds.fold)
+        return _Sample(folds, taught, self.fills, self.tables)
+
+    def later(
+        self, patterns: Tensor, n_turns: int = 1, shown: dict[int, Tensor] | None = None
+    ) -> list[dict[int, Tensor | None]]:
+        """Return, for each pattern, the outputs of the finished network for the first rows."""
+        again = self.finished
+        if again is None:
+            return [dict.fromkeys(self.tables)] * len(patterns)
+        if shown is not None:
+            shown = {m: cells[:, : len(again.places)] for m, cells in shown.items()}
+        codes, reduced = again.encode(patterns, n_turns, shown)
+        own = zip(codes, again.network.patterns[patterns], strict=True)
+        return [again.outputs(code, reduced, pattern) for code, pattern in own]
+
     @property
     def n_parts(self) -> int:
         """In how many parts the spread is learned, each from the others; see `learn_shape`."""
@@ -221,28 +238,10 @@ class _Sample:
         return np.where(self.fold < 0, -1, self.fold % self.n_parts)
 
 
-def _finished(
-    folds: Folds, places: Tensor, fills: Sequence[Fill], tables: Sequence[int]
-) -> _Sample | None:
-    """Return the first rows, which training has seen, as the finished network sees them."""
-    taught = places[folds.fold[places] < 0]
-    if folds.finished is None or not len(taught):
-        return None
-    folds.finished.eval()
-    return _Sample(Folds([folds.finished], folds.rows, folds.fold), taught, fills, tables)
-
-
 class _Measure(NamedTuple):
-    """What is looked at, and the groups of each table so far.
-
-    Attributes
-    ----------
-    finished : _Sample or None
-        The first of the rows of `sample`, once more.
-    """
+    """What is looked at, and the groups of each table so far."""
 
     sample: _Sample
-    finished: _Sample | None
     statistics: Statistics
     of_tables: dict[int, OfTable]
     groups: dict[int, list[tuple[np.ndarray, int, bool, Measured]]]
@@ -261,19 +260,6 @@ class _Measure(NamedTuple):
             seen.append(shown[m][..., : errors[-1].shape[-1]].cpu().numpy())
         typical = [self.of_tables[m][0] for m in outputs]
         return dict(zip(outputs, far_off(errors, seen, typical), strict=True))
-
-    def later(
-        self, patterns: Tensor, n_turns: int = 1, shown: dict[int, Tensor] | None = None
-    ) -> list[dict[int, Tensor | None]]:
-        """Return the outputs of the finished network as each of the patterns shows the rows."""
-        again = self.finished
-        if again is None:
-            return [dict.fromkeys(self.sample.tables)] * len(patterns)
-        n = len(again.places)
-        shown = None if shown is None else {m: cells[:, :n] for m, cells in shown.items()}
-        codes, reduced = again.encode(patterns, n_turns, shown)
-        own = zip(codes, again.network.patterns[patterns], strict=True)
-        return [again.outputs(code, reduced, pattern) for code, pattern in own]
 
     def add(
         self,
@@ -311,14 +297,14 @@ def _of_tables(sample: _Sample, codes: Tensor, statistics: Statistics) -> dict[i
     return found
 
 
-def _calibrate_whole(sample: _Sample, finished: _Sample | None, statistics: Statistics) -> _Measure:
+def _calibrate_whole(sample: _Sample, statistics: Statistics) -> _Measure:
     """Return the groups of rows with no more missing values than they have."""
     network, tables = sample.network, sample.tables
     every = torch.arange(len(network.patterns), device=sample.places.device)
     codes, reduced = sample.encode(every)
     of_tables = _of_tables(sample, codes[:, 0], statistics)
-    measure = _Measure(sample, finished, statistics, of_tables, {m: [] for m in tables})
-    later = measure.later(every)
+    measure = _Measure(sample, statistics, of_tables, {m: [] for m in tables})
+    later = sample.later(every)
     for pattern, code, then in zip(network.patterns, codes, later, strict=True):
         contain = sample.contain(pattern)
         outputs = sample.outputs(code, reduced, pattern)
@@ -354,7 +340,7 @@ def _calibrate_with_holes(
         for m, there in known.items()
     }
     codes, reduced = sample.encode(patterns, n_turns, still)
-    later = measure.later(patterns, n_turns, still)
+    later = sample.later(patterns, n_turns, still)
     for pattern, code, then in zip(network.patterns[patterns], codes, later, strict=True):
         contain, present = sample.contain(pattern), pattern.expand(len(sample.places), -1)
         outputs = sample.outputs(code, reduced, pattern)
@@ -403,7 +389,7 @@ def _measure(
         no more scores than rows, and they are exchangeable.
     statistics : Statistics
     """
-    sample, of_table = measure.sample, measure.of_tables[m]
+    sample = measure.sample
     part = sample.part(m)
     n, counted = part.n_numbers, valid.any(0)
     sizes = torch.tensor([1] * n + list(part.sizes), device=valid.device)
@@ -419,30 +405,24 @@ def _measure(
     if holes is not None:
         holes = np.take_along_axis(holes[..., None].cpu().numpy(), turn, 0)[0]
     there = counted.cpu().numpy()
-    errors = None if later is None else measure.finished.numbers(later, m, of_table)[1]
-    of_numbers = _of_numbers(
-        *(sample, m, of_table, outputs, errors, (off, holes), there[:, :n], statistics)
-    )
+    both = outputs, later
+    of_numbers = _of_numbers(measure, m, both, (off, holes), there[:, :n], statistics)
     held = torch.as_tensor(sample.fold >= 0, device=valid.device)
-    codes, both = sample.batch.values[m].get("codes"), (outputs, later)
+    codes = sample.batch.values[m].get("codes")
     of_categories = _of_categories(part, codes, both, counted, held, statistics)
     return *of_numbers, *of_categories
 
 
 def _of_numbers(
-    sample: _Sample,
+    measure: _Measure,
     m: int,
-    of_table: OfTable,
-    outputs: Tensor,
-    finished: np.ndarray | None,
+    outputs: tuple[Tensor, Tensor | None],
     causes: tuple[np.ndarray, np.ndarray | None],
     there: np.ndarray,
     statistics: Statistics,
 ) -> tuple[np.ndarray, ...]:
-    """Return the half-widths and the shape of the spread of one group.
-
-    `finished` is how far off the finished network is, of the first rows.
-    """
+    """Return the half-widths and the shape of the spread of one group."""
+    sample, of_table, (outputs, later) = measure.sample, measure.of_tables[m], outputs
     predicted, errors = sample.numbers(outputs, m, of_table)
     if not predicted.shape[1]:
         return np.empty((0, len(LEVELS))), *np.empty((2, 0, KNOTS)), np.zeros(2)
@@ -456,7 +436,8 @@ def _of_numbers(
     scores = np.where(there & (sample.fold >= 0)[:, None], errors / spread, np.nan)
     scores = scores.astype(np.float32)
     half_widths = statistics.quantile("scores", scores, LEVELS, method="conformal")
-    if finished is not None:
+    if later is not None:
+        _, finished = sample.finished.numbers(later, m, of_table)
         first = slice(len(finished))
         times = further_off(errors[first], finished, there[first], statistics)
         half_widths = half_widths * times[:, None]

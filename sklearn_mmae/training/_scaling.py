@@ -20,7 +20,7 @@ from torch import Tensor
 from ..statistics import Statistics
 from ..statistics._questions import Sums
 
-__all__ = ["Scaling", "as_sure", "doubts", "scaling"]
+__all__ = ["Scaling", "as_sure", "centred", "doubts", "scaling"]
 
 FEWEST_TO_SCALE = 20  # cells
 # One over the variances of normal priors, in logits as they are:
@@ -46,7 +46,7 @@ class Scaling(NamedTuple):
         return (self.slopes * logits + self.offsets).softmax(1)
 
 
-def _centred(logits: Tensor) -> Tensor:
+def centred(logits: Tensor) -> Tensor:
     """Return logits whose mean in each row is 0: they are known but for a constant."""
     return logits - logits.mean(1, keepdim=True)
 
@@ -59,7 +59,7 @@ def doubts(logits: Sequence[Tensor], codes: Tensor, scalings: Sequence[Scaling])
     found = np.full(codes.shape, np.inf, np.float32)
     for i, (own, truth, scaled) in enumerate(zip(logits, codes.T, scalings, strict=True)):
         if bool(scaled.slopes.isfinite().all()):
-            shares = scaled.shares(_centred(own))
+            shares = scaled.shares(centred(own))
             of_truth = shares.gather(1, truth.long().clamp_min(0)[:, None])[:, 0]
             found[:, i] = (1 - of_truth).cpu().numpy()
     return found
@@ -79,7 +79,7 @@ def scaling(logits: Tensor, codes: Tensor, statistics: Statistics) -> Scaling:
     def total(name: str, terms: Tensor) -> Tensor:
         return statistics.ask(name, Sums(), terms)
 
-    logits = _centred(logits)
+    logits = centred(logits)
     truth = torch.nn.functional.one_hot(codes, n)
     of_truth = total("logits of the truth", truth * logits)
     counts = logits.new_tensor(counts)
@@ -122,8 +122,8 @@ def as_sure(logits: Tensor, later: Tensor, known: Scaling, statistics: Statistic
     n_cells = total("cells", logits.new_ones(len(logits)))
     if bool(known.slopes.isnan().any()) or n_cells < FEWEST_TO_SCALE:
         return known
-    wanted = total("sure", known.shares(_centred(logits)).amax(1))
-    terms, times = known.slopes * _centred(later), logits.new_ones(())
+    wanted = total("sure", known.shares(centred(logits)).amax(1))
+    terms, times = known.slopes * centred(later), logits.new_ones(())
     for step in range(STEPS // 2):
         share = (times * terms + known.offsets).softmax(1)
         top, place = share.max(1)
