@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn_mmae import MultimodalAutoencoder
 from sklearn_mmae._core.later import Later
 from sklearn_mmae.metrics import worst_slab_coverage
+from sklearn_mmae.model import _cell_calibration
 from sklearn_mmae.training import _calibration, _spread
 
 from ._table import Table, arguments
@@ -37,7 +38,6 @@ COLUMNS = (
 )
 OF_CATEGORIES = (
     *("data", "column", "categories", "ECE", "as learned", "accuracy"),
-    *("imputed right", "imputed the same"),
     *(f"{what} at {level}" for level in LEVELS[1:] for what in ("in the set", "size")),
 )
 HOLES = 0.3
@@ -56,10 +56,9 @@ NOTES = (
     " rows held out; digits: 2; mfeat: 1.",
     f"Categories: expected calibration error of the most likely category in {BINS} bins of equal"
     " width (Guo et al. 2017), each column hidden in turn in all test rows; *as learned*:"
-    " the same network's own probabilities; *seen*: no column hidden, reconstructions. 4,000 rows"
-    f" to learn from, {SPLITS_OF_CATEGORIES} splits. *imputed the same*: in which share of cells"
-    " `impute`, which has another model of single cells, takes the most likely category. *in the"
-    " set*: share of the truth in `category_sets`, and how many categories these have.",
+    " the same model's own probabilities; *seen*: no column hidden, reconstructions. 4,000 rows"
+    f" to learn from, {SPLITS_OF_CATEGORIES} splits. *in the set*: share of the truth in"
+    " `category_sets`, and how many categories these have.",
 )
 
 
@@ -154,14 +153,21 @@ def _mean(values):
 @contextmanager
 def constant_width(mmae):
     """Let intervals of a group have one width, and end nowhere."""
-    fitting, flat = mmae._model.calibration, (0.0,)
-    with (
-        patch.multiple(_spread, SHAPES=flat, POWERS=flat, SLOPES=flat),
-        patch.object(_calibration, "bounds", no_bounds),
-    ):
-        mmae._model.calibration = Later.known(fitting._learn())
+    model = mmae._model
+    fitting, cells = model.calibration, model.cells
+    constant = {"learn_shape": constant_shape, "bounds": no_bounds}
+    with patch.multiple(_calibration, **constant), patch.multiple(_cell_calibration, **constant):
+        model.calibration = Later.known(fitting._learn())
+        if cells is not None:
+            model.cells = cells._replace(groups=Later.known(cells.groups._learn()))
     yield
-    mmae._model.calibration = fitting
+    model.calibration, model.cells = fitting, cells
+
+
+def constant_shape(cells, *_):
+    """Return a spread of 1 everywhere."""
+    knots = np.zeros((cells.errors.shape[1], _spread.KNOTS))
+    return _spread.Shape(knots, np.ones_like(knots), np.zeros(2)), np.ones(cells.errors.shape)
 
 
 def no_bounds(values, statistics):
@@ -231,33 +237,41 @@ def add_categories(table, name, frame, quick):
     for seed in range(1 if quick else SPLITS_OF_CATEGORIES):
         train, test = train_test_split(frame, train_size=n, test_size=n, random_state=seed)
         mmae = MultimodalAutoencoder(n_components=32, random_state=seed, **settings).fit(train)
-        calibration = mmae._model.calibration
-        as_learned = {
-            key: groups._replace(
-                slopes=np.ones_like(groups.slopes), offsets=np.zeros_like(groups.offsets)
-            )
-            for key, groups in calibration().items()
-        }
         for column, shares in mmae.category_probabilities(test.head()).items():
             hidden, sizes[column] = test.copy(), shares.shape[1]
             hidden[column] = None
             for title, rows in (("", hidden), (", seen", test)):
                 shares = mmae.category_probabilities(rows)[column]
                 error, accuracy = compare(shares, test[column])
-                mmae._model.calibration = Later.known(as_learned)
-                raw, _ = compare(mmae.category_probabilities(rows)[column], test[column])
-                mmae._model.calibration = calibration
+                with as_learned(mmae):
+                    raw, _ = compare(mmae.category_probabilities(rows)[column], test[column])
                 of_sets = [
                     share
                     for level in LEVELS[1:]
                     for share in held(mmae.category_sets(rows, level)[column], test[column])
                 ]
-                filled = mmae.impute(rows)[column].to_numpy()
-                right = (filled == test[column].to_numpy()).mean()
-                same = (filled == shares.idxmax(axis=1).to_numpy()).mean()
-                found[column, title].append((error, raw, accuracy, right, same, *of_sets))
+                found[column, title].append((error, raw, accuracy, *of_sets))
     for (column, title), values in found.items():
         table.add(name, column + title, sizes[column], *np.mean(values, axis=0))
+
+
+@contextmanager
+def as_learned(mmae):
+    """Let probabilities be those that were learned, whether they come true or not."""
+    model = mmae._model
+    calibration, cells = model.calibration, model.cells
+    model.calibration = Later.known(unscaled(calibration()))
+    model.cells = cells._replace(groups=Later.known(unscaled(cells.groups())))
+    yield
+    model.calibration, model.cells = calibration, cells
+
+
+def unscaled(groups):
+    """Return groups that leave logits as they are."""
+    return {
+        key: own._replace(slopes=np.ones_like(own.slopes), offsets=np.zeros_like(own.offsets))
+        for key, own in groups.items()
+    }
 
 
 def compare(probabilities, truth):

@@ -31,7 +31,7 @@ from sklearn_mmae import (
 from sklearn_mmae._core import archive
 from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.statistics import _gaussian as gaussian
-from sklearn_mmae.statistics._cell_model import CellModel
+from sklearn_mmae.statistics._cell_model import CrossFitted
 from sklearn_mmae.statistics._trees import grow
 
 
@@ -127,13 +127,13 @@ def test_files_and_pickles_keep_what_is_known_of_cells(fitted, tmp_path):
 
 def test_cells_are_learned_when_they_are_asked_for_and_no_row_is_kept_longer(monkeypatch):
     holed = with_holes(rows_of(150))
-    learned, learn = [], CellModel.learn
+    learned, learn = [], CrossFitted.learn
 
     def noted(*given):
         learned.append(given)
         return learn(*given)
 
-    monkeypatch.setattr(CellModel, "learn", noted)
+    monkeypatch.setattr(CrossFitted, "learn", noted)
     mmae = small(random_state=0).fit(holed)
     mmae.transform(holed)
     assert not learned
@@ -179,8 +179,10 @@ def _last_child_is_itself(cells):
         lambda cells: cells["model"].update(first=[]),
         lambda cells: cells["model"].update(low=cells["model"]["high"] + 1),
         lambda cells: cells.update(bases={}),
-        lambda cells: cells["bases"].update(text=cells["bases"]["text"][1:]),
-        lambda cells: cells["bases"].update(text=cells["bases"]["text"] * np.nan),
+        lambda cells: cells.update(bases=[basis[1:] for basis in cells["bases"]]),
+        lambda cells: cells.update(bases=[basis * np.nan for basis in cells["bases"]]),
+        lambda cells: cells.update(groups=[]),
+        lambda cells: cells["groups"][0].update(sizes=-cells["groups"][0]["sizes"]),
     ],
 )
 def test_a_file_that_is_wrong_about_cells_is_refused(fitted, tmp_path, damage):
@@ -240,7 +242,7 @@ def test_trees_say_the_same_as_scikit_learns():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, 4)).astype(np.float32)
     values = np.stack([rows[:, 0] * rows[:, 1], np.sign(rows[:, 2])], 1)
-    trees, left_out = grow(rows, values, np.ones(200), 20, 0)
+    trees, _, left_out = grow(rows, values, np.ones(200), 20, 0)
     assert trees.is_sound(4, 2)
     said = trees.predict(rows)
     assert 1 - ((said - values) ** 2).mean() / values.var() > 0.8
@@ -258,7 +260,7 @@ def test_what_is_learned_does_not_depend_on_the_order_of_blocks():
                 yield np.nan_to_num(part), ~np.isnan(part)
 
         answer = PLAIN.second_moments("cells", blocks, products=False, most_rows=2000)
-        return CellModel.learn(answer.sample, [1] * 4)
+        return CrossFitted.learn(answer.sample, [1] * 4).model
 
     one, other = learned(rows), learned(rows[::-1])
     np.testing.assert_array_equal(one.expected(rows[:50]), other.expected(rows[:50]))

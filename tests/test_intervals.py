@@ -25,6 +25,8 @@ from sklearn_mmae import (
 from sklearn_mmae._core import archive
 from sklearn_mmae._core.later import Later
 from sklearn_mmae.statistics import PLAIN
+from sklearn_mmae.statistics._cell_model import CrossFitted
+from sklearn_mmae.statistics._samples import SampledRows
 from sklearn_mmae.training import _lesson
 from sklearn_mmae.training._groups import LEVELS
 from sklearn_mmae.training._scaling import Scaling, as_sure, scaling
@@ -175,11 +177,7 @@ def test_rows_trained_on_do_not_make_intervals_narrow():
 def test_intervals_are_around_what_the_model_says_of_the_cell():
     mmae, new = of_two_tables(), hide(numbers_of(200, seed=1), 0.3)
     low, high = mmae.predict_interval(new)
-    middle = (low + high) / 2
-    there = np.zeros(new.shape, bool)
-    for columns in (LEFT, RIGHT):
-        at = new.columns.get_indexer(columns)
-        there[:, at] = new[columns].notna().any(axis=1).to_numpy()[:, None]
+    middle, there = (low + high) / 2, new.notna().to_numpy()
     for cells, said in ((there, mmae.reconstruct(new)), (~there, mmae.impute(new))):
         said, cut = said.to_numpy()[cells], cut_off(mmae, low, high)[cells]
         np.testing.assert_allclose(middle.to_numpy()[cells][~cut], said[~cut])
@@ -188,6 +186,53 @@ def test_intervals_are_around_what_the_model_says_of_the_cell():
     cut = cut_off(mmae, low, high)[:, 3:]
     translated = mmae.translate(whole, to="right").to_numpy()
     np.testing.assert_allclose(((low + high) / 2)[RIGHT].to_numpy()[~cut], translated[~cut])
+
+
+def test_what_is_imputed_is_in_its_interval_and_the_likeliest_category():
+    mmae, new = of_one_table(), simulated(300, seed=1)
+    new = new.where(np.random.default_rng(0).random(new.shape) > 0.3)
+    filled, numbers = mmae.impute(new), [*LEFT, *RIGHT]
+    for level in (0.05, 0.9):
+        low, high = mmae.predict_interval(new, level)
+        hole = new[numbers].isna()
+        assert ((low <= filled[numbers]) & (filled[numbers] <= high))[hole].sum(axis=None) == (
+            hole.sum(axis=None)
+        )
+    hole = new["kind"].isna()
+    shares, sets = mmae.category_probabilities(new)["kind"], mmae.category_sets(new, 0.9)["kind"]
+    assert (shares.idxmax(axis=1) == filled["kind"])[hole].all()
+    assert np.where(filled["kind"] == "large", sets["large"], sets["small"])[hole].all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+def test_intervals_of_missing_cells_hold_what_they_say(share):
+    truth = simulated(8000, seed=3)
+    hole, numbers = np.random.default_rng(0).random(truth.shape) < share, [*LEFT, *RIGHT]
+    hole[hole.all(1)] = False
+    new = truth.mask(hole)
+    low, high = (end.to_numpy() for end in of_one_table().predict_interval(new, 0.9))
+    held = (low <= truth[numbers]) & (truth[numbers] <= high)
+    for place in range(len(numbers)):
+        assert abs(held.to_numpy()[hole[:, place], place].mean() - 0.9) < 0.06
+    sets = of_one_table().category_sets(new, 0.9)["kind"]
+    held = np.where(truth["kind"] == "large", sets["large"], sets["small"])
+    assert held[hole[:, -1]].mean() > 0.87
+
+
+def test_rows_that_calibrate_are_judged_by_what_has_not_seen_them():
+    def rows(n, seed):
+        x = np.random.default_rng(seed).normal(size=(n, 6))
+        x[:, 0] = np.abs(x[:, 1]) * np.sign(x[:, 2]) + x[:, 0] / 2  # for trees
+        return x, np.where(np.arange(6) == 0, np.nan, x)
+
+    (train, shown), (new, new_shown) = rows(300, 0), rows(3000, 1)
+    fitted = CrossFitted.learn(SampledRows(train, np.ones(len(train))), [1] * 6)
+    assert fitted.model.first[0] is not None
+    by_heart = (fitted.model.expected(shown) - train)[:, 0].std()
+    honest = (fitted.expected(shown, np.arange(len(train))) - train)[:, 0].std()
+    really = (fitted.model.expected(new_shown) - new)[:, 0].std()
+    assert by_heart < 0.9 * really
+    assert abs(honest / really - 1) < 0.1
 
 
 def cut_off(mmae, low, high):
@@ -326,8 +371,16 @@ def test_bools_have_probabilities_by_their_values():
     assert shares["large"].columns.tolist() == [False, True]
 
 
-def test_no_other_slope_makes_probabilities_come_true():
-    mmae = of_one_table()
+@cache
+def of_a_table_and_a_kind():
+    modalities = [("numbers", TabularModality(), LEFT + RIGHT), ("kind", TabularModality(), "kind")]
+    return small(modalities=modalities).fit(simulated(3000))
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_no_other_slope_makes_probabilities_come_true(alone):
+    model = of_a_table_and_a_kind() if alone else of_one_table()
+    mmae = pickle.loads(pickle.dumps(model))
     new = simulated(3000, seed=1)
     truth = (new["kind"] == "large").to_numpy()
 
@@ -335,17 +388,17 @@ def test_no_other_slope_makes_probabilities_come_true():
         shares = mmae.category_probabilities(new.assign(kind=None))["kind"]["large"].to_numpy()
         return -np.log(np.where(truth, shares, 1 - shares)).mean()
 
-    found, calibration = surprise(), mmae._model.calibration()
-    try:
-        for factor in (0.5, 2.0):
-            changed = {
-                name: groups._replace(slopes=groups.slopes * factor)
-                for name, groups in calibration.items()
-            }
-            mmae._model.calibration = Later.known(changed)
-            assert found < surprise()
-    finally:
-        mmae._model.calibration = Later.known(calibration)
+    found, model = surprise(), mmae._model
+    known = model.calibration() if alone else model.cells.groups()
+    for factor in (0.5, 2.0):
+        changed = Later.known(
+            {key: groups._replace(slopes=groups.slopes * factor) for key, groups in known.items()}
+        )
+        if alone:
+            model.calibration = changed
+        else:
+            model.cells = model.cells._replace(groups=changed)
+        assert found < surprise()
 
 
 def test_categories_that_are_all_the_same_to_the_network_have_their_shares():

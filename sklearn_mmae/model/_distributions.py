@@ -16,8 +16,10 @@ from ..training._holes import binned, observed_cells, share_of_holes
 from ..training._predict import decode, read_outputs
 from ..training._scaling import Scaling, centred
 from ..training._spread import Shape, far_off
+from ._cells import Missing
 from ._model import Model
 from ._parts import Part
+from ._read import Read
 
 __all__ = [
     "Interval",
@@ -55,6 +57,23 @@ class _Table(NamedTuple):
         """Return the positions in `fit` of the columns of some kinds."""
         of_kinds = zip(self.part.places, self.part.modality.kinds_, strict=True)
         return [place for place, kind in of_kinds if kind in kinds]
+
+
+class _Source(NamedTuple):
+    """The groups that some cells of a table belong to.
+
+    Attributes
+    ----------
+    groups : Groups
+    of_rows : ndarray of shape (rows,), int
+        Which of them the cells of each row belong to.
+    cells : ndarray of shape (rows, cells), bool
+        Which cells do.
+    """
+
+    groups: Groups
+    of_rows: np.ndarray
+    cells: np.ndarray
 
 
 def check_level(level: float) -> None:
@@ -106,7 +125,7 @@ def _columns_of_numbers(model, table):
 def category_probabilities(model: Model, X: Any, estimator: Any) -> dict:
     """Return a dict; see `BaseMultimodalAutoencoder.category_probabilities`."""
     return _of_categories(
-        model, X, estimator, "category_probabilities", lambda probabilities, *_: probabilities
+        model, X, estimator, "category_probabilities", lambda probabilities, _: probabilities
     )
 
 
@@ -114,8 +133,11 @@ def category_sets(model: Model, X: Any, level: float, estimator: Any) -> dict:
     """Return a dict; see `BaseMultimodalAutoencoder.category_sets`."""
     check_level(level)
 
-    def chosen(probabilities, groups, seen, of_rows):
-        doubts = _per_cell(_at_level(groups.doubts, level), seen, *of_rows)
+    def chosen(probabilities, sources):
+        n = sources[0].cells.shape[1] - len(probabilities)
+        doubts = _per_cell(
+            [(_at_level(s.groups.doubts, level)[s.of_rows], s.cells[:, n:]) for s in sources]
+        )
         return [
             (shares >= 1 - doubt[:, None] - ROUNDING)
             | (shares == shares.max(1, keepdims=True, initial=0))
@@ -130,28 +152,37 @@ def _of_categories(model: Model, X: Any, estimator: Any, method: str, answer: Ca
     kinds = {"bool", "category"}
     tables = _tables(model, kinds, f"{method}: no categorical column")
     read = model.read(X, estimator)
-    codes = model.encode(read)
+    codes, missing = model.encode(read), _missing(model, read)
     found = {}
     for table in tables:
-        labels = table.part.modality.labels()
-        beside = model.beside(read, table.m)
-        logits = decode(model.network, codes, table.m, beside=beside)
-        logits = logits[:, len(table.part.modality.mean_) :]
-        seen = read.rows.values[table.m]["codes"].numpy() >= 0
-        of_rows = _groups_of_rows(model, read, table)
-        probabilities = _calibrated(logits, [*map(len, labels)], table.groups, seen, of_rows)
-        answers = answer(probabilities, table.groups, seen, of_rows)
+        labels, n = table.part.modality.labels(), len(table.part.modality.mean_)
+        logits = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
+        logits = _with(missing.get(table.m), logits)[:, n:]
+        sources = _sources(model, read, table, missing.get(table.m))
+        probabilities = _calibrated(logits, [*map(len, labels)], sources)
+        answers = answer(probabilities, sources)
         for place, one, own in zip(table.places(kinds), answers, labels, strict=True):
             found[place] = model.columns.frame_of(one, own, read.index)
     return {model.columns.names[place]: found[place] for place in sorted(found)}
 
 
-def _calibrated(logits, sizes, groups, seen, of_rows):
+def _calibrated(logits, sizes, sources):
     """Return the probabilities of each column's categories, as its cells' groups scale them."""
-    seen = np.repeat(seen, sizes, axis=1)
-    of_cells = (_per_cell(values, seen, *of_rows) for values in (groups.slopes, groups.offsets))
-    columns = zip(*(torch.from_numpy(a).split(sizes, 1) for a in (logits, *of_cells)), strict=True)
-    return [Scaling(*scaled).shares(centred(own.double())).numpy() for own, *scaled in columns]
+    cells = [np.repeat(s.cells[:, s.cells.shape[1] - len(sizes) :], sizes, 1) for s in sources]
+    slopes, offsets = (
+        _per_cell(
+            [
+                (getattr(s.groups, name)[s.of_rows], own)
+                for s, own in zip(sources, cells, strict=True)
+            ]
+        )
+        for name in ("slopes", "offsets")
+    )
+    scaled = (torch.from_numpy(a).split(sizes, 1) for a in (logits, slopes, offsets))
+    columns = zip(*scaled, strict=True)
+    return [
+        Scaling(*own).shares(centred(of_column.double())).numpy() for of_column, *own in columns
+    ]
 
 
 @one_thread()
@@ -212,22 +243,27 @@ def _tables(model: Model, kinds: set[str], problem: str) -> list[_Table]:
 
 def _ends_of_numbers(model, read, level):
     """Yield tables with numbers or dates, both ends in their units, and where they are known."""
-    codes = model.encode(read)
+    codes, missing = model.encode(read), _missing(model, read)
     tables = _tables(model, {"number", "date"}, "predict_interval: no column of numbers")
     said, within, errors, cells = [], [], [], []
     for table in tables:
         network, values = model.network.networks[table.m], read.rows.values[table.m]
         own = decode(model.network, codes, table.m, beside=model.beside(read, table.m))
-        said.append(own[:, : network.n_numbers])
+        said.append(_with(missing.get(table.m), own)[:, : network.n_numbers])
         within.append(np.clip(said[-1], table.groups.low, table.groups.high))
         errors.append(np.abs(within[-1] - network.numbers(values).numpy()))
         cells.append(observed_cells(values, network).numpy()[:, : network.n_numbers])
     off = far_off(errors, cells, [table.groups.typical for table in tables])
-    for table, predicted, inside, seen, own in zip(tables, said, within, cells, off, strict=True):
-        groups, of_rows = table.groups, _groups_of_rows(model, read, table)
-        half = _per_cell(_at_level(groups.half_widths, level), seen, *of_rows)
+    for table, predicted, inside, own in zip(tables, said, within, off, strict=True):
+        n, of_table = predicted.shape[1], missing.get(table.m)
         holes = _holes(model, read, table).numpy()[:, None]
-        half = half * _spreads(groups, (inside, own, holes), seen, *of_rows)
+        halves = []
+        for source in _sources(model, read, table, of_table):
+            is_network = source.groups is table.groups
+            causes = inside, own if is_network else of_table.spread, holes
+            half = _at_level(source.groups.half_widths, level)[source.of_rows]
+            halves.append((half * _spread(source, causes), source.cells[:, :n]))
+        half = _per_cell(halves)
         yield table, _ends(table, predicted, inside, half), np.isfinite(half)
 
 
@@ -245,32 +281,64 @@ def _ends(table, predicted, within, half):
     return np.where(known, low, -np.inf), np.where(known, high, np.inf)
 
 
-def _spreads(groups, causes, seen, of_seen, of_others):
+def _spread(source, causes):
     """Return the spread of each number, (rows, numbers)."""
-    found = np.empty(seen.shape)
-    for of_rows, cells in ((of_seen, seen), (of_others, ~seen)):
-        for g in np.unique(of_rows):
-            shape = Shape(groups.knots[g], groups.sizes[g], groups.powers[g])
-            rows = np.flatnonzero(of_rows == g)
-            own = shape.at(*(cause[rows] for cause in causes))
-            found[rows] = np.where(cells[rows], own, found[rows])
+    found, groups = np.empty(causes[0].shape), source.groups
+    for g in np.unique(source.of_rows):
+        shape = Shape(groups.knots[g], groups.sizes[g], groups.powers[g])
+        rows = np.flatnonzero(source.of_rows == g)
+        found[rows] = shape.at(*(cause[rows] for cause in causes))
     return found
 
 
-def _per_cell(values, seen, of_seen, of_others):
-    """Return for each cell what its group has for its column."""
-    return np.where(seen, values[of_seen], values[of_others])
+def _per_cell(pairs):
+    """Return for each cell the value of the last pair, of values and cells, that has it."""
+    found = np.empty(pairs[0][0].shape, pairs[0][0].dtype)
+    for values, cells in pairs:
+        found[cells] = values[cells]
+    return found
 
 
-def _groups_of_rows(model, read, table):
-    """Return the groups of the cells of a table that are seen in each row, and of the others."""
+def _missing(model: Model, read: Read) -> dict[int, Missing]:
+    """Return what is known beside the network of tables that have missing cells."""
+    networks = enumerate(model.network.networks)
+    tables = [(m, network) for m, network in networks if network.is_table]
+    holes = [
+        read.present[:, m] & ~observed_cells(read.rows.values[m], network).numpy().all(1)
+        for m, network in tables
+    ]
+    if model.cells is None or not np.any(holes):  # it takes a while to learn
+        return {}
+    return model.cells.missing(model, read)
+
+
+def _with(missing, outputs):
+    """Return outputs of a table, those of missing cells as `impute` has them."""
+    if missing is None:
+        return outputs
+    return np.where(np.isnan(missing.outputs), outputs, missing.outputs).astype(outputs.dtype)
+
+
+def _sources(model, read, table, missing) -> list[_Source]:
+    """Return the groups of the cells of a table that are seen, of the others, of those imputed."""
+    network = model.network.networks[table.m]
+    seen = observed_cells(read.rows.values[table.m], network).numpy()
     bins = binned(_holes(model, read, table)).numpy()
     keys, inverse = np.unique(np.column_stack([read.present, bins]), axis=0, return_inverse=True)
-    chosen = [
-        [table.groups.chain(key[:-1].astype(bool), key[-1], seen)[0] for key in keys]
-        for seen in (True, False)
+
+    def of_rows(groups, is_seen):
+        chosen = [groups.chain(key[:-1].astype(bool), key[-1], is_seen)[0] for key in keys]
+        return np.array(chosen, int)[inverse.ravel()]
+
+    found = [
+        _Source(table.groups, of_rows(table.groups, True), seen),
+        _Source(table.groups, of_rows(table.groups, False), ~seen),
     ]
-    return np.array(chosen)[:, inverse.ravel()]
+    if missing is not None:
+        first = np.cumsum([0, *[1] * network.n_numbers, *network.sizes])[:-1]
+        imputed = ~np.isnan(missing.outputs[:, first])
+        found.append(_Source(missing.groups, of_rows(missing.groups, False), imputed))
+    return found
 
 
 def _holes(model, read, table):

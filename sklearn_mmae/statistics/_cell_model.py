@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from ._gaussian import FOLDS, Gaussian, fit_gaussians
 from ._samples import SampledRows
 from ._trees import Trees, grow
 
-__all__ = ["MOST_COLUMNS", "MOST_ROWS", "CellModel"]
+__all__ = ["MOST_COLUMNS", "MOST_ROWS", "CellModel", "CrossFitted"]
 
 MOST_COLUMNS = 100  # of numbers and indicators: a wider table has no cell model
 MOST_ROWS = 2000  # to learn from
@@ -39,6 +40,7 @@ TREES = 24  # per column, in each of two rounds
 MOST_TREES = 1920  # in a round
 MOST_FILLS = 3 * 10**5  # holes times targets, up to which each is filled anew without the target
 TRUST = 20  # rows, beside a column's own, that say it has the weights of all columns
+LEAST_SPREAD = 1e-2  # standard deviations: what is determined by others is as sure as that
 MARGIN = 1.25  # standard errors by which a column's mean must be beaten at least
 CP = 2  # rows of noise per weight that was chosen
 FEW = 3  # rows that do not count: of few, the standard error is not known well
@@ -47,7 +49,7 @@ Forest = list[Trees | None]  # for each target, None where they are of no use
 
 
 class CellModel(NamedTuple):
-    """What is known of cells; see `learn`.
+    """What is known of cells; see `CrossFitted`.
 
     Attributes
     ----------
@@ -73,43 +75,6 @@ class CellModel(NamedTuple):
     low: np.ndarray
     high: np.ndarray
 
-    @classmethod
-    def learn(cls, sample: SampledRows, sizes: list[int]) -> CellModel:
-        """Learn from a sample of rows.
-
-        Parameters
-        ----------
-        sample : SampledRows
-            Columns of mean about 0 and variance about 1; more than the targets have, if there are
-            some that only help to predict.
-        sizes : list of int
-
-        Returns
-        -------
-        CellModel
-        """
-        sample, targets = _bounded(sample), _slices(sizes)
-        rows = sample.rows
-        random = np.random.RandomState(0)
-        fold = random.permutation(len(rows)) % min(FOLDS, len(rows))
-        whole, beyond = fit_gaussians(sample, RIDGES, fold)
-        hidden = _Hidden.of(sample, targets, beyond, fold, random)
-        first, second = hidden.grow_both() if len(rows) >= FEWEST_FOR_TREES else ([], [])
-        weights = _blend(sample, targets, hidden.answers)
-        second = _where(second, weights[:, 3] > 0)
-        # The second round reads what the first fills in.
-        first = _where(first, (weights[:, 2] > 0) | any(trees is not None for trees in second))
-        known = rows[:, : sum(sizes)]
-        return cls(
-            np.array(sizes, np.int64),
-            *(np.stack(parts) for parts in zip(*whole, strict=True)),
-            first or [None] * len(sizes),
-            second or [None] * len(sizes),
-            weights,
-            np.nanmin(known, 0, initial=0),
-            np.nanmax(known, 0, initial=0),
-        )
-
     def expected(self, rows: np.ndarray) -> np.ndarray:
         """Return what is expected where values are missing in the targets.
 
@@ -123,23 +88,50 @@ class CellModel(NamedTuple):
         ndarray of shape (rows, columns of all targets)
             NaN where a cell is observed.
         """
-        normals = zip(self.means, self.covariances, strict=True)
-        weak, strong = (Gaussian(*normal).complete(rows) for normal in normals)
+        weak, strong = (one.complete(rows) for one in self.normals)
+        return self.blended(rows, weak, strong, lambda trees, rows, *_: trees.predict(rows))
+
+    def spread(self, rows: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of missing cells, as the second normal has it.
+
+        At least `LEAST_SPREAD`, which observed cells have.
+        """
+        return np.maximum(self.normals[1].spread(rows)[:, : len(self.low)], LEAST_SPREAD)
+
+    @property
+    def normals(self) -> list[Gaussian]:
+        """Of weaker and of stronger shrinkage."""
+        return [Gaussian(*normal) for normal in zip(self.means, self.covariances, strict=True)]
+
+    def blended(
+        self,
+        rows: np.ndarray,
+        weak: np.ndarray,
+        strong: np.ndarray,
+        predict: Callable[[Trees, np.ndarray, int, int, np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """Return what `expected` does, given the rows as both normals complete them.
+
+        Parameters
+        ----------
+        rows, weak, strong : ndarray of shape (rows, columns)
+        predict : callable
+            ``predict(trees, rows, which, target, places)`` returns what trees say of rows, those at
+            some places; 0 or 1 which of the rounds the trees are of.
+        """
         filled, targets = strong.copy(), _slices(self.sizes)
         holes = [np.flatnonzero(np.isnan(rows[:, own.start])) for own in targets]
         read = strong.astype(np.float32)
-        for own, hole, trees in zip(targets, holes, self.first, strict=True):
+        for t, (own, hole, trees) in enumerate(zip(targets, holes, self.first, strict=True)):
             if trees is not None:
-                filled[hole, own] = trees.predict(read[hole])
+                filled[hole, own] = predict(trees, read[hole], 0, t, hole)
         read = filled.astype(np.float32)
         found = np.full((len(rows), len(self.low)), np.nan)
-        for own, hole, trees, weights in zip(
-            targets, holes, self.second, self.weights, strict=True
-        ):
-            answers = [some[hole, own] for some in (weak, strong, filled)]
+        for t, (own, hole) in enumerate(zip(targets, holes, strict=True)):
+            answers, trees = [some[hole, own] for some in (weak, strong, filled)], self.second[t]
             if trees is not None:
-                answers.append(trees.predict(read[hole]))
-            blend = sum(w * answer for w, answer in zip(weights, answers, strict=False))
+                answers.append(predict(trees, read[hole], 1, t, hole))
+            blend = sum(w * answer for w, answer in zip(self.weights[t], answers, strict=False))
             found[hole, own] = np.clip(blend, self.low[own], self.high[own])
         return found
 
@@ -171,6 +163,101 @@ class CellModel(NamedTuple):
         return model._replace(first=forests[0], second=forests[1])
 
 
+class CrossFitted(NamedTuple):
+    """A cell model, and what it would be without each of the rows that it was learned from.
+
+    Attributes
+    ----------
+    model : CellModel
+    sample : SampledRows
+        From which it was learned.
+    fold : ndarray of shape (rows,), int
+    beyond : list of list of Gaussian
+        For both normals, one without each fold.
+    unseen : list of list of ndarray of shape (trees, rows), bool
+        For both rounds, which trees of each target have not seen which rows.
+    """
+
+    model: CellModel
+    sample: SampledRows
+    fold: np.ndarray
+    beyond: list[list[Gaussian]]
+    unseen: list[list[np.ndarray | None]]
+
+    @classmethod
+    def learn(cls, sample: SampledRows, sizes: list[int]) -> CrossFitted:
+        """Learn from a sample of rows.
+
+        Parameters
+        ----------
+        sample : SampledRows
+            Columns of mean about 0 and variance about 1; more than the targets have, if there are
+            some that only help to predict.
+        sizes : list of int
+
+        Returns
+        -------
+        CrossFitted
+        """
+        sample, targets = _bounded(sample), _slices(sizes)
+        rows = sample.rows
+        random = np.random.RandomState(0)
+        fold = random.permutation(len(rows)) % min(FOLDS, len(rows))
+        whole, beyond = fit_gaussians(sample, RIDGES, fold)
+        hidden = _Hidden.of(sample, targets, beyond, fold, random)
+        if len(rows) >= FEWEST_FOR_TREES:
+            first, second, unseen = hidden.grow_both()
+        else:
+            first, second, unseen = [None] * len(sizes), [None] * len(sizes), []
+        weights = _blend(sample, targets, hidden.answers)
+        second = _where(second, weights[:, 3] > 0)
+        # The second round reads what the first fills in.
+        first = _where(first, (weights[:, 2] > 0) | any(trees is not None for trees in second))
+        known = rows[:, : sum(sizes)]
+        model = CellModel(
+            np.array(sizes, np.int64),
+            *(np.stack(parts) for parts in zip(*whole, strict=True)),
+            first,
+            second,
+            weights,
+            np.nanmin(known, 0, initial=0),
+            np.nanmax(known, 0, initial=0),
+        )
+        return cls(model, sample, fold, beyond, unseen)
+
+    def expected(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return what is expected by what has not seen rows of the sample, with cells hidden.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (rows, columns)
+        places : ndarray of shape (rows,), int
+            Which rows of the sample they are.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns of all targets)
+            NaN where a cell is observed, or no tree has not seen the row.
+        """
+
+        def predict(trees, some, which, target, at):
+            return trees.predict(some, self.unseen[which][target][:, places[at]])
+
+        weak, strong = (self._by_fold(rows, places, which, Gaussian.complete) for which in (0, 1))
+        return self.model.blended(rows, weak, strong, predict)
+
+    def spread(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return what `CellModel.spread` does, by a normal that has not seen the rows."""
+        found = self._by_fold(rows, places, 1, Gaussian.spread)
+        return np.maximum(found[:, : len(self.model.low)], LEAST_SPREAD)
+
+    def _by_fold(self, rows, places, which, method):
+        found, fold = np.empty(rows.shape), self.fold[places]
+        for k, gaussian in enumerate(self.beyond[which]):
+            found[fold == k] = method(gaussian, rows[fold == k])
+        return found
+
+
 def _forest_from_plain(node, sizes, n_columns, what):
     check(isinstance(node, list) and len(node) == len(sizes), what)
     forest = [None if some is None else Trees(*fields(some, *Trees._fields)) for some in node]
@@ -196,7 +283,7 @@ def _slices(sizes):
 
 def _where(forest, useful):
     """Return a forest without the trees that are of no use."""
-    return [trees if use else None for trees, use in zip(forest, useful, strict=False)]
+    return [trees if use else None for trees, use in zip(forest, useful, strict=True)]
 
 
 class _Hidden(NamedTuple):
@@ -244,10 +331,18 @@ class _Hidden(NamedTuple):
         answers = [[without[t][:, own] for without in by_ridge] for t, own in enumerate(targets)]
         return cls(sample, targets, shown, whole, by_ridge[-1], answers)
 
-    def grow_both(self) -> tuple[Forest, Forest]:
-        """Grow trees twice, and add what they say of the rows left out to the answers."""
-        first = self._grow(self.without, 0)
-        return first, self._grow(self._filled(first), len(self.targets))
+    def grow_both(self) -> tuple[Forest, Forest, list[list[np.ndarray | None]]]:
+        """Grow trees twice, and add what they say of the rows left out to the answers.
+
+        Returns
+        -------
+        first, second : list of Trees or None
+        unseen : list of list of ndarray
+            See `CrossFitted`.
+        """
+        first, of_first = self._grow(self.without, 0)
+        second, of_second = self._grow(self._filled(first), len(self.targets))
+        return first, second, [of_first, of_second]
 
     def _filled(self, forest: Forest) -> np.ndarray:
         """Return the rows without each target, their missing values as trees fill them."""
@@ -270,21 +365,23 @@ class _Hidden(NamedTuple):
             filled[t][:, own] = self.answers[t][-1]
         return filled
 
-    def _grow(self, inputs: np.ndarray, seed: int) -> Forest:
+    def _grow(self, inputs: np.ndarray, seed: int) -> tuple[Forest, list[np.ndarray | None]]:
         rows, weights = self.sample
         n_trees = min(TREES, -(-MOST_TREES // len(self.targets)))
         forest: Forest = [None] * len(self.targets)
+        unseen: list[np.ndarray | None] = [None] * len(self.targets)
         for t, own in enumerate(self.targets):
             # Not those hidden besides: to fill these, trees must not know them.
             seen = ~np.isnan(self.shown[:, own.start]) & ~np.isnan(inputs[t]).any(1)
             left_out = np.full((len(rows), own.stop - own.start), np.nan)
             if seen.any():
                 given = inputs[t][seen].astype(np.float32)
-                forest[t], left_out[seen] = grow(
+                unseen[t] = np.ones((n_trees, len(rows)), bool)
+                forest[t], unseen[t][:, seen], left_out[seen] = grow(
                     *(given, rows[seen, own], weights[seen], n_trees, seed + t)
                 )
             self.answers[t].append(left_out)
-        return forest
+        return forest, unseen
 
 
 def _with_holes(rows, targets, random):

@@ -56,6 +56,26 @@ class Gaussian(NamedTuple):
             completed[at] = np.where(np.isnan(rows[at]), expected, rows[at])
         return completed
 
+    def spread(self, rows: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of what is missing given the observed cells, else 0.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (rows, columns)
+            NaN where missing.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+        """
+        found = np.empty(rows.shape)
+        for at, which, precision, _ in self._along(rows):
+            holes = np.zeros(precision.shape[:2], bool)
+            holes[which] = np.isnan(rows[at])
+            variance = self._unseen(holes, precision).diagonal(axis1=1, axis2=2)
+            found[at] = np.sqrt(np.maximum(variance, 0))[which].round(DECIMALS)
+        return found
+
     def complete_without(self, rows: np.ndarray, targets: list[slice]) -> np.ndarray:
         """Return rows completed as if the cells of a target were missing, for each target.
 

@@ -40,21 +40,36 @@ class Trees(NamedTuple):
     right: np.ndarray
     value: np.ndarray
 
-    def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Return the mean over the trees, (rows, outputs), of rows (rows, columns) float32."""
+    def predict(self, rows: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean over trees.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (rows, columns), float32
+        counted : ndarray of shape (trees, rows), bool, optional
+            Which trees count for which rows. Default: all of them.
+
+        Returns
+        -------
+        ndarray of shape (rows, outputs)
+            NaN where no tree counts.
+        """
+        if counted is None:
+            counted = np.ones((len(self.roots), len(rows)), bool)
         total = np.zeros((len(rows), self.value.shape[1]))
-        each = np.arange(len(rows))
-        for root in self.roots:
-            node = np.full(len(rows), root)
-            inner = each
+        node = np.empty(len(rows), np.int64)
+        for root, own in zip(self.roots, counted, strict=True):
+            each = inner = np.flatnonzero(own)
+            node[each] = root
             while len(inner):
                 at = node[inner]
                 column = self.column[at]
                 inner, at, column = (a[column >= 0] for a in (inner, at, column))
                 left = rows[inner, column] <= self.threshold[at]
                 node[inner] = np.where(left, at + 1, self.right[at])
-            total += self.value[node]
-        return total / len(self.roots)
+            total[each] += self.value[node[each]]
+        with np.errstate(invalid="ignore"):
+            return total / counted.sum(0)[:, None]
 
     def is_sound(self, n_columns: int, n_outputs: int) -> bool:
         """Whether what a file says are trees, each row of which comes to a leaf."""
@@ -80,7 +95,7 @@ class Trees(NamedTuple):
 
 def grow(
     rows: np.ndarray, values: np.ndarray, weights: np.ndarray, n_trees: int, seed: int
-) -> tuple[Trees, np.ndarray]:
+) -> tuple[Trees, np.ndarray, np.ndarray]:
     """Grow trees, each of a bootstrap sample of rows.
 
     Parameters
@@ -93,16 +108,18 @@ def grow(
     Returns
     -------
     trees : Trees
+    unseen : ndarray of shape (trees, rows), bool
+        Which trees have not seen which rows.
     left_out : ndarray of shape (rows, outputs)
         The mean over the trees that have not seen a row; NaN where all have.
     """
     from sklearn.tree import ExtraTreeRegressor  # slow to import
 
     random, n = np.random.RandomState(seed), len(rows)
-    total, count, parts, roots = np.zeros(values.shape), np.zeros(n), [], [0]
+    total, unseen, parts, roots = np.zeros(values.shape), np.empty((n_trees, n), bool), [], [0]
     leaf = max(LEAF, n // LEAVES)
     with config_context(skip_parameter_validation=True, assume_finite=True):
-        for _ in range(n_trees):
+        for own in unseen:
             drawn = np.bincount(random.randint(n, size=n), minlength=n)
             tree = ExtraTreeRegressor(
                 min_samples_leaf=leaf,
@@ -111,8 +128,8 @@ def grow(
             )
             tree = tree.fit(rows, values, sample_weight=weights * drawn, check_input=False).tree_
             value = tree.value[:, :, 0]
-            total[drawn == 0] += value[tree.apply(rows[drawn == 0])]
-            count += drawn == 0
+            own[:] = drawn == 0
+            total[own] += value[tree.apply(rows[own])]
             inner = tree.children_left >= 0
             right = np.where(inner, tree.children_right + roots[-1], 0)
             parts.append((np.where(inner, tree.feature, -1), tree.threshold, right, value))
@@ -122,5 +139,5 @@ def grow(
         np.concatenate(a).astype(k) for a, k in zip(zip(*parts, strict=True), kinds, strict=True)
     ]
     with np.errstate(invalid="ignore"):
-        left_out = total / count[:, None]
-    return Trees(np.array(roots[:-1], np.int32), *arrays), left_out
+        left_out = total / unseen.sum(0)[:, None]
+    return Trees(np.array(roots[:-1], np.int32), *arrays), unseen, left_out

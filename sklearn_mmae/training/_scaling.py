@@ -65,11 +65,21 @@ def doubts(logits: Sequence[Tensor], codes: Tensor, scalings: Sequence[Scaling])
     return found
 
 
-def scaling(logits: Tensor, codes: Tensor, statistics: Statistics) -> Scaling:
+def scaling(
+    logits: Tensor, codes: Tensor, statistics: Statistics, *, common: bool = False
+) -> Scaling:
     """Return what logits are to be scaled by, by penalised likelihood.
 
     Each step is Newton's: in all slopes alike, then in each by itself, then in the offsets, the
     last two half as far, for they move together.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (cells, categories)
+    codes : Tensor of shape (cells,), int64
+    statistics : Statistics
+    common : bool, default=False
+        One slope for all categories and no offsets, so that the likeliest category remains it.
     """
     n = logits.shape[1]
     counts = statistics.counts("codes", codes.cpu().numpy(), n)
@@ -85,16 +95,18 @@ def scaling(logits: Tensor, codes: Tensor, statistics: Statistics) -> Scaling:
     counts = logits.new_tensor(counts)
     found = Scaling(logits.new_ones(n), logits.new_zeros(n))
     for step in range(STEPS):
-        share, common = found.shares(logits), found.slopes.mean()
+        share, usual = found.shares(logits), found.slopes.mean()
         mean = (share * logits).sum(1)
         curves = (share * logits.square()).sum(1) - mean.square()
-        slope = total(f"slope {step}", mean) - of_truth.sum() + TRUST * (common - 1)
+        slope = total(f"slope {step}", mean) - of_truth.sum() + TRUST * (usual - 1)
         curve = total(f"curve {step}", curves) + TRUST
         found = found._replace(
-            slopes=_bounded(found.slopes - (slope / curve).clamp(-common / 2, common))
+            slopes=_bounded(found.slopes - (slope / curve).clamp(-usual / 2, usual))
         )
-        share, common = found.shares(logits), found.slopes.mean()
-        slope = total(f"slopes {step}", share * logits) - of_truth + ALIKE * (found.slopes - common)
+        if common:
+            continue
+        share, usual = found.shares(logits), found.slopes.mean()
+        slope = total(f"slopes {step}", share * logits) - of_truth + ALIKE * (found.slopes - usual)
         curve = total(f"curves {step}", share * (1 - share) * logits.square()) + ALIKE
         found = found._replace(slopes=_bounded(found.slopes - slope / curve / 2))
         share = found.shares(logits)

@@ -116,7 +116,11 @@ class Cells(NamedTuple):
 
 
 def learn_shape(
-    cells: Cells, part_of: np.ndarray, n_parts: int, statistics: Statistics
+    cells: Cells,
+    part_of: np.ndarray,
+    n_parts: int,
+    statistics: Statistics,
+    powers: tuple[float, ...] = POWERS,
 ) -> tuple[Shape, np.ndarray]:
     """Learn the shape of the spread of a group's cells.
 
@@ -128,6 +132,8 @@ def learn_shape(
         0, it is what rows without a part tell, number -1.
     n_parts : int
     statistics : Statistics
+    powers : tuple of float, optional
+        Of how far off the row is, of which one is chosen.
 
     Returns
     -------
@@ -145,10 +151,11 @@ def learn_shape(
     whole = sums.sum(0)
     of_parts = [_sizes(whole - part if n_parts > 1 else whole) for part in sums]
     sizes, useful = _sizes(whole), (whole[1].sum(-1) >= FEWEST) & (whole[0].sum(-1) > 0)
-    powers, mean = _powers(taught, _at(taught.predicted, knots, sizes), useful, statistics)
+    told = _at(taught.predicted, knots, sizes)
+    chosen, mean = _powers(taught, told, useful, statistics, powers)
     unit = np.where(useful, mean, 1)[:, None]
     shape, *of_parts = (
-        Shape(*(np.float32(a) for a in (knots, own ** powers[0] / unit, powers[1:])))
+        Shape(*(np.float32(a) for a in (knots, own ** chosen[0] / unit, chosen[1:])))
         for own in (sizes, *of_parts)
     )
     spread = np.ones(cells.errors.shape)
@@ -182,11 +189,15 @@ def _sizes(sums: np.ndarray) -> np.ndarray:
 
 
 def _powers(
-    cells: Cells, told: np.ndarray, useful: np.ndarray, statistics: Statistics
+    cells: Cells,
+    told: np.ndarray,
+    useful: np.ndarray,
+    statistics: Statistics,
+    of_rows: tuple[float, ...],
 ) -> tuple[tuple[float, ...], np.ndarray]:
     """Return how much each cause counts, and the geometric mean of each column's spread."""
     causes = [np.log(told), np.log(cells.off)]
-    stages = [[(shape, power, 0.0) for shape in SHAPES for power in POWERS]]
+    stages = [[(shape, power, 0.0) for shape in SHAPES for power in of_rows]]
     if cells.holes is not None:
         causes.append(np.broadcast_to(cells.holes, told.shape))
         stages.append([(0.0, 0.0, slope) for slope in SLOPES])
