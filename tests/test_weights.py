@@ -1,5 +1,7 @@
 """Weights of rows: copies of them, wherever they stand."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -122,3 +124,16 @@ def test_errors_name_the_rows_as_they_were_given():
     MultimodalAutoencoder(**SHORT).fit(X, sample_weight=weights)
     with pytest.raises(ValueError, match="y has 29 rows, but X has 30"):
         MultimodalAutoencoder(target_weight=1, **SHORT).fit(X, X["a"][1:], sample_weight=weights)
+
+
+def test_rows_of_a_matrix_are_not_copied():
+    X = np.random.default_rng(0).normal(size=(60_000, 200)).astype(np.float32)
+    X[:, 1:] += X[:, :1]
+    mmae = MultimodalAutoencoder(n_components=2, max_epochs=0, random_state=0)
+    tracemalloc.start()
+    try:
+        mmae.fit(X)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * X.nbytes  # less than a copy beside what is learned

@@ -111,10 +111,8 @@ class _Look:
         self.expected, self.spread = fitted.expected(shown, again), fitted.spread(shown, again)
         self.hidden, self.holes = {}, {}
         for m, there in known.items():
-            own, holes = (
-                there.repeat(self.n_turns, 1) & ~still[m],
-                share_of_holes(still, present, m),
-            )
+            own = there.repeat(self.n_turns, 1) & ~still[m]
+            holes = share_of_holes(still, present, m)
             if bin_:
                 own &= (present[:, m] & (binned(holes) == bin_))[:, None]
             self.hidden[m] = own.unflatten(0, (self.n_turns, -1)).numpy()
@@ -142,7 +140,7 @@ class _Look:
         """Return which modalities are seen, (turns * rows, modalities), bool."""
         there = {m: cells.any(1) for m, cells in known.items()}
         for m, own in columns.others():
-            there[m] = torch.from_numpy(~np.isnan(self.rows[:, own]).all(1))
+            there[m] = torch.from_numpy(~np.isnan(self.rows[:, own]).any(1))
         present = torch.stack([there[m] for m in range(n_modalities)], 1)
         present = present.repeat(self.n_turns, 1)
         if self.whole:
@@ -187,8 +185,8 @@ class _Look:
             terms, truth = torch.from_numpy(of_column), torch.from_numpy(codes)
             # One slope for all: the likeliest category is the one that is imputed.
             scalings.append(scaling(terms[there], truth[there], PLAIN, common=True))
-            open_ = doubts([terms], truth[:, None], scalings[-1:])
-            left_open.append(np.where(there[:, None], open_, np.nan))
+            of_truth = doubts([terms], truth[:, None], scalings[-1:])
+            left_open.append(np.where(there[:, None], of_truth, np.nan))
         levels = PLAIN.quantile("doubts", np.hstack(left_open), LEVELS, method="conformal")
         slopes, offsets = (
             torch.cat([torch.empty(0), *same]).numpy()

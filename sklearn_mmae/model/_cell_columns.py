@@ -78,9 +78,11 @@ class Column(NamedTuple):
         codes = np.full(len(indicators), -1)
         there = ~np.isnan(indicators[:, 0])
         codes[there] = indicators[there].argmax(1)
-        for place in range(indicators.shape[1]):
+        within = self.within.astype(np.float64)
+        for place in np.unique(codes[there]):
             categories, rows = np.flatnonzero(self.kept == place), np.flatnonzero(codes == place)
-            codes[rows] = ~random.choice(categories, len(rows), p=self.within[categories])
+            shares = within[categories] / within[categories].sum()
+            codes[rows] = ~random.choice(categories, len(rows), p=shares)
         return np.where(there, ~codes, -1)
 
     def logits(self, indicators: np.ndarray) -> np.ndarray:

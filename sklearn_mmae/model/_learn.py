@@ -49,7 +49,7 @@ from ._public import gradients_of, plan_networks, statistics_of
 from ._ranks import join_ranks
 from ._read import Read, as_rows, presence
 from ._target import Target
-from ._weights import sorted_rows
+from ._weights import order_of
 
 __all__ = ["add_epoch", "learn_model", "restore_net"]
 
@@ -107,18 +107,18 @@ def learn_model(
     else:
         model, values, labels, rest = _go_on(estimator, X, y, passes, previous)
     model.weights_of_loss = _weights(estimator, model)
-    if not statistics.is_private:  # a row less would move others, and what is taken by place
-        values, labels = _sorted(values, labels)
     present = presence(values)
+    # With privacy: a row less would move others, and what is taken by place.
+    order = np.arange(len(present)) if statistics.is_private else order_of([*values, *labels])
     device = find_device(estimator.device)
     random_state = _random_state(estimator.random_state)
     if ranks is not None:
         random_state = ranks.gather("random state", random_state)[0]
     generators = Generators.from_state(random_state, device)
-    network = _build(estimator, model, build, values, previous, device, statistics)
+    network = _build(estimator, model, build, values, order, previous, device, statistics)
     plan_networks(estimator, network, statistics)
     to_rows = partial(_to_rows, patterns=network.patterns.numpy(), n_modalities=len(values))
-    rows = to_rows([*values, *labels]).to(device)
+    rows = to_rows([*values, *labels]).subset(torch.from_numpy(order)).to(device)
     if rest is not None:
         rows.rest = lambda: map(to_rows, rest())
         rows.share = (0, 1) if ranks is None else (ranks.rank, ranks.size)
@@ -158,7 +158,7 @@ def learn_model(
         return model, interrupted
 
     def look_back() -> None:
-        model.explained = _explain(model, values, present, statistics)
+        model.explained = _explain(model, values, present, order, statistics)
         model.facts = look_at(network, rows, statistics)
 
     try:  # whatever more is learned from the rows of a fit is learned here
@@ -266,12 +266,6 @@ def _labels(model, y, n_rows, estimator):
     return [model.target.read(y, n_rows)]
 
 
-def _sorted(values, labels):
-    """Return the values of modalities and labels in an order that rows alone decide."""
-    rows = sorted_rows([*values, *labels])
-    return rows[: len(values)], rows[len(values) :]
-
-
 def _weights(estimator, model):
     """Return how much the loss of each modality counts, and last that of a target."""
     given = estimator.modality_weights or {}
@@ -314,14 +308,15 @@ def _random_state(seed):
     return check_random_state(seed)
 
 
-def _build(estimator, model, build, values, previous, device, statistics):
+def _build(estimator, model, build, values, order, previous, device, statistics):
     """Return the network, weights not yet initialised, of the shape of the fit to go on from."""
     of_network = ("n_components", *estimator.OF_NETWORK)
     model.built = {name: getattr(estimator, name) for name in of_network}
     chooses = not isinstance(estimator.n_components, Integral)
     if previous is None:
         if chooses:
-            model.built["n_components"] = _find_size(estimator, model, values, device, statistics)
+            own = estimator, model, values, order, device, statistics
+            model.built["n_components"] = _find_size(*own)
         return build(model, list_patterns(torch.as_tensor(presence(values)), statistics))
     if chooses:
         model.built["n_components"] = previous.built["n_components"]
@@ -336,11 +331,11 @@ def _build(estimator, model, build, values, previous, device, statistics):
 
 
 @one_thread(helpers=False)
-def _find_size(estimator, model, values, device, statistics):
+def _find_size(estimator, model, values, order, device, statistics):
     """Return how many components explain the share that is asked for, or stand out."""
     parts = [part.modality.network(4, 16, 0.0).to(device) for part in model.parts]
     present = torch.as_tensor(presence(values)).to(device)
-    rows = as_rows(values, np.arange(len(present))).to(device)
+    rows = as_rows(values, np.arange(len(present))).subset(torch.from_numpy(order)).to(device)
     weights, own = model.weights_of_loss[: len(parts)], statistics.of("size")
     with torch.no_grad():  # a decorator of torch would hide the user's line from warnings
         return find_size(estimator.n_components, parts, rows, present, weights, own)
@@ -357,10 +352,10 @@ def _settings(estimator, statistics=PLAIN):
 
 
 @one_thread(helpers=False)
-def _explain(model, values, present, statistics):
+def _explain(model, values, present, order, statistics):
     """Return the deviance explained on training rows, each as `transform` would see it."""
     index, unknown = index_patterns(present, model.network.patterns.cpu().numpy())
-    some = np.linspace(0, len(present) - 1, min(len(present), EXPLAINED)).astype(int)
+    some = order[np.linspace(0, len(present) - 1, min(len(present), EXPLAINED)).astype(int)]
     rows = as_rows(values, index).subset(torch.from_numpy(some))
     read = Read(None, {}, rows, present[some], unknown)
     try:
@@ -386,10 +381,10 @@ def _plain_history(net):
 def add_epoch(model: Model, X: Any, y: Any, estimator: Any) -> None:
     """Train a model for an epoch of these rows; whatever raises leaves it as it was."""
     _, _, values = model.values(X, estimator)
-    values, labels = _sorted(values, _labels(model, y, len(values[0].present), estimator))
-    patterns = model.network.patterns
+    labels, patterns = _labels(model, y, len(values[0].present), estimator), model.network.patterns
     index = index_contained(presence(values), patterns.cpu().numpy())
-    rows = as_rows([*values, *labels], index).to(patterns.device)
+    order = torch.from_numpy(order_of([*values, *labels]))
+    rows = as_rows([*values, *labels], index).subset(order).to(patterns.device)
     with as_before_on_error(model.net):
         one_more_epoch(model.net, rows)
         changed = {"history": model.history + _plain_history(model.net)[-1:]}

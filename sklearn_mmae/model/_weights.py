@@ -20,7 +20,7 @@ from ..tables import Chunks, read
 from ..tables._cells import Values
 from ..tables._table import take_rows
 
-__all__ = ["sorted_rows", "weighted"]
+__all__ = ["order_of", "weighted"]
 
 MOST_COPIES = 10  # of a row, on average: whole numbers beyond are shares, as fractions are
 BLOCK = 2**19  # numbers looked at in one go
@@ -102,8 +102,8 @@ def _checked(sample_weight: Any, n_rows: int) -> np.ndarray:
     return weights
 
 
-def sorted_rows(values: list[Values]) -> list[Values]:
-    """Return rows in an order that does not depend on the one they came in.
+def order_of(values: list[Values]) -> np.ndarray:
+    """Return the numbers of rows in an order that does not depend on the one they came in.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def sorted_rows(values: list[Values]) -> list[Values]:
 
     Returns
     -------
-    list of Values
+    ndarray of shape (rows,), int
     """
     n_rows = len(values[0].present)
     keys = np.zeros((n_rows, sum(1 + len(part.tensors) for part in values)), np.uint64)
@@ -121,8 +121,7 @@ def sorted_rows(values: list[Values]) -> list[Values]:
         for array in (part.present, *(part.tensors[name] for name in sorted(part.tensors))):
             keys[:, column] = _keys(array)
             column += 1
-    order = np.lexsort(keys.T[::-1])
-    return [part.take(order) for part in values]
+    return np.lexsort(keys.T[::-1])
 
 
 def _keys(array: np.ndarray | sparse.csr_array) -> np.ndarray:

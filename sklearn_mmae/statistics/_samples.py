@@ -18,6 +18,7 @@ from ._questions import Blocks, Products, Question
 __all__ = ["Sample", "SampledProducts", "SampledRows", "drawn", "keys_of"]
 
 PRECISION = 2**12  # steps of a unit, in which two rows must differ to be told apart
+FULL = 1.25  # times as many rows as are kept at last, until some are dropped
 MIX = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # of splitmix64
 
 
@@ -64,13 +65,18 @@ class Sample(Question):
     def joined(self, parts: list[_Kept]) -> _Kept:
         """Return what is kept of several parts."""
         n_rows = sum(part.n_rows for part in parts)
-        keys, sums, counts = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
+        keys = np.concatenate([part.keys for part in parts])
         order = np.argsort(keys, kind="stable")
-        keys, sums, counts = keys[order], sums[order], counts[order]
+        keys = keys[order]
         if n_rows > self.most:
-            keys, first = np.unique(keys, return_index=True)
+            different = np.unique(keys)[: self.most]
+            order = order[: np.searchsorted(keys, different[-1], side="right")]
+            keys = keys[: len(order)]
+        sums, counts = (_in_order([part[i] for part in parts], order) for i in (2, 3))
+        if n_rows > self.most and len(different) < len(keys):
+            first = np.searchsorted(keys, different)
             sums, counts = np.add.reduceat(sums, first), np.add.reduceat(counts, first)
-            keys, sums, counts = (array[: self.most] for array in (keys, sums, counts))
+            keys = different
         return _Kept(n_rows, keys, sums, counts)
 
     def finish(self, part: _Kept) -> tuple[SampledRows, int]:
@@ -83,6 +89,16 @@ class Sample(Question):
         others = rest / max(part.counts[~often].sum(), 1)
         weights = np.where(often, 1, others) * part.counts * (n / max(part.n_rows, 1))
         return SampledRows(rows, weights), part.n_rows
+
+
+def _in_order(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """Return rows of parts, by their numbers among all of them; these are never there twice."""
+    found, first = np.empty((len(order), *parts[0].shape[1:])), 0
+    for part in parts:
+        own = (order >= first) & (order < first + len(part))
+        found[own] = part[order[own] - first]
+        first += len(part)
+    return found
 
 
 class _Gathering:
@@ -111,7 +127,7 @@ class _Gathering:
         table = np.where(observed[inside], block[inside], np.nan)
         self.parts.append(_Kept(len(block), keys[inside], table, np.ones(len(table))))
         self.n_kept += len(table)
-        if self.n_kept > 2 * self.sample.most:
+        if self.n_kept > FULL * self.sample.most:
             self.parts = [self.kept]
             self.n_kept, self.last = len(self.parts[0].keys), self.parts[0].keys[-1]
 

@@ -97,7 +97,8 @@ class Rows(Dataset):
         )
 
     def subset(self, rows: Tensor) -> Rows:
-        """Return some of all rows, without a copy."""
+        """Return the rows at these places among ours, without a copy."""
+        rows = rows if self.rows is None else self.rows[rows]
         return Rows(self.values, self.pattern, rows)
 
     def every_batch(self, size: int) -> Iterator[Batch]:
@@ -137,15 +138,15 @@ class Rows(Dataset):
         one, of = self.share
         if of == 1:
             return self
-        every = torch.arange(len(self.pattern), device=self.pattern.device)
-        rows = every if self.rows is None else self.rows
-        return self.subset(rows.tensor_split(of)[one])
+        every = torch.arange(len(self), device=self.pattern.device)
+        return self.subset(every.tensor_split(of)[one])
 
     def to(self, device: torch.device) -> Rows:
-        """Return all rows with their tensors on a device."""
+        """Return the rows with all tensors on a device."""
         if self.pattern.device == device:
             return self
-        return Rows(_moved(self.values, device), self.pattern.to(device))
+        rows = None if self.rows is None else self.rows.to(device)
+        return Rows(_moved(self.values, device), self.pattern.to(device), rows)
 
 
 def _copied(values: Tensor | Lists, index: Tensor) -> Tensor | Lists:

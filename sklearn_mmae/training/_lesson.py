@@ -297,7 +297,8 @@ class Lesson:
             train = train[torch.linspace(0, len(train) - 1, n_taught, device=train.device).long()]
             finished = self.network if self.helped else None
             folds = partial(held_out, network, finished, n_taught)
-        rows = self.rows.copied(torch.cat([train, self.held_out.rows]))
+        every = Rows(self.rows.values, self.rows.pattern)
+        rows = every.copied(torch.cat([train, self.held_out.rows]))
         return rows.later(partial(_calibrated, self.calibrate, folds), self.statistics)
 
     def _weigh_direct(self) -> None:
