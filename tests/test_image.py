@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from sklearn_mmae._core.errors import CellError, CellTypeError, DataWarning
+from sklearn_mmae.modalities._pictures import decode, describe
 from sklearn_mmae.modalities.image._modality import ImageModality
 from sklearn_mmae.nn._blocks import initialise
 from sklearn_mmae.tables._cells import Cells
@@ -151,6 +152,23 @@ def test_a_picture_is_turned_as_its_exif_says():
         np.testing.assert_array_equal(back, np.rot90(array, -1))
     jpeg = encoded(Image.fromarray(array), "JPEG", exif=exif, quality=100)
     assert ImageModality().fit(column(jpeg)).size_ == (16, 8)
+
+
+def test_a_first_look_decodes_no_pixels_and_sees_what_comes_after_them():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain = encoded(Image.fromarray(np.zeros((20, 30, 3), np.uint8)), "PNG")
+    chunk = b"eXIf" + exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    late = plain[:-12] + chunk + plain[-12:]  # before the end, after the pixels
+    for picture, size in ((plain, (20, 30)), (late, (30, 20))):
+        assert describe(picture, max_pixels=10**6)[:2] == size
+    assert not (Image.open(io.BytesIO(late)).info.get("exif"))  # Pillow does not know it yet
+    at = plain.index(b"IDAT") + 4
+    broken = plain[:at] + b"\0" * 8 + plain[at + 8 :]
+    assert describe(broken, max_pixels=10**6)[:2] == (20, 30)
+    with pytest.raises(CellError, match="cannot be read"):
+        decode(broken, mode="RGB", size=(20, 30), units={}, max_pixels=10**6)
 
 
 def test_the_first_frame_of_a_gif():

@@ -32,7 +32,7 @@ def readers():
 # Pieces ------------------------------------------------------------------------------------------
 
 
-def test_pieces_come_in_order_and_one_is_made_ahead():
+def test_pieces_come_in_order_and_two_are_made_ahead():
     made, ours = [], threading.current_thread()
 
     def pieces():
@@ -48,9 +48,9 @@ def test_pieces_come_in_order_and_one_is_made_ahead():
     used = []
     for square in ahead(work, pieces()):
         used.append(square)
-        assert len(made) <= len(used) + 1
+        assert len(made) <= len(used) + 2
     assert used == [0, 1, 4, 9, 16]
-    assert made == [0, 1, 2, 3, 4]
+    assert sorted(made) == [0, 1, 2, 3, 4]
     assert list(ahead(work, [])) == []
     assert not readers()
 

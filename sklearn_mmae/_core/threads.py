@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -15,6 +16,8 @@ from threadpoolctl import ThreadpoolController
 from .errors import keeping_warnings, warn
 
 __all__ = ["ahead", "end_if_unwanted", "one_thread", "side_by_side"]
+
+AHEAD = 2  # pieces that are made while one is used
 
 _LOCK = Lock()
 _CALLER = local()  # `helpers`: what `side_by_side` may use in this thread, within `one_thread`
@@ -101,7 +104,7 @@ def side_by_side(work, pieces):
 
 
 def ahead(work, pieces):
-    """Yield what `work` makes of each piece: a thread makes it while the one before is used.
+    """Yield what `work` makes of each piece: threads make the next ones while one is used.
 
     Errors and warnings come where the piece is asked for. A thread makes one piece and ends, so
     that none is left behind, whatever becomes of the caller.
@@ -113,18 +116,25 @@ def ahead(work, pieces):
     pieces : iterable
         Asked for the next piece in the caller's own thread, to which a data base may be bound.
     """
-    coming = None
+    coming = deque()
     try:
         for piece in pieces:
-            found = None if coming is None else coming.result()
-            is_first, coming = coming is None, _Coming(work, piece)
-            if not is_first:
-                yield found
-        if coming is not None:
-            yield coming.result()
+            coming.append(_Coming(work, piece))
+            if len(coming) > AHEAD:
+                yield _first_of(coming)
+        while coming:
+            yield _first_of(coming)
     finally:
-        if coming is not None:
-            coming.leave()
+        for one in coming:
+            one.is_unwanted = True
+        for one in coming:
+            one.join()
+
+
+def _first_of(coming):
+    found = coming[0].result()  # if we are interrupted here, it is waited for as the others are
+    coming.popleft()
+    return found
 
 
 def end_if_unwanted():
@@ -166,11 +176,6 @@ class _Coming(Thread):
         if self.error is not None:
             raise self.error
         return self.found
-
-    def leave(self):
-        """Wait until the thread has ended, soon."""
-        self.is_unwanted = True
-        self.join()
 
 
 class _Helpers:

@@ -25,9 +25,8 @@ class PredictsDistributions(Fitted):
     def predict_interval(self, X: Rows, level: float = 0.9) -> Interval:
         """Return an interval for each number, calibrated on rows held out in `fit`.
 
-        A cell that is observed has an interval around what `reconstruct` gives. So has a single
-        missing value of a table, of which `impute` may know better, from the row's other cells. A
-        cell of an absent modality has one around what `translate` and `impute` give.
+        A cell that is observed has an interval around what `reconstruct` gives, a missing one
+        around what `impute` fills in.
 
         Parameters
         ----------
@@ -52,7 +51,8 @@ class PredictsDistributions(Fitted):
         Split conformal prediction [1]_ [2]_ with a group of its own [3]_ for each column, pattern
         of presence of modalities, share of missing values and for cells seen and not. Residuals
         are divided by a spread that training rows tell. Of up to 600 rows whose networks were
-        refused, all calibrate, by folds [4]_ [5]_.
+        refused, all calibrate, by folds [4]_ [5]_; so do all rows of the sample by which missing
+        values of a table are imputed.
 
         References
         ----------
@@ -78,8 +78,8 @@ class PredictsDistributions(Fitted):
         Returns
         -------
         dict of column name to DataFrame of shape (rows, categories)
-            Of each categorical and bool column of the tables, observed or not: of what
-            `reconstruct` gives, or `translate` where the table is absent.
+            Of each categorical and bool column of the tables: of what `reconstruct` gives where it
+            is observed, else of what `impute` gives.
 
         Raises
         ------
@@ -90,8 +90,9 @@ class PredictsDistributions(Fitted):
         -----
         Logits are multiplied by a slope for each category (vector scaling [1]_) and get an offset
         [2]_, in groups as for `predict_interval`. Where training went on with all rows after these
-        were measured, slopes are such that probabilities of training rows remain as large. `impute`
-        fills single cells of tables by another model, and may take another category.
+        were measured, slopes are such that probabilities of training rows remain as large. Of
+        missing values in a table that is there, one slope for each column is learned, so that the
+        likeliest category is the imputed one.
 
         References
         ----------

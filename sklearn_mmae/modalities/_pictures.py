@@ -40,6 +40,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SIGNATURE = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|RIFF....WEBP|BM|GIF8[79]a|II\*\0|MM\0\*|P[1-6]\s", re.DOTALL
 )
+PNG_HEAD = 8  # bytes, and then chunks
 VECTOR = re.compile(rb"<svg|%!PS|\xc5\xd0\xd3\xc6|%PDF")
 GREY = ("1", "L", "LA", "La", "I", "F")
 DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of 8, 10, 12, 14 and 16 bits
@@ -108,7 +109,7 @@ def describe(
             return facts
         width, height = picture.size
         # Pillow turns TIFF itself, and says so in its size already.
-        if picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation, 1) > 4:
+        if picture.format != "TIFF" and _exif(picture).get(ExifTags.Base.Orientation, 1) > 4:
             width, height = height, width
         transparent = picture.has_transparency_data and (
             picture.convert("RGBA").getextrema()[3][0] < 255
@@ -417,6 +418,32 @@ def _kind(array: np.ndarray) -> str | None:
 
 def _is_wide(picture: Picture) -> bool:
     return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
+
+
+def _exif(picture: Picture) -> Any:
+    """Return the EXIF data of an image, whose pixels are decoded only if some may come later."""
+    from PIL import Image
+
+    if picture.format != "PNG" or picture.fp is None or not _ends_with_pixels(picture.fp):
+        return picture.getexif()
+    return Image.Image.getexif(picture)  # that of PNG files decodes all of them
+
+
+def _ends_with_pixels(source: IO[bytes]) -> bool:
+    """Whether nothing comes after the pixels of a PNG file; the place in it stays."""
+    before, name = source.tell(), b"IDAT"
+    try:
+        source.seek(PNG_HEAD)
+        inside = False
+        while name == b"IDAT" or not inside:
+            length, name = struct.unpack(">I4s", source.read(8))
+            inside |= name == b"IDAT"
+            source.seek(length + 4, os.SEEK_CUR)
+        return name == b"IEND"
+    except struct.error:  # it is cut short, of which decoding tells
+        return False
+    finally:
+        source.seek(before)
 
 
 def _upright(picture: Picture) -> Picture:
