@@ -83,8 +83,8 @@ class _Look:
     expected, spread : ndarray of shape (turns * rows, columns of all targets)
     hidden : dict of int to ndarray of shape (turns, rows, cells), bool
         Which cells of each table are hidden, in rows that come into this bin.
-    holes : dict of int to ndarray of shape (turns * rows,)
-        The share of missing values in each row, as the table sees it.
+    holes : ndarray of shape (turns * rows,)
+        The share of missing values in the tables of each row.
     """
 
     def __init__(
@@ -109,14 +109,13 @@ class _Look:
         shown = _shown(np.tile(self.rows, (self.n_turns, 1)), columns, still, present.numpy())
         again = np.tile(places, self.n_turns)
         self.expected, self.spread = fitted.expected(shown, again), fitted.spread(shown, again)
-        self.hidden, self.holes = {}, {}
+        holes = share_of_holes(still, present, None)
+        self.hidden, self.holes = {}, holes.numpy()
         for m, there in known.items():
             own = there.repeat(self.n_turns, 1) & ~still[m]
-            holes = share_of_holes(still, present, m)
             if bin_:
                 own &= (present[:, m] & (binned(holes) == bin_))[:, None]
             self.hidden[m] = own.unflatten(0, (self.n_turns, -1)).numpy()
-            self.holes[m] = holes.numpy()
 
     def _still(self, there: Tensor, generator: torch.Generator) -> Tensor:
         """Return which cells of a table are still seen, (turns * rows, cells), bool."""
@@ -168,7 +167,7 @@ class _Look:
         counted = hidden.any(0)
         errors = np.abs(np.clip(numbers, *ends) - self.rows[:, table.numbers])
         known = counted[:, :n] & ~np.isnan(errors)
-        holes = self.holes[table.m][first[:, :n]]
+        holes = self.holes[first[:, :n]]
         cells = Cells(np.clip(numbers, *ends), errors, spread, holes, known)
         return *_of_numbers(cells), *self._of_categories(table, logits, counted[:, n:])
 

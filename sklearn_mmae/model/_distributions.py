@@ -69,11 +69,14 @@ class _Source(NamedTuple):
         Which of them the cells of each row belong to.
     cells : ndarray of shape (rows, cells), bool
         Which cells do.
+    holes : ndarray of shape (rows,)
+        The share of missing values by which that is so.
     """
 
     groups: Groups
     of_rows: np.ndarray
     cells: np.ndarray
+    holes: np.ndarray
 
 
 def check_level(level: float) -> None:
@@ -253,16 +256,15 @@ def _ends_of_numbers(model, read, level):
         within.append(np.clip(said[-1], table.groups.low, table.groups.high))
         errors.append(np.abs(within[-1] - network.numbers(values).numpy()))
         cells.append(observed_cells(values, network).numpy()[:, : network.n_numbers])
-    off = far_off(errors, cells, [table.groups.typical for table in tables])
-    for table, predicted, inside, own in zip(tables, said, within, off, strict=True):
+    far = far_off(errors, cells, [table.groups.typical for table in tables])
+    for table, predicted, inside, own in zip(tables, said, within, far, strict=True):
         n, of_table = predicted.shape[1], missing.get(table.m)
-        holes = _holes(model, read, table).numpy()[:, None]
         halves = []
         for source in _sources(model, read, table, of_table):
-            is_network = source.groups is table.groups
-            causes = inside, own if is_network else of_table.spread, holes
+            off = own if source.groups is table.groups else of_table.spread
             half = _at_level(source.groups.half_widths, level)[source.of_rows]
-            halves.append((half * _spread(source, causes), source.cells[:, :n]))
+            spread = _spread(source, (inside, off, source.holes[:, None]))
+            halves.append((half * spread, source.cells[:, :n]))
         half = _per_cell(halves)
         yield table, _ends(table, predicted, inside, half), np.isfinite(half)
 
@@ -323,32 +325,30 @@ def _sources(model, read, table, missing) -> list[_Source]:
     """Return the groups of the cells of a table that are seen, of the others, of those imputed."""
     network = model.network.networks[table.m]
     seen = observed_cells(read.rows.values[table.m], network).numpy()
-    bins = binned(_holes(model, read, table)).numpy()
-    keys, inverse = np.unique(np.column_stack([read.present, bins]), axis=0, return_inverse=True)
 
-    def of_rows(groups, is_seen):
+    def source(groups, is_seen, cells, m):
+        holes = _holes(model, read, m)
+        keys = np.column_stack([read.present, binned(holes).numpy()])
+        keys, inverse = np.unique(keys, axis=0, return_inverse=True)
         chosen = [groups.chain(key[:-1].astype(bool), key[-1], is_seen)[0] for key in keys]
-        return np.array(chosen, int)[inverse.ravel()]
+        return _Source(groups, np.array(chosen, int)[inverse.ravel()], cells, holes.numpy())
 
-    found = [
-        _Source(table.groups, of_rows(table.groups, True), seen),
-        _Source(table.groups, of_rows(table.groups, False), ~seen),
-    ]
+    found = [source(table.groups, is_seen, seen == is_seen, table.m) for is_seen in (True, False)]
     if missing is not None:
         first = np.cumsum([0, *[1] * network.n_numbers, *network.sizes])[:-1]
         imputed = ~np.isnan(missing.outputs[:, first])
-        found.append(_Source(missing.groups, of_rows(missing.groups, False), imputed))
+        found.append(source(missing.groups, False, imputed, None))
     return found
 
 
-def _holes(model, read, table):
-    """Return the share of missing values in each row, as its table sees it."""
+def _holes(model, read, m):
+    """Return the share of missing values in each row, as table m sees it; None: in all of them."""
     observed = {
         o: observed_cells(read.rows.values[o], network)
         for o, network in enumerate(model.network.networks)
         if network.is_table
     }
-    return share_of_holes(observed, torch.from_numpy(read.present), table.m)
+    return share_of_holes(observed, torch.from_numpy(read.present), m)
 
 
 def _at_level(half_widths, level):
