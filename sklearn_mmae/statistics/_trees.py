@@ -7,6 +7,7 @@ References
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = ["Trees", "grow"]
 LEAF = 2  # rows at least
 LEAVES = 500  # about as many a tree has at most
 SPLITS = 16  # columns tried at a node
+AT_ONCE = 4096  # rows that go down the trees
 
 
 class Trees(NamedTuple):
@@ -57,19 +59,29 @@ class Trees(NamedTuple):
         if counted is None:
             counted = np.ones((len(self.roots), len(rows)), bool)
         total = np.zeros((len(rows), self.value.shape[1]))
-        node = np.empty(len(rows), np.int64)
-        for root, own in zip(self.roots, counted, strict=True):
-            each = inner = np.flatnonzero(own)
-            node[each] = root
-            while len(inner):
-                at = node[inner]
-                column = self.column[at]
-                inner, at, column = (a[column >= 0] for a in (inner, at, column))
-                left = rows[inner, column] <= self.threshold[at]
-                node[inner] = np.where(left, at + 1, self.right[at])
-            total[each] += self.value[node[each]]
+        for start in range(0, len(rows), AT_ONCE):
+            own, sums = rows[start : start + AT_ONCE], total[start : start + AT_ONCE]
+            # All trees at once: each row goes down those that count for it.
+            tree, row = np.nonzero(counted[:, start : start + AT_ONCE])
+            value = self.value[self._leaves(own, tree, row)]
+            ends = np.searchsorted(tree, np.arange(len(self.roots) + 1)).tolist()
+            for first, last in pairwise(ends):
+                sums[row[first:last]] += value[first:last]
         with np.errstate(invalid="ignore"):
             return total / counted.sum(0)[:, None]
+
+    def _leaves(self, rows: np.ndarray, tree: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Return the leaf to which a row comes in a tree, for each pair of them."""
+        node = self.roots[tree].astype(np.int64)
+        inner = np.arange(len(node))
+        while len(inner):
+            at = node[inner]
+            column = self.column[at]
+            is_inner = column >= 0
+            inner, at, column = inner[is_inner], at[is_inner], column[is_inner]
+            left = rows[row[inner], column] <= self.threshold[at]
+            node[inner] = np.where(left, at + 1, self.right[at])
+        return node
 
     def is_sound(self, n_columns: int, n_outputs: int) -> bool:
         """Whether what a file says are trees, each row of which comes to a leaf."""
