@@ -54,7 +54,7 @@ NETWORKS = {
     "mfeat, fou and kar": (8.0,),
     "flights, 5,000 rows": (3.0, 8.0),
     "salaries, with texts": EPSILONS,
-    "clothing, with texts": (1.0,),
+    "clothing, with texts": EPSILONS,
     "flights, 250,000 rows": EPSILONS,
 }
 # Where members are told from others, by what, and in how many splits.
