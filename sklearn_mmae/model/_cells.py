@@ -35,7 +35,7 @@ class Missing(NamedTuple):
     outputs : ndarray of shape (rows, outputs)
         As those of the table's network, NaN where cells are observed, or the table is absent.
     spread : ndarray of shape (rows, numbers)
-        The standard deviation of numbers.
+        How far off numbers may be; see `Gaussian.spread`.
     groups : Groups
         How far off they are.
     """

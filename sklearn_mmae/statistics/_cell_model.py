@@ -92,7 +92,7 @@ class CellModel(NamedTuple):
         return self.blended(rows, weak, strong, lambda trees, rows, *_: trees.predict(rows))
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
-        """Return the standard deviation of missing cells, as the second normal has it.
+        """Return how far off missing cells may be, as the second normal has it, see its `spread`.
 
         At least `LEAST_SPREAD`, which observed cells have.
         """

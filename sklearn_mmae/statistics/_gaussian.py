@@ -23,6 +23,7 @@ SETTLED = 1e-3  # change of the covariance, of columns of variance 1, at which i
 FOLDS = 5
 MORE_ROUNDS = 2  # of the rows beyond a fold, in which what the fold told is forgotten
 AT_ONCE = 2**21  # numbers of the matrices that are inverted at a time
+FREEDOM = 5.0  # degrees, of a distribution with longer tails than the normal's
 DECIMALS = 4  # of what is expected: the last bits would depend on the rows beside
 
 
@@ -57,7 +58,10 @@ class Gaussian(NamedTuple):
         return completed
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
-        """Return the standard deviation of what is missing given the observed cells, else 0.
+        """Return how far off what is missing may be given the observed cells, whose spread is 0.
+
+        The scale of a multivariate t distribution [1]_ of `FREEDOM` degrees of freedom: the
+        standard deviation that the normal has, larger where what is observed of the row is unusual.
 
         Parameters
         ----------
@@ -67,13 +71,21 @@ class Gaussian(NamedTuple):
         Returns
         -------
         ndarray of shape (rows, columns)
+
+        References
+        ----------
+        .. [1] Kotz & Nadarajah (2004), "Multivariate t distributions and their applications".
         """
         found = np.empty(rows.shape)
-        for at, which, precision, _ in self._along(rows):
+        for at, which, precision, along in self._along(rows):
+            observed = ~np.isnan(rows[at])
             holes = np.zeros(precision.shape[:2], bool)
-            holes[which] = np.isnan(rows[at])
+            holes[which] = ~observed
             variance = self._unseen(holes, precision).diagonal(axis1=1, axis2=2)
-            found[at] = np.sqrt(np.maximum(variance, 0))[which].round(DECIMALS)
+            squares = (np.where(observed, rows[at] - self.mean, 0) * along).sum(1)
+            unusual = (FREEDOM + np.maximum(squares, 0)) / (FREEDOM + observed.sum(1))
+            spread = np.sqrt(np.maximum(variance[which], 0) * unusual[:, None])
+            found[at] = spread.round(DECIMALS)
         return found
 
     def complete_without(self, rows: np.ndarray, targets: list[slice]) -> np.ndarray:
