@@ -24,10 +24,10 @@ __all__ = ["CellColumns", "Column", "OfTable"]
 COMPONENTS = 24  # of a modality that is no table
 MOST_COMPONENTS = 48  # of all of them
 LEAST_SPREAD = 1e-4  # of a component, beside the first
-MOST_CATEGORIES = 20  # of a column, the last for all rarer ones; fewer where columns are many
+MOST_CATEGORIES = 40  # of a column, the last for all rarer ones; fewer where columns are many
 FEWEST_CATEGORIES = 3
 AT_ONCE = 512  # rows
-LEAST_SHARE = 1e-6  # of a category, as its logit tells it
+LEAST_SHARE = 1e-3  # of a category, as its logit tells it
 
 
 class Column(NamedTuple):
@@ -142,10 +142,13 @@ class CellColumns(NamedTuple):
     def of_tables(cls, network: JointNetwork, parts: list[Part]) -> CellColumns:
         """Return the columns of tables alone."""
         tables = [(m, one) for m, one in enumerate(network.networks) if one.is_table]
-        n_numbers = sum(one.n_numbers for _, one in tables)
-        n_categorical = sum(len(one.sizes) for _, one in tables)
-        room = (MOST_COLUMNS - MOST_COMPONENTS - n_numbers) // max(n_categorical, 1)
-        most = int(np.clip(room, FEWEST_CATEGORIES, MOST_CATEGORIES))
+        room = MOST_COLUMNS - sum(one.n_numbers for _, one in tables)
+        if len(tables) < len(network.networks):
+            room -= MOST_COMPONENTS
+        sizes = [size for _, one in tables for size in one.sizes]
+        # As many of each column as all have room for.
+        fitting = [m for m in range(MOST_CATEGORIES + 1) if np.minimum(sizes, m).sum() <= room]
+        most = max([FEWEST_CATEGORIES, *fitting])
         found, start = [], 0
         for m, one in tables:
             even = [np.full(size, 1 / size) for size in one.sizes]  # a user's own may not tell

@@ -33,7 +33,7 @@ from ._parts import Part
 __all__ = ["Passes", "Rest", "learn_from", "split"]
 
 LEAST_ROWS = 64  # of a piece of a chunk
-SHARES = 6  # of a piece, of which some are read while another is used
+SHARES = 8  # of a piece, of which some are read while another is used
 PLURALS = {"number": "numbers", "bool": "bools", "date": "dates", "category": "strings"}
 SHOWN = 256  # rows that tell how large rows are once they are read
 
