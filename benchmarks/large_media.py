@@ -36,7 +36,7 @@ NOTES = (
     "*read ahead*: seconds in which a thread read rows beyond the sample; *waited*: those in which"
     " the fit waited for it; *hidden*: the share of the former in which the fit was at work, target"
     " .9. Where all rows are in the sample, none are read ahead. Wall times are of a machine of two"
-    " cores that others may have used, too.",
+    " cores.",
 )
 
 
