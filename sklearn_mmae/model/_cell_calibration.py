@@ -52,9 +52,8 @@ def calibrate_cells(
         of missing values: for rows that have all modalities, and for others; and a last one, of
         which nothing is seen.
     """
-    kinds = [(bin_, whole) for whole in (True, False) for bin_ in range(1, len(BINS) + 2)]
-    if n_modalities == 1:
-        kinds = [(bin_, whole) for bin_, whole in kinds if whole]
+    presence = (True,) if n_modalities == 1 else (True, False)
+    kinds = [(bin_, whole) for whole in presence for bin_ in range(1, len(BINS) + 2)]
     looks = [_Look(fitted, columns, n_modalities, *kind) for kind in [*kinds, (0, False)]]
     found = {}
     for table in columns.tables:

@@ -19,7 +19,7 @@ from ..training._holes import observed_cells
 from ..training._joint import JointNetwork
 from ._parts import Part
 
-__all__ = ["CellColumns", "Column", "OfTable"]
+__all__ = ["CellColumns", "OfTable", "others_of"]
 
 COMPONENTS = 24  # of a modality that is no table
 MOST_COMPONENTS = 48  # of all of them
