@@ -21,8 +21,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from . import MultimodalAutoencoder
 from .datasets import load_digits_frame
+from .estimators import MultimodalAutoencoder
 
 NUMBERS = ["ink", "width", "balance", "slant"]
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

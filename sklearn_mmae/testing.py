@@ -15,8 +15,8 @@ from sklearn.base import clone
 
 from .fusion import CallableFusion, Fusion
 from .modalities import Modality
+from .modalities._base import tensors_of
 from .nn._blocks import initialise
-from .nn._sparse import as_tensors
 from .tables._cells import Cells
 
 __all__ = ["check_fusion", "check_modality"]
@@ -207,7 +207,7 @@ def _network(fitted):
 
 @torch.no_grad()
 def _check_scale(network, values):
-    tensors, present = _tensors(values), torch.from_numpy(values.present)
+    tensors, present = tensors_of(values), torch.from_numpy(values.present)
     view = network.view(tensors).to_dense()
     _require(
         view.shape == (len(present), network.n_view) and view.dtype == torch.float32,
@@ -233,7 +233,7 @@ def _check_rows(fitted, network, column):
     """Check that neither other rows nor other embeddings of a row make a difference to it."""
 
     def measure(cells, outputs):
-        tensors = _tensors(fitted.transform(_cells(cells)))
+        tensors = tensors_of(fitted.transform(_cells(cells)))
         return network.view(tensors).to_dense(), network.deviance(outputs, tensors)
 
     generator = torch.Generator().manual_seed(0)
@@ -258,7 +258,7 @@ def _check_rows(fitted, network, column):
 
 @torch.no_grad()
 def _check_noise(network, values):
-    tensors = _tensors(values)
+    tensors = tensors_of(values)
     view = network.view(tensors).to_dense()
 
     def corrupt(rows, noise):
@@ -278,7 +278,7 @@ def _check_noise(network, values):
 
 @torch.no_grad()
 def _check_linear_start(network, values):
-    tensors = _tensors(values)
+    tensors = tensors_of(values)
     view = network.view(tensors).to_dense()
     _, _, directions = torch.linalg.svd(view.double(), full_matrices=False)
     k = min(N_COMPONENTS, len(directions))
@@ -298,7 +298,7 @@ def _check_linear_start(network, values):
 
 def _check_gradients(network, values):
     network.train()
-    tensors, generator = _tensors(values), torch.Generator().manual_seed(0)
+    tensors, generator = tensors_of(values), torch.Generator().manual_seed(0)
     initialise(network, generator, residuals_at_zero=False)
     view = network.corrupt(network.view(tensors), 0.2, generator)
     features = network.encode(view)
@@ -322,7 +322,7 @@ def _check_gradients(network, values):
 
 def _check_round_trip(fitted, network, values):
     """Find the outputs nearest to the cells; as cells, they can be read again, and are near."""
-    tensors, n_rows = _tensors(values), len(values.present)
+    tensors, n_rows = tensors_of(values), len(values.present)
     outputs = network.null_outputs.repeat(n_rows, 1)
     with torch.no_grad():
         constant = float(network.deviance(outputs, tensors).mean())
@@ -351,7 +351,7 @@ def _check_round_trip(fitted, network, values):
     again = _check_values(fitted.transform(_cells(columns[0])), n_rows)
     _require(again.present.all(), "cells that come back are not missing")
     with torch.no_grad():
-        back = float(network.deviance(outputs, _tensors(again)).mean())
+        back = float(network.deviance(outputs, tensors_of(again)).mean())
     _require(back < 0.5 * constant, f"cells come back near to what they were (got {back:.3g})")
 
 
@@ -370,7 +370,7 @@ def _check_holes(modality, column):
     network = _network(fitted)
     _check_scale(network, found[0])
     _check_noise(network, found[0])
-    tensors, absent = _tensors(found[0]), torch.from_numpy(hole)
+    tensors, absent = tensors_of(found[0]), torch.from_numpy(hole)
     outputs = network.null_outputs.repeat(len(column), 1).requires_grad_()
     network.deviance(outputs, tensors)[~absent].sum().backward()
     _require(
@@ -388,15 +388,13 @@ def _check_holes(modality, column):
     nothing = np.full(3, None, object)
     values = _check_values(fitted.transform(_cells(nothing)), 3)
     _require(not values.present.any(), "an empty column can be read once the modality is fitted")
-    _require(not network.view(_tensors(values)).to_dense().any(), "the view of a missing cell is 0")
+    _require(
+        not network.view(tensors_of(values)).to_dense().any(), "the view of a missing cell is 0"
+    )
 
 
 def _cells(column):
     return Cells(("column",), (column,))
-
-
-def _tensors(values):
-    return {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
 
 
 def _same(one, other):

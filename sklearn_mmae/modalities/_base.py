@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from .._core.errors import PrivacyError
 from .._core.typing import Array
@@ -22,7 +23,9 @@ from ._shown import Shown, Texts
 if TYPE_CHECKING:
     from ..nn import ModalityNetwork
 
-__all__ = ["Modality", "TimedModality", "asks", "learn_lengths"]
+__all__ = ["Modality", "TimedModality", "asks", "learn_lengths", "tensors_of"]
+
+CHUNK = 256  # numbers of a row that are made floats at a time
 
 
 def asks(method: Callable) -> bool:
@@ -30,7 +33,9 @@ def asks(method: Callable) -> bool:
     return "statistics" in inspect.signature(method).parameters
 
 
-CHUNK = 256  # numbers of a row that are made floats at a time
+def tensors_of(values: Values) -> dict[str, Tensor]:
+    """Return what a network is given of all rows, as one batch."""
+    return {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
 
 
 class Modality(BaseEstimator, ABC):
@@ -284,8 +289,7 @@ class Modality(BaseEstimator, ABC):
         ndarray of shape (rows, columns)
             Default: the view of the network.
         """
-        tensors = {name: tensor[:] for name, tensor in as_tensors(values.tensors).items()}
-        return self.network(4, 16, 0.0).view(tensors).to_dense().numpy()
+        return self.network(4, 16, 0.0).view(tensors_of(values)).to_dense().numpy()
 
 
 class TimedModality(Modality):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .._core.typing import PathLike
 from ..modalities import TabularModality
-from ..nn._sparse import as_tensors
+from ..modalities._base import tensors_of
 from ..statistics._factors import DECIMALS, Expectation
 from ._model import Model
 from ._parts import Part
@@ -232,8 +232,7 @@ def inputs_of(part: Part, cells: Any) -> dict[str, Tensor]:
         )
         return {key: torch.tensor(array) for key, array in given.items()}
     values = part.read(cells)
-    given = {key: tensor[:] for key, tensor in as_tensors(values.tensors).items()}
-    return given | {"present": torch.tensor(values.present)}
+    return tensors_of(values) | {"present": torch.tensor(values.present)}
 
 
 def _described(part: Part) -> dict[str, Any]:

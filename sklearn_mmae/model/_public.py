@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from .._core.errors import PrivacyError, warn
-from ..fusion import FUSIONS
-from ..objectives import OBJECTIVES
 from ..privacy._gradients import PrivateGradients
 from ..privacy._statistics import PrivateStatistics
 from ..statistics import PLAIN, Statistics
 from ..tables import count_rows
+from ..training._build import NAMED
 from ..training._gradients import MakeGradients, PlainGradients
 from ..training._joint import JointNetwork
 
@@ -141,7 +140,7 @@ def _check_rows_apart(estimator: Any) -> None:
         Naming the parameter, and what to give.
     """
     mixed = [name for name in ("extra_terms", "free_bits") if getattr(estimator, name, None)]
-    for name, known in (("fusion", FUSIONS), ("objective", OBJECTIVES)):
+    for name, (_, known) in NAMED.items():
         value = getattr(estimator, name, "")
         if not isinstance(value, str) and type(value) not in known.values():
             mixed.append(name)

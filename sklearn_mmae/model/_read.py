@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
-from ..nn._sparse import as_tensors
 from ..tables import Columns, Table
 from ..training._batches import Rows
 from ._parts import Part
@@ -54,7 +52,7 @@ def presence(values: list) -> np.ndarray:
 
 def as_rows(values: list, index: np.ndarray) -> Rows:
     """Return values as `Rows` on the CPU, given the number of each row's pattern."""
-    return Rows([as_tensors(part.tensors) for part in values], torch.from_numpy(index))
+    return Rows.of_arrays([part.tensors for part in values], index)
 
 
 def match_columns(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
-
-from .._core.compat import cached_property
 
 __all__ = ["Lists", "SparseView", "View", "as_tensors"]
 
@@ -94,7 +92,7 @@ def as_tensors(arrays: Mapping[str, np.ndarray | sparse.csr_array]) -> dict[str,
     return tensors
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class SparseView:
     """A view (rows, columns) as lists of weights: ``weights in their columns - mean``.
 
@@ -117,6 +115,7 @@ class SparseView:
     weights: Tensor
     mean: Tensor
     present: Tensor | None = None
+    _dense: Tensor | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -142,10 +141,11 @@ class SparseView:
 
     def to_dense(self) -> Tensor:
         """Return the view as a tensor, always the same one."""
+        if self._dense is None:
+            self._dense = self._written_out()
         return self._dense
 
-    @cached_property
-    def _dense(self) -> Tensor:
+    def _written_out(self) -> Tensor:
         dense = (-self.mean).repeat(self.weights.shape[0], 1)
         if self.present is not None:
             dense.mul_(self.present[:, None])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from .._core.later import Later
 from .._core.memory import give_back
-from ..nn._sparse import Lists
+from ..nn._sparse import Lists, as_tensors
 from ..statistics import Statistics
 
 __all__ = ["Batch", "BatchIterator", "Rows"]
@@ -73,6 +75,13 @@ class Rows(Dataset):
         self, values: list[dict[str, Tensor]], pattern: Tensor, rows: Tensor | None = None
     ):
         self.values, self.pattern, self.rows = values, pattern, rows
+
+    @classmethod
+    def of_arrays(
+        cls, arrays: Sequence[Mapping[str, np.ndarray | sparse.csr_array]], pattern: np.ndarray
+    ) -> Rows:
+        """Return what modalities hand over, one mapping each, as rows on the CPU."""
+        return cls([as_tensors(part) for part in arrays], torch.from_numpy(pattern))
 
     def __len__(self) -> int:
         return len(self.pattern) if self.rows is None else len(self.rows)
