@@ -194,7 +194,7 @@ def test_the_start_does_not_depend_on_the_size_of_chunks(rows, few_are_kept, kin
     estimator = kind(n_components=2, max_epochs=1, random_state=0)
     model, moments = learned(rows, estimator)
     weights = model.weights()
-    for size in (60, 500, 900):
+    for size in (90, 500, 900):
         other, same_moments = learned(chunks_of(rows, size), estimator)
         for part, again in zip(model.parts, other.parts, strict=True):
             assert_same(part.modality, again.modality, 1e-9)

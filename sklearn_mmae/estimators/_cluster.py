@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,8 @@ from ..tables import Chunks
 
 __all__ = ["find_cluster", "fit_on_cluster"]
 
-PATIENCE = 10  # seconds in which others may tell why one has failed
+PATIENCE = 10  # seconds in which others may tell why one has failed,
+LOOK = 0.2  # and after which it is looked again which workers are still there
 
 
 def find_cluster(X: Any) -> Any:
@@ -63,24 +65,38 @@ def fit_on_cluster(fit: Callable, X: Any, y: Any, client: Any) -> tuple[Any, Exc
         own = slice(rank * n // size, (rank + 1) * n // size)
         given = [client.compute(list(part[own]), **at) for part in parts]
         runs.append(client.submit(_fit_rank, fit, address, rank, size, *given, **at, pure=False))
-    return _first_of(client, runs)
+    return _first_of(client, runs, workers)
 
 
-def _first_of(client: Any, runs: list) -> tuple[Any, Exception | None]:
+def _first_of(client: Any, runs: list, workers: list) -> tuple[Any, Exception | None]:
     """Return what the first rank that ends has found; of errors, the one that led to the others."""
-    from distributed import as_completed, wait
+    from distributed import as_completed
 
     found, error = next(as_completed(runs)).result()
     if error is None:
         return found, None
-    with suppress(TimeoutError):  # of workers that are gone nothing comes
-        wait(runs, timeout=PATIENCE)
+    _wait_for_others(client, runs, workers)
     told = [run.result() for run in runs if run.status == "finished"]
     client.cancel(runs)
     kept = [one for one, _ in told if one is not None]
     reasons = [reason for _, reason in told]
     reasons.sort(key=lambda reason: isinstance(reason, LostRankError))
     return (kept or [None])[0], reasons[0]
+
+
+def _wait_for_others(client: Any, runs: list, workers: list) -> None:
+    """Wait for what ranks tell, of workers that are still there: from others nothing comes."""
+    from distributed import wait
+
+    end = monotonic() + PATIENCE
+    while monotonic() < end:
+        there = client.nthreads()
+        ranks = zip(runs, workers, strict=True)
+        pending = [run for run, worker in ranks if not run.done() and worker in there]
+        if not pending:
+            return
+        with suppress(TimeoutError):
+            wait(pending, timeout=LOOK)
 
 
 def _free_address() -> tuple[str, int]:
