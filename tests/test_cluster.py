@@ -59,6 +59,16 @@ def test_scales_are_of_all_rows_where_a_sample_is_kept(rows, threads, monkeypatc
     assert_allclose(one.predict(rows), alone.predict(rows), rtol=1e-4, atol=1e-4)
 
 
+def test_rows_weigh_in_a_cluster_what_they_weigh_in_one_process(rows, threads):
+    weights = np.where(rows["a"] > 0, 2, 1)
+    ddf = dd.from_pandas(rows.assign(weight=weights, y=rows["b"]), npartitions=3)
+    options = {"max_epochs": 1, "target_weight": 1}
+    alone = make(**options).fit(rows, rows["b"], weights)
+    with distributed.Client(threads):
+        one = make(**options).fit(ddf[[*rows]], ddf["y"], ddf["weight"])
+    assert_array_equal(one.transform(rows), alone.transform(rows))
+
+
 def test_what_is_wrong_is_said(rows, threads):
     texts = [("t", TextModality(), ["a"])]
     with distributed.Client(threads):
@@ -66,7 +76,7 @@ def test_what_is_wrong_is_said(rows, threads):
             make(modalities=texts).fit(dd.from_pandas(rows, npartitions=2))
         with pytest.raises(ValueError, match="y has other partitions than X"):
             make(target_weight=1).fit(dd.from_pandas(rows, npartitions=2), np.zeros(160))
-        with pytest.raises(ValueError, match="sample_weight is not for ranks"):
+        with pytest.raises(ValueError, match="sample_weight has other partitions than X"):
             make().fit(dd.from_pandas(rows, npartitions=2), None, np.ones(160))
 
 

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import count
 
 import numpy as np
 import pytest
@@ -24,11 +26,12 @@ from sklearn_mmae import (
     Chunks,
     MultimodalAutoencoder,
     MultimodalVAE,
+    Privacy,
     TabularModality,
     load,
 )
 from sklearn_mmae._core.ranks import Ranks
-from sklearn_mmae.model import _gathered
+from sklearn_mmae.model import _gathered, _ranks
 from sklearn_mmae.statistics import _merged
 from sklearn_mmae.training import _gradients
 
@@ -67,12 +70,12 @@ def together(work, size=2):
         return [*pool.map(run, range(size))]
 
 
-def fit_together(make_one, parts, labels=None):
+def fit_together(make_one, parts, labels=None, weights=None):
     """Return the estimators of ranks, each fitted with one of the parts of the rows."""
 
     def work(rank, ranks):
-        y = None if labels is None else labels[rank]
-        return make_one(rank)._fit(parts[rank], y, None, ranks)
+        y, own = (None if given is None else given[rank] for given in (labels, weights))
+        return make_one(rank)._fit(parts[rank], y, own, ranks)
 
     found = together(work, len(parts))
     for one in found:
@@ -103,6 +106,35 @@ def test_three_ranks_have_the_start_of_one_and_end_alike(rows):
     drawn = fit_together(lambda _: make(random_state=None, max_epochs=1), parts)
     for other in drawn[1:]:
         assert_array_equal(other.transform(rows), drawn[0].transform(rows))
+
+
+@pytest.mark.parametrize("high", [3, 0.9])
+def test_rows_weigh_in_ranks_what_they_weigh_in_one(rows, high):
+    weights = np.where(rows["a"] > 0, high, 1)
+    y = rows["b"].to_numpy()
+    options = {"max_epochs": 1, "batch_size": 64, "target_weight": 1}
+    alone = make(**options).fit(rows, y, weights)
+    parts = np.array_split(np.arange(len(rows)), [60])
+    given = [[values[part] for part in parts] for values in (y, weights)]
+    for one in fit_together(lambda _: make(**options), [rows.iloc[p] for p in parts], *given):
+        assert_array_equal(one.transform(rows), alone.transform(rows))
+        assert_array_equal(one.predict(rows), alone.predict(rows))
+
+
+def test_one_clock_ends_all_ranks_at_the_same_step(rows, monkeypatch):
+    """However the clocks of others go: the second one's says that it is over from the beginning."""
+    ticks = {rank: count(rank * 1e9, 1) for rank in (0, 1)}
+    of_thread = threading.local()
+
+    def work(rank, ranks):
+        of_thread.rank = rank
+        options = {"max_epochs": 50, "batch_size": 64, "max_time": 10, "early_stopping": False}
+        return make(**options)._fit([rows[:60], rows[60:]][rank], None, None, ranks)
+
+    monkeypatch.setattr(_ranks, "monotonic", lambda: next(ticks[of_thread.rank]))
+    one, other = together(work)
+    assert 0 < len(one.history_) == len(other.history_) < 50
+    assert_array_equal(one.transform(rows), other.transform(rows))
 
 
 def test_what_is_learned_from_all_rows_is_merged(rows, few_are_kept, monkeypatch):
@@ -181,10 +213,17 @@ def test_ranks_that_do_not_agree_are_named_on_all(rows, options, change, problem
 
 
 def test_what_ranks_cannot_have_is_said(rows):
-    with pytest.raises(ValueError, match="max_time=5 is not for ranks"):
-        fit_together(lambda _: make(max_time=5), [rows[:100], rows[100:]])
-    for error in together(lambda _, ranks: make()._fit(rows, None, np.ones(160), ranks)):
-        assert "sample_weight is not for ranks" in str(error)
+    parts = [rows[:100], rows[100:]]
+    private = {"privacy": Privacy(epsilon=1), "random_state": None}
+    private["modalities"] = [("table", TabularModality(bounds=(-9, 9)), ["a", "b"])]
+    with pytest.raises(ValueError, match=r"privacy=.* is not for ranks"):
+        fit_together(lambda _: make(**private), parts)
+    with pytest.raises(ValueError, match="rank 1 has no sample_weight, but rank 0 has"):
+        fit_together(lambda _: make(), parts, weights=[np.ones(100), None])
+    with pytest.raises(ValueError, match="sample_weight has shape"):
+        fit_together(lambda _: make(), parts, weights=[np.ones(10), np.ones(60)])
+    with pytest.raises(ValueError, match="sample_weight is zero in all rows"):
+        fit_together(lambda _: make(), parts, weights=[np.zeros(100), np.zeros(60)])
 
 
 def test_a_cell_that_cannot_be_read_is_found_in_its_rank(rows):

@@ -32,39 +32,46 @@ def find_cluster(X: Any) -> Any:
         return None
 
 
-def fit_on_cluster(fit: Callable, X: Any, y: Any, client: Any) -> tuple[Any, Exception | None]:
+def fit_on_cluster(
+    fit: Callable, X: Any, y: Any, sample_weight: Any, client: Any
+) -> tuple[Any, Exception | None]:
     """Fit an estimator; return the fitted one, None if nothing was learned, and what ended the fit.
 
     Parameters
     ----------
     fit : method of an estimator
-        ``fit(X, y, None, ranks)`` learns as one of several ranks.
+        ``fit(X, y, sample_weight, ranks)`` learns as one of several ranks.
     X : Dask DataFrame
     y : Dask Series or DataFrame of the same partitions, or None
+    sample_weight : Dask Series of the same partitions, or None
     client : distributed.Client
 
     Raises
     ------
     ValueError
-        For a cluster without workers, and for labels that are not in partitions.
+        For a cluster without workers, and for labels or weights that are not in partitions.
     """
     workers = sorted(client.nthreads())
     if not workers:
         raise ValueError("the cluster has no workers. Start some, or close the client.")
-    parts = [X.to_delayed()]
-    if y is not None:
-        if not hasattr(y, "to_delayed") or len(y.to_delayed()) != len(parts[0]):
-            raise ValueError("y has other partitions than X. Give a column of the same DataFrame.")
-        parts.append(y.to_delayed())
-    n, workers = len(parts[0]), workers[: len(parts[0])]
+    parts = {"rows": X.to_delayed()}
+    n, workers = len(parts["rows"]), workers[: len(parts["rows"])]
+    for name, given in (("y", y), ("sample_weight", sample_weight)):
+        if given is None:
+            continue
+        if not hasattr(given, "to_delayed") or len(given.to_delayed()) != n:
+            raise ValueError(
+                f"{name} has other partitions than X. Give a column of the same DataFrame."
+            )
+        parts[name] = given.to_delayed()
     size = len(workers)
     address = client.submit(_free_address, workers=workers[:1], pure=False).result()
     runs = []
     for rank, worker in enumerate(workers):
         at = {"workers": [worker], "allow_other_workers": False}
         own = slice(rank * n // size, (rank + 1) * n // size)
-        given = [client.compute(list(part[own]), **at) for part in parts]
-        runs.append(client.submit(_fit_rank, fit, address, rank, size, *given, **at, pure=False))
+        given = {name: client.compute(list(part[own]), **at) for name, part in parts.items()}
+        runs.append(client.submit(_fit_rank, fit, address, rank, size, **given, **at, pure=False))
     return _first_of(client, runs, workers)
 
 
@@ -110,13 +117,22 @@ def _free_address() -> tuple[str, int]:
 
 
 def _fit_rank(
-    fit: Callable, address: tuple, rank: int, size: int, rows: list, labels: list | None = None
+    fit: Callable,
+    address: tuple,
+    rank: int,
+    size: int,
+    rows: list,
+    y: list | None = None,
+    sample_weight: list | None = None,
 ) -> tuple[Any, Exception | None]:
     """Fit on a worker; return the estimator, if it has learned anything, and an error."""
     try:
         with ranks_at(*address, rank, size) as ranks:
-            y = None if labels is None else pd.concat(labels, ignore_index=True)
-            return fit(Chunks(lambda: iter(rows)), y, None, ranks), None
+            labels = None if y is None else pd.concat(y, ignore_index=True)
+            if sample_weight is None:
+                return fit(Chunks(lambda: iter(rows)), labels, None, ranks), None
+            whole = pd.concat(rows, ignore_index=True)  # whose rows are repeated
+            return fit(whole, labels, pd.concat(sample_weight), ranks), None
     except Exception as error:
         estimator = fit.__self__
         return (estimator if hasattr(estimator, "net_") else None), error

@@ -77,9 +77,10 @@ class Learns(Fitted, CallbackSupportMixin):
             bools, categories, and whole numbers of at most 20 values (give floats to have such
             numbers predicted as numbers). NaN or None is a row without a label.
         sample_weight : array of shape (rows,), default=None
-            How much each row counts. Whole numbers are as many copies of the row, exactly, 0 is a
-            row left out. Others, and whole ones of a mean above 10, are scaled to a mean of 1: a
-            row of 1.3 is then taken once or, in three of ten cases, twice.
+            How much each row counts; of a Dask DataFrame, a Series of its partitions. Whole numbers
+            are as many copies of the row, exactly, 0 is a row left out. Others, and whole ones of a
+            mean above 10, are scaled to a mean of 1: a row of 1.3 is then taken once or, in three
+            of ten cases, twice.
 
         Returns
         -------
@@ -106,11 +107,9 @@ class Learns(Fitted, CallbackSupportMixin):
             return self._fit(chunked(X), y, sample_weight, ranks)
 
     def _fit_on_cluster(self, X: Rows, y: Any, sample_weight: Any, client: Any) -> Self:
-        if sample_weight is not None:
-            raise ValueError("sample_weight is not for ranks. Repeat rows, or leave some out.")
         check_parameters(self)
-        y = y if self.target_weight else None
-        fitted, interrupted = fit_on_cluster(self._fit, X, y, client)
+        labels = y if self.target_weight else None
+        fitted, interrupted = fit_on_cluster(self._fit, X, labels, sample_weight, client)
         if fitted is not None and (interrupted is None or not hasattr(self, "net_")):
             self._keep(fitted._model)
         if interrupted is not None:
@@ -120,15 +119,13 @@ class Learns(Fitted, CallbackSupportMixin):
     def _fit(self, X: Rows, y: Any, sample_weight: ArrayLike | None, ranks: Ranks | None) -> Self:
         check_parameters(self)
         check_private(self, weighted=sample_weight is not None)
-        if ranks is not None and sample_weight is not None:
-            raise ValueError("sample_weight is not for ranks. Repeat rows, or leave some out.")
         context = None
         if hasattr(self, "_init_callback_context"):
             context = self._init_callback_context(max_subtasks=self.max_epochs)
             context.call_on_fit_task_begin(estimator=self, X=X)
         was_fitted = hasattr(self, "net_")
         previous = self._model if self.warm_start and was_fitted else None
-        with weighted(X, y, sample_weight, self) as (rows, labels):
+        with weighted(X, y, sample_weight, self, ranks) as (rows, labels):
             model, interrupted = self._learn(rows, labels, previous, context, ranks)
         if interrupted is None or not was_fitted:
             self._keep(model)

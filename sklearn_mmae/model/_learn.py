@@ -7,7 +7,6 @@ package: estimators import it where a network is trained or restored, and not be
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields, replace
@@ -38,6 +37,7 @@ from ..training._moment_density import density_of_moments
 from ..training._more import as_before_on_error, one_more_epoch
 from ..training._patterns import index_contained, index_patterns, list_patterns
 from ..training._progress import Progress
+from ..training._rates import Deadline
 from ..training._settings import Settings, find_device
 from ..training.start._size import find_size
 from ._cells import learn_cells
@@ -46,7 +46,7 @@ from ._model import NOTHING, Model
 from ._parts import resolve
 from ._passes import Passes, learn_from, split
 from ._public import gradients_of, plan_networks, statistics_of
-from ._ranks import join_ranks
+from ._ranks import join_ranks, time_of_first
 from ._read import Read, as_rows, presence
 from ._target import Target
 from ._weights import order_of
@@ -96,9 +96,11 @@ def learn_model(
         What ended training early.
     """
     statistics = statistics_of(estimator, X) if statistics is None else statistics
-    deadline = math.inf if estimator.max_time is None else monotonic() + estimator.max_time
+    clock = monotonic
     if ranks is not None:
         X, y = join_ranks(ranks, estimator, X, y)
+        clock = partial(time_of_first, ranks)
+    deadline = Deadline.after(estimator.max_time, clock)
     passes = Passes(X, estimator, ranks) if isinstance(X, Chunks) else None
     if ranks is not None and not passes.is_whole:
         statistics = Ranked(ranks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,12 @@ import numpy as np
 from .._core.ranks import Ranks
 from ..tables import Chunks
 
-__all__ = ["join_ranks"]
+__all__ = ["join_ranks", "time_of_first"]
 
 # What each rank may have of its own; a random state is that of the first.
 OF_ONE = {"device", "verbose", "memory", "callbacks", "random_state"}
 # What one process alone can do: each with its default, and the reason.
 _REFUSED = {
-    "max_time": (None, "clocks differ, and with them what is learned"),
     "privacy": (None, "each rank would spend it anew"),
 }
 
@@ -45,6 +45,11 @@ def join_ranks(ranks: Ranks, estimator: Any, X: Any, y: Any) -> tuple[Chunks, An
     if y is not None and estimator.target_weight:
         y = np.concatenate(ranks.gather("labels", np.asarray(y)))
     return X if isinstance(X, Chunks) else Chunks(lambda: iter([X])), y
+
+
+def time_of_first(ranks: Ranks) -> float:
+    """Return what the first rank's clock says: by it all of them end at the same step."""
+    return ranks.gather("time", monotonic())[0]
 
 
 def _told(value: Any) -> str:

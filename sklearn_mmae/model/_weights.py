@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 
 from .._core.errors import CellError, listing
+from .._core.ranks import Ranks
 from ..statistics._samples import keys_of
 from ..tables import Chunks, read
 from ..tables._cells import Values
@@ -27,7 +28,9 @@ BLOCK = 2**19  # numbers looked at in one go
 
 
 @contextmanager
-def weighted(X: Any, y: Any, sample_weight: Any, estimator: Any) -> Iterator[tuple[Any, Any]]:
+def weighted(
+    X: Any, y: Any, sample_weight: Any, estimator: Any, ranks: Ranks | None = None
+) -> Iterator[tuple[Any, Any]]:
     """Give X and y with each row as often as it weighs; errors name the rows of X itself.
 
     Parameters
@@ -37,12 +40,21 @@ def weighted(X: Any, y: Any, sample_weight: Any, estimator: Any) -> Iterator[tup
     sample_weight : array of shape (rows,), or None
     estimator : estimator
         Named in scikit-learn's own messages.
+    ranks : Ranks, optional
+        Processes that learn together, each with rows and weights of its own.
 
     Raises
     ------
     ValueError
         If a weight is negative or not finite, if all are zero, or if there are not as many as rows.
     """
+    if ranks is not None:
+        given = ranks.gather("sample_weight is given", sample_weight is not None)
+        if any(given) and not all(given):
+            ranks.refuse(
+                f"rank {given.index(False)} has no sample_weight, but rank {given.index(True)} has."
+                " Give it on all ranks, or on none."
+            )
     if sample_weight is None:
         yield X, y
         return
@@ -51,7 +63,7 @@ def weighted(X: Any, y: Any, sample_weight: Any, estimator: Any) -> Iterator[tup
             "Chunks take no sample_weight. Let the source repeat rows, or leave some out."
         )
     n_rows = read(X, estimator).n_rows
-    rows = _copies(sample_weight, n_rows)
+    rows = _copies(_checked(sample_weight, n_rows), ranks)
     if y is not None:
         y = y if hasattr(y, "__len__") else np.asarray(y)
         if len(y) != n_rows:
@@ -66,20 +78,26 @@ def weighted(X: Any, y: Any, sample_weight: Any, estimator: Any) -> Iterator[tup
         raise
 
 
-def _copies(sample_weight: Any, n_rows: int) -> np.ndarray:
-    """Return the numbers of the rows, each as often as it weighs.
+def _copies(own: np.ndarray, ranks: Ranks | None) -> np.ndarray:
+    """Return the numbers of a process's own rows, each as often as it weighs.
 
     Whole numbers are taken as they are. Others are scaled to a mean of 1, and of what is left of
-    each beyond a whole number, copies are sampled systematically, in a random order of the rows.
+    each beyond a whole number, copies are sampled systematically, in a random order of the rows,
+    those of all processes.
     """
-    weights = _checked(sample_weight, n_rows)
+    told = [own] if ranks is None else ranks.gather("sample_weight", own)
+    weights = np.concatenate(told)
+    if not weights.any():
+        raise ValueError("sample_weight is zero in all rows. Give some of them a weight above 0.")
+    n_rows = len(weights)
     whole = (weights == np.floor(weights)).all() and weights.sum() <= MOST_COPIES * n_rows
     if not whole:
         weights = weights * (n_rows / weights.sum())
     order = np.random.RandomState(0).permutation(n_rows)
     copies = np.empty(n_rows, np.int64)
     copies[order] = np.diff(np.rint(np.cumsum(weights[order])), prepend=0)
-    return np.repeat(np.arange(n_rows), copies)
+    first = 0 if ranks is None else sum(map(len, told[: ranks.rank]))
+    return np.repeat(np.arange(len(own)), copies[first : first + len(own)])
 
 
 def _checked(sample_weight: Any, n_rows: int) -> np.ndarray:
@@ -97,8 +115,6 @@ def _checked(sample_weight: Any, n_rows: int) -> np.ndarray:
         raise ValueError(
             f"sample_weight, row {listing(bad)}: {weights[bad[0]]:g}. Give finite numbers from 0."
         )
-    if not weights.any():
-        raise ValueError("sample_weight is zero in all rows. Give some of them a weight above 0.")
     return weights
 
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import copy
 import inspect
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
 from typing import Any
 
 import torch
@@ -39,7 +37,7 @@ from ._joint import JointNetwork
 from ._net import AutoencoderNet, StopTraining
 from ._patterns import shares_of
 from ._progress import Progress
-from ._rates import finishing, one_cycle
+from ._rates import NEVER, Deadline, finishing, one_cycle
 from ._settings import MOST_OF_AN_EPOCH, Settings
 from ._translation import weigh
 from .start._begin import seen_blocks, start_linear
@@ -92,8 +90,8 @@ class Lesson:
         Go on from the weights of this one, of the same shape, instead of drawing them.
     make_gradients : callable
         Makes the `Gradients` of a stretch of epochs.
-    deadline : float, default=math.inf
-        By `time.monotonic`: when the last step may be taken.
+    deadline : Deadline, optional
+        When the last step may be taken. Default: never.
     """
 
     def __init__(
@@ -109,7 +107,7 @@ class Lesson:
         calibrate: Callable[[Folds], Any],
         previous: JointNetwork | None = None,
         make_gradients: MakeGradients = PlainGradients,
-        deadline: float = math.inf,
+        deadline: Deadline = NEVER,
     ):
         self.deadline = deadline
         self.network, self.rows, self.settings = network, rows, settings
@@ -239,7 +237,7 @@ class Lesson:
         with net.heard_by(*listeners, self.progress):
             net.notify("on_train_begin", X=self.train, y=None)
             try:
-                deadline = self._deadline_of(TIME_TO_TRAIN)
+                deadline = self.deadline.of(TIME_TO_TRAIN)
                 net.learn(self.train, self.held_out, epochs=epochs, deadline=deadline)
             except StopTraining:
                 net.drop_open_epoch()
@@ -248,11 +246,6 @@ class Lesson:
                 self.interrupted = interrupted
             finally:
                 net.notify("on_train_end", X=self.train, y=None)
-
-    def _deadline_of(self, share: float) -> float:
-        """Return when a share of the time that is left will be over."""
-        now = monotonic()
-        return now + share * (self.deadline - now)
 
     def judge(self) -> None:
         """Keep the best epoch, or what there was before; measure how far off it is."""
@@ -417,7 +410,7 @@ class Lesson:
         """Go on from the weights there are with all rows, steps shrinking to nothing."""
         weights = self.net.weights_
         weights.averages = weights.copy()
-        deadline = self._deadline_of(TIME_TO_FINISH)
+        deadline = self.deadline.of(TIME_TO_FINISH)
         learning = self.net.learn_unheard(self.rows, epochs, finishing, deadline)
         with suppress(StopTraining):
             self.progress.finish(learning, epochs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ from .._core.errors import ConvergenceError
 from ._batches import Batch, BatchIterator, Rows
 from ._gradients import FlatWeights, MakeGradients, PlainGradients
 from ._joint import JointNetwork
-from ._rates import Rate, later, one_cycle, shares_done
+from ._rates import NEVER, Deadline, Rate, later, one_cycle, shares_done
 
 __all__ = ["AutoencoderNet", "StopTraining", "held_out_generator"]
 
@@ -187,7 +186,7 @@ class AutoencoderNet(NeuralNet):
         held_out: Rows | None = None,
         *,
         epochs: int,
-        deadline: float = math.inf,
+        deadline: Deadline = NEVER,
     ) -> None:
         """Run a cycle of epochs that the callbacks hear of and the history records.
 
@@ -196,9 +195,8 @@ class AutoencoderNet(NeuralNet):
         rows : Rows
         held_out : Rows or None
         epochs : int
-        deadline : float, default=math.inf
-            By `time.monotonic`: the cycle then ends earlier. Raises `StopTraining` if an epoch
-            could not end.
+        deadline : Deadline, optional
+            The cycle then ends earlier. Raises `StopTraining` if an epoch could not end.
         """
         # Users' own schedules of learning rates stay in charge.
         scheduled = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
@@ -215,7 +213,9 @@ class AutoencoderNet(NeuralNet):
         finally:
             self.iterator_train__most = most
 
-    def learn_unheard(self, rows: Rows, epochs: int, rate: Rate, deadline: float) -> Iterator[int]:
+    def learn_unheard(
+        self, rows: Rows, epochs: int, rate: Rate, deadline: Deadline
+    ) -> Iterator[int]:
         """Run epochs that no callback hears of, and no history records; yields their numbers."""
         with self._stretch(rows, epochs, rate, deadline):
             self.watched_ = self.needs_closure_ = False
@@ -233,7 +233,7 @@ class AutoencoderNet(NeuralNet):
 
     @contextmanager
     def _stretch(
-        self, rows: Rows, epochs: int, rate: Rate | None, deadline: float = math.inf
+        self, rows: Rows, epochs: int, rate: Rate | None, deadline: Deadline = NEVER
     ) -> Iterator[None]:
         """Prepare for some epochs, each step of which takes its learning rate from `rate`."""
         self.watched_ = self._overridden("on_batch_begin", "on_batch_end")
