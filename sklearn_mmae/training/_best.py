@@ -13,13 +13,15 @@ from ._net import AutoencoderNet, StopTraining
 
 __all__ = ["BestEpoch"]
 
-RISES, MUCH_WORSE = 2, 0.01  # of the held-out loss in a row, and the share that stops training
+RISES, MUCH_WORSE = 3, 0.01  # of the held-out loss in a row, and the share that stops training
 
 
 class BestEpoch(Callback):
     """Keep the best weights by held-out loss, and stop when they get no better by much, or worse.
 
-    Worse is a loss that has risen in successive epochs, to more than a share above the best [1]_.
+    Worse is a loss that has risen in successive epochs, to more than a share above the best [1]_,
+    while that of the rows to learn from has fallen: where large steps shake both, both come down
+    again.
 
     References
     ----------
@@ -47,9 +49,12 @@ class BestEpoch(Callback):
         if not self.epoch_ or self.statistics.choose("epoch", losses):
             self.best_ = [mean.clone() for mean in net.weights_.averages]
             self.loss_, self.epoch_ = loss, len(net.history) - self.before_
-        last = net.history[self.before_ :, "valid_loss"][-RISES - 1 :]
-        rises = len(last) > RISES and all(a < b for a, b in pairwise(last))
-        is_worse = rises and loss - self.loss_ > MUCH_WORSE * abs(self.loss_)
+        last = net.history[self.before_ :, ("train_loss", "valid_loss")][-RISES - 1 :]
+        overfits = len(last) > RISES and all(
+            after < before and held_out_after > held_out_before
+            for (before, held_out_before), (after, held_out_after) in pairwise(last)
+        )
+        is_worse = overfits and loss - self.loss_ > MUCH_WORSE * abs(self.loss_)
         if self.much_better_ - loss > self.tol * abs(loss):
             self.much_better_, self.waited_ = loss, 0
         else:
