@@ -3,6 +3,7 @@
 import copy
 import logging
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LinearRegression
 from skorch.callbacks import Callback
+from skorch.history import History
 
 from sklearn_mmae import MultimodalAutoencoder, TabularModality, load
+from sklearn_mmae.statistics import PLAIN
 from sklearn_mmae.training import _guard, _progress
+from sklearn_mmae.training._best import BestEpoch
+from sklearn_mmae.training._net import StopTraining
 
 CURVE, NOISE = list("abcd"), list("efghijklmnopqrstuvwx")
 TWO = [("curve", TabularModality(), CURVE), ("chance", TabularModality(), NOISE)]
@@ -53,6 +58,37 @@ def test_codes_of_modalities_that_say_nothing_of_one_another_are_free(of_two):
     # What linear readers find there is chance, and so is a share of it.
     for mmae in (of_two, estimator(random_state=1).fit(curve_and_noise(600, 10))):
         assert not guards_of(mmae)[2]
+
+
+FALLING, RISING = np.linspace(1, 0.5, 8), 1.05 ** np.arange(8)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "n_epochs", "best"),
+    [
+        (FALLING, RISING, 4, 1),  # it is overfitting, and stops before patience ends
+        (RISING, RISING, 6, 1),  # large steps shake both
+        (RISING, [*RISING[:4], *FALLING[:4] / 2], 8, 8),  # from which they recover
+        (FALLING, [1, 1.0001, 1.0002, 1.0003, 0.5, 0.5, 0.5, 0.5], 8, 5),  # hardly worse
+        (FALLING, FALLING, 8, 8),
+    ],
+)
+def test_training_stops_where_held_out_rows_lose_by_what_others_gain(
+    train, held_out, n_epochs, best
+):
+    net = SimpleNamespace(history=History())
+    net.weights_ = SimpleNamespace(copy=list, averages=[])
+    stop = BestEpoch(patience=5, tol=1e-3, statistics=PLAIN)
+    stop.on_train_begin(net)
+    for losses in zip(train, held_out, strict=True):
+        net.history.new_epoch()
+        for name, loss in zip(("train_loss", "valid_loss"), losses, strict=True):
+            net.history.record(name, loss)
+        try:
+            stop.on_epoch_end(net)
+        except StopTraining:
+            break
+    assert (len(net.history), stop.epoch_) == (n_epochs, best)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
