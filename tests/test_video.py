@@ -1,5 +1,6 @@
 """Clips: read from anything, frames chosen in time, refused with a reason, and brought back."""
 
+import gc
 import io
 import os
 import struct
@@ -305,6 +306,20 @@ def test_decoding_keeps_no_more_than_the_frames_that_are_wanted():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < frames.nbytes / 2  # on top of the array that they are written to
+
+
+def test_decoded_frames_do_not_wait_for_the_collector():
+    """What a frame holds is FFmpeg's, so that the collector does not know how much waits for it."""
+    data = film(levels(np.arange(50), (32, 24)))
+    frames = np.zeros((50, 24, 32, 3), np.uint8)
+    gc.collect()
+    gc.disable()
+    try:
+        decode(data, frames, mode="RGB", fps=25, rate=None, units={}, max_pixels=MANY)
+        kept = sum(type(each) is av.VideoFrame for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept < 5
 
 
 # The modality

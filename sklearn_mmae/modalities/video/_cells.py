@@ -170,12 +170,16 @@ def decode(
         return _decode_array(_checked(cell), frames, fps, rate, of_frames)
     with _opened(cell, root, max_pixels) as (container, stream):
         length = end = 0
+        turned = None
         for frame, until in _in_turn(_decoded(container, stream, max_pixels), stream, fps):
             end = until
             # The first frame is always taken: a clip may be shorter than a step.
             steps = max(_steps_before(end, fps, len(frames)), 1) - length
+            if turned is None:  # asked of the first only: who is asked waits for the collector
+                turned = _orientation(frame)
             if steps > 0:
-                frames[length : length + steps] = _pixels(frame, frames.shape[1:3], mode)
+                pixels = _pixels(frame, frames.shape[1:3], mode, turned)
+                frames[length : length + steps] = pixels
                 length += steps
             if length == len(frames):
                 break
@@ -337,9 +341,10 @@ def _steps_before(end: float, fps: float, n_steps: int) -> int:
     return min(max(math.ceil((end - SLACK) * fps), 0), n_steps)
 
 
-def _pixels(frame: VideoFrame, size: tuple[int, int], mode: str) -> np.ndarray:
+def _pixels(
+    frame: VideoFrame, size: tuple[int, int], mode: str, turned: tuple[bool, int, int]
+) -> np.ndarray:
     """Return a frame of PyAV as an upright array (height, width, channels)."""
-    turned = _orientation(frame)
     height, width = size[::-1] if turned[0] else size
     transparent = any(component.is_alpha for component in frame.format.components)
     kind = "rgba" if transparent else {"L": "gray", "RGB": "rgb24"}[mode]
