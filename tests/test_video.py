@@ -315,7 +315,9 @@ def test_decoded_frames_do_not_wait_for_the_collector():
     gc.collect()
     gc.disable()
     try:
-        decode(data, frames, mode="RGB", fps=25, rate=None, units={}, max_pixels=MANY)
+        for _ in range(10):
+            describe(data, max_pixels=MANY)
+            decode(data, frames, mode="RGB", fps=25, rate=None, units={}, max_pixels=MANY)
         kept = sum(type(each) is av.VideoFrame for each in gc.get_objects())
     finally:
         gc.enable()

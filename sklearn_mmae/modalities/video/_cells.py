@@ -6,6 +6,7 @@ that is not wanted is dropped at once, and one that is wanted is brought to size
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import re
@@ -175,7 +176,7 @@ def decode(
             end = until
             # The first frame is always taken: a clip may be shorter than a step.
             steps = max(_steps_before(end, fps, len(frames)), 1) - length
-            if turned is None:  # asked of the first only: who is asked waits for the collector
+            if turned is None:  # asked of one only: who is asked waits for the collector
                 turned = _orientation(frame)
             if steps > 0:
                 pixels = _pixels(frame, frames.shape[1:3], mode, turned)
@@ -228,6 +229,9 @@ def _opened(
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Yield a container of PyAV and its stream of images, nothing of it decoded."""
     av = optional("av", extra="video", why="VideoModality")
+    # The frame of the clip before that was asked which way is up: it refers to itself, and the
+    # collector does not know how large it is.
+    gc.collect(1)
     if isinstance(cell, bytes | bytearray):
         source = BytesIO(cell)
     elif isinstance(cell, str | os.PathLike):
