@@ -22,12 +22,12 @@ from .._core.plain import (
     object_to_plain,
     to_plain,
 )
-from ..fusion import FUSIONS, Fusion
+from ..fusion import Fusion
 from ..modalities import BUILTIN, Modality
 from ..model._cells import Cells
 from ..model._model import Model
 from ..model._parts import modality_from_plain
-from ..objectives import OBJECTIVES, Objective
+from ..objectives import Objective
 from ..privacy import Privacy
 from ..training._build import NAMED, named_from_plain, named_to_plain
 from ..training._settings import OPTIMIZERS
@@ -38,8 +38,7 @@ __all__ = ["limit_reading", "load_as", "save"]
 KIND = "estimator"  # of the file
 OF_MACHINE = {"device", "memory", "callbacks", "verbose"}  # parameters that are never in a file
 _BUILT_IN = {kind.__name__: kind for kind in BUILTIN}
-_BUILT_IN |= {fusion.__name__: fusion for fusion in FUSIONS.values()}
-_BUILT_IN |= {objective.__name__: objective for objective in OBJECTIVES.values()}
+_BUILT_IN |= {kind.__name__: kind for _, known in NAMED.values() for kind in known.values()}
 _TORCH_OPTIMIZERS = {
     name: value
     for name, value in vars(torch.optim).items()

@@ -84,7 +84,7 @@ def regular_file(name: str, root: str | os.PathLike | None, what: str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise CellError(
             f"no such file {name!r}",
-            remedy=f"Give an existing path, or {missing}.{_neighbour(path)}",
+            remedy=f"Give an existing path, or {missing}.{_neighbour(path, what)}",
         ) from None
     except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL, a loop of links
         reason = getattr(error, "strerror", None) or error  # without the name, however long
@@ -248,11 +248,12 @@ def warn_of_rows(name: Any, rows: Sequence[int], problem: str) -> None:
     warn(f"{place}: {problem}")
 
 
-def _neighbour(path: Path) -> str:
+def _neighbour(path: Path, what: str) -> str:
     try:
         with os.scandir(path.parent) as entries:
             names = [entry.name for entry in islice(entries, 1000)]
-        # All pictures are alike in their endings.
+        names = [name for name in names if name.lower().endswith(SUFFIXES[what])]
+        # All of them are alike in their endings.
         return did_you_mean(path.name, names, by=lambda name: Path(name).stem)
     except OSError:
         return ""
